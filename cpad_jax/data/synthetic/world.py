@@ -1,0 +1,302 @@
+"""The synthetic world as a plan: titles, casts, clips and photos, without a single pixel.
+
+A world is a pure function of its `WorldSpec`. Its shape is that of Celebrities in Action: 69 movies and
+5 shows, more than 2,500 test clips, people who are known from photos and people who are not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+
+import numpy as np
+
+from cpad_jax.data.synthetic import people
+from cpad_jax.data.synthetic.actions import MUTUAL, PARTNER_DISTANCE
+from cpad_jax.errors import UserError
+from cpad_jax.text.prompts import ACTIONS, PLACES
+
+# Raised when the same plan would render to other pixels, so that old files are not mistaken for new.
+RENDERER_VERSION = 1
+
+_INDOORS = (
+    'AnswerPhone', 'Eat', 'FightPerson', 'HandShake', 'HugPerson', 'Kiss', 'Run', 'SitDown', 'StandUp',
+)  # fmt: skip
+# What can be done where: 91 of the 120 pairs.
+PLAUSIBLE: dict[str, tuple[str, ...]] = {
+    'EXT-house': (*_INDOORS, 'GetOutCar', 'DriveCar'),
+    'EXT-road': ('AnswerPhone', 'Eat', 'FightPerson', 'HandShake', 'HugPerson', 'Kiss', 'Run',
+                 'GetOutCar', 'DriveCar'),
+    'INT-bedroom': (*_INDOORS, 'SitUp'),
+    'INT-car': ('AnswerPhone', 'DriveCar', 'Eat', 'HugPerson', 'Kiss'),
+    'INT-hotel': (*_INDOORS, 'SitUp'),
+    'INT-kitchen': _INDOORS,
+    'INT-living-room': (*_INDOORS, 'SitUp'),
+    'INT-office': _INDOORS,
+    'INT-restaurant': _INDOORS,
+    'INT-shop': _INDOORS,
+}  # fmt: skip
+# These need room for a car or a bed, so at most one of them stands in a shot.
+BULKY = frozenset({'DriveCar', 'GetOutCar', 'SitUp'})
+# Rare in PLAUSIBLE, so drawn more often where they are possible.
+_ACTION_WEIGHT = {'DriveCar': 3.0, 'GetOutCar': 3.5, 'SitUp': 2.5}
+
+
+@dataclasses.dataclass(frozen=True)
+class WorldSpec:
+    """Everything that a world is made from.
+
+    Attributes:
+        seed: Names the world: titles, casts and scenes. People do not depend on it.
+        movies: Number of movies.
+        shows: Number of TV shows.
+        clips_per_title: Clips cut from each title.
+        cast_size: People with parts in one title.
+        train_people: Seen people, of whom there are training photos.
+        cast_seen: How many of them act in this world's titles.
+        cast_unseen: How many people without training photos act in them.
+        photos_per_person: Training photos of each seen person.
+        reference_photos: Further photos of each actor, for queries only.
+        seconds: Length of a clip.
+        faces_dir: Folder of real face crops in VGGFace2's layout that take the place of drawn
+            faces; empty draws them.
+    """
+
+    seed: int = 0
+    movies: int = 69
+    shows: int = 5
+    clips_per_title: int = 34
+    cast_size: int = 7
+    train_people: int = 600
+    cast_seen: int = 240
+    cast_unseen: int = 80
+    photos_per_person: int = 16
+    reference_photos: int = 10
+    seconds: float = 2.0
+    faces_dir: str = ''
+
+    def fingerprint(self) -> str:
+        """A sha256 that changes when the world would look different."""
+        value = {'renderer': RENDERER_VERSION, **dataclasses.asdict(self)}
+        return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class Title:
+    """A movie or a show: its cast (person numbers) and the places it was shot in."""
+
+    title_id: str
+    source: str
+    name: str
+    cast: tuple[int, ...]
+    places: tuple[str, ...]
+    style_seed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Performer:
+    """Somebody in a clip.
+
+    Attributes:
+        person: Person number.
+        actions: Indices into `ACTIONS` of what they do; empty when they just stand about.
+        target: Index among the clip's performers of the one it is done to, or -1.
+        outfit_seed: What they wear.
+        receives: Name of the action that is done to them, or ''.
+    """
+
+    person: int
+    actions: tuple[int, ...]
+    target: int
+    outfit_seed: int
+    receives: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipPlan:
+    """One clip before it is filmed."""
+
+    clip_id: str
+    title: int
+    place: int
+    performers: tuple[Performer, ...]
+    seed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class PhotoPlan:
+    """One photo of one person before it is taken. `source` names the photo session."""
+
+    image_id: str
+    person: int
+    source: str
+    seed: int
+
+
+def _check(spec: WorldSpec) -> None:
+    if spec.cast_seen > spec.train_people:
+        raise UserError(
+            f'world: cast_seen is {spec.cast_seen}, but only {spec.train_people} people are seen in '
+            'training: raise train_people or lower cast_seen'
+        )
+    if spec.cast_size > spec.cast_seen + spec.cast_unseen:
+        raise UserError(
+            f'world: cast_size is {spec.cast_size}, but the cast has only '
+            f'{spec.cast_seen + spec.cast_unseen} people: lower cast_size'
+        )
+    if spec.cast_size < 3:
+        raise UserError(f'world: cast_size is {spec.cast_size}; a title needs at least 3 people')
+
+
+def draw_performers(
+    rng: np.random.Generator,
+    place: str,
+    cast: list[int],
+    forbidden: frozenset[tuple[str, str]] = frozenset(),
+) -> tuple[Performer, ...]:
+    """Casts one shot: who is in it and what each of them does.
+
+    Args:
+        rng: Source of chance.
+        place: One of `PLACES`.
+        cast: At least 3 person numbers to choose from.
+        forbidden: Pairs (action, place) that must not occur.
+
+    Returns:
+        One to three performers, with truth about who does what to whom.
+    """
+    possible = [a for a in PLAUSIBLE[place] if (a, place) not in forbidden]
+    count = int(rng.choice([1, 2, 3], p=[0.2, 0.48, 0.32]))
+    who = [int(index) for index in rng.permutation(cast)[:count]]
+    performers: list[Performer] = []
+    used_bulky = used_pair = False
+    while len(performers) < count:
+        left = count - len(performers)
+        options = [
+            a for a in possible
+            if not (a in BULKY and (used_bulky or count > 2))
+            and not (a in PARTNER_DISTANCE and (left < 2 or used_pair))
+        ]  # fmt: skip
+        performs = not performers or rng.random() < 0.7
+        person, seed = who[len(performers)], int(rng.integers(1 << 31))
+        if not performs or not options:
+            performers.append(Performer(person, (), -1, seed))
+            continue
+        weights = np.array([_ACTION_WEIGHT.get(a, 1.0) for a in options])
+        action = str(rng.choice(options, p=weights / weights.sum()))
+        used_bulky |= action in BULKY
+        number = ACTIONS.index(action)
+        if action in PARTNER_DISTANCE:
+            used_pair = True
+            here = len(performers)
+            back = (number,) if action in MUTUAL else ()
+            performers.append(Performer(person, (number,), here + 1, seed))
+            performers.append(
+                Performer(
+                    who[here + 1], back, here if back else -1, int(rng.integers(1 << 31)), action
+                )
+            )
+        else:
+            performers.append(Performer(person, (number,), -1, seed))
+    return tuple(performers)
+
+
+class World:
+    """The plan of a world.
+
+    Attributes:
+        spec: What it was made from.
+        titles: Movies first, then shows.
+        clips: All clips of all titles.
+        cast: Person numbers of everybody who has a part.
+    """
+
+    def __init__(self, spec: WorldSpec):
+        _check(spec)
+        self.spec = spec
+        rng = np.random.default_rng((spec.seed, 1))
+        seen = rng.permutation(spec.train_people)[: spec.cast_seen]
+        unseen = people.UNSEEN_OFFSET + rng.permutation(max(spec.cast_unseen * 4, 1))
+        self.cast = tuple(int(i) for i in (*seen, *unseen[: spec.cast_unseen]))
+        self.titles = tuple(self._draw_titles(rng))
+        self.clips = tuple(clip for t in range(len(self.titles)) for clip in self._draw_clips(t))
+
+    def _draw_titles(self, rng: np.random.Generator) -> list[Title]:
+        """Deals parts so that everybody gets about as many; some casts hold look-alikes."""
+        spec = self.spec
+        parts: list[int] = []
+        titles = []
+        for number in range(spec.movies + spec.shows):
+            source = 'movie' if number < spec.movies else 'show'
+            cast: list[int] = []
+            while len(cast) < spec.cast_size:
+                if not parts:
+                    parts = [int(i) for i in rng.permutation(self.cast)]
+                place_in_queue = 0
+                if cast and rng.random() < 0.25:
+                    looks = people.person(cast[-1]).looks
+                    alike = [people.similarity(looks, people.person(i).looks) for i in parts[:60]]
+                    place_in_queue = int(np.argmax(alike))
+                candidate = parts.pop(place_in_queue)
+                if candidate not in cast:
+                    cast.append(candidate)
+            title_id = f'{source}{number + 1:03d}'
+            places = [str(p) for p in rng.permutation(PLACES)[: int(rng.integers(4, 7))]]
+            titles.append(
+                Title(title_id, source, f'{source.title()} {number + 1}', tuple(cast),
+                      tuple(places), int(rng.integers(1 << 31)))
+            )  # fmt: skip
+        return titles
+
+    def _draw_clips(self, title_index: int) -> list[ClipPlan]:
+        spec, title = self.spec, self.titles[title_index]
+        rng = np.random.default_rng((spec.seed, 2, title_index))
+        wardrobe: dict[int, tuple[int, int]] = {
+            person: (int(rng.integers(1 << 31)), int(rng.integers(1 << 31)))
+            for person in title.cast
+        }
+        clips = []
+        for number in range(spec.clips_per_title):
+            place = str(rng.choice(title.places))
+            performers = tuple(
+                dataclasses.replace(p, outfit_seed=wardrobe[p.person][int(rng.integers(2))])
+                for p in draw_performers(rng, place, list(title.cast))
+            )
+            clips.append(
+                ClipPlan(
+                    clip_id=f'{title.title_id}_{number + 1:04d}',
+                    title=title_index,
+                    place=PLACES.index(place),
+                    performers=performers,
+                    seed=int(rng.integers(1 << 31)),
+                )
+            )
+        return clips
+
+    @property
+    def people(self) -> tuple[people.Person, ...]:
+        """Everybody: the seen people by number, then the unseen part of the cast."""
+        unseen = sorted(i for i in self.cast if i >= people.UNSEEN_OFFSET)
+        return tuple(people.person(i) for i in (*range(self.spec.train_people), *unseen))
+
+    def photos(self, split: str) -> list[PhotoPlan]:
+        """The photos of a split: 'train' (of seen people) or 'references' (of the cast)."""
+        spec = self.spec
+        if split == 'train':
+            who, count, offset = range(spec.train_people), spec.photos_per_person, 0
+        elif split == 'references':
+            # Numbered after every training photo: no photo is in both splits.
+            who, count, offset = sorted(self.cast), spec.reference_photos, 10_000
+        else:
+            raise ValueError(f"split is {split!r}, expected 'train' or 'references'")
+        return [
+            PhotoPlan(
+                image_id=f'{people.person(index).person_id}/{offset + k + 1:04d}_01',
+                person=int(index),
+                source=f'session {(offset + k) // 2 + 1}',
+                seed=offset + k,
+            )
+            for index in who
+            for k in range(count)
+        ]
