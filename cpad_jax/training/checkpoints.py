@@ -1,0 +1,190 @@
+"""The only door to Orbax: training states that are saved whole, and restored strictly or not."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from cpad_jax.errors import UserError
+
+SCORE = 'score'
+
+
+def _flat(tree: Any) -> dict[str, Any]:
+    """Name → array; names carry no slash, which Orbax would read as folders."""
+    flat, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {
+        jax.tree_util.keystr(path, simple=True, separator='.'): leaf for path, leaf in flat
+    }
+
+
+class Checkpoints:
+    """The checkpoints of one training run.
+
+    A checkpoint is written beside its place and renamed, so a run that is killed while writing
+    leaves none. The newest ones are kept, and the best by score. (Orbax's `best_fn` with
+    `max_to_keep` would delete the newest step as soon as it is not among the best.)
+    """
+
+    def __init__(
+        self,
+        directory: str | Path,
+        metadata: Mapping[str, str | None],
+        keep_latest: int = 2,
+        keep_best: int = 1,
+    ):
+        """Opens a folder of checkpoints, and creates it if need be.
+
+        Args:
+            directory: The folder.
+            metadata: What a state must share with the run that restores it, for example the
+                backbone's sha256 and the configuration's hash. Saved with every checkpoint.
+            keep_latest: How many of the newest checkpoints stay, >= 1.
+            keep_best: How many of the best-scored ones stay besides, >= 0.
+        """
+        import orbax.checkpoint as ocp
+        from orbax.checkpoint.checkpoint_managers import preservation_policy as policies
+
+        # Orbax tells at length what it does; absl prints warnings to a user's terminal.
+        logging.getLogger('absl').setLevel(logging.ERROR)
+        self._ocp = ocp
+        self.directory = Path(directory).resolve()
+        self._metadata = dict(metadata)
+        best = policies.BestN(
+            n=keep_best,
+            get_metric_fn=lambda metrics: metrics[SCORE],
+            keep_checkpoints_without_metrics=False,
+        )
+        self._manager = ocp.CheckpointManager(
+            self.directory,
+            options=ocp.CheckpointManagerOptions(
+                preservation_policy=policies.AnyPreservationPolicy(
+                    [policies.LatestN(keep_latest), best]
+                ),
+                cleanup_tmp_directories=True,
+            ),
+            # Named here, because a folder that is only read would not know its items' kinds.
+            item_handlers={
+                'state': ocp.StandardCheckpointHandler(),
+                'metadata': ocp.JsonCheckpointHandler(),
+            },
+        )
+
+    def latest_step(self) -> int | None:
+        """The step of the newest whole checkpoint, or None."""
+        return self._manager.latest_step()
+
+    def steps(self) -> list[int]:
+        """The steps of all whole checkpoints, ascending."""
+        return sorted(self._manager.all_steps(read=True))
+
+    def save(self, step: int, state: Any, score: float | None = None) -> None:
+        """Saves a training state; the writing goes on in the background.
+
+        Args:
+            step: Steps done, >= 0. A step that is there already is left as it is.
+            state: Tree of arrays.
+            score: How good this state is, larger is better.
+        """
+        if step in self._manager.all_steps():
+            return
+        # A copy, because the train step donates its state: the buffers would be overwritten
+        # while the writer still reads them.
+        copy = jax.tree.map(jnp.copy, state)
+        args = self._ocp.args
+        self._manager.save(
+            step,
+            args=args.Composite(
+                state=args.StandardSave(_flat(copy)), metadata=args.JsonSave(self._metadata)
+            ),
+            metrics=None if score is None else {SCORE: float(score)},
+        )
+
+    def restore(self, state: Any, step: int | None = None) -> tuple[int, Any]:
+        """Restores a training state.
+
+        Args:
+            state: The state to fill: a tree of arrays (or shapes with shardings) with the
+                structure, shapes, dtypes and placement wanted.
+            step: Which checkpoint; the newest by default.
+
+        Returns:
+            The step, and the tree with the saved values.
+
+        Raises:
+            UserError: There is none; it belongs to another backbone or configuration; its arrays
+                are not those of `state` (every missing, unexpected or misshapen one is named); or
+                its files cannot be read.
+        """
+        step = self.latest_step() if step is None else step
+        if step is None:
+            raise UserError(f'no checkpoint in {self.directory}: train first')
+        place = self.directory / str(step)
+        with _readable(place):
+            saved = self._manager.restore(
+                step, args=self._ocp.args.Composite(metadata=self._ocp.args.JsonRestore())
+            )['metadata']
+        for key, value in self._metadata.items():
+            if saved.get(key) != value:
+                raise UserError(
+                    f'{place} was trained with another {key} ({saved.get(key)}) than this run has '
+                    f'({value}): use another workdir'
+                )
+        flat = _flat(state)
+        with _readable(place):
+            found = self._manager.item_metadata(step)['state'].tree
+        _check(found, flat, place)
+        wanted = {
+            name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
+            for name, leaf in flat.items()
+        }
+        with _readable(place):
+            restored = self._manager.restore(
+                step,
+                args=self._ocp.args.Composite(state=self._ocp.args.StandardRestore(wanted)),
+            )['state']
+        leaves = [restored[name] for name in flat]
+        return step, jax.tree.unflatten(jax.tree.structure(state), leaves)
+
+    def close(self) -> None:
+        """Waits until everything is written, and lets go of the folder."""
+        self._manager.wait_until_finished()
+        self._manager.close()
+
+    def __enter__(self) -> Checkpoints:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+
+@contextlib.contextmanager
+def _readable(place: Path) -> Iterator[None]:
+    """Says which checkpoint cannot be read, in place of whatever Orbax raises about it."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = str(error).split('\n')[0][:200]
+        raise UserError(
+            f'{place} cannot be read ({reason}): remove that folder to go on from the one before'
+        ) from error
+
+
+def _check(found: Mapping[str, Any], wanted: Mapping[str, Any], place: Path) -> None:
+    """Raises a `UserError` that names every array in which the two differ."""
+    faults = [f'missing {name}' for name in wanted if name not in found]
+    faults += [f'unexpected {name}' for name in found if name not in wanted]
+    for name in wanted:
+        if name in found:
+            there = (tuple(found[name].shape), jnp.dtype(found[name].dtype).name)
+            here = (tuple(wanted[name].shape), jnp.dtype(wanted[name].dtype).name)
+            if there != here:
+                faults.append(f'{name} is {there[1]}{list(there[0])}, expected {here[1]}{list(here[0])}')
+    if faults:
+        raise UserError(f'{place} holds another model: ' + '; '.join(faults))

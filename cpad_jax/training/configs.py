@@ -1,0 +1,249 @@
+"""Configurations: loading, overrides from the command line, checks, and the workdir's record.
+
+A configuration is an `ml_collections.ConfigDict` from the function `get_config` of a Python file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib.util
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ml_collections
+
+from cpad_jax import atomic
+from cpad_jax.errors import UserError
+
+# What may differ between two runs in one workdir: it changes what is reported, not what is learned.
+FREE_KEYS = (
+    'eval.',
+    'train.log_every',
+    'train.checkpoint_every',
+    'train.evaluate_every',
+)
+TASKS = ('identity', 'clip')
+
+
+class CommandLine(NamedTuple):
+    """What a command was asked to do."""
+
+    config: ml_collections.ConfigDict
+    workdir: Path
+
+
+def flatten(config: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
+    """The configuration as a flat dict, e.g. `{'train.steps': 100}`; tuples become lists."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping | ml_collections.ConfigDict):
+            flat.update(flatten(value, f'{prefix}{key}.'))
+        else:
+            flat[prefix + key] = list(value) if isinstance(value, tuple) else value
+    return flat
+
+
+def _hash(flat: Mapping[str, Any]) -> str:
+    text = json.dumps(flat, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def config_hash(config: Mapping[str, Any]) -> str:
+    """The sha256 (64 hexadecimal digits) of the whole configuration."""
+    return _hash(flatten(config))
+
+
+def training_hash(config: Mapping[str, Any]) -> str:
+    """The sha256 of the keys that decide what is learned: all but `FREE_KEYS`."""
+    return _hash({k: v for k, v in flatten(config).items() if not k.startswith(FREE_KEYS)})
+
+
+def load(path: str) -> ml_collections.ConfigDict:
+    """Loads a configuration file.
+
+    Args:
+        path: `configs/x.py`, or `configs/x.py:argument` to call `get_config('argument')`.
+
+    Returns:
+        What its `get_config` returns.
+
+    Raises:
+        UserError: The file is missing, does not run, or has no `get_config`.
+    """
+    file, _, argument = path.partition(':')
+    if not Path(file).is_file():
+        folder = Path(file).parent
+        there = sorted(str(p) for p in folder.glob('*.py')) if folder.is_dir() else []
+        near = difflib.get_close_matches(file, there, n=3, cutoff=0.5)
+        hint = f': did you mean {" or ".join(near)}?' if near else ''
+        raise UserError(f'no configuration file {file}{hint}')
+    spec = importlib.util.spec_from_file_location(f'config_{Path(file).stem}', file)
+    try:
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        config = module.get_config(argument) if argument else module.get_config()
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f'{file} gives no configuration ({type(error).__name__}: {error}): it must define '
+            'get_config(argument=None) that returns an ml_collections.ConfigDict'
+        ) from error
+    if not isinstance(config, ml_collections.ConfigDict):
+        raise UserError(f'get_config of {file} must return an ml_collections.ConfigDict')
+    return config.copy_and_resolve_references()
+
+
+def parse(argv: Sequence[str]) -> CommandLine:
+    """Reads `--config FILE [--workdir DIR] [--config.key=value …]`.
+
+    Args:
+        argv: The arguments, without the program's name.
+
+    Returns:
+        The configuration with the overrides in it, and the workdir (`runs/<config.name>` unless
+        given).
+
+    Raises:
+        UserError: An argument is unknown, or a value is not of the key's type.
+    """
+    options: dict[str, str] = {}
+    words = list(argv)
+    while words:
+        word = words.pop(0)
+        if not word.startswith('--'):
+            raise UserError(f'unexpected argument {word!r}: expected --config, --workdir or --config.KEY=VALUE')
+        name, equals, value = word[2:].partition('=')
+        if name not in ('config', 'workdir') and not name.startswith('config.'):
+            raise UserError(f'unknown option --{name}: expected --config, --workdir or --config.KEY=VALUE')
+        if not equals:
+            if not words or words[0].startswith('--'):
+                raise UserError(f'--{name} needs a value: --{name}=VALUE')
+            value = words.pop(0)
+        options[name] = value
+    if 'config' not in options:
+        raise UserError('which configuration? --config configs/quickstart.py')
+    config = load(options['config'])
+    for name, value in options.items():
+        if name.startswith('config.'):
+            override(config, name.removeprefix('config.'), value)
+    check(config)
+    config.lock()
+    return CommandLine(config, Path(options.get('workdir', f'runs/{config.name}')))
+
+
+def override(config: ml_collections.ConfigDict, key: str, text: str) -> None:
+    """Sets `key` (e.g. `train.steps`) to what `text` says, as a value of the type it has now.
+
+    Args:
+        config: Changed in place.
+        key: Dotted name of a key that exists and is not a section.
+        text: `3`, `1e-3`, `true`, `bfloat16`, or items split by commas for a tuple.
+
+    Raises:
+        UserError: The key is unknown (the nearest ones are named), or `text` is of another type.
+    """
+    flat = flatten(config)
+    if key not in flat:
+        section = sorted(name for name in flat if name.startswith(f'{key}.'))
+        if section:
+            raise UserError(f'--config.{key} is a section: set one of its keys, {", ".join(section)}')
+        # The last part alone as well, so that --config.steps leads to train.steps.
+        tails = [name for name in flat if name.split('.')[-1] == key.split('.')[-1]]
+        near = list(dict.fromkeys(tails + difflib.get_close_matches(key, flat, n=3, cutoff=0.5)))
+        hint = f'did you mean {" or ".join(near[:3])}?' if near else f'known: {", ".join(sorted(flat))}'
+        raise UserError(f'unknown configuration key {key!r}: {hint}')
+    *sections, last = key.split('.')
+    place = config
+    for section in sections:
+        place = place[section]
+    with place.ignore_type():
+        place[last] = _value(key, text, place[last])
+
+
+def _value(key: str, text: str, now: Any) -> Any:
+    """`text` as a value of the type of `now`."""
+    kind = type(now)
+    try:
+        if isinstance(now, bool):
+            return {'true': True, '1': True, 'false': False, '0': False}[text.lower()]
+        if isinstance(now, tuple | list):
+            items = [item.strip() for item in text.strip('()[]').split(',') if item.strip()]
+            return kind(_value(key, item.strip('\'"'), now[0]) if now else item for item in items)
+        if isinstance(now, int):
+            number = float(text)  # So that 1e5 is a whole number too.
+            if number != int(number):
+                raise ValueError
+            return int(number)
+        if isinstance(now, float):
+            return float(text)
+        return text
+    except (ValueError, KeyError, OverflowError):
+        raise UserError(
+            f'--config.{key}={text}: expected a value like {now!r} ({kind.__name__})'
+        ) from None
+
+
+def check(config: ml_collections.ConfigDict) -> None:
+    """Checks what every task needs.
+
+    Raises:
+        UserError: A key is missing or out of range; it is named.
+    """
+    flat = flatten(config)
+    for key in ('name', 'task', 'seed', 'train.steps', 'train.learning_rate'):
+        if key not in flat:
+            raise UserError(f'the configuration has no key {key!r}')
+    if config.task not in TASKS:
+        raise UserError(f'config.task is {config.task!r}, expected one of {", ".join(TASKS)}')
+    least = {'train.steps': 1, 'train.log_every': 1, 'train.checkpoint_every': 1,
+             'train.warmup_steps': 0, 'train.evaluate_every': 0, 'train.batch_size': 1, 'seed': 0}
+    for key, bound in least.items():
+        if key in flat and flat[key] < bound:
+            raise UserError(f'config.{key} is {flat[key]}, expected {bound} or more')
+
+
+def record(config: ml_collections.ConfigDict, workdir: Path) -> None:
+    """Writes `WORKDIR/config.json`, or makes sure that the one there is of the same training.
+
+    Args:
+        config: The resolved configuration.
+        workdir: The run's folder, created if need be.
+
+    Raises:
+        UserError: The workdir belongs to another configuration; the keys that differ are named.
+    """
+    path = workdir / 'config.json'
+    flat = flatten(config)
+    if path.is_file():
+        there = stored(workdir)
+        differing = [
+            f'{key} (there {there.get(key)!r}, now {flat.get(key)!r})'
+            for key in sorted(set(there) | set(flat))
+            if there.get(key) != flat.get(key) and not key.startswith(FREE_KEYS)
+        ]
+        if differing:
+            shown = ', '.join(differing[:5]) + (', …' if len(differing) > 5 else '')
+            raise UserError(
+                f'{workdir} was made with another configuration, which differs in {shown}: '
+                'use another --workdir, or remove that folder'
+            )
+    atomic.write_json(path, {'sha256': config_hash(config), 'config': json.loads(config.to_json())})
+
+
+def stored(workdir: Path) -> dict[str, Any]:
+    """The flat configuration that a workdir was made with.
+
+    Raises:
+        UserError: `WORKDIR/config.json` is missing or damaged.
+    """
+    path = Path(workdir) / 'config.json'
+    try:
+        return flatten(json.loads(path.read_text(encoding='utf-8'))['config'])
+    except FileNotFoundError:
+        raise UserError(f'no {path}: train first, or name the right --workdir') from None
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise UserError(f'{path} is damaged ({error}): remove that folder and train again') from error

@@ -1,0 +1,117 @@
+import json
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from cpad_jax.errors import UserError
+from cpad_jax.training import checkpoints
+
+METADATA = {'backbone sha256': 'abc', 'configuration': 'def'}
+
+
+def state(value, width=3):
+    params = {'dense/0': {'kernel': jnp.full((2, width), float(value)), 'half': jnp.bfloat16(value)}}
+    return {'step': jnp.int32(value), 'params': params, 'opt': optax.adam(1e-3).init(params)}
+
+
+def assert_same(a, b):
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        assert x.dtype == y.dtype
+        np.testing.assert_array_equal(x, y)
+
+
+def save(directory, *steps, metadata=METADATA, scores=None, **options):
+    with checkpoints.Checkpoints(directory, metadata, **options) as saved:
+        for step in steps:
+            saved.save(step, state(step), (scores or {}).get(step))
+        saved._manager.wait_until_finished()
+        return saved.steps()
+
+
+def test_restores_the_newest_and_any_exactly(tmp_path):
+    save(tmp_path, 1, 2)
+    with checkpoints.Checkpoints(tmp_path, METADATA) as saved:
+        step, restored = saved.restore(state(0))
+        assert step == 2
+        assert_same(restored, state(2))
+        assert_same(saved.restore(state(0), step=1)[1], state(1))
+
+
+def test_newest_and_best_are_kept(tmp_path):
+    # 20 is the best, 50 the newest: both stay, although 50 scores worst.
+    scores = {10: 0.5, 20: 0.9, 30: 0.3, 40: 0.2, 50: 0.1}
+    assert save(tmp_path, *scores, scores=scores, keep_latest=1) == [20, 50]
+
+
+def test_states_without_score_never_push_out_the_best(tmp_path):
+    assert save(tmp_path, 1, 2, 3, 4, scores={1: 0.2}, keep_latest=2) == [1, 3, 4]
+
+
+def test_donated_buffers_do_not_reach_the_disk(tmp_path):
+    change = jax.jit(lambda tree: jax.tree.map(lambda x: x * 0 - 7, tree), donate_argnums=0)
+    with checkpoints.Checkpoints(tmp_path, METADATA) as saved:
+        tree = {'x': jnp.full((512, 1024), 3.0)}
+        saved.save(1, tree)
+        for _ in range(5):
+            tree = change(tree)
+    with checkpoints.Checkpoints(tmp_path, METADATA) as saved:
+        np.testing.assert_array_equal(saved.restore(tree)[1]['x'], 3.0)
+
+
+def test_half_written_checkpoint_is_never_restored(tmp_path):
+    save(tmp_path, 1)
+    # What a killed writer leaves: the files under the temporary name.
+    shutil.copytree(tmp_path / '1', tmp_path / '2.orbax-checkpoint-tmp')
+    with checkpoints.Checkpoints(tmp_path, METADATA) as saved:
+        assert saved.steps() == [1]
+        assert saved.restore(state(0))[0] == 1
+
+
+def test_nothing_to_restore(tmp_path):
+    with checkpoints.Checkpoints(tmp_path, METADATA) as saved:
+        assert saved.latest_step() is None
+        with pytest.raises(UserError, match='no checkpoint in'):
+            saved.restore(state(0))
+
+
+@pytest.mark.parametrize('key', METADATA)
+def test_another_backbone_or_configuration_is_refused(tmp_path, key):
+    save(tmp_path, 1)
+    with checkpoints.Checkpoints(tmp_path, {**METADATA, key: 'xyz'}) as saved:
+        with pytest.raises(UserError, match=f'another {key}'):
+            saved.restore(state(0))
+
+
+def test_every_difference_is_named(tmp_path):
+    save(tmp_path, 1)
+    wanted = state(0, width=4)
+    wanted['params']['new'] = jnp.zeros(2)
+    del wanted['params']['dense/0']['half']
+    with checkpoints.Checkpoints(tmp_path, METADATA) as saved:
+        with pytest.raises(UserError) as error:
+            saved.restore(wanted)
+    message = str(error.value)
+    assert 'missing params.new' in message
+    assert 'unexpected params.dense/0.half' in message
+    assert 'params.dense/0.kernel is float32[2, 3], expected float32[2, 4]' in message
+    assert 'opt.0.mu.dense/0.kernel' in message
+
+
+def test_damaged_checkpoint_is_named(tmp_path):
+    save(tmp_path, 1)
+    for path in (tmp_path / '1' / 'state').rglob('*'):
+        if path.is_file() and path.name.startswith(('manifest', '_METADATA')):
+            path.write_bytes(b'')
+    with checkpoints.Checkpoints(tmp_path, METADATA) as saved:
+        with pytest.raises(UserError, match=r'/1 cannot be read .*remove that folder'):
+            saved.restore(state(0))
+
+
+def test_metadata_lies_beside_the_state(tmp_path):
+    save(tmp_path, 3)
+    assert json.loads((tmp_path / '3' / 'metadata' / 'metadata').read_text()) == METADATA

@@ -1,0 +1,139 @@
+import json
+
+import pytest
+
+from cpad_jax.errors import UserError
+from cpad_jax.training import configs
+
+SOURCE = """
+import ml_collections
+def get_config(size='small'):
+    return ml_collections.ConfigDict({
+        'name': 'try', 'task': 'identity', 'seed': 0, 'size': size,
+        'train': {'steps': 10, 'learning_rate': 1e-3, 'warmup_steps': 2, 'log_every': 5,
+                  'loss': {'identity': 1.0}},
+        'eval': {'controls': True, 'scenarios': ('action', 'place'), 'num_references': (1, 5)},
+    })
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / 'try.py'
+    path.write_text(SOURCE)
+    return str(path)
+
+
+def test_overrides_take_the_type_of_the_key(file):
+    config, workdir = configs.parse(
+        ['--config', file, '--config.train.steps=1e3', '--config.train.learning_rate', '3',
+         '--config.eval.controls=false', '--config.eval.scenarios=place',
+         '--config.eval.num_references=3,10', '--config.name=other', '--config.seed=7']
+    )  # fmt: skip
+    assert (config.train.steps, type(config.train.steps)) == (1000, int)
+    assert (config.train.learning_rate, type(config.train.learning_rate)) == (3.0, float)
+    assert config.eval.controls is False
+    assert config.eval.scenarios == ('place',)
+    assert config.eval.num_references == (3, 10)
+    assert config.seed == 7
+    assert str(workdir) == 'runs/other'
+
+
+def test_argument_behind_the_colon(file):
+    assert configs.parse(['--config', f'{file}:large']).config['size'] == 'large'
+
+
+def test_workdir(file):
+    assert str(configs.parse([f'--config={file}', '--workdir=/x/y']).workdir) == '/x/y'
+
+
+def test_the_result_takes_no_new_keys(file):
+    with pytest.raises((AttributeError, KeyError)):
+        configs.parse(['--config', file]).config.train.new = 1
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--config.train.step=3'], "unknown configuration key 'train.step': did you mean train.steps"),
+        (['--config.steps=3'], 'did you mean train.steps'),
+        (['--config.zzzzz=3'], "unknown configuration key 'zzzzz': known: eval.controls, "),
+        (['--config.train=3'], 'section: set one of its keys, train.learning_rate'),
+        (['--config.train.steps=many'], r'--config.train.steps=many: expected a value like 10 \(int'),
+        (['--config.train.steps=1.5'], 'expected a value like 10'),
+        (['--config.eval.controls=maybe'], 'expected a value like True'),
+        (['--config.eval.num_references=a'], 'expected a value like 1'),
+        (['--config.train.steps'], '--config.train.steps needs a value'),
+        (['--config.train.steps=0'], 'config.train.steps is 0, expected 1 or more'),
+        (['--config.task=paint'], "config.task is 'paint', expected one of identity, clip"),
+        (['--verbose'], 'unknown option --verbose'),
+        (['stray'], "unexpected argument 'stray'"),
+    ],
+)
+def test_bad_arguments_are_one_line(file, arguments, message):
+    with pytest.raises(UserError, match=message) as error:
+        configs.parse(['--config', file, *arguments])
+    assert '\n' not in str(error.value)
+
+
+def test_no_configuration_named():
+    with pytest.raises(UserError, match='which configuration'):
+        configs.parse([])
+
+
+def test_missing_file_names_the_nearest(file):
+    with pytest.raises(UserError, match=r'no configuration file .*tri.py: did you mean .*try.py'):
+        configs.load(file.replace('try.py', 'tri.py'))
+
+
+@pytest.mark.parametrize(
+    'source', ['x = 1', 'def get_config():\n  return 3', 'def get_config(:', 'import nothing_there']
+)
+def test_file_that_gives_no_configuration(tmp_path, source):
+    (tmp_path / 'bad.py').write_text(source)
+    with pytest.raises(UserError, match='bad.py') as error:
+        configs.load(str(tmp_path / 'bad.py'))
+    assert 'ConfigDict' in str(error.value)
+
+
+def test_record_refuses_another_training_and_names_the_keys(file, tmp_path):
+    workdir = tmp_path / 'run'
+    config = configs.parse(['--config', file]).config
+    configs.record(config, workdir)
+    configs.record(config, workdir)
+    other = configs.parse(['--config', file, '--config.train.steps=11', '--config.seed=1']).config
+    with pytest.raises(UserError) as error:
+        configs.record(other, workdir)
+    assert 'differs in seed (there 0, now 1), train.steps (there 10, now 11): ' in str(error.value)
+    assert configs.stored(workdir)['train.steps'] == 10
+
+
+def test_evaluation_may_differ(file, tmp_path):
+    configs.record(configs.parse(['--config', file]).config, tmp_path / 'run')
+    other = configs.parse(
+        ['--config', file, '--config.eval.controls=no'.replace('no', '0'),
+         '--config.train.log_every=1']
+    ).config  # fmt: skip
+    configs.record(other, tmp_path / 'run')
+    written = json.loads((tmp_path / 'run' / 'config.json').read_text())
+    assert written['config']['eval']['controls'] is False
+    assert written['sha256'] == configs.config_hash(other)
+
+
+def test_hashes(file):
+    base, seed, evaluation = (
+        configs.parse(['--config', file, f'--config.{override}']).config
+        for override in ('seed=0', 'seed=1', 'eval.controls=0')
+    )
+    assert len(configs.training_hash(base)) == 64
+    assert configs.training_hash(base) != configs.training_hash(seed)
+    assert configs.training_hash(base) == configs.training_hash(evaluation)
+    assert configs.config_hash(base) != configs.config_hash(evaluation)
+
+
+def test_stored_configuration_that_is_missing_or_damaged(tmp_path):
+    with pytest.raises(UserError, match='train first'):
+        configs.stored(tmp_path)
+    (tmp_path / 'config.json').write_text('{')
+    with pytest.raises(UserError, match='damaged'):
+        configs.stored(tmp_path)

@@ -1,0 +1,99 @@
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import optax
+import pytest
+
+from cpad_jax.errors import UserError
+from cpad_jax.training import optimisers
+
+
+def test_warmup_cosine_by_hand():
+    schedule = optimisers.warmup_cosine(2.0, steps=14, warmup_steps=4, end=0.5)
+    # Rise 1/5, 2/5 … of the peak, the peak at 4, half-way (1 + 0.5)/2 of it at 9, the end from 14.
+    expected = {0: 0.4, 1: 0.8, 3: 1.6, 4: 2.0, 9: 1.5, 14: 1.0, 99: 1.0}
+    for step, rate in expected.items():
+        assert float(jax.jit(schedule)(step)) == pytest.approx(rate, rel=1e-6)
+
+
+def test_decay_mask_leaves_out_what_zero_means_nothing_for():
+    matrix, vector = np.ones((2, 2)), np.ones(2)
+    params = {
+        'dense': {'kernel': matrix, 'bias': vector},
+        'heads': {'bias': matrix},
+        'ln': {'scale': vector},
+        'token_embedding': {'embedding': matrix},
+        'positional_embedding': matrix,
+        'default_token': matrix,
+        'logit_scale': np.ones(()),
+        'low_rank': {'query': {'a': matrix, 'b': matrix}},
+        'text_projection': {'kernel': matrix},
+    }
+    mask = optimisers.decay_mask(params)
+    decayed = {
+        jax.tree_util.keystr(path, simple=True, separator='/')
+        for path, value in jax.tree_util.tree_flatten_with_path(mask)[0]
+        if value
+    }
+    assert decayed == {
+        'dense/kernel', 'low_rank/query/a', 'low_rank/query/b', 'text_projection/kernel'
+    }  # fmt: skip
+
+
+def first_update(params, labels, grads, **options):
+    optimiser = optimisers.adamw(labels, {'fast': 0.1, 'slow': 0.01}, steps=10, **options)
+    state = optimiser.init(params)
+    updates, state = jax.jit(optimiser.update)(grads, state, params)
+    return optax.apply_updates(params, updates), state
+
+
+def test_groups_have_their_own_rate_decay_and_stillness():
+    params = {
+        'a': jnp.full((2, 2), 3.0), 'bias': jnp.full(2, 3.0), 'b': jnp.full((2, 2), 3.0),
+        'c': jnp.full((2, 2), 3.0),
+    }  # fmt: skip
+    labels = {'a': 'fast', 'bias': 'fast', 'b': 'slow', 'c': 'frozen'}
+    grads = jax.tree.map(jnp.ones_like, params)
+    moved, state = first_update(params, labels, grads, weight_decay=0.5, clip_norm=0.0)
+    # Adam's first step is the rate times the gradient's sign; decay adds rate × 0.5 × 3.
+    np.testing.assert_allclose(moved['a'], 3 - 0.1 - 0.1 * 1.5, rtol=1e-5)
+    np.testing.assert_allclose(moved['bias'], 3 - 0.1, rtol=1e-5)
+    np.testing.assert_allclose(moved['b'], 3 - 0.01 - 0.01 * 1.5, rtol=1e-5)
+    np.testing.assert_array_equal(moved['c'], 3)
+    shapes = [leaf.shape for leaf in jax.tree.leaves(state) if leaf.ndim]
+    assert sorted(shapes) == [(2,), (2,), (2, 2), (2, 2), (2, 2), (2, 2)]  # None for `c`.
+
+
+def test_clipping_counts_all_groups_but_the_frozen_ones():
+    params = {'a': jnp.zeros(()), 'b': jnp.zeros(()), 'c': jnp.zeros(())}
+    labels = {'a': 'fast', 'b': 'slow', 'c': 'frozen'}
+    grads = {'a': jnp.float32(3.0), 'b': jnp.float32(4.0), 'c': jnp.float32(100.0)}
+    _, state = first_update(params, labels, grads, clip_norm=1.0)
+    # The norm is 5, so the first moments are (1 − b1) × 3/5 and (1 − b1) × 4/5.
+    values = {round(float(x), 4) for x in jax.tree.leaves(state) if x.dtype == jnp.float32}
+    assert {0.06, 0.08} <= values
+
+
+def test_a_row_without_gradient_stays_exactly_as_drawn():
+    embedding = jax.random.normal(jax.random.key(0), (4, 3))
+    params = {'token_embedding': {'embedding': embedding}}
+    labels = {'token_embedding': {'embedding': 'fast'}}
+    grads = {'token_embedding': {'embedding': jnp.zeros((4, 3)).at[1].set(1.0)}}
+    moved, _ = first_update(params, labels, grads, weight_decay=0.5)
+    moved = moved['token_embedding']['embedding']
+    np.testing.assert_array_equal(moved[jnp.array([0, 2, 3])], embedding[jnp.array([0, 2, 3])])
+    assert np.abs(moved[1] - embedding[1]).min() > 0.09
+
+
+def test_rates_come_from_the_configuration_by_group_name():
+    config = ml_collections.ConfigDict(
+        {'train': {'learning_rate': 0.5, 'low_rank_learning_rate': 0.25}}
+    )
+    labels = {'x': 'adapter', 'y': 'low_rank', 'z': 'frozen'}
+    assert optimisers.learning_rates(config, labels) == {'adapter': 0.5, 'low_rank': 0.25}
+
+
+def test_group_without_rate_is_refused():
+    with pytest.raises(UserError, match="'c'"):
+        optimisers.adamw({'x': 'c'}, {'a': 1.0}, steps=1)
