@@ -22,11 +22,11 @@ cv2.setNumThreads(1)
 
 
 def _colour(colour: Colour) -> tuple[float, ...]:
-    return tuple(float(np.clip(value, 0, 255)) for value in colour)
+    return tuple(min(max(float(value), 0.0), 255.0) for value in colour)
 
 
 def _fixed(points: np.ndarray | Sequence[Point]) -> np.ndarray:
-    return np.round(np.asarray(points, np.float64) * _ONE).astype(np.int32)
+    return np.rint(np.asarray(points, np.float64) * _ONE).astype(np.int32)
 
 
 def blank(height: int, width: int, colour: Colour) -> np.ndarray:
@@ -161,3 +161,35 @@ def paste(image: np.ndarray, sprite: np.ndarray, matrix: np.ndarray) -> None:
     target = image[top:bottom, left:right]
     mixed = target.astype(np.uint16) * (255 - alpha) + patch[:, :, :3].astype(np.uint16) * alpha
     target[:] = ((mixed + 127) // 255).astype(np.uint8)
+
+
+def text(
+    image: np.ndarray, words: str, left: float, base: float, height: float, colour: Colour
+) -> None:
+    """Writes ASCII `words` with their base line at `base`; capitals are about `height` pixels."""
+    cv2.putText(
+        image, words, (round(left), round(base)), cv2.FONT_HERSHEY_SIMPLEX, height / 21.0,
+        _colour(colour), max(1, round(height / 9.0)), cv2.LINE_AA,
+    )  # fmt: skip
+
+
+def lookup(image: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Sends every value through a table [256] or, one per channel, [256, C] uint8."""
+    return cv2.LUT(image, table.reshape(1, 256, -1))
+
+
+def mix_channels(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Multiplies every pixel by `matrix` [C, C], or [C, C + 1] with an offset; saturates."""
+    return cv2.transform(image, matrix)
+
+
+def multiply(image: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The product of two uint8 pictures of one shape, where 255 stands for 1."""
+    return cv2.multiply(image, other, scale=1 / 255)
+
+
+def blend(
+    image: np.ndarray, weight: float, other: np.ndarray, other_weight: float, offset: float = 0.0
+) -> np.ndarray:
+    """The saturated sum weight * image + other_weight * other + offset of two uint8 pictures."""
+    return cv2.addWeighted(image, weight, other, other_weight, offset)
