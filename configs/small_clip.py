@@ -1,4 +1,4 @@
-"""Pre-training of a small CLIP on drawn worlds: `python -m cpad_jax.train --config configs/small_clip.py`."""
+"""Pre-training of a small CLIP on drawn worlds (`config.task = 'clip'`)."""
 
 import ml_collections
 

@@ -19,9 +19,7 @@ SCORE = 'score'
 def _flat(tree: Any) -> dict[str, Any]:
     """Name → array; names carry no slash, which Orbax would read as folders."""
     flat, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {
-        jax.tree_util.keystr(path, simple=True, separator='.'): leaf for path, leaf in flat
-    }
+    return {jax.tree_util.keystr(path, simple=True, separator='.'): leaf for path, leaf in flat}
 
 
 class Checkpoints:
@@ -176,15 +174,19 @@ def _readable(place: Path) -> Iterator[None]:
         ) from error
 
 
+def _form(array: Any) -> str:
+    """Type and shape, e.g. `float32[2, 3]`."""
+    return f'{jnp.dtype(array.dtype).name}{list(array.shape)}'
+
+
 def _check(found: Mapping[str, Any], wanted: Mapping[str, Any], place: Path) -> None:
     """Raises a `UserError` that names every array in which the two differ."""
     faults = [f'missing {name}' for name in wanted if name not in found]
     faults += [f'unexpected {name}' for name in found if name not in wanted]
     for name in wanted:
         if name in found:
-            there = (tuple(found[name].shape), jnp.dtype(found[name].dtype).name)
-            here = (tuple(wanted[name].shape), jnp.dtype(wanted[name].dtype).name)
+            there, here = _form(found[name]), _form(wanted[name])
             if there != here:
-                faults.append(f'{name} is {there[1]}{list(there[0])}, expected {here[1]}{list(here[0])}')
+                faults.append(f'{name} is {there}, expected {here}')
     if faults:
         raise UserError(f'{place} holds another model: ' + '; '.join(faults))

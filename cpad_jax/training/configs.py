@@ -26,6 +26,7 @@ FREE_KEYS = (
     'train.evaluate_every',
 )
 TASKS = ('identity', 'clip')
+_EXPECTED = '--config FILE, --workdir DIR or --config.KEY=VALUE'
 
 
 class CommandLine(NamedTuple):
@@ -115,10 +116,10 @@ def parse(argv: Sequence[str]) -> CommandLine:
     while words:
         word = words.pop(0)
         if not word.startswith('--'):
-            raise UserError(f'unexpected argument {word!r}: expected --config, --workdir or --config.KEY=VALUE')
+            raise UserError(f'unexpected argument {word!r}: expected {_EXPECTED}')
         name, equals, value = word[2:].partition('=')
         if name not in ('config', 'workdir') and not name.startswith('config.'):
-            raise UserError(f'unknown option --{name}: expected --config, --workdir or --config.KEY=VALUE')
+            raise UserError(f'unknown option --{name}: expected {_EXPECTED}')
         if not equals:
             if not words or words[0].startswith('--'):
                 raise UserError(f'--{name} needs a value: --{name}=VALUE')
@@ -150,11 +151,13 @@ def override(config: ml_collections.ConfigDict, key: str, text: str) -> None:
     if key not in flat:
         section = sorted(name for name in flat if name.startswith(f'{key}.'))
         if section:
-            raise UserError(f'--config.{key} is a section: set one of its keys, {", ".join(section)}')
+            keys = ', '.join(section)
+            raise UserError(f'--config.{key} is a section: set one of its keys, {keys}')
         # The last part alone as well, so that --config.steps leads to train.steps.
         tails = [name for name in flat if name.split('.')[-1] == key.split('.')[-1]]
         near = list(dict.fromkeys(tails + difflib.get_close_matches(key, flat, n=3, cutoff=0.5)))
-        hint = f'did you mean {" or ".join(near[:3])}?' if near else f'known: {", ".join(sorted(flat))}'
+        known = f'known: {", ".join(sorted(flat))}'
+        hint = f'did you mean {" or ".join(near[:3])}?' if near else known
         raise UserError(f'unknown configuration key {key!r}: {hint}')
     *sections, last = key.split('.')
     place = config
@@ -199,8 +202,15 @@ def check(config: ml_collections.ConfigDict) -> None:
             raise UserError(f'the configuration has no key {key!r}')
     if config.task not in TASKS:
         raise UserError(f'config.task is {config.task!r}, expected one of {", ".join(TASKS)}')
-    least = {'train.steps': 1, 'train.log_every': 1, 'train.checkpoint_every': 1,
-             'train.warmup_steps': 0, 'train.evaluate_every': 0, 'train.batch_size': 1, 'seed': 0}
+    least = {
+        'train.steps': 1,
+        'train.log_every': 1,
+        'train.checkpoint_every': 1,
+        'train.warmup_steps': 0,
+        'train.evaluate_every': 0,
+        'train.batch_size': 1,
+        'seed': 0,
+    }
     for key, bound in least.items():
         if key in flat and flat[key] < bound:
             raise UserError(f'config.{key} is {flat[key]}, expected {bound} or more')
@@ -246,4 +256,4 @@ def stored(workdir: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise UserError(f'no {path}: train first, or name the right --workdir') from None
     except (ValueError, KeyError, TypeError, OSError) as error:
-        raise UserError(f'{path} is damaged ({error}): remove that folder and train again') from error
+        raise UserError(f'{path} is damaged ({error}): remove that folder, train again') from error

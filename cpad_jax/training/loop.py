@@ -287,7 +287,7 @@ def run(
                         reports.scores(step, scores)
                         score = next(iter(scores.values()))
                     if last or step % train.checkpoint_every == 0:
-                        reports.flush()  # Stops here, before it is saved, if the loss is not finite.
+                        reports.flush()  # A loss that is not finite stops here, unsaved.
                         saved.save(step, state, score)
         finally:
             reports.close()

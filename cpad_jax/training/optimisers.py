@@ -123,7 +123,7 @@ def adamw(
         )
         for group in sorted(used)
     }
-    still = optax.partition({**dict.fromkeys(used, optax.identity()), FROZEN: optax.set_to_zero()},
-                            labels)
+    frozen = {FROZEN: optax.set_to_zero()}
+    still = optax.partition({**dict.fromkeys(used, optax.identity()), **frozen}, labels)
     clip = optax.clip_by_global_norm(clip_norm) if clip_norm else optax.identity()
-    return optax.chain(still, clip, optax.partition({**groups, FROZEN: optax.set_to_zero()}, labels))
+    return optax.chain(still, clip, optax.partition({**groups, **frozen}, labels))

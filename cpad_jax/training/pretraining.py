@@ -155,7 +155,7 @@ def batch_indices(num_images: int, batch_size: int, seed: int, step: int) -> np.
 
 
 def draw_captions(shards: Shards, indices: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Two different captions per image (the same one twice where it has one): rows of `ids` [B, 2]."""
+    """Two different captions per image (twice its only one): rows of `shards.ids`, int32 [B, 2]."""
     counts = shards.counts[indices]
     first = rng.integers(0, counts)
     # A step of 1 … count−1 around the list never comes back to where it started.
@@ -179,7 +179,9 @@ def augment(images: jax.Array, rng: jax.Array) -> jax.Array:
     shift_rng, mirror_rng, light_rng = jax.random.split(rng, 3)
     shifts = jax.random.randint(shift_rng, (batch, 2), -SHIFT, SHIFT + 1)
     mirrored = jax.random.bernoulli(mirror_rng, 0.5, (batch, 1))
-    light = 1 + jax.random.uniform(light_rng, (batch, 1, 1, 1), minval=-BRIGHTNESS, maxval=BRIGHTNESS)
+    light = jax.random.uniform(
+        light_rng, (batch, 1, 1, 1), minval=1 - BRIGHTNESS, maxval=1 + BRIGHTNESS
+    )
     place = jnp.arange(size)
     rows = jnp.clip(place + shifts[:, :1], 0, size - 1)  # [B, S]
     columns = jnp.clip(place + shifts[:, 1:], 0, size - 1)
@@ -307,7 +309,9 @@ class Pretraining:
         embedded = embedded.astype(jnp.float32)
         return embedded / jnp.linalg.norm(embedded, axis=-1, keepdims=True)
 
-    def evaluator(self, held_out: Shards, limit: int = 2048) -> Callable[[int, Any], dict[str, float]]:
+    def evaluator(
+        self, held_out: Shards, limit: int = 2048
+    ) -> Callable[[int, Any], dict[str, float]]:
         """Zero-shot retrieval on held-out images, for `loop.run`.
 
         Args:

@@ -14,7 +14,8 @@ METADATA = {'backbone sha256': 'abc', 'configuration': 'def'}
 
 
 def state(value, width=3):
-    params = {'dense/0': {'kernel': jnp.full((2, width), float(value)), 'half': jnp.bfloat16(value)}}
+    kernel = jnp.full((2, width), float(value))
+    params = {'dense/0': {'kernel': kernel, 'half': jnp.bfloat16(value)}}
     return {'step': jnp.int32(value), 'params': params, 'opt': optax.adam(1e-3).init(params)}
 
 

@@ -69,9 +69,11 @@ print('came to its end')
 
 def test_killed_and_started_again_equals_not_killed(tmp_path):
     arguments = [str(Path(__file__).parent), str(tmp_path / 'killed')]
-    done = subprocess.run([sys.executable, '-c', KILLED, *arguments], capture_output=True, text=True)
+    command = [sys.executable, '-c', KILLED, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == -9, done.stderr
-    steps = [int(p.name) for p in (tmp_path / 'killed' / 'checkpoints').iterdir() if p.name.isdigit()]
+    names = [path.name for path in (tmp_path / 'killed' / 'checkpoints').iterdir()]
+    steps = [int(name) for name in names if name.isdigit()]
     assert steps and max(steps) < 60
     again = loop.run(Fit(), make_config(steps=60), tmp_path / 'killed')
     whole = loop.run(Fit(), make_config(steps=60), tmp_path / 'whole')
