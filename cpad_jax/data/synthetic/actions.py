@@ -167,11 +167,11 @@ def is_hugged(t: float, manner: Manner) -> Pose:
 
 
 def kiss(t: float, manner: Manner) -> Pose:
-    """Leans over to somebody's face, a hand on their cheek."""
+    """Leans over to somebody's face, a hand on their shoulder."""
     close = _ease(t, 0.0, 0.2 + manner.start)
     return Pose(
         hip=(0.0, HIP), lean=0.1 + 0.1 * close, turn=0.6, yaw=0.62, tilt=0.16 * close,
-        hands=((0.5, -2.0), (0.95, -3.55)), expression='neutral',
+        hands=((0.5, -2.0), (1.0, -3.0)), expression='neutral',
     )  # fmt: skip
 
 

@@ -140,10 +140,10 @@ def _arm(image, body: _Body, figure: Figure, which: int) -> np.ndarray:
     sleeve = _tinted(people.CLOTHES_COLOURS[outfit.top_colour], tint)
     skin = _tinted(heads.skin_colour(figure.looks), tint + 0.05)
     start = body.shoulders[which]
+    target = np.array(pose.hands[which])
+    bends = [_bend(start, target, UPPER_ARM, FOREARM, side) for side in (1.0, -1.0)]
     # Elbows point down and back.
-    elbow, hand = _bend(start, np.array(pose.hands[which]), UPPER_ARM, FOREARM, 1.0)
-    if elbow[1] < start[1] - 0.25 and hand[1] > start[1] - 0.4:
-        elbow, hand = _bend(start, np.array(pose.hands[which]), UPPER_ARM, FOREARM, -1.0)
+    elbow, hand = max(bends, key=lambda bend: bend[0][1] - 0.6 * bend[0][0])
     s, thick = figure.scale, 0.9 + 0.35 * (figure.looks.build - 0.85)
     a, b, c = body.pixel(start), body.pixel(elbow), body.pixel(hand)
     canvas.capsule(image, a, b, 0.19 * s * thick, 0.15 * s * thick, sleeve)

@@ -1,0 +1,149 @@
+"""Captioned pictures of other worlds, in shards, for pre-training the small CLIP.
+
+A quarter of the action-place pairs never occurs in them, so that evaluation can tell whether a model
+composes what it has not seen together.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import multiprocessing
+import os
+from pathlib import Path
+
+import numpy as np
+
+from cpad_jax import atomic, progress
+from cpad_jax.data.synthetic import captions, people
+from cpad_jax.data.synthetic.look import TitleStyle
+from cpad_jax.data.synthetic.places import draw_place
+from cpad_jax.data.synthetic.render import STAGE_HEIGHT, STAGE_WIDTH, draw_portrait, head_artist
+from cpad_jax.data.synthetic.shots import Shot
+from cpad_jax.data.synthetic.world import PLAUSIBLE, draw_performers
+from cpad_jax.media import canvas, faces
+from cpad_jax.text.prompts import PLACES
+
+SHARD_SIZE = 2048
+# Shots filmed on one painted stage: painting costs more than filming.
+_SHOTS_PER_STAGE = 3
+# Extras of other worlds: seen people far above those who get training photos in a quickstart.
+_EXTRAS = (4000, 10_000)
+_PORTRAIT_SHARE = 0.28
+_WORLD_SEED_OFFSET = 900_000
+
+
+def held_out_pairs() -> frozenset[tuple[str, str]]:
+    """The quarter of the possible (action, place) pairs that no captioned picture shows."""
+    pairs = sorted((action, place) for place, possible in PLAUSIBLE.items() for action in possible)
+    order = np.random.default_rng(41).permutation(len(pairs))
+    return frozenset(pairs[i] for i in order[: len(pairs) // 4])
+
+
+def _draw_people(rng: np.random.Generator, count: int, famous: int) -> list[int]:
+    """Famous people appear often, and some much more than others; extras hardly ever twice."""
+    chosen: list[int] = []
+    while len(chosen) < count:
+        if rng.random() < 0.5:
+            number = int(famous * rng.random() ** 1.6)
+        else:
+            number = int(rng.integers(*_EXTRAS))
+        if number not in chosen:
+            chosen.append(number)
+    return chosen
+
+
+def _scene_pictures(rng: np.random.Generator, famous: int, size: int):
+    style = TitleStyle.draw(rng)
+    place = str(rng.choice(PLACES))
+    stage = draw_place(place, rng, STAGE_HEIGHT, STAGE_WIDTH, style)
+    for _ in range(_SHOTS_PER_STAGE):
+        cast = _draw_people(rng, 3, famous)
+        performers = draw_performers(rng, place, cast, held_out_pairs())
+        shot = Shot(stage, place, performers, rng, head_artist('', 'train'))
+        picture, _ = shot.film(float(rng.random()))
+        picture = canvas.resize(style.grade(picture, rng), size, size)
+        yield picture, captions.scene_captions(rng, performers, place, famous)
+
+
+def _portrait(rng: np.random.Generator, famous: int, size: int):
+    person = _draw_people(rng, 1, famous)[0]
+    # Photo numbers far above those of the training and reference photos.
+    seed = int(rng.integers(1_000_000, 2_000_000))
+    photo = draw_portrait(person, seed, head_artist('', 'train'))
+    session = np.random.default_rng((77, person, seed // 2))
+    outfit = people.draw_outfit(session, people.person(person).looks)
+    image = photo.image
+    if rng.random() < 0.6:
+        height, width = image.shape[:2]
+        image = faces.crop_face(image, photo.bbox * (height, width, height, width), size=size)
+    else:
+        image = canvas.resize(image, size, size)
+    return image, captions.portrait_captions(rng, person, outfit, famous)
+
+
+def make_shard(number: int, seed: int, famous: int, size: int) -> tuple[np.ndarray, list[list[str]]]:
+    """Draws one shard.
+
+    Args:
+        number: Number of the shard.
+        seed: Seed of the whole set.
+        famous: People with a number below this appear often and are named.
+        size: Side of the pictures, pixels.
+
+    Returns:
+        Pictures [SHARD_SIZE, size, size, 3] uint8 and six captions for each.
+    """
+    rng = np.random.default_rng((_WORLD_SEED_OFFSET + seed, number))
+    pictures = np.empty((SHARD_SIZE, size, size, 3), np.uint8)
+    texts: list[list[str]] = []
+    while len(texts) < SHARD_SIZE:
+        if rng.random() < _PORTRAIT_SHARE * _SHOTS_PER_STAGE / (1 + _PORTRAIT_SHARE * 2):
+            batch = [_portrait(rng, famous, size)]
+        else:
+            batch = list(_scene_pictures(rng, famous, size))
+        for picture, caption in batch[: SHARD_SIZE - len(texts)]:
+            pictures[len(texts)] = picture
+            texts.append(caption)
+    # Shots of one stage must not stand side by side in a batch.
+    order = rng.permutation(SHARD_SIZE)
+    return pictures[order], [texts[i] for i in order]
+
+
+def _write_shard(folder: str, number: int, seed: int, famous: int, size: int) -> None:
+    pictures, texts = make_shard(number, seed, famous, size)
+    stem = Path(folder) / f'shard-{number:05d}'
+    atomic.write_bytes(
+        stem.with_suffix('.jsonl'), ''.join(json.dumps(t) + '\n' for t in texts).encode()
+    )
+    # The pictures come last: a shard counts as there when they are.
+    with atomic.writing(stem.with_suffix('.images.npy')) as temporary, open(temporary, 'wb') as file:
+        np.save(file, pictures)
+
+
+def ensure_captioned(folder: Path, shards: int, seed: int, famous: int, size: int) -> None:
+    """Draws the shards that are not there yet, on all cores.
+
+    Args:
+        folder: Where `shard-00000.images.npy` and `shard-00000.jsonl` … are written.
+        shards: How many; each holds `SHARD_SIZE` pictures.
+        seed: Names the set.
+        famous: People with a number below this appear often and are named.
+        size: Side of the pictures, pixels.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [
+        number for number in range(shards)
+        if not (folder / f'shard-{number:05d}.images.npy').exists()
+    ]  # fmt: skip
+    if not missing:
+        return
+    context = multiprocessing.get_context('spawn')
+    with (
+        concurrent.futures.ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool,
+        progress.bar(total=len(missing) * SHARD_SIZE, stage='draw captioned pictures', unit='picture') as bar,
+    ):
+        jobs = [pool.submit(_write_shard, str(folder), n, seed, famous, size) for n in missing]
+        for job in concurrent.futures.as_completed(jobs):
+            job.result()
+            bar.update(SHARD_SIZE)

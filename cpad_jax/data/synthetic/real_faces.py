@@ -1,0 +1,84 @@
+"""Real face crops in place of drawn heads, from a folder in VGGFace2's layout."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import numpy as np
+
+from cpad_jax.data.synthetic import heads
+from cpad_jax.errors import UserError
+from cpad_jax.media import canvas, images
+
+# Every fourth picture is for queries, every fourth for clips, the rest for training: one face
+# picture never serves two of them.
+_USES = {'train': (0, 1), 'references': (2,), 'clips': (3,)}
+
+
+class FaceBank:
+    """The face pictures of a folder, one subfolder per person, given to people by number.
+
+    Args:
+        folder: Path of `DIR` in `DIR/n000002/0001_01.jpg`; at least 4 pictures per person.
+
+    Raises:
+        UserError: The folder has no such pictures.
+    """
+
+    def __init__(self, folder: str):
+        self.people = []
+        for directory in sorted(path for path in Path(folder).glob('*') if path.is_dir()):
+            files = sorted(directory.glob('*.jpg'))
+            if len(files) >= 4:
+                self.people.append(files)
+        if not self.people:
+            raise UserError(
+                f'faces_dir {folder}: no subfolder with 4 or more .jpg files; expected '
+                'FOLDER/n000002/0001_01.jpg as in VGGFace2'
+            )
+
+    def head(self, number: int, use: str, seed: int, size: int) -> heads.Head:
+        """A face crop as a head, `size` × `size` pixels.
+
+        Args:
+            number: The person's place in its pool; must be below the number of folders.
+            use: 'train', 'references' or 'clips'; each sees other pictures.
+            seed: Picks the picture.
+            size: Side of the sprite, pixels.
+
+        Raises:
+            UserError: There are more people than folders.
+        """
+        if number >= len(self.people):
+            raise UserError(
+                f'faces_dir has {len(self.people)} people with 4 or more pictures, but the world '
+                f'asks for number {number + 1}: lower train_people and the cast, or add people'
+            )
+        files = self.people[number]
+        mine = [file for i, file in enumerate(files) if i % 4 in _USES[use]]
+        return _head(str(mine[seed % len(mine)]), size)
+
+
+@functools.lru_cache(maxsize=256)
+def _head(path: str, size: int) -> heads.Head:
+    picture = images.read_image(Path(path))
+    side = min(picture.shape[:2])
+    top, left = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
+    # A loose crop holds the face in its middle 70 %; that part becomes the head's height.
+    square = canvas.resize(picture[top : top + side, left : left + side], size, size)
+    share = heads.HEAD_SHARE / 0.78
+    middle = (np.array(heads.CENTRE) - 0.5 * share) * size
+    matrix = np.array([[share, 0, middle[0]], [0, share, middle[1]]], np.float64)
+    rgb = canvas.warp(square, matrix, size, size)
+    alpha = np.zeros((size, size, 1), np.uint8)
+    centre = np.array(heads.CENTRE) * size
+    unit = heads.HEAD_SHARE * size
+    canvas.ellipse(alpha, centre, (0.4 * unit, 0.54 * unit), (255,))
+    alpha = canvas.blur(alpha, size / 60)[:, :, None]
+    box = (centre[1] - 0.4 * unit, centre[0] - 0.34 * unit, centre[1] + 0.46 * unit,
+           centre[0] + 0.34 * unit)  # fmt: skip
+    landmarks = centre + unit * np.array(
+        [[-0.16, -0.06], [0.16, -0.06], [0, 0.1], [-0.13, 0.26], [0.13, 0.26]]
+    )
+    return heads.Head(np.concatenate([rgb, alpha], axis=2), box, landmarks.astype(np.float32))
