@@ -19,6 +19,7 @@ from cpad_jax.data.synthetic.scenery import (
     picture,
     plant,
     shaded_lamp,
+    shelves,
     skirting,
     spines,
     wall,
@@ -111,7 +112,7 @@ def _kitchen_unit(b, unit, x0, x1, top, bottom, base, front, work) -> None:
             b.rect(a + 1.6, bottom + 5.2, c - 1.6, base - 4.6, front)
             b.rect(handle, bottom + 8, handle + 0.9, bottom + 13, shade(front, 0.4))
     if unit == 'sink':
-        window(b, x0 + 4, 4, x1 - 4, top + 6)
+        window(b, x0 + 4, 6, x1 - 4, top + 9)
         b.rect(x0 + 4, bottom - 0.2, x1 - 4, bottom + 2.2, (150, 154, 158))
         b.line([(middle, bottom), (middle, bottom - 8), (middle + 2, bottom - 10),
                 (middle + 5, bottom - 9), (middle + 5, bottom - 7)], (205, 208, 212), 1.0)
@@ -169,11 +170,12 @@ def bedroom(brush: Brush, base: float) -> None:
     left = wide - bed - 38
     # Wardrobe on one side, window or picture over the bed.
     right = wide + b.between(-4, 6)
-    _wardrobe(b, right - 36, base, right, timber)
+    storage = _wardrobe if b.chance(0.65) else _dresser
+    storage(b, right - 36, base, right, timber)
     centre = b.between(0.48, 0.56) * (wide - 34)
     half = bed / 2
     if b.chance(0.55):
-        window(b, centre - 16, 5, centre + 16, 33, curtain=True)
+        window(b, centre - 17, 10, centre + 17, 36, curtain=True)
     else:
         for x in np.linspace(centre - half * 0.6, centre + half * 0.6, b.pick([1, 2, 3])):
             picture(b, x, b.between(16, 24), b.between(11, 16), b.between(10, 15))
@@ -208,8 +210,20 @@ def _wardrobe(b, left, base, right, timber) -> None:
         b.rect(middle + side - 0.4, base - 44, middle + side + 0.4, base - 37, BRASS)
 
 
-def _blanket(b):
-    return b.paint(0.35, 0.95, 0.75)
+def _dresser(b, left, base, right, timber) -> None:
+    left, top, middle = left + 4, base - 30, (left + right) / 2
+    b.oval(middle + 2, top - 15, 11, 15, shade(timber, 0.8))
+    b.oval(middle + 2, top - 15, 9.4, 13.2, (172, 192, 202))
+    b.line([(middle - 3, top - 10), (middle + 5, top - 22)], (214, 226, 232), 1.2)
+    b.rect(left, top, right, base + 2, timber)
+    b.rect(left - 1, top - 1.4, right + 1, top + 1, shade(timber, 0.8))
+    for y in (top + 3, top + 12, top + 21):
+        b.rect(left + 2, y, right - 2, y + 7.6, shade(timber, 0.86))
+        for x in (left + 8, right - 8):
+            b.oval(x, y + 3.8, 0.9, 0.9, BRASS)
+    for x in (left + 3, left + 6, right - 6):
+        high = b.between(3, 6)
+        b.rect(x, top - 1.4 - high, x + 2.2, top - 1.4, b.bright())
 
 
 def _bed_from_foot(b, x, half, base, timber) -> None:
@@ -228,7 +242,7 @@ def _bed_from_foot(b, x, half, base, timber) -> None:
         colour = b.pick([(248, 246, 240), b.paint(0.7, 0.97, 0.3)])
         b.oval(px, base - 22, half * 0.42, 6, shade(colour, 0.85))
         b.oval(px, base - 22.8, half * 0.41, 5.4, colour)
-    cover = _blanket(b)
+    cover = b.paint(0.35, 0.95, 0.75)
     b.poly([(x - half, base - 15), (x + half, base - 15), (x + half + 7, base + 6),
             (x - half - 7, base + 6)], cover)  # fmt: skip
     b.poly([(x - half, base - 16), (x + half, base - 16), (x + half + 1.2, base - 12),
@@ -251,7 +265,7 @@ def _bed_from_side(b, left, right, base, timber) -> None:
     b.rect(left + 3, base - 16, right - 2, base - 6, (240, 238, 232))
     b.oval(left + 13, base - 18.5, 10, 5, (214, 212, 208))
     b.oval(left + 13, base - 19.2, 9.8, 4.5, (248, 246, 240))
-    cover = _blanket(b)
+    cover = b.paint(0.35, 0.95, 0.75)
     b.poly([(left + 24, base - 19), (right - 2, base - 18), (right - 2, base - 4),
             (left + 22, base - 4)], cover)  # fmt: skip
     for x in np.arange(left + 29, right - 5, b.between(5, 9)):
@@ -285,10 +299,15 @@ def living_room(brush: Brush, base: float) -> None:
     shaded_lamp(b, right - 4, base + 2, b.between(48, 54), 7.5)
     b.glow(right - 4, base - 53, 34, 0.4)
     right += 5
-    if b.chance(0.35):
+    kind = b.rng.random()
+    if kind < 0.3:
         _fireplace(b, right, right + side, base)
+    elif kind < 0.5:
+        shelves(b, right, b.between(10, 16), right + side, base + 2, 5, spines)
     else:
         _television(b, right, right + side, base)
+    if b.chance(0.6):
+        _coffee_table(b, middle + b.between(-12, 12), base + b.between(10, 13))
     plant(b, b.pick([wide - 3, start - 3]), base + 5, b.between(30, 44))
 
 
@@ -312,6 +331,15 @@ def _sofa(b, left, right, base) -> None:
         b.rect(a + 3, base - 3, a + 5.5, base, (60, 44, 32))
     for _ in range(int(b.between(1, 5))):
         cushion(b, b.between(left + 13, right - 13), base - 15, b.between(4.5, 6), b.bright())
+
+
+def _coffee_table(b, x, base) -> None:
+    timber, half, top = b.wood(), b.between(13, 18), base - 11
+    b.rect(x - half, top, x + half, top + 2, timber)
+    for side in (-0.88, 0.88):
+        b.rect(x + side * half - 0.9, top + 2, x + side * half + 0.9, base, shade(timber, 0.7))
+    b.rect(x - 6, top - 1.2, x + 2, top, b.bright())
+    b.rect(x + 5, top - 3.4, x + 8, top, b.bright())
 
 
 def _television(b, left, right, base) -> None:

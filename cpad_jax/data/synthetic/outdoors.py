@@ -12,7 +12,7 @@ _SKIES = {  # upper and lower colour: hue, saturation, value
     'clear': ((0.59, 0.6, 0.85), (0.56, 0.2, 0.97)),
     'grey': ((0.6, 0.06, 0.68), (0.6, 0.03, 0.86)),
     'dusk': ((0.7, 0.4, 0.5), (0.06, 0.5, 0.95)),
-    'night': ((0.65, 0.6, 0.1), (0.63, 0.5, 0.26)),
+    'night': ((0.65, 0.6, 0.16), (0.63, 0.5, 0.36)),
     'rain': ((0.6, 0.1, 0.42), (0.58, 0.06, 0.62)),
 }
 
@@ -24,7 +24,7 @@ def draw_weather(brush: Brush) -> str:
 
 def dim(weather: str) -> float:
     """How bright things outside are in that weather, 0 to 1."""
-    return {'night': 0.38, 'rain': 0.75, 'dusk': 0.72}.get(weather, 1.0)
+    return {'night': 0.52, 'rain': 0.75, 'dusk': 0.72}.get(weather, 1.0)
 
 
 def sky(brush: Brush, left: float, top: float, right: float, bottom: float, weather: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -42,6 +43,17 @@ _DRAWERS: dict[str, Callable[[Brush, float], None]] = {
     'INT-shop': public_rooms.shop,
 }
 PLACES = tuple(_DRAWERS)
+_LIGHTS = 12
+
+
+@lru_cache(maxsize=64)
+def _light(height: int, width: int, number: int) -> np.ndarray:
+    """Uneven light: a wide pool somewhere, darker far from it; [height, width, 3] uint8."""
+    x0, y0, reach = np.random.default_rng(number).uniform((0.1, 0.1, 0.7), (0.9, 0.6, 1.1))
+    y = np.linspace(0, 1, height)[:, None]
+    x = np.linspace(0, 4 / 3, width)[None]
+    pool = np.exp(-(((x - x0 * 4 / 3) ** 2 + (y - y0) ** 2) / reach**2))
+    return np.repeat(np.round(255 * (0.7 + 0.3 * pool)).astype(np.uint8)[:, :, None], 3, 2)
 
 
 def draw_place(
@@ -67,11 +79,12 @@ def draw_place(
     brush = Brush(image, rng, hue=style.hue, mirrored=rng.random() < 0.5)
     floor = brush.between(83.5, 89)
     drawer(brush, floor - brush.between(7, 10))
-    count = 4 if place == 'INT-car' else int(rng.integers(3, 6))
-    margin = 0.5 / count
-    spots = (np.arange(count) + 0.5) / count + rng.uniform(-0.2, 0.2, count) * margin
+    image = canvas.multiply(image, _light(height, width, int(rng.integers(_LIGHTS))))
     if place == 'INT-car':
-        spots = 0.5 + np.array([-0.235, 0.235])
+        spots = np.array([0.5 - streets.SEAT, 0.5, 0.5 + streets.SEAT])
+    else:
+        count = int(rng.integers(3, 6))
+        spots = (np.arange(count) + 0.5 + rng.uniform(-0.15, 0.15, count)) / count
     return Stage(image, floor * brush.unit, tuple(float(x) for x in spots))
 
 

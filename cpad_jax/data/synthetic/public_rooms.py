@@ -44,10 +44,10 @@ def hotel(brush: Brush, base: float) -> None:
     # The rack: one pigeon-hole with a key per room.
     rows, columns = 3, int(b.between(6, 9))
     cell = (desk - 8) / columns
-    b.rect(start + 3, 13, start + desk - 3, 42, panel)
+    b.rect(start + 3, 17, start + desk - 3, 46, panel)
     for row in range(rows):
         for column in range(columns):
-            x, y = start + 4.6 + column * cell, 14.5 + row * 9.2
+            x, y = start + 4.6 + column * cell, 18.3 + row * 9.2
             b.rect(x, y, x + cell - 1, y + 8, shade(panel, 0.4))
             b.write(str(number + row * columns + column + 1), x + 0.6, y + 2.9, 2.2,
                     (238, 222, 170))  # fmt: skip
@@ -57,8 +57,8 @@ def hotel(brush: Brush, base: float) -> None:
             elif b.chance(0.5):
                 b.rect(x + 1, y + 4, x + cell - 2, y + 7.6, (240, 238, 230))
     sign = b.pick(['HOTEL', 'RECEPTION', 'GRAND HOTEL', 'LOBBY'])
-    b.rect(centre - 2.4 * len(sign) - 2, 4.5, centre + 2.4 * len(sign) + 2, 11.5, IRON)
-    b.write(sign, centre - 2.1 * len(sign), 9.8, 4.2, (240, 206, 120))
+    b.rect(centre - 2.4 * len(sign) - 2, 8, centre + 2.4 * len(sign) + 2, 15.4, IRON)
+    b.write(sign, centre - 2.1 * len(sign), 13.5, 4.2, (240, 206, 120))
     x = start + desk + b.between(5, 9)
     while x < wide - 8:
         number += 1
@@ -105,7 +105,7 @@ def office(brush: Brush, base: float) -> None:
     wall(b, base, patterned=False)
     skirting(b, base, (90, 92, 96))
     floor(b, base, b.pick(['carpet', 'lino', 'planks']))
-    deep = b.between(8, 12)
+    deep = b.between(13, 17)
     ceiling(b, deep, b.pick([(226, 228, 226), b.paint(0.75, 0.95, 0.1)]))
     b.rows(0, wide, [deep * 0.35, deep * 0.68], (186, 188, 188))
     for x in np.arange(b.between(-8, 4), wide, b.between(26, 34)):
@@ -206,18 +206,18 @@ def restaurant(brush: Brush, base: float) -> None:
     for thing in things:
         step = b.between(36, 42)
         if thing == 'menu':
-            _menu(b, x + 4, 17, x + step - 4, 46)
+            _menu(b, x + 4, 22, x + step - 4, 48)
         elif thing == 'bar':
-            _bottles(b, x, 17, x + step, 45)
+            _bottles(b, x, 23, x + step, 48)
         else:
-            window(b, x + 3, 16, x + step - 3, 44)
+            window(b, x + 3, 22, x + step - 3, 47)
             cloth = b.paint(0.4, 0.9, 0.7)
             for px in np.arange(x + 3, x + step - 5, 3):
-                b.rect(px, 33, px + 1.6, 44, cloth)
-                b.rect(px + 1.6, 33, px + 3, 44, shade(cloth, 0.8))
-            b.rect(x + 2, 32.4, x + step - 2, 33.2, BRASS)
+                b.rect(px, 37, px + 1.6, 47, cloth)
+                b.rect(px + 1.6, 37, px + 3, 47, shade(cloth, 0.8))
+            b.rect(x + 2, 36.4, x + step - 2, 37.2, BRASS)
         x += step + b.between(2, 5)
-    lamp, drop, size = b.paint(0.2, 0.95, 0.85), b.between(5, 10), b.between(4.5, 7)
+    lamp, drop, size = b.paint(0.2, 0.95, 0.85), b.between(8, 14), b.between(4.5, 7)
     for x in np.arange(b.between(6, 16), wide, b.between(20, 27)):
         b.glow(x, drop + size + 6, 24, 0.42)
         hanging_lamp(b, x, drop, size, lamp)
@@ -288,11 +288,11 @@ def shop(brush: Brush, base: float) -> None:
     b, wide = brush, brush.width
     wall(b, base, patterned=False)
     floor(b, base, b.pick(['lino', 'lino', 'checks', 'planks']))
-    top, x = b.between(12, 16), b.between(-10, 0)
+    top, x = b.between(19, 22), b.between(-10, 0)
     tag = b.pick([(250, 244, 200), (250, 250, 246), (255, 226, 90)])
     while x < wide:
         step = b.between(28, 40)
-        rows = int(b.between(4, 6.9))
+        rows = int(b.between(4, 6.5))
         shelves(b, x, top, x + step, base + 1, rows, goods)
         for row in range(1, rows + 1):
             y = top + row * (base - top) / rows
@@ -305,13 +305,13 @@ def shop(brush: Brush, base: float) -> None:
     b.rect(0, 0, wide, top - 3, shade(banner, 0.85))
     word = b.pick(['SALE', 'SHOP', 'FRESH', 'MARKET', 'OPEN', 'OFFER', 'BOOKS', 'TOYS'])
     for px in np.arange(b.between(2, 14), wide, 9 * len(word) * 0.6 + b.between(8, 18)):
-        b.write(word, px, top - 5, 5.2, (252, 250, 240))
+        b.write(word, px, top - 4.6, 5.6, (252, 250, 240))
     for px in np.arange(b.between(8, 26), wide - 10, b.between(34, 52)):
         card = b.pick([(250, 220, 60), (220, 40, 44), (250, 250, 244)])
-        b.rect(px + 5.2, 0, px + 5.6, 18, IRON)
-        b.rect(px, 15, px + 11, 26, card)
+        b.rect(px + 5.2, 0, px + 5.6, 24, IRON)
+        b.rect(px, 22, px + 12, 33, card)
         ink = (30, 30, 34) if card[1] > 100 else (255, 250, 240)
-        b.write(b.pick(['50%', '3 x 2', '1.99', '0.79', 'NEW']), px + 1.2, 22.4, 3.2, ink)
+        b.write(b.pick(['50%', '3 x 2', '1.99', '0.79', 'NEW']), px + 1.2, 29.2, 3.4, ink)
     _counter(b, b.pick([b.between(2, 12), wide - b.between(42, 52)]), base + 5)
 
 

@@ -23,6 +23,9 @@ from cpad_jax.data.synthetic.outdoors import (
 )
 from cpad_jax.data.synthetic.scenery import IRON
 
+# The front seats of a car lie this far from its middle: a fraction of the picture's width.
+SEAT = 0.19
+
 
 def house_front(brush: Brush, base: float) -> None:
     """A house with its door, windows, roof and chimney, behind a garden with a fence."""
@@ -191,8 +194,8 @@ def car_cabin(brush: Brush, base: float) -> None:
     landscape(b, 0, 0, wide, base, weather)
     trim, cloth = b.paint(0.15, 0.75, 0.3), b.paint(0.2, 0.88, 0.65)
     body, middle = shade(b.bright(), max(light, 0.55)), wide / 2
-    roof, sill = b.between(15, 19), b.between(50, 55)
-    top_half, foot_half = wide * b.between(0.33, 0.36), wide * b.between(0.42, 0.45)
+    roof, sill = b.between(15, 19), b.between(53, 58)
+    top_half, foot_half = wide * b.between(0.33, 0.37), wide * b.between(0.41, 0.44)
     dash = base + b.between(3, 7)
 
     def span(y: float) -> float:
@@ -202,22 +205,24 @@ def car_cabin(brush: Brush, base: float) -> None:
     _rear(b, middle, roof, sill, trim, cloth)
     for side in (-1, 1):
         # Doors below the side windows, with an armrest, and the pillar with its belt.
-        inner, outer = middle + side * wide * 0.22, middle + side * wide * 0.5
-        b.poly([(inner, sill - 1), (outer, sill + 5), (outer, 100), (inner, 100)],
+        inner, outer = middle + side * wide * 0.22, middle + side * (span(70) + 1)
+        b.poly([(inner, sill - 2), (outer, sill + 4), (outer, 100), (inner, 100)],
                shade(trim, 0.75))  # fmt: skip
-        b.line([(inner, sill - 1), (outer, sill + 5)], shade(trim, 1.2), 1)
-        post = middle + side * wide * 0.25
+        b.line([(inner, sill - 2), (outer, sill + 4)], shade(trim, 1.2), 1)
+        post = middle + side * wide * 0.27
         b.poly([(post - side * 1.6, roof), (post + side * 2.2, roof), (post + side * 5, sill + 8),
                 (post - side * 1, sill + 8)], shade(trim, 0.55))  # fmt: skip
         b.line([(post, roof + 12), (post - side * 9, 84)], (38, 38, 42), 1.2)
         b.oval(post, roof + 11, 1.2, 1.6, (180, 180, 180))
     for side in (-1, 1):
-        _seat(b, middle + side * wide * 0.185, b.between(41, 44), 15.5, cloth)
+        _seat(b, middle + side * wide * SEAT, b.between(43, 47), b.between(12.5, 14.5), cloth)
     # Roof lining with sun visors.
-    b.poly([(0, 0), (wide, 0), (wide, roof + 1), (middle + wide * 0.2, roof + 4),
-            (middle - wide * 0.2, roof + 4), (0, roof + 1)], shade(trim, 1.25))  # fmt: skip
-    b.line([(0, roof + 1), (middle - wide * 0.2, roof + 4), (middle + wide * 0.2, roof + 4),
-            (wide, roof + 1)], shade(trim, 0.6), 0.8)  # fmt: skip
+    left, right = middle - span(roof), middle + span(roof)
+    b.poly([(left + 4, roof - 6), (right - 4, roof - 6), (right, roof + 1),
+            (middle + wide * 0.2, roof + 4), (middle - wide * 0.2, roof + 4), (left, roof + 1)],
+           shade(trim, 1.25))  # fmt: skip
+    b.line([(left, roof + 1), (middle - wide * 0.2, roof + 4), (middle + wide * 0.2, roof + 4),
+            (right, roof + 1)], shade(trim, 0.6), 0.8)  # fmt: skip
     for side in (-1, 1):
         inner, outer = middle + side * 9, middle + side * wide * 0.31
         drop = roof + b.between(4, 10)
@@ -234,8 +239,7 @@ def car_cabin(brush: Brush, base: float) -> None:
                b.bright())  # fmt: skip
     for side in (-1, 1):
         _screen_frame(b, middle, side, span, roof, dash, trim, body)
-    b.rect(0, 0, wide, roof - 5, body)
-    b.rect(0, roof - 5, wide, roof - 3.6, (26, 26, 28))
+    b.rect(middle - span(roof) + 7, roof - 5, middle + span(roof) - 7, roof - 3.6, (26, 26, 28))
     b.poly([(0, dash + 3), (wide * 0.2, dash), (wide * 0.8, dash), (wide, dash + 3), (wide, 100),
             (0, 100)], shade(trim, 0.5))  # fmt: skip
     b.line([(0, dash + 3), (wide * 0.2, dash), (wide * 0.8, dash), (wide, dash + 3)],
@@ -247,7 +251,7 @@ def car_cabin(brush: Brush, base: float) -> None:
 
 def _rear(b, middle, roof, sill, trim, cloth) -> None:
     """The back of the cabin: a rear window over a bench with two headrests."""
-    half, top, lower = b.width * b.between(0.13, 0.16), roof + 7, b.between(39, 43)
+    half, top, lower = b.width * b.between(0.14, 0.17), roof + 6, b.between(43, 47)
     outer = b.width * 0.24
     for side in (-1, 1):
         b.poly([(middle + side * half, top - 8), (middle + side * (outer - 5), top - 8),
@@ -264,7 +268,7 @@ def _rear(b, middle, roof, sill, trim, cloth) -> None:
 
 def _screen_frame(b, middle, side, span, roof, dash, trim, body) -> None:
     """One side's pillar, the bodywork beyond it and the outside mirror."""
-    edge = middle + side * b.width * 0.51
+    edge = middle + side * (span(dash) + 16)
 
     def rim(offset: float) -> list[tuple[float, float]]:
         """The curve of the windscreen's side, rounded above."""
@@ -272,12 +276,17 @@ def _screen_frame(b, middle, side, span, roof, dash, trim, body) -> None:
                   (span(dash), dash + 4)]  # fmt: skip
         return [(middle + side * (x + offset), y) for x, y in points]
 
-    b.poly([*rim(0), (edge, dash + 4), (edge, 0), (middle + side * 20, 0)], body)
+    b.poly([(middle, roof - 11), (middle + side * span(roof) * 0.75, roof - 10),
+            (middle + side * (span(roof) + 2), roof - 5), (middle + side * (span(roof) + 7), roof),
+            (middle + side * (span(56) + 6), 56), (middle + side * (span(62) + 11), 63),
+            (edge, 66), (edge, dash + 4), *rim(0)[::-1], (middle, roof - 4.4)], body)  # fmt: skip
+    b.line([(middle + side * (span(roof) + 3.5), roof + 2), (middle + side * (span(56) + 3), 57)],
+           shade(body, 1.3), 0.6)  # fmt: skip
     b.poly([*rim(-3.2), *rim(0.6)[::-1]], shade(trim, 0.7))
     b.line(rim(0.6), (26, 26, 28), 1.1)
     x = middle + side * (span(60) + 7)
-    b.oval(x, 62, 6, 4.2, shade(body, 0.7))
-    b.oval(x, 62, 4.6, 3, (140, 158, 172))
+    b.oval(x, 59, 6, 4.2, shade(body, 0.7))
+    b.oval(x, 59, 4.6, 3, (140, 158, 172))
 
 
 def _seat(b, x, top, half, cloth) -> None:
