@@ -159,10 +159,10 @@ class Brush:
             canvas.ellipse(self.image, centre, radii, colour, start=start, end=end)
 
     def write(self, words: str, left: float, base: float, height: float, colour) -> None:
-        """Writes words; never mirrored, about as wide as 0.95 heights per letter."""
+        """Writes words; never mirrored, about 0.8 heights wide per letter."""
         if not self.empty:
             if self._mirrored:
-                left += 0.95 * height * len(words)
+                left += 0.8 * height * len(words)
             x, y = self.pixels([(left, base)])[0]
             canvas.text(self.image, words, x, y, height * self.unit, colour)
 

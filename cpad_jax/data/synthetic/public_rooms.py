@@ -57,8 +57,8 @@ def hotel(brush: Brush, base: float) -> None:
             elif b.chance(0.5):
                 b.rect(x + 1, y + 4, x + cell - 2, y + 7.6, (240, 238, 230))
     sign = b.pick(['HOTEL', 'RECEPTION', 'GRAND HOTEL', 'LOBBY'])
-    b.rect(centre - 2.4 * len(sign) - 2, 8, centre + 2.4 * len(sign) + 2, 15.4, IRON)
-    b.write(sign, centre - 2.1 * len(sign), 13.5, 4.2, (240, 206, 120))
+    b.rect(centre - 1.7 * len(sign) - 3, 8, centre + 1.7 * len(sign) + 3, 15.4, IRON)
+    b.write(sign, centre - 1.7 * len(sign), 13.5, 4.2, (240, 206, 120))
     x = start + desk + b.between(5, 9)
     while x < wide - 8:
         number += 1

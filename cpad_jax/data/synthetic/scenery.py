@@ -136,8 +136,8 @@ def door(brush: Brush, left: float, base: float, number: str = '') -> None:
         brush.rect(left + 6, base + top + 1, left + 22, base + bottom, shade(leaf, 1.08))
     brush.oval(left + 22, base - 33, 1.1, 1.1, BRASS)
     if number:
-        brush.rect(left + 8, base - 53, left + 19, base - 45, BRASS)
-        brush.write(number, left + 9.2, base - 47, 4.4, (40, 30, 20))
+        brush.rect(left + 7.5, base - 53, left + 19.5, base - 45, BRASS)
+        brush.write(number, left + 8.4, base - 47, 4.2, (40, 30, 20))
 
 
 def plant(brush: Brush, x: float, base: float, high: float) -> None:

@@ -165,10 +165,6 @@ def _road_across(b: Brush, horizon: float, base: float, weather: str, tar, paint
     b.rect(0, far - 3, wide, far, kerb)
     b.rect(0, far, wide, far + 1.2, shade(kerb, 0.6))
     b.gradient(0, far + 1.2, wide, 100, shade(tar, 0.85), tar)
-    for x in np.arange(b.between(4, 16), wide, b.between(36, 48)):
-        street_lamp(b, x, far - 1, 46, b.pick([-1, 1]), night)
-    for x in np.arange(b.between(-10, 30), wide + 20, b.between(44, 70)):
-        car(b, x, far + b.between(6, 8), b.between(36, 44), light, -1, night)
     dash = far + b.between(11, 13)
     for x in np.arange(b.between(-8, 0), wide, 17):
         b.poly([(x, dash), (x + 10, dash), (x + 9.4, dash + 2), (x - 0.6, dash + 2)], paint)
@@ -176,6 +172,10 @@ def _road_across(b: Brush, horizon: float, base: float, weather: str, tar, paint
         start = b.between(0.1, 0.6) * wide
         for x in np.arange(start, start + 34, 7):
             b.poly([(x, far + 2), (x + 3.6, far + 2), (x + 3.2, 94), (x - 1, 94)], paint)
+    for x in np.arange(b.between(4, 16), wide, b.between(36, 48)):
+        street_lamp(b, x, far - 1, 46, b.pick([-1, 1]), night)
+    for x in np.arange(b.between(-10, 30), wide + 20, b.between(44, 70)):
+        car(b, x, far + b.between(6, 8), b.between(36, 44), light, -1, night)
     b.rect(0, 94, wide, 95, shade(kerb, 0.7))
     b.rect(0, 95, wide, 100, kerb)
     if b.chance(0.5):
