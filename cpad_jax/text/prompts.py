@@ -1,0 +1,69 @@
+"""How evaluation puts a person, an action and a place into words.
+
+No caption of pre-training uses these phrases: what is measured is understanding, not recall.
+"""
+
+from __future__ import annotations
+
+from cpad_jax.errors import UserError
+
+# Names of Hollywood2's actions and places, and what we say for each.
+ACTION_PHRASES = {
+    'AnswerPhone': 'answering the phone',
+    'DriveCar': 'driving a car',
+    'Eat': 'eating a meal',
+    'FightPerson': 'fighting with someone',
+    'GetOutCar': 'getting out of a car',
+    'HandShake': 'shaking hands with someone',
+    'HugPerson': 'hugging someone',
+    'Kiss': 'kissing someone',
+    'Run': 'running along',
+    'SitDown': 'sitting down',
+    'SitUp': 'sitting up',
+    'StandUp': 'standing up',
+}
+PLACE_PHRASES = {
+    'EXT-house': 'outside a house',
+    'EXT-road': 'on a road',
+    'INT-bedroom': 'in a bedroom',
+    'INT-car': 'inside a car',
+    'INT-hotel': 'in a hotel',
+    'INT-kitchen': 'in a kitchen',
+    'INT-living-room': 'in a living room',
+    'INT-office': 'in an office',
+    'INT-restaurant': 'in a restaurant',
+    'INT-shop': 'in a shop',
+}
+ACTIONS = tuple(ACTION_PHRASES)
+PLACES = tuple(PLACE_PHRASES)
+
+NOBODY = 'a person'
+PERSON_TOKEN = '[TOK]'
+
+
+def query_text(name: str | None, action: str | None, place: str | None, person_token: bool) -> str:
+    """Words a query.
+
+    Args:
+        name: The person's name, or None.
+        action: One of `ACTIONS`, or None.
+        place: One of `PLACES`, or None.
+        person_token: Whether a [TOK] stands for the person, after the name if there is one.
+
+    Returns:
+        For instance 'Orla Brandt [TOK] hugging someone in a kitchen', '[TOK] in a kitchen', or with
+        neither name nor token 'a person hugging someone'.
+
+    Raises:
+        UserError: Unknown action or place.
+    """
+    for kind, value, known in (
+        ('action', action, ACTION_PHRASES),
+        ('place', place, PLACE_PHRASES),
+    ):
+        if value is not None and value not in known:
+            raise UserError(f'unknown {kind} {value!r}; expected one of {", ".join(known)}')
+    words = [name or '', PERSON_TOKEN if person_token else '']
+    who = ' '.join(word for word in words if word) or NOBODY
+    what = [ACTION_PHRASES.get(action, ''), PLACE_PHRASES.get(place, '')]
+    return ' '.join(word for word in (who, *what) if word)
