@@ -160,18 +160,18 @@ class Attention(nn.Module):
 
         def heads(name: str, x: Array) -> Array:
             x = linear(name=name)(x) + update(name, x)
-            return x.reshape(*x.shape[:2], *shape)  # [B, L, h, w/h]
+            return x.reshape(*x.shape[:2], *shape).swapaxes(1, 2)  # [B, h, L, w/h]
 
         key, value = heads('key', x), heads('value', x)
         query = heads('query', x if at is None else _pick(x, at)) * shape[1] ** -0.5
-        weights = product('bqhd,bkhd->bhqk', query, key, self.dtype)
+        weights = product('bhqd,bhkd->bhqk', query, key, self.dtype)
         if mask is not None:
             if at is not None:
                 mask = mask[at][..., None, None, :]  # [B, 1, 1, L] or [1, 1, L]
             weights = jnp.where(mask, weights, jnp.finfo(weights.dtype).min)
         weights = jax.nn.softmax(weights, axis=-1)
-        x = product('bhqk,bkhd->bqhd', weights, value, self.dtype)
-        x = x.reshape(*x.shape[:2], width)  # [B, L, w]
+        x = product('bhqk,bhkd->bhqd', weights, value, self.dtype)
+        x = x.swapaxes(1, 2).reshape(x.shape[0], -1, width)  # [B, L, w]
         std = width**-0.5 * (2 * self.layers) ** -0.5
         out = Linear(inputs=shape, outputs=(width,), std=std, dtype=self.dtype, name='out')
         return out(x.reshape(*x.shape[:2], *shape)) + update('out', x)
