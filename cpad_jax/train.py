@@ -28,6 +28,7 @@ def quiet() -> None:
     Call it before any of them is imported.
     """
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+    os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')  # Or it announces them on stderr.
     os.environ.setdefault('GRPC_VERBOSITY', 'ERROR')
     logging.getLogger('absl').setLevel(logging.ERROR)
     warnings.filterwarnings('ignore', category=DeprecationWarning)

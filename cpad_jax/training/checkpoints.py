@@ -87,19 +87,17 @@ class Checkpoints:
 
         Args:
             step: Steps done, >= 0. A step that is there already is left as it is.
-            state: Tree of arrays.
+            state: Tree of arrays. They may be donated afterwards: Orbax keeps hold of what it
+                still reads.
             score: How good this state is, larger is better.
         """
         if step in self._manager.all_steps():
             return
-        # A copy, because the train step donates its state: the buffers would be overwritten
-        # while the writer still reads them.
-        copy = jax.tree.map(jnp.copy, state)
         args = self._ocp.args
         self._manager.save(
             step,
             args=args.Composite(
-                state=args.StandardSave(_flat(copy)), metadata=args.JsonSave(self._metadata)
+                state=args.StandardSave(_flat(state)), metadata=args.JsonSave(self._metadata)
             ),
             metrics=None if score is None else {SCORE: float(score)},
         )

@@ -174,6 +174,7 @@ class _Reports:
     def __init__(self, workdir: Path, steps: int, start: int, log_every: int, params: Params):
         # CLU's TensorBoard writer needs TensorFlow, which would take hold of an accelerator.
         os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+        os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')  # Or it announces them on stderr.
         import tensorflow as tf
         from clu import metric_writers, parameter_overview, periodic_actions
 

@@ -17,7 +17,7 @@ FROZEN = 'frozen'
 
 # Weight decay pulls towards zero, which means nothing for these: an offset, a gain, a word's or a
 # person's vector, a position, a temperature.
-NO_DECAY = r'(bias|scale|embedding|token|position|logit)[^/]*$'
+NO_DECAY = r'(bias|scale|embedding|token)[^/]*$'
 
 
 def decay_mask(params: Any) -> Any:

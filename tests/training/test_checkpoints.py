@@ -56,7 +56,7 @@ def test_states_without_score_never_push_out_the_best(tmp_path):
 def test_donated_buffers_do_not_reach_the_disk(tmp_path):
     change = jax.jit(lambda tree: jax.tree.map(lambda x: x * 0 - 7, tree), donate_argnums=0)
     with checkpoints.Checkpoints(tmp_path, METADATA) as saved:
-        tree = {'x': jnp.full((512, 1024), 3.0)}
+        tree = {'x': jnp.full((2048, 2048), 3.0)}
         saved.save(1, tree)
         for _ in range(5):
             tree = change(tree)

@@ -23,6 +23,7 @@ def test_decay_mask_leaves_out_what_zero_means_nothing_for():
         'dense': {'kernel': matrix, 'bias': vector},
         'heads': {'bias': matrix},
         'ln': {'scale': vector},
+        'quality': {'gain': vector},
         'token_embedding': {'embedding': matrix},
         'positional_embedding': matrix,
         'default_token': matrix,
