@@ -19,7 +19,7 @@ import numpy as np
 
 from cpad_jax import progress
 from cpad_jax.errors import UserError
-from cpad_jax.models import clip, zoo
+from cpad_jax.models import clip, weights, zoo
 from cpad_jax.text import tokenizer
 
 MAX_LOGIT_SCALE = math.log(100.0)
@@ -294,8 +294,6 @@ class Pretraining:
 
     def export(self, params: Any, directory: Path) -> None:
         """Writes the folder that `cpad_jax.load_clip` reads."""
-        from cpad_jax.models import weights
-
         weights.save_clip(
             directory, self.clip_config, params, dtype='float16', compact_vocabulary=True
         )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cpad_jax.errors import UserError
+from cpad_jax.models import weights
 from cpad_jax.training import loop, pretraining
 
 COLOURS = {
@@ -165,6 +166,11 @@ def test_learns_colours_and_leaves_unused_words(shards, tmp_path):
     params = loop.run(task, make_config(), tmp_path, evaluate)
     assert evaluate(60, params)['retrieval@1'] > 0.7 > before
     drawn, learned = (p['text']['token_embedding']['embedding'] for p in (initial, params))
+    task.export(params, tmp_path / 'model')
+    clip_config, loaded = weights.load_clip_variables(tmp_path / 'model')
+    assert clip_config == task.clip_config
+    exact = jax.tree.map(lambda a, b: np.allclose(a, b, rtol=1e-3, atol=1e-6), params, loaded)
+    assert all(jax.tree.leaves(exact))
     # The padding stands behind the end, where no position of interest looks.
     used = set(np.unique(training.ids)) - {0}
     assert set(np.flatnonzero(np.asarray(drawn != learned).any(axis=1))) == used
