@@ -1,0 +1,64 @@
+"""The whole of CLIP-PAD on the drawn world, on a laptop: data, learning, evaluation."""
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """69 movies, 5 shows and more than 2,500 clips, with a small CLIP that comes with the package."""
+    config = ml_collections.ConfigDict()
+    config.name = 'quickstart'
+    config.task = 'identity'
+    config.seed = 0
+    config.backbone = 'ViT-cast-16'
+    config.dtype = 'bfloat16'  # of the factors in matrix products; sums are float32
+
+    config.data = ml_collections.ConfigDict()
+    config.data.name = 'synthetic_cast'
+    config.data.dir = ''  # empty: WORKDIR/data
+    config.data.world_seed = 0
+    config.data.movies = 69
+    config.data.shows = 5
+    config.data.clips_per_title = 34
+    config.data.cast_size = 7
+    config.data.seen_people = 600
+    config.data.cast_seen = 240  # how many of the seen people act in the clips
+    config.data.unseen_people = 80
+    config.data.photos_per_person = 16
+    config.data.reference_photos = 10
+    config.data.seconds = 2.0
+    config.data.faces_dir = ''  # real face crops in VGGFace2's layout, in place of drawn faces
+
+    config.features = ml_collections.ConfigDict()
+    config.features.face = 'clip'
+    config.features.batch_size = 64
+    config.features.frames_per_clip = 4
+
+    config.model = ml_collections.ConfigDict()
+    config.model.num_tokens = 1
+    config.model.adapter_width = 512
+    config.model.adapter_layers = 2
+    config.model.rank = 8
+    config.model.default_token = True
+    config.model.name_memory = True
+
+    config.train = ml_collections.ConfigDict()
+    config.train.steps = 1500
+    config.train.people_per_batch = 32
+    config.train.images_per_person = 2
+    config.train.max_references = 5
+    config.train.learning_rate = 1e-3
+    config.train.low_rank_learning_rate = 5e-4
+    config.train.weight_decay = 0.01
+    config.train.warmup_steps = 100
+    config.train.checkpoint_every = 250
+    config.train.log_every = 25
+    config.train.temperature = 0.07
+    config.train.loss = ml_collections.ConfigDict({'identity': 1.0, 'composition': 1.0})
+    config.train.forms = ml_collections.ConfigDict({'text': 1, 'image': 1, 'text_image': 1})
+
+    config.eval = ml_collections.ConfigDict()
+    config.eval.num_references = 5
+    config.eval.bootstrap_samples = 1000
+    config.eval.controls = True
+    config.eval.scenarios = ('action', 'place', 'action+place')
+    return config
