@@ -1,0 +1,174 @@
+"""A CLIP with its weights, ready to embed images and texts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image
+
+from cpad_jax.errors import UserError
+from cpad_jax.media import images as media_images
+from cpad_jax.models import weights
+from cpad_jax.models.clip import CLIP, CLIPConfig
+from cpad_jax.text import tokenizer
+
+SHIPPED = Path(__file__).with_name('shipped')
+
+# Inputs are padded to one of these, so that few programs are compiled; more go in several turns.
+_BATCH_SIZES = (1, 8, 64)
+
+
+class PretrainedCLIP:
+    """CLIP's two towers with their weights.
+
+    Attributes:
+        config: Sizes.
+        params: The parameter tree, float32, on the default device.
+        sha256: Of `weights.safetensors`: what features and checkpoints belong to.
+        model: The Flax module.
+    """
+
+    def __init__(self, config: CLIPConfig, params: Any, sha256: str, dtype: str | Any = 'float32'):
+        """Puts the parameters onto the default device.
+
+        Args:
+            config: Sizes.
+            params: The parameter tree.
+            sha256: Of the file the parameters come from.
+            dtype: Type of the factors in matrix products, 'float32' or 'bfloat16'.
+        """
+        self.config = config
+        self.params = jax.device_put(params)
+        self.sha256 = sha256
+        self.model = CLIP(config, dtype=jnp.dtype(dtype).type)
+        self._image = jax.jit(self._apply('encode_image'), static_argnums=2)
+        self._text = jax.jit(self._apply('encode_text'), static_argnums=2)
+
+    def _apply(self, method: str) -> Callable:
+        def apply(params: Any, inputs: jax.Array, normalize: bool) -> jax.Array:
+            return self.model.apply({'params': params}, inputs, normalize, method=method)
+
+        return apply
+
+    def preprocess(
+        self,
+        images: np.ndarray
+        | Image.Image
+        | str
+        | os.PathLike[str]
+        | Sequence[np.ndarray | Image.Image | str | os.PathLike[str]],
+    ) -> np.ndarray:
+        """Makes the pixels that `encode_image` takes.
+
+        Args:
+            images: One image or several: Pillow images, paths, or uint8 arrays [H, W, 3] RGB.
+
+        Returns:
+            float32 [B, S, S, 3].
+
+        Raises:
+            UserError: A path cannot be read as an image.
+        """
+        single = isinstance(images, (Image.Image, str, os.PathLike)) or (
+            isinstance(images, np.ndarray) and images.ndim == 3
+        )
+        return media_images.preprocess(
+            [images] if single else images,
+            self.config.image_size,
+            resize=self.config.resize,
+            mean=self.config.mean,
+            std=self.config.std,
+        )
+
+    def tokenize(self, texts: str | Sequence[str], num_person_tokens: int = 1) -> np.ndarray:
+        """Token ids int32 [B, L], padded only as far as the longest text needs."""
+        return tokenizer.tokenize(
+            texts, self.config.context_length, num_person_tokens=num_person_tokens, cut=True
+        )
+
+    def encode_image(self, pixels: np.ndarray | jax.Array, normalize: bool = False) -> np.ndarray:
+        """Embeds images.
+
+        Args:
+            pixels: float32 [B, S, S, 3] as `preprocess` makes them; any B.
+            normalize: Whether to scale to length 1.
+
+        Returns:
+            float32 [B, D].
+        """
+        return self._in_batches(self._image, pixels, normalize)
+
+    def encode_text(self, ids: np.ndarray | jax.Array, normalize: bool = False) -> np.ndarray:
+        """Embeds texts without a person.
+
+        Args:
+            ids: int32 [B, L] as `tokenize` makes them; any B.
+            normalize: Whether to scale to length 1.
+
+        Returns:
+            float32 [B, D].
+
+        Raises:
+            UserError: There is a [TOK], which means nothing to CLIP itself.
+        """
+        ids = np.asarray(ids)
+        if (ids >= self.config.vocab_size).any():
+            raise UserError(
+                'a text holds [TOK], but CLIP alone knows no person; '
+                'use cpad_jax.load(…).encode_query(text, person), or leave [TOK] out'
+            )
+        if not (ids == self.config.end_token).any(axis=-1).all():
+            raise ValueError('every row of ids needs the end token; use `tokenize` to make them')
+        return self._in_batches(self._text, ids, normalize)
+
+    def _in_batches(
+        self, encode: Callable, inputs: np.ndarray | jax.Array, normalize: bool
+    ) -> np.ndarray:
+        inputs = np.asarray(inputs)
+        largest = _BATCH_SIZES[-1]
+        outputs = [np.zeros((0, self.config.embed_dim), np.float32)]
+        for start in range(0, len(inputs), largest):
+            part = inputs[start : start + largest]
+            size = next(n for n in _BATCH_SIZES if n >= len(part))
+            # Repeats the last input: zeros would have no end token.
+            padded = np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)])
+            embedded = encode(self.params, padded, normalize)
+            outputs.append(np.asarray(embedded)[: len(part)])
+        return np.concatenate(outputs)
+
+
+def load_clip(directory: str | os.PathLike[str], dtype: str = 'float32') -> PretrainedCLIP:
+    """Loads a CLIP.
+
+    Args:
+        directory: A folder with `config.json` and `weights.safetensors`, or the name of a model
+            that ships with the package, such as 'ViT-cast-16'.
+        dtype: Type of the factors in matrix products: 'float32', or 'bfloat16', which is several
+            times faster where the hardware knows it.
+
+    Returns:
+        The model.
+
+    Raises:
+        UserError: The folder is missing, or something in it is or does not fit.
+    """
+    if dtype not in ('float32', 'bfloat16'):
+        raise UserError(f"dtype is {dtype!r}, expected 'float32' or 'bfloat16'")
+    directory = Path(directory)
+    shipped = SHIPPED / directory.name
+    if not directory.exists() and len(directory.parts) == 1 and shipped.is_dir():
+        directory = shipped
+    config, params = weights.load_clip_variables(directory)
+    if config.vocab_size != tokenizer.EOT + 1:
+        raise UserError(
+            f'{directory / weights.CONFIG_FILE}: vocab_size is {config.vocab_size}, expected '
+            f"{tokenizer.EOT + 1}, that of CLIP's tokenizer"
+        )
+    sha256 = weights.file_sha256(directory / weights.WEIGHTS_FILE)
+    return PretrainedCLIP(config, params, sha256, dtype)

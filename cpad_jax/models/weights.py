@@ -1,0 +1,258 @@
+"""CLIP's weights on disk: our own folder, and the way from and to open_clip's names.
+
+A folder holds `config.json` (a `CLIPConfig`) and `weights.safetensors` (the parameters, named by
+their path in the tree). Loading is strict: every parameter that is missing, unexpected or of
+another shape is named.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import flax.traverse_util
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from cpad_jax import atomic
+from cpad_jax.errors import UserError
+from cpad_jax.models.clip import CLIP, CLIPConfig, initial_token_embedding
+
+CONFIG_FILE = 'config.json'
+WEIGHTS_FILE = 'weights.safetensors'
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+# safetensors' name of each type that weights may have.
+_DTYPES = {'F32': np.float32, 'F16': np.float16, 'BF16': ml_dtypes.bfloat16}
+_TOKENS = 'text/token_embedding/embedding'
+_ROWS = 'text/token_embedding/rows'
+_IN_WORDS = {
+    str: 'a string',
+    int: 'a whole number above 0',
+    bool: 'true or false',
+    tuple[float, float, float]: 'three numbers',
+}
+
+
+def parameter_shapes(config: CLIPConfig) -> dict[str, tuple[int, ...]]:
+    """Path of every parameter of a CLIP, such as 'visual/conv1/kernel', and its shape."""
+    pixels = jax.ShapeDtypeStruct((1, config.image_size, config.image_size, 3), jnp.float32)
+    ids = jax.ShapeDtypeStruct((1, config.context_length), jnp.int32)
+    tree = jax.eval_shape(CLIP(config).init, jax.random.key(0), pixels, ids)['params']
+    return {name: leaf.shape for name, leaf in flatten(tree).items()}
+
+
+def flatten(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameter tree as one dictionary from path to array."""
+    return flax.traverse_util.flatten_dict(params, sep='/')
+
+
+def unflatten(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """The inverse of `flatten`."""
+    return flax.traverse_util.unflatten_dict(dict(flat), sep='/')
+
+
+def check_shapes(found: Shapes, expected: Shapes, source: str, model: str) -> None:
+    """Compares what a file holds with what a model needs.
+
+    Args:
+        found: Name and shape of what is there.
+        expected: Name and shape of what should be there.
+        source: Where it was found, for the message.
+        model: Whose parameters are expected, for the message.
+
+    Raises:
+        UserError: They differ. Every missing, unexpected and misshapen parameter is named.
+    """
+    problems = [
+        f'{kind} {", ".join(sorted(names))}'
+        for kind, names in (
+            ('missing', expected.keys() - found.keys()),
+            ('unexpected', found.keys() - expected.keys()),
+        )
+        if names
+    ]
+    problems += [
+        f'{name} is {list(found[name])}, expected {list(expected[name])}'
+        for name in sorted(expected.keys() & found.keys())
+        if tuple(found[name]) != tuple(expected[name])
+    ]
+    if problems:
+        raise UserError(
+            f'{source} does not hold the parameters of {model}: {"; ".join(problems)}; '
+            'check that the configuration is the one the weights were trained with'
+        )
+
+
+def read_safetensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Reads a file of weights.
+
+    Args:
+        path: A `.safetensors` file of float32, float16, bfloat16 or int32 arrays.
+
+    Returns:
+        The arrays by name, in their own types.
+
+    Raises:
+        UserError: The file is missing, broken, or holds other types.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f'there is no file {path}; expected weights in the safetensors format')
+    try:
+        entries = safetensors.deserialize(path.read_bytes())
+    except safetensors.SafetensorError as error:
+        raise UserError(
+            f'{path} is not a whole safetensors file ({error}); download or convert it again'
+        ) from error
+    known = _DTYPES | {'I32': np.int32}
+    arrays = {}
+    for name, entry in entries:
+        if entry['dtype'] not in known:
+            raise UserError(
+                f'{path}: {name} has type {entry["dtype"]}, expected one of {", ".join(known)}'
+            )
+        data = np.frombuffer(entry['data'], known[entry['dtype']])
+        arrays[name] = data.reshape(entry['shape'])
+    return arrays
+
+
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with open(path, 'rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def save_clip(
+    directory: str | os.PathLike[str],
+    config: CLIPConfig,
+    params: Mapping[str, Any],
+    dtype: str = 'float32',
+    compact_vocabulary: bool = False,
+) -> None:
+    """Writes the folder that `cpad_jax.load_clip` reads.
+
+    Args:
+        directory: The folder; it is made if need be.
+        config: Sizes.
+        params: The parameter tree.
+        dtype: Type of the numbers in the file: 'float32', 'float16' or 'bfloat16'.
+        compact_vocabulary: Leaves out the rows of the token embedding that are still those of
+            `initial_token_embedding`. A CLIP trained on few words becomes several times smaller.
+
+    Raises:
+        UserError: `params` are not the parameters of `config`.
+    """
+    directory = Path(directory)
+    flat = {name: np.asarray(leaf, np.float32) for name, leaf in flatten(params).items()}
+    shapes = {name: leaf.shape for name, leaf in flat.items()}
+    check_shapes(shapes, parameter_shapes(config), 'the tree to save', config.name)
+    stored = {name: leaf.astype(jnp.dtype(dtype)) for name, leaf in flat.items()}
+    if compact_vocabulary:
+        initial = initial_token_embedding(*flat[_TOKENS].shape).astype(jnp.dtype(dtype))
+        rows = np.flatnonzero((stored[_TOKENS] != initial).any(axis=1)).astype(np.int32)
+        stored |= {_ROWS: rows, _TOKENS: np.ascontiguousarray(stored[_TOKENS][rows])}
+    atomic.write_json(directory / CONFIG_FILE, dataclasses.asdict(config))
+    atomic.write_bytes(directory / WEIGHTS_FILE, safetensors.numpy.save(stored))
+
+
+def load_clip_variables(
+    directory: str | os.PathLike[str],
+) -> tuple[CLIPConfig, dict[str, Any]]:
+    """Reads a folder that `save_clip` or the converter wrote.
+
+    Args:
+        directory: The folder.
+
+    Returns:
+        The configuration, and the parameter tree with NumPy float32 leaves.
+
+    Raises:
+        UserError: Something is missing or does not fit together.
+    """
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise UserError(
+            f'there is no folder {directory}; expected one with {CONFIG_FILE} and {WEIGHTS_FILE}, '
+            'as tools/convert_openclip_weights.py writes it'
+        )
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        if not (directory / name).is_file():
+            raise UserError(f'{directory} has no {name}; convert or export the weights again')
+    config = read_config(directory / CONFIG_FILE)
+    path = directory / WEIGHTS_FILE
+    flat = read_safetensors(path)
+    expected = parameter_shapes(config)
+    if _ROWS in flat and _TOKENS in flat:
+        flat[_TOKENS] = _expand_tokens(flat.pop(_ROWS), flat[_TOKENS], expected[_TOKENS], path)
+    shapes = {name: leaf.shape for name, leaf in flat.items()}
+    check_shapes(shapes, expected, str(path), config.name)
+    return config, unflatten({name: leaf.astype(np.float32) for name, leaf in flat.items()})
+
+
+def _expand_tokens(
+    rows: np.ndarray, tokens: np.ndarray, shape: Sequence[int], path: Path
+) -> np.ndarray:
+    """The whole token embedding from the rows that were stored."""
+    fits = rows.shape == tokens.shape[:1] and tokens.shape[1:] == tuple(shape[1:])
+    if not fits or len(np.unique(rows)) != len(rows) or ((rows < 0) | (rows >= shape[0])).any():
+        raise UserError(
+            f'{path}: {_ROWS} {list(rows.shape)} does not number rows of a token embedding '
+            f'{list(shape)} for {_TOKENS} {list(tokens.shape)}; export the weights again'
+        )
+    whole = initial_token_embedding(*shape).astype(tokens.dtype)
+    whole[rows] = tokens
+    return whole
+
+
+def read_config(path: str | os.PathLike[str]) -> CLIPConfig:
+    """Reads the `config.json` of a CLIP.
+
+    Raises:
+        UserError: It is not JSON, or a key is missing, unknown or of the wrong type.
+    """
+    path = Path(path)
+    try:
+        values = json.loads(path.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise UserError(f'{path} is not JSON ({error})') from error
+    if not isinstance(values, dict):
+        raise UserError(f'{path} must hold one JSON object of the configuration')
+    types = typing.get_type_hints(CLIPConfig)
+    required = {
+        field.name
+        for field in dataclasses.fields(CLIPConfig)
+        if field.default is dataclasses.MISSING
+    }
+    for kind, names in (
+        ('misses', required - values.keys()),
+        ('has unknown', values.keys() - types.keys()),
+    ):
+        if names:
+            raise UserError(f'{path} {kind} {", ".join(sorted(names))}; convert the weights again')
+    for name, value in values.items():
+        if typing.get_origin(types[name]) is tuple:
+            good = (
+                isinstance(value, list)
+                and len(value) == 3
+                and all(type(v) in (int, float) for v in value)
+            )
+        else:
+            good = type(value) is types[name] and (types[name] is not int or value > 0)
+        if not good:
+            raise UserError(f'{path}: {name} is {value!r}, expected {_IN_WORDS[types[name]]}')
+    try:
+        return CLIPConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    except ValueError as error:
+        raise UserError(f'{path}: {error}') from error
