@@ -39,24 +39,40 @@ def stage(number: int, total: int, what: str) -> None:
     print(f'{number}/{total} {what}', file=sys.stderr, flush=True)
 
 
+def keep_compiled(workdir: Path) -> None:
+    """Lets JAX keep what it compiles in `WORKDIR/xla_cache`, so that a second run starts at once."""
+    import jax
+
+    jax.config.update('jax_compilation_cache_dir', str(workdir / 'xla_cache'))
+    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.3)
+
+
 def pretrain(config: Any, workdir: Path) -> None:
     """Pre-trains a small CLIP from `config.data.shards`, and exports it to `WORKDIR/model`."""
+    from cpad_jax.models import zoo
     from cpad_jax.training import loop, pretraining
 
-    stage(1, 3, f'captions and images of {config.data.shards}')
-    context_length = pretraining.zoo.get(config.backbone).context_length
+    stage(1, 3, f'captioned pictures of {config.data.shards}')
+    context_length = zoo.get(config.backbone).context_length
     training, held_out = pretraining.open_shards(
         config.data.shards, context_length, config.data.held_out
     )
     task = pretraining.Pretraining(config, training)
-    stage(2, 3, f'learning: {config.train.steps} steps of {task.batch_size} images')
+    stage(2, 3, f'learning: {config.train.steps} steps of {task.batch_size} pictures')
     params = loop.run(task, config, workdir, task.evaluator(held_out))
     stage(3, 3, f'exporting to {workdir / "model"}')
     task.export(params, workdir / 'model')
 
 
+TASKS = {'clip': pretrain}
+
+
 def train(config: Any, workdir: Path) -> None:
-    """Does all that the configuration asks for; see `configs.parse` for where it comes from.
+    """Does all that the configuration asks for.
+
+    Args:
+        config: From `configs.parse`.
+        workdir: Where everything goes.
 
     Raises:
         UserError: The workdir belongs to another configuration, or the data is not as expected.
@@ -64,11 +80,16 @@ def train(config: Any, workdir: Path) -> None:
     from cpad_jax.training import configs
 
     configs.record(config, workdir)
-    pretrain(config, workdir)
+    keep_compiled(workdir)
+    TASKS[config.task](config, workdir)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command line."""
+    """The command line.
+
+    Args:
+        argv: Arguments without the program's name; those of the process by default.
+    """
     argv = sys.argv[1:] if argv is None else argv
     if '--help' in argv or '-h' in argv:
         print(__doc__)

@@ -22,6 +22,14 @@ def _flat(tree: Any) -> dict[str, Any]:
     return {jax.tree_util.keystr(path, simple=True, separator='.'): leaf for path, leaf in flat}
 
 
+def latest_step(directory: str | Path) -> int | None:
+    """The step of the newest whole checkpoint in a folder, or None; does not open it."""
+    # A checkpoint is renamed to its step when it is whole.
+    directory = Path(directory)
+    steps = [int(path.name) for path in directory.glob('*') if path.name.isdigit()]
+    return max(steps, default=None)
+
+
 class Checkpoints:
     """The checkpoints of one training run.
 

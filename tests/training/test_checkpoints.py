@@ -70,10 +70,12 @@ def test_half_written_checkpoint_is_never_restored(tmp_path):
     shutil.copytree(tmp_path / '1', tmp_path / '2.orbax-checkpoint-tmp')
     with checkpoints.Checkpoints(tmp_path, METADATA) as saved:
         assert saved.steps() == [1]
+        assert checkpoints.latest_step(tmp_path) == 1
         assert saved.restore(state(0))[0] == 1
 
 
 def test_nothing_to_restore(tmp_path):
+    assert checkpoints.latest_step(tmp_path / 'nowhere') is None
     with checkpoints.Checkpoints(tmp_path, METADATA) as saved:
         assert saved.latest_step() is None
         with pytest.raises(UserError, match='no checkpoint in'):
