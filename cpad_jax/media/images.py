@@ -1,0 +1,232 @@
+"""Still pictures: reading, JPEG, and the way from a picture to what an image tower takes.
+
+A picture is uint8 [H, W, 3] RGB here and everywhere else.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from cpad_jax.errors import UserError
+
+# Mean and spread of the RGB values in [0, 1] that OpenAI's CLIP was trained with.
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+# A file of a few kilobytes can claim to hold a picture that fills the memory. No camera makes more
+# than this; it is 384 MB as RGB.
+MAX_PIXELS = 128_000_000
+
+_INTERPOLATIONS = {'bicubic': Image.Resampling.BICUBIC, 'bilinear': Image.Resampling.BILINEAR}
+
+ImageLike = np.ndarray | Image.Image | str | os.PathLike
+
+
+def read_image(path: str | os.PathLike[str]) -> np.ndarray:
+    """Reads a picture file and turns it upright as its EXIF data say.
+
+    Args:
+        path: JPEG, PNG, WebP or whatever else Pillow reads. Transparency is dropped; of an
+            animation the first picture is taken.
+
+    Returns:
+        uint8 [H, W, 3] RGB.
+
+    Raises:
+        UserError: The file is missing, empty, no picture, broken, or claims more than `MAX_PIXELS`.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise UserError(f'{path}: there is no such file; expected a picture (JPEG, PNG, WebP)')
+    if not path.is_file():
+        raise UserError(f'{path}: this is a folder; expected one picture file')
+    if path.stat().st_size == 0:
+        raise UserError(f'{path}: the file is empty; copy or download the picture again')
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns at a lower size than the one refused below.
+            warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                width, height = image.size
+                if width * height > MAX_PIXELS:
+                    raise Image.DecompressionBombError(f'{width}x{height} pixels')
+                return _to_rgb(ImageOps.exif_transpose(image))
+    except Image.DecompressionBombError as error:
+        raise UserError(
+            f'{path}: the picture is too large ({error}); at most {MAX_PIXELS // 10**6} million '
+            'pixels are read: save a smaller copy'
+        ) from error
+    except UnidentifiedImageError as error:
+        raise UserError(
+            f'{path}: this is not a picture that can be read; expected JPEG, PNG or WebP'
+        ) from error
+    except (OSError, SyntaxError, ValueError) as error:
+        # Pillow's decoders report broken data as any of the three.
+        raise UserError(
+            f'{path}: the picture is broken ({error}); copy or download it again'
+        ) from error
+
+
+def encode_jpeg(image: np.ndarray, quality: int = 92) -> bytes:
+    """Compresses a picture.
+
+    Args:
+        image: uint8 [H, W, 3] RGB.
+        quality: 1 to 100.
+
+    Returns:
+        The bytes of a JPEG file; the same for the same picture on every run.
+    """
+    _check(image)
+    ok, data = cv2.imencode('.jpg', image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not ok:
+        raise ValueError(f'OpenCV could not compress a picture of shape {image.shape}')
+    return data.tobytes()
+
+
+def decode_jpeg(data: bytes) -> np.ndarray:
+    """Opens the bytes of a JPEG file: uint8 [H, W, 3] RGB, upright as its EXIF data say.
+
+    Raises:
+        UserError: The bytes are not a whole picture.
+    """
+    image = None
+    if data:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    if image is None:
+        raise UserError(
+            f'{len(data)} bytes that should be a JPEG picture cannot be decoded; '
+            'the data set is damaged: build it again'
+        )
+    return image
+
+
+def preprocess(
+    images: np.ndarray | Sequence[ImageLike],
+    size: int,
+    *,
+    resize: str = 'shortest',
+    mean: Sequence[float] = CLIP_MEAN,
+    std: Sequence[float] = CLIP_STD,
+    interpolation: str = 'bicubic',
+) -> np.ndarray:
+    """Makes the pixels an image tower takes, exactly as open_clip and torchvision do.
+
+    Args:
+        images: uint8 [B, H, W, 3] RGB, or a list of such [H, W, 3] arrays (sizes may differ),
+            Pillow images or paths.
+        size: S, the side of the square that the tower takes, in pixels.
+        resize: 'shortest' brings the shorter side to S and cuts the middle out; 'squash' brings
+            both sides to S whatever the aspect.
+        mean: Of red, green and blue in [0, 1]; subtracted.
+        std: Of red, green and blue in [0, 1]; divided by.
+        interpolation: 'bicubic' or 'bilinear', Pillow's, with antialiasing.
+
+    Returns:
+        float32 [B, S, S, 3].
+
+    Raises:
+        UserError: A path that cannot be read (see `read_image`).
+    """
+    method = _INTERPOLATIONS[interpolation]
+    squares = np.empty((len(images), size, size, 3), np.uint8)
+    for square, image in zip(squares, images, strict=True):
+        if isinstance(image, Image.Image):
+            pixels = _to_rgb(image)
+        elif isinstance(image, np.ndarray):
+            pixels = image
+        else:
+            pixels = read_image(image)
+        _check(pixels)
+        height, width = _resized(pixels.shape[0], pixels.shape[1], size, resize)
+        small = Image.fromarray(pixels).resize((width, height), method)
+        square[:] = _centre(np.asarray(small), size)
+    return _normalise(squares, mean, std)
+
+
+def preprocess_frames(
+    frames: np.ndarray,
+    size: int,
+    *,
+    resize: str = 'shortest',
+    mean: Sequence[float] = CLIP_MEAN,
+    std: Sequence[float] = CLIP_STD,
+) -> np.ndarray:
+    """The quick way of `preprocess` for the frames of a video, by OpenCV's area averaging.
+
+    Measured against `preprocess` in grey levels out of 255, mean (largest): 0.6 (16) on a frame of
+    real film brought from 224x168 to 96, 0.3 (16) from 640x360 and 0.3 (18) from 1920x1080 to 224;
+    6.3 (37) on pure noise. It takes about half the time.
+
+    Args:
+        frames: uint8 [T, H, W, 3] RGB.
+        size: S, the side of the square that the tower takes, in pixels.
+        resize: 'shortest' or 'squash', as in `preprocess`.
+        mean: As in `preprocess`.
+        std: As in `preprocess`.
+
+    Returns:
+        float32 [T, S, S, 3].
+    """
+    height, width = _resized(frames.shape[1], frames.shape[2], size, resize)
+    squares = np.empty((len(frames), size, size, 3), np.uint8)
+    for square, frame in zip(squares, frames, strict=True):
+        _check(frame)
+        square[:] = _centre(scale_image(frame, height, width), size)
+    return _normalise(squares, mean, std)
+
+
+def scale_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Brings a picture [H, W, 3] uint8 to [height, width, 3], averaging where it shrinks."""
+    if image.shape[:2] == (height, width):
+        return image
+    shrinks = height <= image.shape[0] and width <= image.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return cv2.resize(image, (width, height), interpolation=method)
+
+
+def _check(image: np.ndarray) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise ValueError(f'expected a picture uint8 [H, W, 3], got {image.dtype} {image.shape}')
+
+
+def _to_rgb(image: Image.Image) -> np.ndarray:
+    if image.mode.startswith('I;16'):
+        # Pillow would cut 16 bits off at 255 instead of scaling them.
+        grey = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=-1)
+    return np.array(image.convert('RGB'))
+
+
+def _resized(height: int, width: int, size: int, resize: str) -> tuple[int, int]:
+    """Height and width before the middle is cut out; torchvision rounds the longer side down."""
+    if resize == 'squash':
+        return size, size
+    if resize != 'shortest':
+        raise ValueError(f"resize must be 'shortest' or 'squash', got {resize!r}")
+    if height <= width:
+        return size, int(size * width / height)
+    return int(size * height / width), size
+
+
+def _centre(image: np.ndarray, size: int) -> np.ndarray:
+    # `round` is half-to-even on purpose: torchvision's CenterCrop does the same.
+    top = int(round((image.shape[0] - size) / 2.0))
+    left = int(round((image.shape[1] - size) / 2.0))
+    return image[top : top + size, left : left + size]
+
+
+def _normalise(squares: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> np.ndarray:
+    # In this order and in float32 the result equals torchvision's to the last bit.
+    pixels = squares.astype(np.float32)
+    pixels /= np.float32(255)
+    pixels -= np.asarray(mean, np.float32)
+    pixels /= np.asarray(std, np.float32)
+    return pixels
