@@ -21,6 +21,7 @@ from cpad_jax import progress
 from cpad_jax.errors import UserError
 from cpad_jax.models import clip, weights, zoo
 from cpad_jax.text import tokenizer
+from cpad_jax.training import losses
 
 MAX_LOGIT_SCALE = math.log(100.0)
 SHIFT = 4  # Pixels by which an image is moved at most, each way.
@@ -191,27 +192,6 @@ def augment(images: jax.Array, rng: jax.Array) -> jax.Array:
     return jnp.clip(images.astype(jnp.float32) * light, 0, 255)
 
 
-def multi_positive_loss(logits: jax.Array, positive: jax.Array) -> jax.Array:
-    """Symmetric InfoNCE with several positives.
-
-    Each row's target is uniform over its positives, and so is each column's.
-
-    Args:
-        logits: [B, B], image i against caption j.
-        positive: bool [B, B]; every row and column has at least one.
-
-    Returns:
-        Scalar >= 0.
-    """
-
-    def one_way(logits: jax.Array, positive: jax.Array) -> jax.Array:
-        log_p = jax.nn.log_softmax(logits, axis=1)
-        share = positive / positive.sum(axis=1, keepdims=True)
-        return -jnp.mean(jnp.sum(share * log_p, axis=1))
-
-    return 0.5 * (one_way(logits, positive) + one_way(logits.T, positive.T))
-
-
 class Pretraining:
     """The task of `config.task = 'clip'`; see `loop.Task`."""
 
@@ -271,15 +251,15 @@ class Pretraining:
         text = self._encode(params, ids.reshape(-1, ids.shape[-1]), 'encode_text')
         text = text.reshape(*ids.shape[:2], -1)  # [B, 2, D]
         scale = jnp.exp(params['logit_scale'])
-        losses, accuracies = [], []
+        terms, accuracies = [], []
         for draw in range(2):
             logits = scale * jnp.matmul(image, text[:, draw].T, precision='highest')
             known = batch['captions'][:, None, :]  # [B, 1, C]
             positive = (known == batch['texts'][None, :, draw, None]).any(-1)  # [B, B]
-            losses.append(multi_positive_loss(logits, positive))
+            terms.append(losses.multi_positive(logits, positive))
             best = jnp.argmax(logits, axis=1)
             accuracies.append(jnp.take_along_axis(positive, best[:, None], axis=1).mean())
-        return jnp.mean(jnp.stack(losses)), {
+        return jnp.mean(jnp.stack(terms)), {
             'accuracy': jnp.mean(jnp.stack(accuracies)),
             'logit_scale': scale,
         }
