@@ -4,7 +4,7 @@ import ml_collections
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """69 movies, 5 shows and more than 2,500 clips, with a small CLIP that comes with the package."""
+    """69 movies, 5 shows, over 2,500 clips, and a small CLIP that comes with the package."""
     config = ml_collections.ConfigDict()
     config.name = 'quickstart'
     config.task = 'identity'
@@ -53,8 +53,11 @@ def get_config() -> ml_collections.ConfigDict:
     config.train.checkpoint_every = 250
     config.train.log_every = 25
     config.train.temperature = 0.07
-    config.train.loss = ml_collections.ConfigDict({'identity': 1.0, 'composition': 1.0})
-    config.train.forms = ml_collections.ConfigDict({'text': 1, 'image': 1, 'text_image': 1})
+    config.train.loss = ml_collections.ConfigDict()
+    config.train.loss.identity = 1.0
+    config.train.loss.composition = 1.0
+    config.train.loss.composition_length = 0.1
+    config.train.forms = ml_collections.ConfigDict({'text': 1.0, 'image': 1.0, 'text_image': 1.0})
 
     config.eval = ml_collections.ConfigDict()
     config.eval.num_references = 5

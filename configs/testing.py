@@ -1,4 +1,4 @@
-"""The quickstart in well under a minute, on a world of four titles: to see that everything works."""
+"""The quickstart in a moment, on a world of four titles: to see that everything works."""
 
 from pathlib import Path
 

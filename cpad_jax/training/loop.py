@@ -30,9 +30,10 @@ Batch = Mapping[str, np.ndarray]
 class Task(Protocol):
     """What is learned. Everything is a function of (seed, step), so a run can be taken up again.
 
-    A task may also have `backbone_sha256: str`, which checkpoints then carry and insist on;
-    `constrain(params) -> params`, applied after every update; and `rules`, which say how to split
-    parameters over devices (`sharding.Rules`).
+    A task may also have `frozen`, a tree of arrays that `loss` gets as its fourth argument (as a
+    constant it would be compiled into the step); `backbone_sha256: str`, which checkpoints then
+    carry and insist on; `constrain(params) -> params`, applied after every update; and `rules`,
+    which say how to split parameters over devices (`sharding.Rules`).
     """
 
     def init_params(self, rng: jax.Array) -> Params:
@@ -103,21 +104,28 @@ def make_train_step(
         (state, batch) → (state, metrics); metrics are scalars, with `loss` and `gradient_norm`.
     """
     constrain = getattr(task, 'constrain', None)
+    rules = getattr(task, 'rules', ())
+    frozen = getattr(task, 'frozen', None)
+    frozen = () if frozen is None else (frozen,)
+    frozen = jax.device_put(frozen, sharding.parameter_shardings(frozen, mesh, rules))
 
-    def step(state: TrainState, batch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
+    def step(
+        state: TrainState, batch: Any, frozen: tuple[Any, ...]
+    ) -> tuple[TrainState, dict[str, jax.Array]]:
         rng = jax.random.fold_in(jax.random.key(seed), state.step)
         grads_of = jax.value_and_grad(task.loss, has_aux=True)
-        (loss, metrics), grads = grads_of(state.params, batch, rng)
+        (loss, metrics), grads = grads_of(state.params, batch, rng, *frozen)
         updates, opt_state = optimiser.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         if constrain:
             params = constrain(params)
         metrics = {**metrics, 'loss': loss, 'gradient_norm': optax.tree.norm(grads)}
         state = TrainState(state.step + 1, params, opt_state)
-        shardings = sharding.parameter_shardings(state, mesh, getattr(task, 'rules', ()))
+        shardings = sharding.parameter_shardings(state, mesh, rules)
         return jax.lax.with_sharding_constraint(state, shardings), metrics
 
-    return jax.jit(step, donate_argnums=0)
+    compiled = jax.jit(step, donate_argnums=0)
+    return lambda state, batch: compiled(state, batch, frozen)
 
 
 @contextlib.contextmanager

@@ -108,6 +108,26 @@ def test_each_step_has_its_own_key():
     assert len(set(losses)) == 3
 
 
+def test_frozen_parameters_are_an_argument_of_the_loss():
+    class WithFrozen(Fit):
+        frozen = {'offset': np.float32(1000.0)}
+
+        def loss(self, params, batch, rng, frozen):
+            # A tracer, so not a constant of the compiled step.
+            assert isinstance(frozen['offset'], jax.core.Tracer)
+            error, metrics = super().loss(params, batch, rng)
+            return error + frozen['offset'], metrics
+
+    mesh = sharding.make_mesh(jax.devices()[:1])
+    losses = []
+    for task in (Fit(), WithFrozen()):
+        state, optimiser = loop.create_state(task, make_config(), mesh)
+        step = loop.make_train_step(task, optimiser, 0, mesh)
+        _, metrics = step(state, next(task.batches(0)))
+        losses.append(float(metrics['loss']))
+    assert losses[1] - losses[0] == pytest.approx(1000, rel=1e-4)
+
+
 def test_a_finished_run_is_not_run_again(tmp_path):
     first = loop.run(Fit(), make_config(), tmp_path)
 
