@@ -25,6 +25,8 @@ FREE_KEYS = (
     'train.checkpoint_every',
     'train.evaluate_every',
 )
+# What a run leaves in its workdir that belongs to its configuration.
+MADE = ('data', 'features', 'checkpoints', 'model')
 TASKS = ('identity', 'clip')
 _EXPECTED = '--config FILE, --workdir DIR or --config.KEY=VALUE'
 
@@ -235,7 +237,8 @@ def record(config: ml_collections.ConfigDict, workdir: Path) -> None:
             for key in sorted(set(there) | set(flat))
             if there.get(key) != flat.get(key) and not key.startswith(FREE_KEYS)
         ]
-        if differing:
+        # A run that stopped before it made anything may be put right and started again.
+        if differing and any((workdir / made).exists() for made in MADE):
             shown = ', '.join(differing[:5]) + (', …' if len(differing) > 5 else '')
             raise UserError(
                 f'{workdir} was made with another configuration, which differs in {shown}: '

@@ -100,6 +100,7 @@ def test_record_refuses_another_training_and_names_the_keys(file, tmp_path):
     workdir = tmp_path / 'run'
     config = configs.parse(['--config', file]).config
     configs.record(config, workdir)
+    (workdir / 'checkpoints').mkdir()
     configs.record(config, workdir)
     other = configs.parse(['--config', file, '--config.train.steps=11', '--config.seed=1']).config
     with pytest.raises(UserError) as error:
@@ -108,8 +109,15 @@ def test_record_refuses_another_training_and_names_the_keys(file, tmp_path):
     assert configs.stored(workdir)['train.steps'] == 10
 
 
+def test_a_run_that_made_nothing_may_be_put_right(file, tmp_path):
+    configs.record(configs.parse(['--config', file]).config, tmp_path / 'run')
+    configs.record(configs.parse(['--config', file, '--config.seed=1']).config, tmp_path / 'run')
+    assert configs.stored(tmp_path / 'run')['seed'] == 1
+
+
 def test_evaluation_may_differ(file, tmp_path):
     configs.record(configs.parse(['--config', file]).config, tmp_path / 'run')
+    (tmp_path / 'run' / 'model').mkdir()
     other = configs.parse(
         ['--config', file, '--config.eval.controls=no'.replace('no', '0'),
          '--config.train.log_every=1']

@@ -1,0 +1,63 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cpad_jax.training import configs
+
+ROOT = Path(__file__).parents[1]
+CLIP_CONFIG = """
+import ml_collections
+def get_config():
+    return ml_collections.ConfigDict({
+        'name': 'tiny', 'task': 'clip', 'seed': 0, 'backbone': 'testing', 'dtype': 'float32',
+        'data': {'shards': '', 'held_out': 1},
+        'train': {'steps': 6, 'batch_size': 8, 'learning_rate': 1e-3, 'warmup_steps': 1,
+                  'weight_decay': 0.1, 'checkpoint_every': 2, 'log_every': 2, 'evaluate_every': 0},
+        'eval': {'controls': True},
+    })
+"""
+
+
+def start(*arguments, module='cpad_jax.train', **options):
+    environment = {**os.environ, 'JAX_PLATFORMS': 'cpu', 'PYTHONPATH': str(ROOT)}
+    return subprocess.run(
+        [sys.executable, '-m', module, *map(str, arguments)],
+        capture_output=True, text=True, env=environment, **options,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def file(tmp_path):
+    (tmp_path / 'tiny.py').write_text(CLIP_CONFIG)
+    return tmp_path / 'tiny.py'
+
+
+def test_help_says_how():
+    done = start('--help')
+    assert done.returncode == 0 and 'usage: python -m cpad_jax.train --config FILE' in done.stdout
+
+
+def one_line(done, *parts):
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith('error: ') and done.stderr.count('\n') == 1, done.stderr
+    for part in parts:
+        assert part in done.stderr
+
+
+def test_unknown_key_is_one_line(file):
+    one_line(start('--config', file, '--config.train.setps=3'), "'train.setps'", 'train.steps')
+
+
+def test_missing_file_is_one_line(file):
+    one_line(start('--config', str(file).replace('tiny', 'tyni')), 'tyni.py', 'tiny.py')
+
+
+def test_workdir_of_another_configuration_is_one_line(file, tmp_path):
+    workdir = tmp_path / 'run'
+    configs.record(configs.parse(['--config', str(file)]).config, workdir)
+    (workdir / 'checkpoints').mkdir()
+    done = start('--config', file, '--workdir', workdir, '--config.seed=5')
+    one_line(done, 'seed (there 0, now 5)', 'use another --workdir')
