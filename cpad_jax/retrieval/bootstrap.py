@@ -1,0 +1,86 @@
+"""95 % bounds by the bootstrap, with people and not queries as the unit that is drawn.
+
+Queries about one person share a face and a name, so they are not independent; whole people are drawn
+with replacement (the cluster bootstrap, Field and Welsh 2007), and the bounds are percentiles.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cpad_jax.retrieval import metrics
+
+LEVEL = (2.5, 97.5)
+
+
+class PersonBootstrap:
+    """Draws people with replacement, the same draws for every metric and method.
+
+    Args:
+        people: [Q] who each query is about.
+        samples: Number of draws, >= 1.
+        seed: Seed of the draws.
+    """
+
+    def __init__(self, people: np.ndarray, samples: int, seed: int):
+        _, self._cluster = np.unique(np.asarray(people), return_inverse=True)
+        self._clusters = int(self._cluster.max()) + 1 if len(self._cluster) else 0
+        rng = np.random.default_rng((seed, 5))
+        # How often each person is drawn in each sample: [samples, people].
+        self._weights = rng.multinomial(
+            self._clusters, np.full(self._clusters, 1 / max(self._clusters, 1)), size=samples
+        )
+
+    def mean_bounds(self, values: np.ndarray) -> tuple[float, float]:
+        """Bounds of the mean of `values` [Q]; NaN is left out."""
+        known = ~np.isnan(values)
+        if not known.any():
+            return float('nan'), float('nan')
+        cluster = self._cluster[known]
+        totals = np.bincount(cluster, values[known], minlength=self._clusters)
+        counts = np.bincount(cluster, minlength=self._clusters)
+        drawn = self._weights @ counts
+        means = (self._weights @ totals)[drawn > 0] / drawn[drawn > 0]
+        low, high = np.percentile(means, LEVEL)
+        return float(low), float(high)
+
+    def median_bounds(self, values: np.ndarray) -> tuple[float, float]:
+        """Bounds of the median of `values` [Q]; NaN is left out."""
+        known = ~np.isnan(values)
+        if not known.any():
+            return float('nan'), float('nan')
+        order = np.argsort(values[known], kind='stable')
+        sorted_values = values[known][order]
+        cluster = self._cluster[known][order]
+        medians = []
+        for weights in self._weights:
+            reached = np.cumsum(weights[cluster])
+            if reached[-1]:
+                medians.append(sorted_values[np.searchsorted(reached, reached[-1] / 2)])
+        low, high = np.percentile(medians, LEVEL)
+        return float(low), float(high)
+
+    def bounds(self, name: str, values: np.ndarray) -> tuple[float, float]:
+        """Bounds of what `metrics.summary` makes of metric `name`."""
+        if name == 'median_rank':
+            return self.median_bounds(values)
+        return self.mean_bounds(values)
+
+
+def paired_difference(
+    a: np.ndarray, b: np.ndarray, people: np.ndarray, samples: int, seed: int
+) -> dict[str, float]:
+    """How much better method `a` does than `b` on the same queries.
+
+    Args:
+        a: [Q] values of one metric.
+        b: [Q] values of the same metric on the same queries.
+        people: [Q] who each query is about.
+        samples: Number of bootstrap draws.
+        seed: Seed of the draws.
+
+    Returns:
+        `difference` (mean of a − b), `low` and `high`, its 95 % bounds.
+    """
+    low, high = PersonBootstrap(people, samples, seed).mean_bounds(a - b)
+    return {'difference': metrics.summary('hit@1', a - b), 'low': low, 'high': high}
