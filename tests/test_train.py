@@ -1,10 +1,13 @@
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import cpad_jax
 from cpad_jax.training import configs
 
 ROOT = Path(__file__).parents[1]
@@ -61,3 +64,29 @@ def test_workdir_of_another_configuration_is_one_line(file, tmp_path):
     (workdir / 'checkpoints').mkdir()
     done = start('--config', file, '--workdir', workdir, '--config.seed=5')
     one_line(done, 'seed (there 0, now 5)', 'use another --workdir')
+
+
+def write_shards(directory):
+    directory.mkdir()
+    rng = np.random.default_rng(0)
+    for shard in range(2):
+        images = rng.integers(0, 256, (16, 32, 32, 3), dtype=np.uint8)
+        np.save(directory / f'shard-{shard:05d}.images.npy', images)
+        lines = [json.dumps([f'picture {i}', f'number {i}']) for i in range(16)]
+        (directory / f'shard-{shard:05d}.jsonl').write_text('\n'.join(lines))
+    return directory
+
+
+@pytest.mark.slow
+def test_pretraining_from_end_to_end(file, tmp_path):
+    shards, workdir = write_shards(tmp_path / 'shards'), tmp_path / 'run'
+    command = ('--config', file, '--workdir', workdir, f'--config.data.shards={shards}')
+    done = start(*command)
+    assert done.returncode == 0, done.stderr
+    stages = [line for line in done.stderr.splitlines() if line[1:3] == '/3']
+    assert [line.split()[0] for line in stages] == ['1/3', '2/3', '3/3']
+    assert 'WARNING' not in done.stderr
+    clip = cpad_jax.load_clip(workdir / 'model')
+    assert clip.encode_text(clip.tokenize(['picture 3'])).shape == (1, 32)
+    again = start(*command)
+    assert again.returncode == 0 and 'learning  ' not in again.stderr
