@@ -1,0 +1,161 @@
+"""How each method writes and embeds its queries: with a name, with photos, with both, or neither."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from cpad_jax import progress
+from cpad_jax.models.personalised import PersonalisedCLIP
+from cpad_jax.retrieval.scenarios import Query, strangers
+from cpad_jax.text.prompts import query_text
+
+# Query forms as results name them.
+NONE, TEXT, IMAGE, TEXT_IMAGE = 'none', 'text', 'image', 'text+image'
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """A row of the table.
+
+    Attributes:
+        name: 'CLIP', 'CLIP-PAD' or 'CLIP-PAD (name memory)'.
+        person_query: 'none', 'text', 'image' or 'text+image': how the person is asked for.
+        control: None, 'no person', 'person only', 'wrong person' or 'wrong photo'.
+    """
+
+    name: str
+    person_query: str
+    control: str | None = None
+
+    @property
+    def key(self) -> str:
+        """A short name that is unique among methods."""
+        return '/'.join(filter(None, [self.name, self.person_query, self.control]))
+
+
+CLIP = Method('CLIP', TEXT)
+PAD_TEXT = Method('CLIP-PAD', TEXT)
+PAD_MEMORY = Method('CLIP-PAD (name memory)', TEXT)
+PAD_IMAGE = Method('CLIP-PAD', IMAGE)
+PAD_TEXT_IMAGE = Method('CLIP-PAD', TEXT_IMAGE)
+METHODS = (CLIP, PAD_TEXT, PAD_MEMORY, PAD_IMAGE, PAD_TEXT_IMAGE)
+NO_PERSON = Method('CLIP', NONE, 'no person')
+PERSON_ONLY = Method('CLIP-PAD', TEXT_IMAGE, 'person only')
+WRONG_PERSON = Method('CLIP-PAD', TEXT_IMAGE, 'wrong person')
+WRONG_PHOTO = Method('CLIP-PAD', TEXT_IMAGE, 'wrong photo')
+CONTROLS = (NO_PERSON, PERSON_ONLY, WRONG_PERSON, WRONG_PHOTO)
+
+
+class QueryEncoder:
+    """Embeds queries for every method.
+
+    Args:
+        model: The model that is evaluated.
+        names: person_id → name.
+        photos: image_id → face feature [Df].
+        references: person_id → image ids of photos that may stand for a person, best first.
+        num_references: Photos per query, at most.
+        seed: Seed of the stand-ins for "wrong person".
+    """
+
+    def __init__(
+        self,
+        model: PersonalisedCLIP,
+        names: Mapping[str, str],
+        photos: Mapping[str, np.ndarray],
+        references: Mapping[str, Sequence[str]],
+        num_references: int,
+        seed: int,
+    ):
+        self._model, self._names, self._photos = model, names, photos
+        self._references, self._count, self._seed = references, num_references, seed
+        self._memory = {}
+        if model.saved.memory is not None:
+            self._memory = dict(zip(model.saved.names, model.saved.memory, strict=True))
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """The methods that this model supports."""
+        return tuple(m for m in METHODS if m != PAD_MEMORY or self._memory)
+
+    def encode(self, method: Method, queries: Sequence[Query]) -> np.ndarray:
+        """Embeds queries.
+
+        Args:
+            method: How.
+            queries: What; with "wrong person" and "wrong photo" each needs a stand-in of its kind,
+                otherwise the person stays and the control says nothing.
+
+        Returns:
+            float32 [Q, D] of length 1.
+        """
+        pairs = strangers(queries, self._seed) if method in (WRONG_PERSON, WRONG_PHOTO) else {}
+        texts, tokens = [], []
+        # Many queries share a person and the photos: their token is made once.
+        face_tokens = self._face_tokens(
+            {self._photos_of(method, query, pairs) for query in queries}
+            if method.person_query in (IMAGE, TEXT_IMAGE)
+            else set()
+        )
+        for query in queries:
+            texts.append(self._text(method, query, pairs))
+            if method.person_query in (IMAGE, TEXT_IMAGE):
+                tokens.append(face_tokens[self._photos_of(method, query, pairs)])
+            elif method == PAD_MEMORY:
+                tokens.append(self._memory.get(query.name, self._model.default_token))
+            else:
+                tokens.append(self._model.default_token)
+        return self._model.encode_queries(texts, np.stack(tokens))
+
+    def _text(self, method: Method, query: Query, pairs: Mapping[str, str]) -> str:
+        name = query.name if method.person_query in (TEXT, TEXT_IMAGE) else None
+        if method == WRONG_PERSON:
+            name = self._names[pairs.get(query.person_id, query.person_id)]
+        action, place = query.action, query.place
+        if method == PERSON_ONLY:
+            action = place = None
+        return query_text(name, action, place, person_token=method.name != CLIP.name)
+
+    def _photos_of(self, method: Method, query: Query, pairs: Mapping[str, str]) -> tuple[str, ...]:
+        if method in (WRONG_PERSON, WRONG_PHOTO) and query.person_id in pairs:
+            return tuple(self._references[pairs[query.person_id]][: self._count])
+        return query.references
+
+    def _face_tokens(self, wanted: set[tuple[str, ...]]) -> dict[tuple[str, ...], np.ndarray]:
+        """Photos (image ids) → token [K, W]."""
+        order = sorted(wanted)
+        if not order:
+            return {}
+        width = len(next(iter(self._photos.values())))
+        features = np.zeros((len(order), self._count, width), np.float32)
+        weights = np.zeros((len(order), self._count), np.float32)
+        for row, ids in enumerate(order):
+            for column, image_id in enumerate(ids):
+                features[row, column] = self._photos[image_id]
+                weights[row, column] = 1.0
+        return dict(zip(order, self._model.tokens(features, weights), strict=True))
+
+
+def encode_all(
+    encoder: QueryEncoder,
+    methods: Sequence[Method],
+    queries: Sequence[Query],
+    use: Callable[[Method, np.ndarray], None],
+) -> None:
+    """Embeds the queries for one method after the other, under a progress bar.
+
+    Args:
+        encoder: Embeds.
+        methods: Which methods.
+        queries: Which queries.
+        use: Takes a method and its embeddings [Q, D].
+    """
+    with progress.bar(
+        total=len(methods) * len(queries), stage='asking', unit='query'
+    ) as bar:
+        for method in methods:
+            use(method, encoder.encode(method, queries))
+            bar.update(len(queries))

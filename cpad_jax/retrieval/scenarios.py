@@ -1,0 +1,196 @@
+"""The protocol: which compound queries are asked of a gallery, and which clips answer them.
+
+Works on records and the table of people alone; it knows no model. A clip answers "person, action"
+only if that person does the action, and "person, place" if the person is in a clip shot there.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from cpad_jax.errors import UserError
+from cpad_jax.text.prompts import ACTIONS, PLACES
+
+SCENARIOS = ('action', 'place', 'action+place')
+MIN_DISTRACTORS = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Appearance:
+    """One person in one clip."""
+
+    clip: int
+    actions: frozenset[int]
+    place: int
+    title: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Query:
+    """A compound query and its truth.
+
+    Attributes:
+        query_id: Unique, readable.
+        scenario: One of `SCENARIOS`.
+        person_id: Whom it asks for.
+        name: Their name.
+        seen: Whether identity learning saw them.
+        action: One of `ACTIONS`, or None.
+        place: One of `PLACES`, or None.
+        relevant: Numbers of the clips that answer it, ascending.
+        references: `image_id`s of the photos that say who it is, best first.
+    """
+
+    query_id: str
+    scenario: str
+    person_id: str
+    name: str
+    seen: bool
+    action: str | None
+    place: str | None
+    relevant: tuple[int, ...]
+    references: tuple[str, ...]
+
+
+def appearances(clips: Sequence[Mapping[str, Any]]) -> dict[str, list[Appearance]]:
+    """Who is where: person_id → appearances, in the order of the clips."""
+    found: dict[str, list[Appearance]] = collections.defaultdict(list)
+    for number, clip in enumerate(clips):
+        for person in clip['people']:
+            found[person['person_id']].append(
+                Appearance(
+                    clip=number,
+                    actions=frozenset(int(a) for a in person['actions']),
+                    place=int(clip['place']),
+                    title=clip['title'],
+                )
+            )
+    return dict(found)
+
+
+def _wanted(scenario: str, own: Sequence[Appearance]) -> list[tuple[int | None, int | None]]:
+    """The (action, place) pairs that can be asked of somebody, sorted."""
+    pairs: set[tuple[int | None, int | None]] = set()
+    for seen in own:
+        place = seen.place if seen.place >= 0 else None
+        if scenario == 'place' and place is not None:
+            pairs.add((None, place))
+        for action in seen.actions:
+            if scenario == 'action':
+                pairs.add((action, None))
+            elif scenario == 'action+place' and place is not None:
+                pairs.add((action, place))
+    return sorted(pairs, key=lambda pair: tuple(-1 if value is None else value for value in pair))
+
+
+def _answers(appearance: Appearance, action: int | None, place: int | None) -> bool:
+    return (action is None or action in appearance.actions) and (
+        place is None or place == appearance.place
+    )
+
+
+def choose_references(
+    photos: Sequence[Mapping[str, Any]], titles: set[str], count: int
+) -> tuple[str, ...]:
+    """The first `count` photos that come from none of `titles`, as image ids."""
+    return tuple(p['image_id'] for p in photos if p['source'] not in titles)[:count]
+
+
+def build_queries(
+    clips: Sequence[Mapping[str, Any]],
+    people: Mapping[str, Mapping[str, Any]],
+    references: Mapping[str, Sequence[Mapping[str, Any]]],
+    scenarios: Sequence[str] = SCENARIOS,
+    num_references: int = 5,
+    min_distractors: int = MIN_DISTRACTORS,
+) -> list[Query]:
+    """All queries that the protocol allows.
+
+    Args:
+        clips: Records of the `clips` schema without need of `frames`: `clip_id`, `title`, `place`
+            and `people`.
+        people: person_id → `name` and `seen`.
+        references: person_id → photos, each with `image_id` and `source`; a photo whose source is a
+            title of a relevant clip is not used.
+        scenarios: Which of `SCENARIOS`.
+        num_references: Photos per query, at most.
+        min_distractors: Least number of clips that show the same person otherwise, and of clips
+            that show the same action or place without that person.
+
+    Returns:
+        Queries by scenario, then person, then action and place.
+
+    Raises:
+        UserError: An unknown scenario.
+    """
+    for scenario in scenarios:
+        if scenario not in SCENARIOS:
+            raise UserError(
+                f'config.eval.scenarios names {scenario!r}, expected {", ".join(SCENARIOS)}'
+            )
+    everybody = appearances(clips)
+    # Clips in which anybody does what is asked, where it is asked.
+    matching: dict[tuple[int | None, int | None], set[int]] = collections.defaultdict(set)
+    for own in everybody.values():
+        for seen in own:
+            for action in (None, *seen.actions):
+                for place in (None, seen.place):
+                    matching[action, place].add(seen.clip)
+    queries = []
+    for scenario in scenarios:
+        for person_id in sorted(everybody):
+            own = everybody[person_id]
+            here = {seen.clip for seen in own}
+            for action, place in _wanted(scenario, own):
+                relevant = {seen.clip for seen in own if _answers(seen, action, place)}
+                same_person = len(here - relevant)
+                same_doing = len(matching[action, place] - here)
+                photos = choose_references(
+                    references.get(person_id, ()),
+                    {clips[number]['title'] for number in relevant},
+                    num_references,
+                )
+                if min(same_person, same_doing) < min_distractors or not photos:
+                    continue
+                words = [ACTIONS[action]] if action is not None else []
+                words += [PLACES[place]] if place is not None else []
+                queries.append(
+                    Query(
+                        query_id='/'.join([scenario, person_id, *words]),
+                        scenario=scenario,
+                        person_id=person_id,
+                        name=people[person_id]['name'],
+                        seen=bool(people[person_id]['seen']),
+                        action=ACTIONS[action] if action is not None else None,
+                        place=PLACES[place] if place is not None else None,
+                        relevant=tuple(sorted(relevant)),
+                        references=photos,
+                    )
+                )
+    return queries
+
+
+def strangers(queries: Sequence[Query], seed: int) -> dict[str, str]:
+    """For the control "wrong person": each person's stand-in, never themselves.
+
+    Args:
+        queries: Who is asked for; seen people stand in for seen ones, unseen for unseen.
+        seed: Seed of the draw.
+
+    Returns:
+        person_id → person_id. Somebody who is alone of their kind has no entry.
+    """
+    rng = np.random.default_rng((seed, 6))
+    pairs = {}
+    for seen in (True, False):
+        kind = sorted({query.person_id for query in queries if query.seen == seen})
+        if len(kind) > 1:
+            # A turn of a shuffled circle has no fixed point.
+            circle = [kind[i] for i in rng.permutation(len(kind))]
+            pairs.update(zip(circle, circle[1:] + circle[:1], strict=True))
+    return pairs
