@@ -1,0 +1,433 @@
+import dataclasses
+import functools
+import json
+from pathlib import Path
+
+import flax.traverse_util
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import safetensors
+from safetensors.numpy import load_file
+
+from cpad_jax.models import clip, openclip, transformer, weights, zoo
+from cpad_jax.text import tokenizer
+
+FIXTURES = Path(__file__).parents[1] / 'fixtures'
+
+
+def read_fixture(name):
+    """Arrays, and the configuration they belong to."""
+    path = FIXTURES / f'{name}.safetensors'
+    with safetensors.safe_open(path, 'numpy') as file:
+        config = json.loads(file.metadata()['config'])
+    return load_file(path), clip.CLIPConfig(**config)
+
+
+def under(arrays, prefix):
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
+@functools.partial(jax.jit, static_argnums=(0, 4))
+def embed(config, params, pixels, ids, dtype=jnp.float32):
+    model = clip.CLIP(config, dtype)
+    return (
+        model.apply({'params': params}, pixels, method='encode_image'),
+        model.apply({'params': params}, ids, method='encode_text'),
+    )
+
+
+def errors(config, params, arrays, embed=embed):
+    image, text = embed(config, params, arrays['pixels'], arrays['ids'])
+    return np.abs(image - arrays['image']).max(), np.abs(text - arrays['text']).max()
+
+
+def errors_traced_again(config, params, arrays):
+    """For what is built into the compiled program."""
+    return errors(config, params, arrays, embed.__wrapped__)
+
+
+@pytest.fixture(scope='module', params=['gelu', 'quick_gelu'])
+def openclip_case(request):
+    arrays, config = read_fixture(f'openclip/{request.param}')
+    return config, openclip.from_open_clip(under(arrays, 'state.'), config), arrays
+
+
+def test_outputs_equal_open_clip(openclip_case):
+    config, params, arrays = openclip_case
+    # The fixture is no trivial case: its outputs are of order one and differ between inputs.
+    assert arrays['image'].std() > 0.3 and np.ptp(arrays['text'], axis=0).max() > 0.3
+    assert max(errors(config, params, arrays)) < 1e-5
+
+
+# Each of these must be caught by the comparison above, in both towers unless said otherwise.
+MARGIN = 1e-3
+
+
+def test_comparison_sees_the_activation(openclip_case):
+    config, params, arrays = openclip_case
+    other = dataclasses.replace(config, quick_gelu=not config.quick_gelu)
+    assert min(errors(other, params, arrays)) > MARGIN
+
+
+def test_comparison_sees_epsilon(openclip_case, monkeypatch):
+    config, params, arrays = openclip_case
+    monkeypatch.setattr(transformer, 'LAYER_NORM_EPSILON', 1e-6)  # Flax's default.
+    assert min(errors_traced_again(config, params, arrays)) > MARGIN
+
+
+def test_comparison_sees_the_mask(openclip_case, monkeypatch):
+    config, params, arrays = openclip_case
+    monkeypatch.setattr(jnp, 'tril', lambda mask: mask)
+    image, text = errors_traced_again(config, params, arrays)
+    assert image < 1e-5 and text > MARGIN
+
+
+LAYERS = ('query', 'key', 'value', 'out', 'c_fc', 'c_proj')
+
+
+# Without the bias of the keys, of which the softmax takes no notice.
+@pytest.mark.parametrize(
+    'name', [*(f'{layer}/kernel' for layer in LAYERS), 'query/bias', 'value/bias', 'out/bias',
+             'c_fc/bias', 'c_proj/bias']
+)  # fmt: skip
+def test_comparison_sees_every_layer(openclip_case, name):
+    config, params, arrays = openclip_case
+    flat = weights.flatten(params)
+    broken = {k: v * (not k.endswith(name)) for k, v in flat.items()}
+    assert min(errors(config, weights.unflatten(broken), arrays)) > MARGIN
+
+
+@pytest.mark.parametrize('norm', ['ln_1', 'ln_2', 'ln_pre', 'ln_post', 'ln_final'])
+@pytest.mark.parametrize('part, neutral', [('scale', 1.0), ('bias', 0.0)])
+def test_comparison_sees_every_layer_norm(openclip_case, norm, part, neutral):
+    config, params, arrays = openclip_case
+    flat = weights.flatten(params)
+    broken = {
+        k: np.full_like(v, neutral) if k.endswith(f'{norm}/{part}') else v for k, v in flat.items()
+    }
+    assert max(errors(config, weights.unflatten(broken), arrays)) > MARGIN
+
+
+def test_bfloat16_stays_near(openclip_case):
+    config, params, arrays = openclip_case
+    outputs = embed(config, params, arrays['pixels'], arrays['ids'], jnp.bfloat16)
+    for out, right in zip(outputs, (arrays['image'], arrays['text']), strict=True):
+        cosine = (out * right).sum(-1) / np.linalg.norm(out, axis=-1)
+        assert (cosine / np.linalg.norm(right, axis=-1) > 0.999).all()
+        assert np.abs(out - right).max() > 1e-5  # It is bfloat16 indeed.
+
+
+def test_scenic_variables_load_unchanged():
+    arrays, config = read_fixture('scenic/clip')
+    flat = under(arrays, 'params/')
+    assert {k: v.shape for k, v in flat.items()} == weights.parameter_shapes(config)
+    assert max(errors(config, weights.unflatten(flat), arrays)) < 1e-5
+
+
+def test_scenic_live():
+    scenic = pytest.importorskip('scenic.projects.baselines.clip.model')
+    for theirs, ours in (('vit_b32', 'ViT-B-32'), ('vit_b16', 'ViT-B-16'), ('vit_l14', 'ViT-L-14')):
+        pixels, ids = jnp.zeros((1, 224, 224, 3)), jnp.zeros((1, 77), jnp.int32)
+        tree = jax.eval_shape(scenic.MODELS[theirs]().init, jax.random.key(0), pixels, ids)
+        flat = flax.traverse_util.flatten_dict(tree['params'], sep='/')
+        assert {k: v.shape for k, v in flat.items()} == weights.parameter_shapes(zoo.get(ours))
+    arrays, config = read_fixture('scenic/clip')
+    model = scenic.layers.CLIP(
+        vocab_size=config.vocab_size,
+        embed_dim=config.embed_dim,
+        text_features=config.text_width,
+        text_num_layers=config.text_layers,
+        text_num_heads=config.text_heads,
+        vision_features=config.vision_width,
+        vision_num_layers=config.vision_layers,
+        vision_head_dim=config.vision_width // config.vision_heads,
+        vision_patch_size=config.patch_size,
+    )
+    params = weights.unflatten(under(arrays, 'params/'))
+    pixels = np.random.default_rng(3).standard_normal(arrays['pixels'].shape, np.float32)
+    ids = arrays['ids'][::-1]
+    image, text = model.apply({'params': params}, pixels, ids, normalize=False)
+    live = {'pixels': pixels, 'ids': ids, 'image': image, 'text': text}
+    assert max(errors(config, params, live)) < 1e-5
+
+
+def tiny(**changes):
+    sizes = dict(
+        name='tiny', embed_dim=8, image_size=16, patch_size=8, vision_width=16, vision_layers=2,
+        vision_heads=2, text_width=16, text_layers=2, text_heads=2,
+    )  # fmt: skip
+    return clip.CLIPConfig(**sizes | changes)
+
+
+class Jitted:
+    def __init__(self, model):
+        self.apply = jax.jit(model.apply, static_argnames='method')
+
+
+@pytest.fixture(scope='module')
+def small():
+    """A CLIP of the real vocabulary whose biases, too, are random."""
+    config = tiny()
+    rng = np.random.default_rng(0)
+    flat = {
+        name: 0.3 * rng.standard_normal(shape, np.float32)
+        for name, shape in weights.parameter_shapes(config).items()
+    }
+    return Jitted(clip.CLIP(config)), {'params': weights.unflatten(flat)}
+
+
+TEXTS = ['a man eating', 'two people in a kitchen, one of them smiling', 'x']
+
+
+def test_text_cut_at_its_own_length_is_the_same(small):
+    model, variables = small
+    whole = model.apply(variables, tokenizer.tokenize(TEXTS), method='encode_text')
+    assert np.abs(whole).max() > 0.5
+    padded = tokenizer.tokenize(TEXTS, cut=True)
+    assert padded.shape[1] == 16
+    cut = model.apply(variables, padded, method='encode_text')
+    np.testing.assert_allclose(cut, whole, atol=1e-5)
+    exact = padded[:1, : int((padded[0] == tokenizer.EOT).argmax()) + 1]
+    assert exact.shape[1] == 5
+    cut = model.apply(variables, exact, method='encode_text')
+    np.testing.assert_allclose(cut, whole[:1], atol=1e-5)
+
+
+def test_text_does_not_see_what_follows_its_end(small):
+    model, variables = small
+    ids = tokenizer.tokenize(TEXTS, 16)
+    noise = np.where(np.cumsum(ids == tokenizer.EOT, axis=1) > 0, 1234, ids)
+    noise[ids == tokenizer.EOT] = tokenizer.EOT
+    assert (noise != ids).any()
+    a, b = (model.apply(variables, i, method='encode_text') for i in (ids, noise))
+    np.testing.assert_array_equal(a, b)
+
+
+def test_pools_at_the_first_end_token_and_never_at_a_larger_id(small):
+    model, variables = small
+    ids = np.array([[tokenizer.SOT, 320, 1237, tokenizer.EOT, 0, 0]])
+    right = model.apply(variables, ids, method='encode_text')
+    twice = np.array([[tokenizer.SOT, 320, 1237, tokenizer.EOT, tokenizer.TOK, tokenizer.EOT]])
+    np.testing.assert_array_equal(right, model.apply(variables, twice, method='encode_text'))
+    embeddings = model.apply(variables, ids, method='embed_tokens')
+    ends = [
+        model.apply(variables, embeddings, np.array([end]), method='encode_embeddings')
+        for end in (3, 2)
+    ]
+    np.testing.assert_array_equal(right, ends[0])
+    assert np.abs(right - ends[1]).max() > 1e-2
+
+
+def test_a_person_token_is_never_looked_up(small):
+    model, variables = small
+    ids = np.array([[tokenizer.SOT, tokenizer.TOK, tokenizer.TOK + 3, 320, tokenizer.EOT]])
+    embeddings = np.asarray(model.apply(variables, ids, method='embed_tokens'))
+    # Flax answers NaN, and other gathers the last row, where an index is out of range.
+    table = variables['params']['text']['token_embedding']['embedding']
+    assert np.isfinite(embeddings).all()
+    np.testing.assert_array_equal(embeddings[0, 3:], table[[320, tokenizer.EOT]])
+    assert not (embeddings[0, 1] == table[tokenizer.EOT]).all()
+
+
+def test_embeddings_are_those_of_the_ids(small):
+    model, variables = small
+    ids = tokenizer.tokenize(TEXTS, 16)
+    embeddings = model.apply(variables, ids, method='embed_tokens')
+    end = (ids == tokenizer.EOT).argmax(-1)
+    np.testing.assert_array_equal(
+        model.apply(variables, embeddings, end, method='encode_embeddings'),
+        model.apply(variables, ids, method='encode_text'),
+    )
+
+
+def draw_low_rank(width=16, rank=2):
+    rng = np.random.default_rng(1)
+    sizes = {'c_fc': (width, 4 * width), 'c_proj': (4 * width, width)}
+
+    def factors(layer):
+        rows, columns = sizes.get(layer, (width, width))
+        return {
+            'a': rng.standard_normal((rows, rank), np.float32),
+            'b': rng.standard_normal((rank, columns), np.float32),
+        }
+
+    return {f'resblocks.{i}': {layer: factors(layer) for layer in LAYERS} for i in range(2)}
+
+
+def encode_updated(model, variables, ids, low_rank, gate):
+    embeddings = model.apply(variables, ids, method='embed_tokens')
+    end = (ids == tokenizer.EOT).argmax(-1)
+    return model.apply(variables, embeddings, end, low_rank, gate, method='encode_embeddings')
+
+
+def test_low_rank_applies_to_gated_rows_only(small):
+    model, variables = small
+    ids = tokenizer.tokenize(TEXTS, 16)
+    plain = np.asarray(model.apply(variables, ids, method='encode_text'))
+    gate = jnp.array([0.0, 1.0, 0.0])
+    out = np.asarray(encode_updated(model, variables, ids, draw_low_rank(), gate))
+    np.testing.assert_array_equal(out[[0, 2]], plain[[0, 2]])
+    assert np.abs(out[1] - plain[1]).max() > 0.1
+
+
+@pytest.mark.parametrize('layer', LAYERS)
+def test_low_rank_is_an_addition_to_the_kernel(small, layer):
+    model, variables = small
+    ids = tokenizer.tokenize(TEXTS, 16)
+    low_rank = draw_low_rank()
+    for block in low_rank.values():
+        for name in LAYERS:
+            block[name]['b'] *= name == layer
+    flat = dict(weights.flatten(variables['params']))
+    for block, layers in low_rank.items():
+        part = 'mlp' if layer.startswith('c_') else 'attn'
+        name = f'text/transformer/{block}/{part}/{layer}/kernel'
+        delta = layers[layer]['a'] @ layers[layer]['b']
+        flat[name] = flat[name] + delta.reshape(flat[name].shape)
+    merged = model.apply({'params': weights.unflatten(flat)}, ids, method='encode_text')
+    out = encode_updated(model, variables, ids, low_rank, jnp.ones(3))
+    plain = model.apply(variables, ids, method='encode_text')
+    assert np.abs(merged - plain).max() > 0.01
+    np.testing.assert_allclose(out, merged, atol=2e-5)
+
+
+def test_low_rank_without_gate_is_refused(small):
+    model, variables = small
+    with pytest.raises(ValueError, match='gate'):
+        encode_updated(model, variables, tokenizer.tokenize(TEXTS, 16), draw_low_rank(), None)
+
+
+def test_product_by_hand():
+    x, y = jnp.array([[1.0, 2.0], [3.0, 4.0]]), jnp.array([[5.0], [6.0]])
+    np.testing.assert_array_equal(
+        transformer.product('ab,bc->ac', x, y, jnp.bfloat16), [[17.0], [39.0]]
+    )
+    # 1 + 2⁻⁸ has one bit too many for bfloat16; as a factor it is rounded, as a sum it is not.
+    fine = jnp.array([[1.0, 2.0**-8]])
+    ones = jnp.ones((2, 1))
+    assert transformer.product('ab,bc->ac', fine, ones, jnp.bfloat16)[0, 0] == 1 + 2.0**-8
+    rounded = transformer.product('ab,bc->ac', jnp.array([[1 + 2.0**-8]]), ones[:1], jnp.bfloat16)
+    assert rounded[0, 0] == 1
+    exact = transformer.product('ab,bc->ac', jnp.array([[1 + 2.0**-8]]), ones[:1], jnp.float32)
+    assert exact[0, 0] == 1 + 2.0**-8
+
+
+@pytest.mark.parametrize(
+    'spec, left, right',
+    [
+        ('ab,bc->ac', (3, 4), (4, 5)),
+        ('bhqd,bhkd->bhqk', (2, 3, 4, 5), (2, 3, 6, 5)),
+        ('bhqk,bhkd->bhqd', (2, 3, 4, 6), (2, 3, 6, 5)),
+    ],
+)
+def test_product_has_the_gradient_of_einsum(spec, left, right):
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal(left, np.float32), rng.standard_normal(right, np.float32)
+
+    def through(function):
+        return jax.grad(lambda x, y: jnp.sin(function(x, y)).sum(), argnums=(0, 1))(x, y)
+
+    right_answer = through(lambda x, y: jnp.einsum(spec, x, y))
+    for dtype, tolerance in ((jnp.float32, 1e-5), (jnp.bfloat16, 0.1)):
+        answer = through(lambda x, y, d=dtype: transformer.product(spec, x, y, d))
+        for a, b in zip(answer, right_answer, strict=True):
+            np.testing.assert_allclose(a, b, atol=tolerance)
+
+
+def test_every_large_product_of_a_bfloat16_step_takes_bfloat16_and_sums_in_float32():
+    model = clip.CLIP(tiny(), jnp.bfloat16)
+    pixels, ids = jnp.zeros((2, 16, 16, 3)), jnp.full((2, 8), tokenizer.EOT)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), pixels, ids)
+
+    def loss(variables):
+        out = model.apply(variables, pixels, ids)
+        return (out['image'] * out['text']).sum()
+
+    found = []
+
+    def walk(jaxpr):
+        for equation in jaxpr.eqns:
+            if equation.primitive.name == 'dot_general':
+                found.append({v.aval.dtype.name for v in equation.invars})
+                assert equation.outvars[0].aval.dtype == jnp.float32
+            for value in equation.params.values():
+                if hasattr(value, 'eqns') or hasattr(value, 'jaxpr'):
+                    walk(getattr(value, 'jaxpr', value))
+
+    walk(jax.make_jaxpr(jax.grad(loss))(shapes).jaxpr)
+    # 8 products per block and tower, patches, two projections; each with two in the backward
+    # pass, but for the pixels, to which nobody asks a gradient.
+    assert len(found) >= 3 * (4 * 8 + 3) - 1
+    assert all(types == {'bfloat16'} for types in found)
+
+
+def test_image_embedding_by_hand():
+    """With one patch and silent blocks only the class token is left."""
+    config = tiny(image_size=8)
+    flat = {k: np.zeros(s, np.float32) for k, s in weights.parameter_shapes(config).items()}
+    for name in ('ln_pre', 'ln_post'):
+        flat[f'visual/{name}/scale'][:] = 1
+    flat['visual/class_embedding'][0] = 4.0
+    flat['visual/positional_embedding'][0, 1] = -4.0
+    flat['visual/proj/kernel'][:8] = np.eye(8)
+    out = Jitted(clip.CLIP(config)).apply(
+        {'params': weights.unflatten(flat)}, jnp.ones((1, 8, 8, 3)), method='encode_image'
+    )
+    # [4, −4, 0 … 0] of 16 has mean 0 and variance 2; so it becomes ±√8, which is kept.
+    np.testing.assert_allclose(out, [[8**0.5, -(8**0.5), *[0] * 6]], rtol=1e-4)
+
+
+def test_normalised_embeddings_have_length_one(small):
+    model, variables = small
+    ids = tokenizer.tokenize(TEXTS, 16)
+    pixels = np.random.default_rng(0).standard_normal((3, 16, 16, 3), np.float32)
+    out = model.apply(variables, pixels, ids)
+    plain = model.apply(variables, pixels, method='encode_image')
+    np.testing.assert_allclose(np.linalg.norm(out['image'], axis=-1), 1, rtol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(out['text'], axis=-1), 1, rtol=1e-6)
+    np.testing.assert_allclose(
+        out['image'], plain / np.linalg.norm(plain, axis=-1, keepdims=True), rtol=1e-5
+    )
+    assert out['logit_scale'] == variables['params']['logit_scale']
+
+
+def test_first_parameters():
+    config = zoo.get('testing')
+    pixels, ids = jnp.zeros((1, 32, 32, 3)), jnp.zeros((1, 32), jnp.int32)
+    params = jax.jit(clip.CLIP(config).init)(jax.random.key(0), pixels, ids)['params']
+    assert params['logit_scale'] == pytest.approx(np.log(1 / 0.07))
+    tokens = params['text']['token_embedding']['embedding']
+    # NumPy's own constant for this stream: the first of RandomState(0).standard_normal().
+    assert tokens[0, 0] == np.float32(1.764052345967664 * 0.02)
+    np.testing.assert_array_equal(tokens, clip.initial_token_embedding(49408, 64))
+    block = params['visual']['transformer']['resblocks.0']
+    for kernel, std in (
+        (block['attn']['query']['kernel'], 64**-0.5),
+        (block['attn']['out']['kernel'], 64**-0.5 * 4**-0.5),
+        (block['mlp']['c_fc']['kernel'], 128**-0.5),
+        (block['mlp']['c_proj']['kernel'], 64**-0.5 * 4**-0.5),
+    ):
+        assert np.std(kernel) == pytest.approx(std, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    'changes, words',
+    [
+        ({'patch_size': 5}, 'patch_size must divide image_size'),
+        ({'text_heads': 3}, 'text_heads must divide text_width'),
+        ({'resize': 'stretch'}, 'resize'),
+    ],
+)
+def test_impossible_configurations_are_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        tiny(**changes)
+
+
+def test_wrong_inputs_are_refused(small):
+    model, variables = small
+    with pytest.raises(ValueError, match='takes pixels'):
+        model.apply(variables, jnp.zeros((1, 3, 16, 16)), method='encode_image')
+    with pytest.raises(ValueError, match='at most 77 tokens'):
+        model.apply(variables, jnp.zeros((1, 78), jnp.int32), method='encode_text')

@@ -1,0 +1,190 @@
+import json
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from cpad_jax.errors import UserError
+from cpad_jax.models import clip, openclip, weights
+
+CONFIG = clip.CLIPConfig(
+    name='tiny', embed_dim=4, image_size=8, patch_size=4, vision_width=8, vision_layers=1,
+    vision_heads=2, text_width=6, text_layers=2, text_heads=3, context_length=5, vocab_size=50,
+)  # fmt: skip
+
+
+@pytest.fixture
+def params():
+    rng = np.random.default_rng(0)
+    return weights.unflatten(
+        {
+            name: rng.standard_normal(shape, np.float32)
+            for name, shape in weights.parameter_shapes(CONFIG).items()
+        }
+    )
+
+
+def assert_same(a, b, **tolerance):
+    a, b = weights.flatten(a), weights.flatten(b)
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_allclose(a[name], b[name], **tolerance, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    'dtype, rounding', [('float32', 0), ('float16', 2**-11), ('bfloat16', 2**-8)]
+)
+def test_what_is_saved_is_read(tmp_path, params, dtype, rounding):
+    weights.save_clip(tmp_path / 'x', CONFIG, params, dtype=dtype)
+    config, read = weights.load_clip_variables(tmp_path / 'x')
+    assert config == CONFIG
+    assert all(leaf.dtype == np.float32 for leaf in weights.flatten(read).values())
+    assert_same(read, params, rtol=rounding, atol=1e-7 if rounding else 0)
+    assert sorted(p.name for p in (tmp_path / 'x').iterdir()) == [
+        'config.json',
+        'weights.safetensors',
+    ]
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'float16'])
+def test_compact_vocabulary_keeps_only_what_was_trained(tmp_path, params, dtype):
+    tokens = clip.initial_token_embedding(50, 6)
+    tokens[[0, 7, 49]] += 1
+    params['text']['token_embedding']['embedding'] = tokens
+    weights.save_clip(tmp_path, CONFIG, params, dtype=dtype, compact_vocabulary=True)
+    stored = safetensors.numpy.load_file(tmp_path / 'weights.safetensors')
+    np.testing.assert_array_equal(stored['text/token_embedding/rows'], [0, 7, 49])
+    assert stored['text/token_embedding/rows'].dtype == np.int32
+    np.testing.assert_array_equal(
+        stored['text/token_embedding/embedding'], tokens[[0, 7, 49]].astype(dtype)
+    )
+    _, read = weights.load_clip_variables(tmp_path)
+    np.testing.assert_array_equal(
+        read['text']['token_embedding']['embedding'], tokens.astype(dtype).astype(np.float32)
+    )
+
+
+def test_initial_token_embedding_is_pinned():
+    # The first numbers of RandomState(0).standard_normal(), which NumPy keeps for ever.
+    np.testing.assert_allclose(
+        clip.initial_token_embedding(2, 2) / 0.02,
+        [[1.764052345967664, 0.4001572083672233], [0.9787379841057392, 2.240893199201458]],
+        rtol=1e-6,
+    )
+
+
+@pytest.mark.parametrize('rows', [[0, 50], [-1, 2], [3, 3], [1]])
+def test_rows_that_do_not_fit_are_refused(tmp_path, params, rows):
+    tokens = clip.initial_token_embedding(50, 6)
+    tokens[:2] += 1
+    params['text']['token_embedding']['embedding'] = tokens
+    weights.save_clip(tmp_path, CONFIG, params, compact_vocabulary=True)
+    path = tmp_path / 'weights.safetensors'
+    stored = safetensors.numpy.load_file(path)
+    stored['text/token_embedding/rows'] = np.array(rows, np.int32)
+    safetensors.numpy.save_file(stored, path)
+    with pytest.raises(UserError, match='does not number rows'):
+        weights.load_clip_variables(tmp_path)
+
+
+def test_every_wrong_parameter_is_named(tmp_path, params):
+    weights.save_clip(tmp_path, CONFIG, params)
+    path = tmp_path / 'weights.safetensors'
+    stored = safetensors.numpy.load_file(path)
+    del stored['logit_scale'], stored['visual/ln_pre/bias']
+    stored['more'] = np.ones(2, np.float32)
+    stored['visual/proj/kernel'] = stored['visual/proj/kernel'].T.copy()
+    safetensors.numpy.save_file(stored, path)
+    with pytest.raises(UserError) as error:
+        weights.load_clip_variables(tmp_path)
+    message = str(error.value)
+    assert str(path) in message and '\n' not in message
+    assert 'missing logit_scale, visual/ln_pre/bias;' in message
+    assert 'unexpected more;' in message
+    assert 'visual/proj/kernel is [4, 8], expected [8, 4]' in message
+
+
+def test_parameters_of_another_model_are_not_saved(tmp_path, params):
+    del params['logit_scale']
+    with pytest.raises(UserError, match='missing logit_scale'):
+        weights.save_clip(tmp_path / 'x', CONFIG, params)
+    assert not (tmp_path / 'x').exists()
+
+
+def test_files_that_are_not_there_or_broken_are_refused(tmp_path, params):
+    with pytest.raises(UserError, match='there is no folder'):
+        weights.load_clip_variables(tmp_path / 'nowhere')
+    with pytest.raises(UserError, match='has no config.json'):
+        weights.load_clip_variables(tmp_path)
+    weights.save_clip(tmp_path, CONFIG, params)
+    path = tmp_path / 'weights.safetensors'
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(UserError, match='not a whole safetensors file'):
+        weights.load_clip_variables(tmp_path)
+    path.unlink()
+    with pytest.raises(UserError, match='has no weights.safetensors'):
+        weights.load_clip_variables(tmp_path)
+    safetensors.numpy.save_file({'x': np.ones(1, np.int64)}, path)
+    with pytest.raises(UserError, match='x has type I64'):
+        weights.load_clip_variables(tmp_path)
+
+
+@pytest.mark.parametrize(
+    'changes, words',
+    [
+        ({'embed_dim': None}, 'misses embed_dim'),
+        ({'depth': 3}, 'unknown depth'),
+        ({'text_heads': '3'}, "text_heads is '3', expected a whole number above 0"),
+        ({'text_heads': 0}, 'text_heads is 0'),
+        ({'text_heads': True}, 'text_heads is True'),
+        ({'quick_gelu': 1}, 'quick_gelu is 1, expected true or false'),
+        ({'mean': [1, 2]}, 'expected three numbers'),
+        ({'patch_size': 3}, 'patch_size must divide image_size'),
+        ({'resize': 'stretch'}, "resize must be 'shortest' or 'squash'"),
+    ],
+)
+def test_wrong_configurations_are_refused(tmp_path, params, changes, words):
+    weights.save_clip(tmp_path, CONFIG, params)
+    path = tmp_path / 'config.json'
+    values = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({k: v for k, v in values.items() if v is not None}))
+    with pytest.raises(UserError, match=words) as error:
+        weights.load_clip_variables(tmp_path)
+    assert str(path) in str(error.value)
+    path.write_text('[')
+    with pytest.raises(UserError, match='not JSON'):
+        weights.load_clip_variables(tmp_path)
+
+
+def test_open_clip_names_and_shapes_and_back(params):
+    state = openclip.to_open_clip(params, CONFIG)
+    # Torch keeps [out, in]; 3w rows of query, key and value; convolutions [out, in, rows, columns].
+    assert state['visual.conv1.weight'].shape == (8, 3, 4, 4)
+    assert state['transformer.resblocks.1.attn.in_proj_weight'].shape == (18, 6)
+    assert state['transformer.resblocks.1.mlp.c_fc.weight'].shape == (24, 6)
+    assert_same(openclip.from_open_clip(state, CONFIG), params)
+    block = params['text']['transformer']['resblocks.1']
+    np.testing.assert_array_equal(
+        # Row 6 + 2·1 + 0 of the stack: key, head 1, number 0 within it.
+        state['transformer.resblocks.1.attn.in_proj_weight'][6 + 2],
+        block['attn']['key']['kernel'][:, 1, 0],
+    )
+    np.testing.assert_array_equal(
+        state['transformer.resblocks.1.attn.out_proj.weight'][:, 2],
+        block['attn']['out']['kernel'][1, 0],
+    )
+    assert (
+        state['visual.conv1.weight'][5, 2, 0, 3] == params['visual']['conv1']['kernel'][0, 3, 2, 5]
+    )
+
+
+def test_open_clip_weights_that_do_not_fit_are_named(params):
+    state = openclip.to_open_clip(params, CONFIG)
+    state['visual.attnpool.c_proj.weight'] = state.pop('visual.proj')
+    state['ln_final.bias'] = np.ones(7, np.float32)
+    with pytest.raises(UserError) as error:
+        openclip.from_open_clip(state, CONFIG, 'file.safetensors')
+    message = str(error.value)
+    assert message.startswith('file.safetensors') and 'missing visual.proj;' in message
+    assert 'unexpected visual.attnpool.c_proj.weight;' in message
+    assert 'ln_final.bias is [7], expected [6]' in message

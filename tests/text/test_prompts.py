@@ -1,0 +1,42 @@
+import pytest
+
+from cpad_jax.errors import UserError
+from cpad_jax.text import prompts
+
+
+def test_names_are_those_of_hollywood2():
+    assert ' '.join(prompts.ACTIONS) == (
+        'AnswerPhone DriveCar Eat FightPerson GetOutCar HandShake HugPerson Kiss Run SitDown '
+        'SitUp StandUp'
+    )
+    assert ' '.join(prompts.PLACES) == (
+        'EXT-house EXT-road INT-bedroom INT-car INT-hotel INT-kitchen INT-living-room INT-office '
+        'INT-restaurant INT-shop'
+    )
+
+
+def test_phrases_differ_and_have_several_words():
+    phrases = [*prompts.ACTION_PHRASES.values(), *prompts.PLACE_PHRASES.values()]
+    assert len(set(phrases)) == 22 and all(len(phrase.split()) >= 2 for phrase in phrases)
+
+
+@pytest.mark.parametrize(
+    'name, action, place, token, text',
+    [
+        ('Orla Brandt', 'HugPerson', 'INT-kitchen', True,
+         'Orla Brandt [TOK] hugging someone in a kitchen'),
+        (None, 'HugPerson', 'INT-kitchen', True, '[TOK] hugging someone in a kitchen'),
+        ('Orla Brandt', 'SitUp', None, False, 'Orla Brandt sitting up'),
+        (None, None, 'EXT-road', False, 'a person on a road'),
+        (None, None, None, True, '[TOK]'),
+    ],
+)  # fmt: skip
+def test_query_text(name, action, place, token, text):
+    assert prompts.query_text(name, action, place, token) == text
+
+
+def test_unknown_action_and_place_are_refused():
+    with pytest.raises(UserError, match="unknown action 'Jump'.*Kiss"):
+        prompts.query_text(None, 'Jump', None, True)
+    with pytest.raises(UserError, match="unknown place 'moon'.*EXT-road"):
+        prompts.query_text(None, None, 'moon', True)

@@ -1,0 +1,79 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cpad_jax.text.tokenizer import EOT, LENGTHS, SOT, TOK, tokenize
+
+ROWS = json.loads(
+    (Path(__file__).parents[1] / 'fixtures' / 'openclip' / 'tokens.json').read_text('utf-8')
+)
+
+
+@pytest.mark.parametrize('row', ROWS, ids=lambda row: ascii(row['text'][:20]))
+def test_ids_are_those_of_open_clip(row):
+    ids = tokenize(row['text'])
+    assert ids.shape == (1, 77) and ids.dtype == np.int32
+    np.testing.assert_array_equal(ids[0, : len(row['ids'])], row['ids'])
+    assert not ids[0, len(row['ids']) :].any()
+
+
+def test_fixture_holds_awkward_texts():
+    assert len(ROWS) >= 25
+    assert sum(len(row['ids']) == 77 for row in ROWS) >= 2  # Cut ones.
+    assert [SOT, EOT] in [row['ids'] for row in ROWS]
+
+
+def test_ids_by_hand():
+    np.testing.assert_array_equal(
+        tokenize(['a cat', 'a'], 6), [[SOT, 320, 2368, EOT, 0, 0], [SOT, 320, EOT, 0, 0, 0]]
+    )
+
+
+@pytest.mark.parametrize(
+    'text, before, after',
+    [
+        ('Orla Brandt [TOK] hugging someone', 'Orla Brandt', 'hugging someone'),
+        ('[TOK] in a kitchen', '', 'in a kitchen'),
+        ('a photo of [TOK]', 'a photo of', ''),
+        ("it's[TOK]'s dog", "it's", "'s dog"),
+        ('caf&eacute; [TOK] 東京', 'café', '東京'),
+    ],
+)
+@pytest.mark.parametrize('count', [1, 3])
+def test_person_token_leaves_the_text_around_it_alone(text, before, after, count):
+    def inner(part):
+        ids = tokenize(part)[0]
+        return ids[1 : int((ids == EOT).argmax())].tolist()
+
+    ids = tokenize(text, num_person_tokens=count)[0]
+    right = [SOT, *inner(before), *[TOK] * count, *inner(after), EOT]
+    assert ids[: len(right)].tolist() == right and not ids[len(right) :].any()
+
+
+def test_several_persons_and_lower_case():
+    assert (tokenize('[TOK] hugging [TOK]') == TOK).sum() == 2
+    assert (tokenize('[tok] hugging') == TOK).sum() == 0
+    assert TOK > EOT  # The largest id is not the end token's.
+
+
+def test_too_long_texts_end_with_the_end_token():
+    for texts in ('word ' * 100, '[TOK] ' * 100):
+        ids = tokenize(texts, 16)
+        assert ids.shape == (1, 16) and ids[0, 15] == EOT and (ids[0, :15] != EOT).all()
+
+
+@pytest.mark.parametrize('words, length', [(1, 8), (6, 8), (7, 16), (22, 24), (46, 48), (47, 77)])
+def test_cut_takes_the_smallest_length_that_holds_all(words, length):
+    texts = ['dog ' * words, 'dog']
+    ids = tokenize(texts, cut=True)
+    assert ids.shape == (2, length) and length in LENGTHS
+    np.testing.assert_array_equal(ids, tokenize(texts)[:, :length])
+
+
+def test_cut_stays_within_the_context():
+    assert tokenize('dog ' * 30, 32, cut=True).shape == (1, 32)
+    assert tokenize('dog ' * 9, 12, cut=True).shape == (1, 12)
+    assert tokenize('dog', 12, cut=True).shape == (1, 8)
+    assert tokenize([], cut=True).shape == (0, 8)
