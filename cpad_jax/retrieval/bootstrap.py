@@ -31,10 +31,14 @@ class PersonBootstrap:
             self._clusters, np.full(self._clusters, 1 / max(self._clusters, 1)), size=samples
         )
 
+    def _too_few(self, known: np.ndarray) -> bool:
+        """Whether fewer than two people have a value, so that nothing can be said about others."""
+        return len(np.unique(self._cluster[known])) < 2
+
     def mean_bounds(self, values: np.ndarray) -> tuple[float, float]:
-        """Bounds of the mean of `values` [Q]; NaN is left out."""
+        """Bounds of the mean of `values` [Q]; NaN is left out, and given for fewer than two people."""
         known = ~np.isnan(values)
-        if not known.any():
+        if self._too_few(known):
             return float('nan'), float('nan')
         cluster = self._cluster[known]
         totals = np.bincount(cluster, values[known], minlength=self._clusters)
@@ -45,9 +49,9 @@ class PersonBootstrap:
         return float(low), float(high)
 
     def median_bounds(self, values: np.ndarray) -> tuple[float, float]:
-        """Bounds of the median of `values` [Q]; NaN is left out."""
+        """Bounds of the median of `values` [Q]; as `mean_bounds`."""
         known = ~np.isnan(values)
-        if not known.any():
+        if self._too_few(known):
             return float('nan'), float('nan')
         order = np.argsort(values[known], kind='stable')
         sorted_values = values[known][order]
@@ -56,7 +60,9 @@ class PersonBootstrap:
         for weights in self._weights:
             reached = np.cumsum(weights[cluster])
             if reached[-1]:
-                medians.append(sorted_values[np.searchsorted(reached, reached[-1] / 2)])
+                # The two middle ones, which are the same where their number is odd.
+                middle = [(reached[-1] + 1) // 2, reached[-1] // 2 + 1]
+                medians.append(sorted_values[np.searchsorted(reached, middle)].mean())
         low, high = np.percentile(medians, LEVEL)
         return float(low), float(high)
 

@@ -29,7 +29,12 @@ def relevant_ranks(scores: np.ndarray, relevant: Sequence[np.ndarray]) -> list[n
 
     Returns:
         For each query int64 [number of relevant clips], ascending; the best rank is 1.
+
+    Raises:
+        ValueError: A score is not finite. Sorting would put NaN first and call that a hit.
     """
+    if not np.isfinite(scores).all():
+        raise ValueError('a score is not finite: look at the embeddings of queries and gallery')
     ranks = []
     for row, numbers in zip(scores, relevant, strict=True):
         numbers = np.asarray(numbers, np.int64)

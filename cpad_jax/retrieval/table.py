@@ -34,7 +34,7 @@ def _find(rows: Sequence[Row], method: queries.Method, scenario: str, people: st
 
 def _cell(row: Row | None, metric: str) -> str:
     """A percentage with half the width of its 95 % bounds, e.g. '41.2±2.0'."""
-    if row is None or row[metric] != row[metric]:
+    if row is None or row[metric] is None or row[f'{metric}_low'] is None:
         return '–'
     spread = (row[f'{metric}_high'] - row[f'{metric}_low']) / 2
     return f'{100 * row[metric]:.1f}±{100 * spread:.1f}'

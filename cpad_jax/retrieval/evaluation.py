@@ -1,0 +1,314 @@
+"""Evaluates a workdir: embeds the gallery and the queries, ranks, and writes what came out."""
+
+from __future__ import annotations
+
+import collections
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cpad_jax import atomic
+from cpad_jax.data import build, readers
+from cpad_jax.errors import UserError
+from cpad_jax.media import images
+from cpad_jax.models import personalised
+from cpad_jax.retrieval import bootstrap, examples, metrics, queries, scenarios, scores, table
+from cpad_jax.training import feature_cache
+
+GROUPS = ('all', 'seen', 'unseen')
+# (better, worse) pairs whose difference at hit@1 is reported for seen people.
+_DIFFERENCES = (
+    (queries.PAD_TEXT_IMAGE, queries.PAD_IMAGE),
+    (queries.PAD_IMAGE, queries.CLIP),
+    (queries.PAD_TEXT, queries.CLIP),
+    (queries.PAD_TEXT_IMAGE, queries.CLIP),
+)
+
+
+def _group(asked: Sequence[scenarios.Query], scenario: str, people: str) -> np.ndarray:
+    """Numbers of the queries of a scenario about a group of people."""
+    return np.array(
+        [
+            number
+            for number, query in enumerate(asked)
+            if query.scenario == scenario
+            and (people == 'all' or query.seen == (people == 'seen'))
+        ],
+        np.int64,
+    )
+
+
+def result_rows(
+    asked: Sequence[scenarios.Query],
+    values: Mapping[queries.Method, Mapping[str, np.ndarray]],
+    facts: Mapping[str, Any],
+    samples: int,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """The flat rows of `results.json`.
+
+    Args:
+        asked: Q queries.
+        values: For each method each metric [Q], as `metrics.query_metrics` gives them.
+        facts: What is the same in every row.
+        samples: Bootstrap draws.
+        seed: Seed of the draws.
+
+    Returns:
+        One row per method, scenario and group of people that has queries. A number that cannot be
+        had (bounds of a single person) is None.
+    """
+    rows = []
+    for scenario in dict.fromkeys(query.scenario for query in asked):
+        for people in GROUPS:
+            which = _group(asked, scenario, people)
+            if not len(which):
+                continue
+            who = np.array([asked[number].person_id for number in which])
+            draws = bootstrap.PersonBootstrap(who, samples, seed)
+            for method, own in values.items():
+                row = {
+                    **facts,
+                    'method': method.name,
+                    'person_query': method.person_query,
+                    'scenario': scenario,
+                    'people': people,
+                    'control': method.control,
+                    'num_queries': len(which),
+                    'num_people': len(set(who)),
+                }
+                for name in metrics.NAMES:
+                    low, high = draws.bounds(name, own[name][which])
+                    row[name] = _finite(metrics.summary(name, own[name][which]))
+                    row[f'{name}_low'], row[f'{name}_high'] = _finite(low), _finite(high)
+                rows.append(row)
+    return rows
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _ratio(a: float, b: float) -> float | None:
+    return a / b if b else None
+
+
+def compare(
+    asked: Sequence[scenarios.Query],
+    values: Mapping[queries.Method, Mapping[str, np.ndarray]],
+    samples: int,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """The paired comparisons of `comparisons.json`, at hit@1.
+
+    Returns:
+        Per scenario the differences between methods on seen people (`kind` 'difference', with
+        `a`, `b`, `difference`, `low`, `high`), and two ratios (`kind` 'ratio', with `what`,
+        `ratio`): unseen to seen people in image form, wrong to right person.
+    """
+    found = []
+    for scenario in dict.fromkeys(query.scenario for query in asked):
+        seen, unseen = (_group(asked, scenario, people) for people in ('seen', 'unseen'))
+        who = np.array([asked[number].person_id for number in seen])
+        hits = {method: own['hit@1'] for method, own in values.items()}
+        for a, b in _DIFFERENCES:
+            if len(seen) and a in hits and b in hits:
+                difference = bootstrap.paired_difference(
+                    hits[a][seen], hits[b][seen], who, samples, seed
+                )
+                found.append(
+                    {'kind': 'difference', 'scenario': scenario, 'a': a.key, 'b': b.key}
+                    | {name: _finite(value) for name, value in difference.items()}
+                )
+        image = hits.get(queries.PAD_IMAGE)
+        if image is not None and len(seen) and len(unseen):
+            ratio = _ratio(image[unseen].mean(), image[seen].mean())
+            found.append(
+                {'kind': 'ratio', 'scenario': scenario, 'ratio': ratio,
+                 'what': 'image form, unseen to seen people'}
+            )  # fmt: skip
+        wrong, right = hits.get(queries.WRONG_PERSON), hits.get(queries.PAD_TEXT_IMAGE)
+        if wrong is not None and right is not None and len(seen):
+            found.append(
+                {'kind': 'ratio', 'scenario': scenario,
+                 'ratio': _ratio(wrong[seen].mean(), right[seen].mean()),
+                 'what': 'text + image form, wrong to right person'}
+            )  # fmt: skip
+    return found
+
+
+def _references(
+    features: feature_cache.IdentityFeatures, reader: readers.IdentityReader
+) -> tuple[dict[str, np.ndarray], dict[int, list[dict[str, str]]]]:
+    """Face features by image id, and each identity's photos in their order."""
+    photos: dict[str, np.ndarray] = {}
+    by_identity: dict[int, list[dict[str, str]]] = collections.defaultdict(list)
+    for number in range(len(reader)):
+        record = reader[number]
+        photos[record['image_id']] = features.faces[number].astype(np.float32)
+        by_identity[record['identity']].append(
+            {'image_id': record['image_id'], 'source': record['source']}
+        )
+    return photos, {k: sorted(v, key=lambda p: p['image_id']) for k, v in by_identity.items()}
+
+
+def choose_examples(asked: Sequence[scenarios.Query], first: np.ndarray, seed: int) -> list[int]:
+    """Which queries the picture shows: one seen person per scenario, drawn, and one failure.
+
+    Args:
+        asked: Q queries.
+        first: [Q] rank of the first right clip.
+        seed: Seed of the draw. The draw does not look at `first`, but for the failure.
+
+    Returns:
+        Numbers of queries.
+    """
+    rng = np.random.default_rng((seed, 7))
+    chosen = []
+    for scenario in dict.fromkeys(query.scenario for query in asked):
+        which = _group(asked, scenario, 'seen')
+        if len(which):
+            chosen.append(int(rng.choice(which)))
+    failures = np.flatnonzero(first > 5)
+    if len(failures):
+        chosen.append(int(rng.choice(failures)))
+    return chosen
+
+
+def _draw_examples(
+    path: Path,
+    asked: Sequence[scenarios.Query],
+    chosen: Sequence[int],
+    embedded: np.ndarray,
+    gallery: np.ndarray,
+    first: np.ndarray,
+    clips: readers.ClipReader,
+    photos: readers.IdentityReader,
+) -> None:
+    numbers = {photos[n]['image_id']: n for n in range(len(photos))}
+    drawn = []
+    for number in chosen:
+        query = asked[number]
+        best = scores.best(embedded[number], gallery, 5)
+        frames = []
+        for clip in best:
+            data = clips[int(clip)]['frames']
+            frames.append(images.decode_jpeg(data[len(data) // 2]))
+        text = queries.query_text(query.name, query.action, query.place, person_token=True)
+        drawn.append(
+            examples.Example(
+                text=text,
+                note=f'first right clip at rank {int(first[number])} of {len(gallery)}',
+                photo=images.decode_jpeg(photos[numbers[query.references[0]]]['image']),
+                frames=frames,
+                right=[int(clip) in query.relevant for clip in best],
+            )
+        )
+    examples.draw(path, drawn)
+
+
+def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
+    """Evaluates the model in a workdir, prints the table and writes `WORKDIR/eval`.
+
+    Args:
+        workdir: Of a finished identity learning.
+        config: The configuration; `data`, `features`, `eval`, `seed` and `dtype` are read.
+
+    Returns:
+        The rows of `results.json`.
+
+    Raises:
+        UserError: There is no model, or the data allows no query.
+    """
+    workdir = Path(workdir)
+    model = personalised.load(workdir, dtype=config.dtype)
+    paths = build.locate(config.data, workdir)
+    clips = readers.ClipReader(paths.clips, 'test')
+    photos = readers.IdentityReader(paths.identities, 'references')
+    cache = workdir / 'features'
+    gallery = feature_cache.clip_features(
+        clips, f'{paths.fingerprint}/clips/test', model.clip, cache,
+        frames_per_clip=config.features.frames_per_clip,
+        batch_size=config.features.batch_size // config.features.frames_per_clip,
+        dtype=config.dtype,
+    ).embeddings  # fmt: skip
+    face_features = feature_cache.identity_features(
+        photos, f'{paths.fingerprint}/identities/references', model.clip, cache,
+        face_feature=config.features.face, batch_size=config.features.batch_size // 2,
+        dtype=config.dtype, stage='embedding reference photos',
+    )  # fmt: skip
+    by_image, by_identity = _references(face_features, photos)
+    people = {person['person_id']: person for person in paths.read_people()}
+    references = {
+        person_id: by_identity.get(person['identity'], []) for person_id, person in people.items()
+    }
+    options = config.eval
+    asked = scenarios.build_queries(
+        [clips[number] for number in range(len(clips))], people, references,
+        scenarios=options.scenarios, num_references=options.num_references,
+        min_distractors=options.min_distractors,
+    )  # fmt: skip
+    if not asked:
+        raise UserError(
+            f'{paths.clips}: no query has {options.min_distractors} clips of the same person '
+            'otherwise and as many of the same action or place without them: build a larger data '
+            'set, or lower --config.eval.min_distractors'
+        )
+    encoder = queries.QueryEncoder(
+        model,
+        names={person_id: person['name'] for person_id, person in people.items()},
+        photos=by_image,
+        references={k: [p['image_id'] for p in v] for k, v in references.items()},
+        num_references=options.num_references,
+        seed=config.seed,
+    )
+    relevant = [query.relevant for query in asked]
+    values: dict[queries.Method, dict[str, np.ndarray]] = {}
+    ranks: dict[str, np.ndarray] = {}
+    shown: dict[queries.Method, np.ndarray] = {}
+
+    def use(method: queries.Method, embedded: np.ndarray) -> None:
+        own = scores.ranks(embedded, gallery, relevant)
+        values[method] = metrics.query_metrics(own)
+        ranks[method.key] = np.concatenate(own)
+        if method == queries.PAD_TEXT_IMAGE:
+            shown[method] = embedded
+
+    methods = encoder.methods + (queries.CONTROLS if options.controls else ())
+    queries.encode_all(encoder, methods, asked, use)
+    facts = {
+        'dataset': config.data.name,
+        'dataset_version': paths.version,
+        'split': 'test',
+        'seed': config.data.world_seed,
+        'backbone': model.clip.config.name,
+        'face_feature': model.face_feature,
+        'num_references': options.num_references,
+        'relevance': 'person',
+        'num_clips': len(gallery),
+    }
+    rows = result_rows(asked, values, facts, options.bootstrap_samples, config.seed)
+    comparisons = compare(asked, values, options.bootstrap_samples, config.seed)
+    folder = workdir / 'eval'
+    atomic.write_json(folder / 'results.json', rows)
+    atomic.write_json(folder / 'comparisons.json', comparisons)
+    atomic.write_bytes(
+        folder / 'table.md', table.render(rows, comparisons, markdown=True).encode()
+    )
+    with atomic.writing(folder / 'ranks.npz') as temporary:
+        np.savez(
+            temporary,
+            query_id=np.array([query.query_id for query in asked]),
+            num_relevant=np.array([len(query.relevant) for query in asked]),
+            **ranks,
+        )
+    first = values[queries.PAD_TEXT_IMAGE]['median_rank']
+    _draw_examples(
+        folder / 'examples.jpg', asked, choose_examples(asked, first, config.seed),
+        shown[queries.PAD_TEXT_IMAGE], gallery, first, clips, photos,
+    )  # fmt: skip
+    print(table.render(rows, comparisons), flush=True)
+    return rows
