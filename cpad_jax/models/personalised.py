@@ -1,0 +1,330 @@
+"""CLIP-PAD for users: people from names and photos, queries about them, clips to be found."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cpad_jax.errors import UserError
+from cpad_jax.media import faces as media_faces
+from cpad_jax.media import images as media_images
+from cpad_jax.models import cpad
+from cpad_jax.models.person import FACE_MARGIN, unit
+from cpad_jax.models.pretrained import PretrainedCLIP, load_clip
+from cpad_jax.text.prompts import PERSON_TOKEN
+from cpad_jax.text.tokenizer import TOK
+
+DETECTOR_VARIABLE = 'CPAD_FACE_DETECTOR'
+EXPORT = 'model'  # Where a workdir keeps its export.
+
+# Queries and people are padded to one of these, so that few programs are compiled.
+_BATCH_SIZES = (1, 8, 64)
+
+Image = np.ndarray | str | os.PathLike[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Person:
+    """Somebody as the text tower is told.
+
+    Attributes:
+        name: The person's name, if one was given.
+        tokens: float32 [K, W], what stands in for [TOK].
+        form: 'text' (the default token: the name in the query says who), 'memory' (the face token
+            kept from training), or 'image' (from photos).
+        num_images: How many photos it comes from.
+    """
+
+    name: str | None
+    tokens: np.ndarray
+    form: str
+    num_images: int = 0
+
+
+class PersonalisedCLIP:
+    """A CLIP that can be told who people are.
+
+    Attributes:
+        clip: The frozen CLIP.
+        names: Whose names were learned in training, sorted.
+        face_feature: What the adapter reads; 'clip' is the image tower on the face crop.
+    """
+
+    def __init__(self, clip: PretrainedCLIP, saved: cpad.SavedCPAD):
+        """Puts the two together; see `load`."""
+        self.clip = clip
+        self.saved = saved
+        self.names = sorted(saved.names)
+        self.face_feature = saved.config.face_feature
+        self._numbers = {name.casefold(): i for i, name in enumerate(saved.names)}
+        self._model = cpad.CPAD(saved.config, clip.config)
+        self._params = jax.device_put(saved.params)
+        self._tokens = jax.jit(lambda p, f, w: self._model.apply({'params': p}, f, w)[0])
+        self._encode = jax.jit(functools.partial(cpad.encode_query, clip.model))
+
+    def person(
+        self,
+        name: str | None = None,
+        images: Image | Sequence[Image] | None = None,
+        detector: Any = None,
+        cropped: bool = False,
+        memory: bool = False,
+    ) -> Person:
+        """Somebody to ask for: a name that training saw, photos, or both.
+
+        With photos the person is told by their faces, and a name is free; put it before [TOK] in
+        the query where it is known. Without, the name must be one of `names`.
+
+        Args:
+            name: As in 'Michael Richards'; upper and lower case are the same.
+            images: Photos of this person alone: paths, or uint8 arrays [H, W, 3] RGB.
+            detector: A `media.faces.FaceDetector` or the path of its YuNet model; by default the
+                path in the environment variable `CPAD_FACE_DETECTOR`.
+            cropped: The photos are face crops already, so that no detector is needed.
+            memory: Without photos, use the mean face token that training kept of this person in
+                place of the default token.
+
+        Returns:
+            The person.
+
+        Raises:
+            UserError: The name is unknown, a photo cannot be read or shows no face or several, or
+                there is no face detector.
+        """
+        if isinstance(images, (str, os.PathLike)) or (
+            isinstance(images, np.ndarray) and images.ndim == 3
+        ):
+            images = [images]
+        if images is not None:
+            if not len(images):
+                raise UserError('an empty list of photos was given: give one photo or more')
+            features = self.face_features(images, detector, cropped)
+            tokens = self.tokens(features[None], np.ones((1, len(features)), np.float32))[0]
+            return Person(name, tokens, 'image', len(images))
+        if name is None:
+            raise UserError('a person needs a name, photos, or both: person(name=…, images=…)')
+        number = self._numbers.get(name.casefold())
+        if number is None:
+            raise UserError(self._unknown(name))
+        if memory:
+            if self.saved.memory is None:
+                raise UserError(
+                    'this model has no name memory: train with config.model.name_memory=True, '
+                    'or leave memory out'
+                )
+            return Person(self.saved.names[number], self.saved.memory[number], 'memory')
+        return Person(self.saved.names[number], self.default_token, 'text')
+
+    def _unknown(self, name: str) -> str:
+        folded = list(self._numbers)
+        near = difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)
+        known = [self.saved.names[self._numbers[key]] for key in near]
+        hint = f' (near: {", ".join(known)})' if known else ''
+        return (
+            f'{name!r} is none of the {len(self.names)} names this model knows{hint}: '
+            'check the spelling, or give photos: person(images=[…])'
+        )
+
+    @property
+    def default_token(self) -> np.ndarray:
+        """What stands in for [TOK] where there is no photo: float32 [K, W]."""
+        return np.asarray(self.saved.params['default_token'])
+
+    def face_features(
+        self, images: Sequence[Image], detector: Any = None, cropped: bool = False
+    ) -> np.ndarray:
+        """Face features of photos that show one person each: float32 [R, Df]; see `person`."""
+        if not cropped:
+            detector = _open_detector(detector)
+        crops = []
+        for number, image in enumerate(images, start=1):
+            array = isinstance(image, np.ndarray)
+            source = f'photo {number}' if array else str(image)
+            pixels = image if array else media_images.read_image(image)
+            if not cropped:
+                face = media_faces.single_face(pixels, detector, source)
+                pixels = media_faces.crop_face(
+                    pixels, face.box, enlarge=FACE_MARGIN, size=self.clip.config.image_size
+                )
+            crops.append(pixels)
+        return self.clip.encode_image(self.clip.preprocess(crops))
+
+    def tokens(self, features: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Tokens of many people at once.
+
+        Args:
+            features: float [P, R, Df], face features.
+            weights: float [P, R] >= 0, 0 for a photo that is not there; a person with none gets
+                the default token.
+
+        Returns:
+            float32 [P, K, W].
+        """
+        parts = []
+        for start, stop, size in _turns(len(features)):
+            rows = np.minimum(np.arange(start, start + size), stop - 1)
+            tokens = self._tokens(
+                self._params, features[rows].astype(np.float32), weights[rows].astype(np.float32)
+            )
+            parts.append(np.asarray(tokens)[: stop - start])
+        shape = (0, self.saved.config.num_tokens, self.clip.config.text_width)
+        return np.concatenate([np.zeros(shape, np.float32), *parts])
+
+    def encode_query(self, text: str, person: Person | None = None) -> np.ndarray:
+        """Embeds a query.
+
+        Args:
+            text: For instance 'Michael Richards [TOK] entering the room' or '[TOK] eating'; without
+                [TOK] this is plain CLIP.
+            person: Who stands behind [TOK].
+
+        Returns:
+            float32 [D], of length 1.
+
+        Raises:
+            UserError: There is a [TOK] and no person, a person and no [TOK], or too much text.
+        """
+        if person is None and PERSON_TOKEN in text:
+            raise UserError(
+                f'the query {text!r} has a {PERSON_TOKEN} and no person: give one, '
+                'encode_query(text, model.person(name=…, images=…)), or leave it out'
+            )
+        if person is None:
+            return self.clip.encode_text(self.clip.tokenize([text]), normalize=True)[0]
+        if PERSON_TOKEN not in text:
+            raise UserError(
+                f'the query {text!r} has no {PERSON_TOKEN} for the person that was given: '
+                f'write e.g. {" ".join(filter(None, [person.name, PERSON_TOKEN]))!r} where the '
+                'person is meant, or leave the person out'
+            )
+        return self.encode_queries([text], person.tokens[None])[0]
+
+    def encode_queries(self, texts: Sequence[str], tokens: np.ndarray) -> np.ndarray:
+        """Embeds many queries, each about a person of its own.
+
+        Args:
+            texts: B queries. One without [TOK] is plain CLIP, and its row of `tokens` ignored.
+            tokens: float [B, K, W], as `Person.tokens` or `tokens(…)` gives them.
+
+        Returns:
+            float32 [B, D], of length 1.
+
+        Raises:
+            UserError: A text is so long that its [TOK] is cut off.
+        """
+        ids = self.clip.tokenize(texts, num_person_tokens=self.saved.config.num_tokens)
+        wanted = [text.count(PERSON_TOKEN) * self.saved.config.num_tokens for text in texts]
+        found = (ids == TOK).sum(axis=-1)
+        for text, want, has in zip(texts, wanted, found, strict=True):
+            if has != want:
+                raise UserError(
+                    f'the query {text!r} is too long: its {PERSON_TOKEN} lies beyond the '
+                    f'{self.clip.config.context_length} tokens that this CLIP reads; shorten it'
+                )
+        embedded = np.zeros((len(ids), self.clip.config.embed_dim), np.float32)
+        # Apart, so that a query without a person runs through the very program of plain CLIP.
+        plain = found == 0
+        if plain.any():
+            embedded[plain] = self.clip.encode_text(ids[plain], normalize=True)
+        about = np.flatnonzero(~plain)
+        for start, stop, size in _turns(len(about)):
+            rows = about[np.minimum(np.arange(start, start + size), stop - 1)]
+            embedded[about[start:stop]] = np.asarray(
+                self._encode(
+                    self.clip.params,
+                    ids[rows],
+                    jnp.asarray(tokens, jnp.float32)[rows],
+                    self._params.get('low_rank'),
+                )
+            )[: stop - start]
+        return embedded
+
+    def encode_clip(self, frames: np.ndarray) -> np.ndarray:
+        """Embeds a clip: the mean of its frames' directions.
+
+        Args:
+            frames: uint8 [T, H, W, 3] RGB, T >= 1.
+
+        Returns:
+            float32 [D], of length 1.
+
+        Raises:
+            UserError: There are no frames, or this is no such array.
+        """
+        frames = np.asarray(frames)
+        if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not len(frames):
+            raise UserError(
+                f'a clip must be uint8 [T, H, W, 3] with one frame or more, not {frames.dtype} '
+                f'{list(frames.shape)}'
+            )
+        c = self.clip.config
+        pixels = media_images.preprocess_frames(
+            frames, c.image_size, resize=c.resize, mean=c.mean, std=c.std
+        )
+        mean = self.clip.encode_image(pixels, normalize=True).mean(axis=0)
+        return np.asarray(unit(mean))
+
+
+def _turns(count: int) -> list[tuple[int, int, int]]:
+    """(start, stop, padded size) of the turns in which `count` rows are done."""
+    largest = _BATCH_SIZES[-1]
+    turns = []
+    for start in range(0, count, largest):
+        stop = min(start + largest, count)
+        turns.append((start, stop, next(n for n in _BATCH_SIZES if n >= stop - start)))
+    return turns
+
+
+def _open_detector(detector: Any) -> Any:
+    """The detector itself, opened from a path if need be."""
+    detector = detector or os.environ.get(DETECTOR_VARIABLE)
+    if detector is None:
+        raise UserError(
+            'photos need a face detector: give the path of a YuNet model as detector=…, or in the '
+            f'environment variable {DETECTOR_VARIABLE}; or pass cropped=True for face crops'
+        )
+    if isinstance(detector, (str, os.PathLike)):
+        return media_faces.FaceDetector(detector)
+    return detector
+
+
+def load(
+    path: str | os.PathLike[str],
+    clip: PretrainedCLIP | str | os.PathLike[str] | None = None,
+    dtype: str = 'float32',
+) -> PersonalisedCLIP:
+    """Loads a CLIP-PAD.
+
+    Args:
+        path: The workdir of a training, or an export (a folder with `config.json` and
+            `weights.safetensors`).
+        clip: The CLIP that it was trained on, or its folder; by default from where training had it.
+        dtype: Type of the factors in matrix products, where `clip` is not loaded yet.
+
+    Returns:
+        The model.
+
+    Raises:
+        UserError: There is none, it is damaged, or `clip` is not the CLIP it was trained on.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise UserError(
+            f'there is no folder {path}: name the workdir of a training, or an exported model'
+        )
+    if (path / 'checkpoints').is_dir() or (path / EXPORT / cpad.CONFIG_FILE).is_file():
+        path = path / EXPORT
+    if clip is None:
+        clip = cpad.read_backbone(path)
+    if not isinstance(clip, PretrainedCLIP):
+        clip = load_clip(clip, dtype)
+    return PersonalisedCLIP(clip, cpad.load_model(path, clip.config, clip.sha256))

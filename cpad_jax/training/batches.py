@@ -1,0 +1,261 @@
+"""Batches of identity learning: P people, K photos of each, a query about each photo's person.
+
+A batch is a function of (seed, step) alone, so a run can be taken up at any step.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import grain
+import numpy as np
+
+from cpad_jax.errors import UserError
+from cpad_jax.text import training_phrases
+from cpad_jax.text.tokenizer import EOT, LENGTHS, SOT, TOK, tokenize
+from cpad_jax.training.feature_cache import IdentityFeatures
+
+# Numbers in `form`: which of the two ways of saying who it is a row has.
+FORMS = ('text', 'image', 'text_image')
+TEXT, IMAGE, TEXT_IMAGE = range(3)
+
+
+class Template(NamedTuple):
+    """A phrase about somebody, as token ids before and after who it is."""
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+
+def make_template(phrase: str) -> Template:
+    """Tokenises a phrase such as 'a photo of {}'; `{}` stands between spaces or at an end."""
+    before, after = phrase.split('{}')
+    return Template(_word_ids(before), _word_ids(after))
+
+
+def _word_ids(text: str) -> tuple[int, ...]:
+    """Ids of a text, without start and end."""
+    row = tokenize(text)[0]
+    return tuple(int(i) for i in row[1 : np.argmax(row == EOT)])
+
+
+class Prompts:
+    """Token ids of phrases about people, put together from parts that were tokenised once.
+
+    Words do not reach over spaces in CLIP's tokenizer, so the parts' ids are the whole's.
+
+    Attributes:
+        length: L, the length that all rows are padded to.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        templates: Sequence[Template],
+        num_tokens: int,
+        context_length: int,
+    ):
+        """Tokenises the names.
+
+        Args:
+            names: Of all identities, [N].
+            templates: All that `row` will be asked for.
+            num_tokens: K, how often the id `TOK` stands for a person.
+            context_length: Longest row. A name that would make one longer is cut.
+        """
+        self._names = [_word_ids(name) for name in names]
+        self._person = (TOK,) * num_tokens
+        self._templates = templates
+        words = max(len(t.before) + len(t.after) for t in templates)
+        longest = 2 + words + num_tokens + max(map(len, self._names), default=0)
+        fits = [n for n in (*LENGTHS, context_length) if longest <= n <= context_length]
+        self.length = min(fits, default=context_length)
+        if words + num_tokens + 2 > self.length:
+            raise UserError(
+                f'config.model.num_tokens is {num_tokens}: a phrase of {words} tokens and a person '
+                f'do not fit into the {context_length} tokens that the backbone reads'
+            )
+
+    def row(self, template: int, name: int | None) -> np.ndarray:
+        """Token ids int32 [L] of template number `template`, for '[TOK]' or 'NAME [TOK]'."""
+        before, after = self._templates[template]
+        room = self.length - 2 - len(before) - len(after) - len(self._person)
+        words = () if name is None else self._names[name][:room]
+        ids = np.zeros(self.length, np.int32)
+        whole = (SOT, *before, *words, *self._person, *after, EOT)
+        ids[: len(whole)] = whole
+        return ids
+
+
+def composition_phrases() -> list[str]:
+    """Phrases with `{}` for who: something done, somewhere, or both."""
+    doing, where = training_phrases.DOING, training_phrases.WHERE
+    both = [f'{{}} {d} {w}' for d in doing for w in where]
+    return [f'{{}} {d}' for d in doing] + [f'{{}} {w}' for w in where] + both
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchSizes:
+    """How a batch is made up.
+
+    Attributes:
+        people: P, identities per batch.
+        images: K, photos that each of them has to find.
+        references: R, most photos that a query shows.
+        forms: Weight of each of `FORMS`, >= 0.
+    """
+
+    people: int
+    images: int
+    references: int
+    forms: Mapping[str, float]
+
+
+class IdentityBatches:
+    """Draws batches from cached features.
+
+    Attributes:
+        prompts: The phrases as token ids.
+    """
+
+    def __init__(
+        self,
+        features: IdentityFeatures,
+        sizes: BatchSizes,
+        seed: int,
+        num_tokens: int,
+        context_length: int,
+        composition_steps: np.ndarray,
+    ):
+        """Prepares the draws.
+
+        Args:
+            features: Of all training photos.
+            sizes: How a batch is made up.
+            seed: Seed of all draws.
+            num_tokens: K tokens per person.
+            context_length: Longest row of token ids.
+            composition_steps: float32 [len(composition_phrases()), D], the step of plain CLIP from
+                'a photo of a person' to each phrase about 'a person'.
+
+        Raises:
+            UserError: There are fewer people than a batch needs, or the forms make no sense.
+        """
+        self._features, self._sizes, self._seed = features, sizes, seed
+        self._steps = composition_steps
+        shares = np.array([float(sizes.forms.get(form, 0.0)) for form in FORMS])
+        if set(sizes.forms) - set(FORMS) or (shares < 0).any() or not shares.sum():
+            raise UserError(
+                f'config.train.forms is {dict(sizes.forms)}: expected weights >= 0 for '
+                f'{", ".join(FORMS)}, not all 0'
+            )
+        self._shares = shares / shares.sum()
+        # The photos of identity i are order[starts[i] : starts[i + 1]].
+        self._order = np.argsort(features.labels, kind='stable')
+        counts = np.bincount(features.labels, minlength=len(features.names))
+        self._starts = np.concatenate([[0], np.cumsum(counts)])
+        # Who has one photo only can be learned by name, but not by another photo.
+        least = 1 if shares[TEXT] else 2
+        self._identities = np.flatnonzero(counts >= least)
+        if len(self._identities) < sizes.people:
+            raise UserError(
+                f'{len(self._identities)} people have {least} or more training photos, fewer than '
+                f'config.train.people_per_batch ({sizes.people})'
+            )
+        phrases = [*training_phrases.PHOTOS, training_phrases.BASE, *composition_phrases()]
+        templates = [make_template(phrase) for phrase in phrases]
+        self.prompts = Prompts(features.names, templates, num_tokens, context_length)
+        self._base = len(training_phrases.PHOTOS)
+        self._permutation = functools.lru_cache(maxsize=2)(self._draw_permutation)
+
+    def _draw_permutation(self, epoch: int) -> np.ndarray:
+        return np.random.default_rng((self._seed, 1, epoch)).permutation(self._identities)
+
+    def people(self, step: int) -> np.ndarray:
+        """Whom the batch of a step is about: int [P], each person once per epoch."""
+        size = self._sizes.people
+        epoch, place = divmod(step, len(self._identities) // size)
+        return self._permutation(epoch)[place * size : (place + 1) * size]
+
+    def batch(self, step: int) -> dict[str, np.ndarray]:
+        """The batch of a step, with B = P · K rows; row p · K + k is photo k of person p.
+
+        Args:
+            step: >= 0.
+
+        Returns:
+            `target` int64 [B] number of the photo to be found and `references` int64 [B, R] those
+            shown (−1 for none), `image` float32 [B, D] the target's embedding, `features` float32
+            [B, R, Df] and `weights` float32 [B, R] of the references (0 for none), `ids` int32
+            [B, L], `identity` int32 [B], `form` int32 [B]; and one composition per person:
+            `composition_row` int32 [P] the row whose person it is about, `composition_ids` int32
+            [P, 2, L] with and without what is done, `composition_step` float32 [P, D].
+        """
+        rng = np.random.default_rng((self._seed, 2, step))
+        sizes, people = self._sizes, self.people(step)
+        rows = sizes.people * sizes.images
+        target = np.empty(rows, np.int64)
+        references = np.full((rows, sizes.references), -1, np.int64)
+        form = rng.choice(len(FORMS), rows, p=self._shares).astype(np.int32)
+        photo = rng.integers(len(training_phrases.PHOTOS), size=rows)
+        ids = np.empty((rows, self.prompts.length), np.int32)
+        identity = np.repeat(people, sizes.images).astype(np.int32)
+        for row, person in enumerate(identity):
+            own = self._order[self._starts[person] : self._starts[person + 1]]
+            if row % sizes.images == 0:
+                drawn = rng.permutation(own)
+            # Who has fewer than K photos is to be found in some of them twice.
+            target[row] = drawn[row % sizes.images % len(own)]
+            if len(own) < 2:
+                form[row] = TEXT
+            if form[row] != TEXT:
+                others = own[own != target[row]]
+                count = min(int(rng.integers(1, sizes.references + 1)), len(others))
+                references[row, :count] = rng.choice(others, count, replace=False)
+            ids[row] = self.prompts.row(photo[row], None if form[row] == IMAGE else person)
+        present = references >= 0
+        return {
+            'target': target,
+            'references': references,
+            'image': self._features.images[target].astype(np.float32),
+            'features': np.where(
+                present[..., None], self._features.faces[references], 0
+            ).astype(np.float32),
+            'weights': present.astype(np.float32),
+            'ids': ids,
+            'identity': identity,
+            'form': form,
+            **self._compositions(rng, identity, form),
+        }  # fmt: skip
+
+    def _compositions(
+        self, rng: np.random.Generator, identity: np.ndarray, form: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """One phrase per person, said of one of the person's rows."""
+        sizes = self._sizes
+        row = np.arange(sizes.people) * sizes.images
+        row += rng.integers(sizes.images, size=sizes.people)
+        # Something done, a place, and both are equally likely, however many phrases of each.
+        doing, where = len(training_phrases.DOING), len(training_phrases.WHERE)
+        bounds = np.cumsum([0, doing, where, doing * where])
+        kind = rng.integers(3, size=sizes.people)
+        phrase = rng.integers(bounds[kind], bounds[kind + 1])  # [P]
+        ids = np.empty((sizes.people, 2, self.prompts.length), np.int32)
+        for place, r, p in zip(ids, row, phrase, strict=True):
+            name = None if form[r] == IMAGE else int(identity[r])
+            place[0] = self.prompts.row(self._base + 1 + p, name)
+            place[1] = self.prompts.row(self._base, name)
+        return {
+            'composition_row': row.astype(np.int32),
+            'composition_ids': ids,
+            'composition_step': self._steps[phrase].astype(np.float32),
+        }
+
+    def iterate(self, start_step: int) -> Iterator[dict[str, np.ndarray]]:
+        """The batches of the steps `start_step`, `start_step + 1`, …, drawn ahead by Grain."""
+        steps = grain.MapDataset.range(start_step, 2**40).map(self.batch)
+        options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=4)
+        return iter(steps.to_iter_dataset(options))

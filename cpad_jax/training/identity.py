@@ -1,0 +1,222 @@
+"""Identity learning: the task of `config.task = 'identity'`; see `loop.Task`.
+
+Only the text tower runs. The towers are frozen, so what they say about photos comes from the
+feature cache; what is learned is the adapter, the default token and the low-rank update.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cpad_jax.models import cpad
+from cpad_jax.models.clip import CLIP
+from cpad_jax.models.person import unit
+from cpad_jax.text import training_phrases
+from cpad_jax.text.tokenizer import tokenize
+from cpad_jax.training import batches, losses
+from cpad_jax.training.feature_cache import IdentityFeatures
+
+_CHUNK = 256  # Texts or photos per call where many are embedded at once.
+
+
+class IdentityLearning:
+    """Learns who people are from cached features of their photos.
+
+    Attributes:
+        cpad_config: Sizes of what is learned.
+        backbone_sha256: Of the frozen CLIP; checkpoints insist on it.
+        frozen: The parameters of CLIP's text tower. They are an argument of the loss rather than
+            a constant in the compiled step, which for large towers would not fit into it.
+    """
+
+    def __init__(self, config: Any, clip: Any, features: IdentityFeatures):
+        """Prepares the task.
+
+        Args:
+            config: The configuration: `backbone`, `dtype`, `seed`, `features.face`, `model` and
+                `train` are read.
+            clip: The frozen `PretrainedCLIP`.
+            features: Of all training photos, by this CLIP.
+
+        Raises:
+            UserError: The configuration does not fit the data.
+        """
+        self.config, self.features = config, features
+        self.backbone_sha256 = clip.sha256
+        self.clip = CLIP(clip.config, dtype=jnp.dtype(config.dtype).type)
+        self.frozen = {name: clip.params[name] for name in ('text', 'logit_scale')}
+        model, train = config.model, config.train
+        table = np.asarray(clip.params['text']['token_embedding']['embedding'])
+        self._word = table[tokenize('person')[0, 1]]
+        self.cpad_config = cpad.CPADConfig(
+            face_feature=config.features.face,
+            face_width=features.faces.shape[-1],
+            num_tokens=model.num_tokens,
+            adapter_width=model.adapter_width,
+            adapter_layers=model.adapter_layers,
+            rank=model.rank,
+            token_norm=cpad.vocabulary_norm(clip.params),
+        )
+        self.cpad = cpad.CPAD(self.cpad_config, clip.config)
+        self._batches = batches.IdentityBatches(
+            features,
+            batches.BatchSizes(
+                people=train.people_per_batch,
+                images=train.images_per_person,
+                references=train.max_references,
+                forms=dict(train.forms),
+            ),
+            seed=config.seed,
+            num_tokens=model.num_tokens,
+            context_length=clip.config.context_length,
+            composition_steps=composition_steps(clip),
+        )
+
+    def init_params(self, rng: jax.Array) -> Any:
+        """Freshly drawn; the default token starts as the word 'person'."""
+        faces = jnp.zeros((1, 1, self.cpad_config.face_width))
+        params = jax.jit(self.cpad.init)(rng, faces, jnp.ones((1, 1)))['params']
+        params['default_token'] = jnp.tile(self._word, (self.cpad_config.num_tokens, 1))
+        centre, spread = face_statistics(self.features.faces)
+        params['adapter'] |= {'centre': jnp.asarray(centre), 'spread': jnp.asarray(spread)}
+        return params
+
+    def label_params(self, params: Any) -> Any:
+        """Groups 'adapter', 'low_rank' and 'default_token'; 'frozen' is what was measured."""
+        labels = {group: jax.tree.map(lambda _, g=group: g, params[group]) for group in params}
+        labels['adapter'] |= {'centre': 'frozen', 'spread': 'frozen'}
+        if not self.config.model.default_token:
+            labels['default_token'] = 'frozen'
+        return labels
+
+    def batches(self, start_step: int) -> Iterator[dict[str, np.ndarray]]:
+        """See `IdentityBatches.batch`."""
+        return self._batches.iterate(start_step)
+
+    def loss(
+        self, params: Any, batch: Mapping[str, jax.Array], rng: jax.Array, frozen: Any = None
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """The weighted sum of all terms of `config.train.loss`.
+
+        Args:
+            params: What is learned.
+            batch: See `IdentityBatches.batch`.
+            rng: Not used: a batch holds all chance there is.
+            frozen: CLIP's parameters; `self.frozen` by default.
+
+        Returns:
+            The loss, and each term with the share of queries that find their person.
+        """
+        frozen = self.frozen if frozen is None else frozen
+        tokens, low_rank = self.cpad.apply(
+            {'params': params}, batch['features'], batch['weights']
+        )  # [B, K, W]
+        length = batch['ids'].shape[-1]
+        # One pass through the text tower for the queries and both ends of each composition.
+        ids = jnp.concatenate([batch['ids'], batch['composition_ids'].reshape(-1, length)])
+        whose = jnp.repeat(batch['composition_row'], 2)
+        embedded = cpad.encode_query(
+            self.clip, frozen, ids, jnp.concatenate([tokens, tokens[whose]]), low_rank
+        )
+        queries, composed = jnp.split(embedded, [len(batch['ids'])])
+        composed = composed.reshape(-1, 2, composed.shape[-1])  # [P, 2, D]
+        identity = batch['identity']
+        image = unit(batch['image'])
+        scale = 1 / self.config.train.temperature
+        direction, length = losses.composition(
+            composed[:, 0], composed[:, 1], batch['composition_step']
+        )
+        terms = {
+            'identity': losses.contrastive(queries, image, identity, identity, scale),
+            'composition': direction,
+            'composition_length': length,
+        }
+        weights = self.config.train.loss
+        loss = sum(weights.get(name, 0.0) * term for name, term in terms.items())
+        found = identity[jnp.argmax(queries @ image.T, axis=-1)] == identity
+        metrics = {f'loss_{name}': term for name, term in terms.items()}
+        return loss, {**metrics, 'accuracy': found.mean()}
+
+    def export(self, params: Any, directory: Path) -> None:
+        """Writes the folder that `cpad_jax.load` reads."""
+        memory = None
+        if self.config.model.name_memory:
+            memory = name_memory(self.cpad, params, self.features)
+        saved = cpad.SavedCPAD(
+            config=self.cpad_config,
+            params=params,
+            backbone=self.config.backbone,
+            backbone_sha256=self.backbone_sha256,
+            names=[str(name) for name in self.features.names],
+            memory=memory,
+        )
+        cpad.save_model(directory, saved)
+
+
+def composition_steps(clip: Any) -> np.ndarray:
+    """The step of plain CLIP from 'a photo of a person' to each phrase about 'a person'.
+
+    Args:
+        clip: A `PretrainedCLIP`.
+
+    Returns:
+        float32 [number of composition phrases, D], differences of embeddings of length 1.
+    """
+    phrases = [training_phrases.BASE, *batches.composition_phrases()]
+    texts = [phrase.format(training_phrases.NOBODY) for phrase in phrases]
+    embedded = clip.encode_text(clip.tokenize(texts), normalize=True)
+    return embedded[1:] - embedded[:1]
+
+
+def face_statistics(faces: np.ndarray) -> tuple[np.ndarray, np.float32]:
+    """Mean and spread of face features of length 1.
+
+    Args:
+        faces: float [M, Df] of any length.
+
+    Returns:
+        Their mean, float32 [Df], and the root mean square of what is left per dimension.
+    """
+    total, squares = np.zeros(faces.shape[-1]), 0.0
+    for start in range(0, len(faces), 65536):
+        part = faces[start : start + 65536].astype(np.float64)
+        part /= np.maximum(np.linalg.norm(part, axis=-1, keepdims=True), 1e-12)
+        total += part.sum(axis=0)
+        squares += np.square(part).sum()
+    mean = total / len(faces)
+    variance = (squares / len(faces) - np.square(mean).sum()) / faces.shape[-1]
+    # All photos alike would otherwise be divided by zero.
+    return mean.astype(np.float32), np.float32(max(variance, 1e-12) ** 0.5)
+
+
+def name_memory(model: cpad.CPAD, params: Any, features: IdentityFeatures) -> np.ndarray:
+    """The mean face token of every identity.
+
+    Args:
+        model: What was learned.
+        params: Its parameters.
+        features: Of all training photos.
+
+    Returns:
+        float32 [N, K, W]: the mean over an identity's photos, brought back to a token's length.
+    """
+    apply = jax.jit(lambda params, faces, weights: model.apply({'params': params}, faces, weights))
+    total = 0.0
+    count = len(features.faces)
+    for start in range(0, count, _CHUNK):
+        part = np.arange(start, start + _CHUNK)
+        faces = features.faces[np.minimum(part, count - 1)].astype(np.float32)
+        tokens, _ = apply(params, faces[:, None], np.ones((_CHUNK, 1), np.float32))
+        tokens = np.asarray(tokens)[: count - start]
+        if start == 0:
+            total = np.zeros((len(features.names), *tokens.shape[1:]), np.float64)
+        np.add.at(total, features.labels[start : start + _CHUNK], tokens)
+    length = np.exp(np.asarray(params['adapter']['log_scale']))
+    mean = total / np.maximum(np.linalg.norm(total, axis=-1, keepdims=True), 1e-12)
+    return (length * mean).astype(np.float32)
