@@ -61,6 +61,7 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.eval = ml_collections.ConfigDict()
     config.eval.num_references = 5
+    config.eval.min_distractors = 5  # clips of each kind that make a query hard
     config.eval.bootstrap_samples = 1000
     config.eval.controls = True
     config.eval.scenarios = ('action', 'place', 'action+place')

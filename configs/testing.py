@@ -37,5 +37,6 @@ def get_config() -> ml_collections.ConfigDict:
     config.train.log_every = 5
 
     config.eval.num_references = 2
+    config.eval.min_distractors = 1
     config.eval.bootstrap_samples = 20
     return config

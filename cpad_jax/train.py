@@ -11,40 +11,13 @@ usage: python -m cpad_jax.train --config FILE [--workdir DIR] [--config.KEY=VALU
 
 from __future__ import annotations
 
-import logging
-import os
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cpad_jax.errors import run_command
-
-
-def quiet() -> None:
-    """Keeps what TensorFlow, absl and JAX say about themselves off the user's terminal.
-
-    Call it before any of them is imported.
-    """
-    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-    os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')  # Or it announces them on stderr.
-    os.environ.setdefault('GRPC_VERBOSITY', 'ERROR')
-    logging.getLogger('absl').setLevel(logging.ERROR)
-    warnings.filterwarnings('ignore', category=DeprecationWarning)
-
-
-def stage(number: int, total: int, what: str) -> None:
-    """Says on stderr which stage begins."""
-    print(f'{number}/{total} {what}', file=sys.stderr, flush=True)
-
-
-def keep_compiled(workdir: Path) -> None:
-    """Lets JAX keep what it compiles in `WORKDIR/xla_cache`, so that a second run starts at once."""
-    import jax
-
-    jax.config.update('jax_compilation_cache_dir', str(workdir / 'xla_cache'))
-    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.3)
+from cpad_jax.training.runtime import keep_compiled, quiet, stage
 
 
 def pretrain(config: Any, workdir: Path) -> None:

@@ -17,6 +17,7 @@ import ml_collections
 
 from cpad_jax import atomic
 from cpad_jax.errors import UserError
+from cpad_jax.training import checkpoints
 
 # What may differ between two runs in one workdir: it changes what is reported, not what is learned.
 FREE_KEYS = (
@@ -229,22 +230,46 @@ def record(config: ml_collections.ConfigDict, workdir: Path) -> None:
         UserError: The workdir belongs to another configuration; the keys that differ are named.
     """
     path = workdir / 'config.json'
-    flat = flatten(config)
-    if path.is_file():
-        there = stored(workdir)
-        differing = [
-            f'{key} (there {there.get(key)!r}, now {flat.get(key)!r})'
-            for key in sorted(set(there) | set(flat))
-            if there.get(key) != flat.get(key) and not key.startswith(FREE_KEYS)
-        ]
-        # A run that stopped before it made anything may be put right and started again.
-        if differing and any((workdir / made).exists() for made in MADE):
-            shown = ', '.join(differing[:5]) + (', …' if len(differing) > 5 else '')
-            raise UserError(
-                f'{workdir} was made with another configuration, which differs in {shown}: '
-                'use another --workdir, or remove that folder'
-            )
+    # A run that stopped before it made anything may be put right and started again.
+    if path.is_file() and any((workdir / made).exists() for made in MADE):
+        _compare(config, workdir)
     atomic.write_json(path, {'sha256': config_hash(config), 'config': json.loads(config.to_json())})
+
+
+def require(config: ml_collections.ConfigDict, workdir: Path) -> None:
+    """Makes sure that a workdir holds what a configuration has learned.
+
+    Args:
+        config: The resolved configuration.
+        workdir: The run's folder.
+
+    Raises:
+        UserError: It is not there, belongs to another configuration, or has not come to its end.
+    """
+    _compare(config, workdir)
+    done = checkpoints.latest_step(workdir / 'checkpoints')
+    if done != config.train.steps or not (workdir / 'model').is_dir():
+        state = 'no checkpoint' if done is None else f'a checkpoint of step {done}'
+        raise UserError(
+            f'{workdir} holds {state} and no finished model of {config.train.steps} steps: run '
+            'python -m cpad_jax.train with the same --config and --workdir first'
+        )
+
+
+def _compare(config: ml_collections.ConfigDict, workdir: Path) -> None:
+    """Raises a `UserError` that names the keys in which a workdir's training differs."""
+    there, now = stored(workdir), flatten(config)
+    differing = [
+        f'{key} (there {there.get(key)!r}, now {now.get(key)!r})'
+        for key in sorted(set(there) | set(now))
+        if there.get(key) != now.get(key) and not key.startswith(FREE_KEYS)
+    ]
+    if differing:
+        shown = ', '.join(differing[:5]) + (', …' if len(differing) > 5 else '')
+        raise UserError(
+            f'{workdir} was made with another configuration, which differs in {shown}: '
+            'use another --workdir, or remove that folder'
+        )
 
 
 def stored(workdir: Path) -> dict[str, Any]:

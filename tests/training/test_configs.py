@@ -128,6 +128,26 @@ def test_evaluation_may_differ(file, tmp_path):
     assert written['sha256'] == configs.config_hash(other)
 
 
+def test_only_a_finished_workdir_will_do(file, tmp_path):
+    config = configs.parse(['--config', file]).config
+    workdir = tmp_path / 'run'
+
+    def refused(message):
+        with pytest.raises(UserError, match=message):
+            configs.require(config, workdir)
+
+    refused('train first')
+    configs.record(config, workdir)
+    refused('no checkpoint and no finished model of 10 steps')
+    (workdir / 'checkpoints' / '5').mkdir(parents=True)
+    (workdir / 'model').mkdir()
+    refused('a checkpoint of step 5 and no finished')
+    (workdir / 'checkpoints' / '10').mkdir()
+    configs.require(config, workdir)
+    config = configs.parse(['--config', file, '--config.seed=4']).config
+    refused('differs in seed')
+
+
 def test_hashes(file):
     base, seed, evaluation = (
         configs.parse(['--config', file, f'--config.{override}']).config

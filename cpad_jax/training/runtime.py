@@ -1,0 +1,34 @@
+"""How a command prepares its process: what is said on the terminal, what is kept on disk."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from pathlib import Path
+
+
+def quiet() -> None:
+    """Keeps what TensorFlow, absl and JAX say about themselves off the user's terminal.
+
+    Call it before any of them is imported.
+    """
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+    os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')  # Or it announces them on stderr.
+    os.environ.setdefault('GRPC_VERBOSITY', 'ERROR')
+    logging.getLogger('absl').setLevel(logging.ERROR)
+    warnings.filterwarnings('ignore', category=DeprecationWarning)
+
+
+def keep_compiled(workdir: Path) -> None:
+    """Lets JAX keep what it compiles in `WORKDIR/xla_cache`: a second run starts at once."""
+    import jax
+
+    jax.config.update('jax_compilation_cache_dir', str(workdir / 'xla_cache'))
+    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.3)
+
+
+def stage(number: int, total: int, what: str) -> None:
+    """Says on stderr which stage begins, e.g. `2/5 learning`."""
+    print(f'{number}/{total} {what}', file=sys.stderr, flush=True)
