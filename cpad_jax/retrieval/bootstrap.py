@@ -1,7 +1,7 @@
 """95 % bounds by the bootstrap, with people and not queries as the unit that is drawn.
 
-Queries about one person share a face and a name, so they are not independent; whole people are drawn
-with replacement (the cluster bootstrap, Field and Welsh 2007), and the bounds are percentiles.
+Queries about one person share a face and a name, so they are not independent; whole people are
+drawn with replacement (the cluster bootstrap, Field and Welsh 2007); the bounds are percentiles.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class PersonBootstrap:
         return len(np.unique(self._cluster[known])) < 2
 
     def mean_bounds(self, values: np.ndarray) -> tuple[float, float]:
-        """Bounds of the mean of `values` [Q]; NaN is left out, and given for fewer than two people."""
+        """Bounds of the mean of `values` [Q] without NaN; NaN for fewer than two people."""
         known = ~np.isnan(values)
         if self._too_few(known):
             return float('nan'), float('nan')

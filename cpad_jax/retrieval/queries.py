@@ -1,4 +1,4 @@
-"""How each method writes and embeds its queries: with a name, with photos, with both, or neither."""
+"""How each method writes and embeds its queries: with a name, with photos, with both, or none."""
 
 from __future__ import annotations
 

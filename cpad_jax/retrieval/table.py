@@ -10,99 +10,126 @@ from cpad_jax.retrieval.scenarios import SCENARIOS
 
 # Korbar and Zisserman, BMVC 2022: R@1 and R@5 in percent for action, place, action + place.
 POSTER = {
+    'CE/image': ((35.3, 65.1), (36.7, 65.3), (32.1, 62.5)),
     queries.CLIP.key: ((42.4, 73.5), (58.2, 78.1), (39.9, 72.0)),
     queries.PAD_TEXT.key: ((62.1, 81.3), (67.8, 87.0), (64.2, 81.1)),
     queries.PAD_IMAGE.key: ((64.5, 83.7), (68.2, 87.3), (64.9, 81.8)),
     queries.PAD_TEXT_IMAGE.key: ((65.0, 85.4), (71.5, 88.6), (66.3, 82.7)),
 }
 POSTER_NOTE = (
-    'Poster: Celebrities in Action, real films (Korbar and Zisserman, BMVC 2022): another data set, '
-    'so the two halves cannot be compared number by number.'
+    'The poster measured on another data set, Celebrities in Action (BMVC 2022): real films.',
+    'Its numbers stand here for the pattern; they cannot be compared with ours one by one.',
 )
+
+_NOTHING = '–'
+_LABEL = 22  # Columns of the terminal: what a row is called, and one scenario of ours.
+_OURS = 13
+_POSTERS = 10
+_CE = 'CE/image'
 
 Row = Mapping[str, Any]
 
 
-def _find(rows: Sequence[Row], method: queries.Method, scenario: str, people: str) -> Row | None:
+def _find(rows: Sequence[Row], key: str, scenario: str, people: str) -> Row | None:
+    """The row of a method (`queries.Method.key`) for a scenario and a group of people."""
     for row in rows:
-        if (row['method'], row['person_query'], row['control'], row['scenario'], row['people']) == (
-            method.name, method.person_query, method.control, scenario, people,
-        ):  # fmt: skip
+        named = '/'.join(filter(None, [row['method'], row['person_query'], row['control']]))
+        if (named, row['scenario'], row['people']) == (key, scenario, people):
             return row
     return None
 
 
-def _cell(row: Row | None, metric: str) -> str:
-    """A percentage with half the width of its 95 % bounds, e.g. '41.2±2.0'."""
-    if row is None or row[metric] is None or row[f'{metric}_low'] is None:
-        return '–'
-    spread = (row[f'{metric}_high'] - row[f'{metric}_low']) / 2
-    return f'{100 * row[metric]:.1f}±{100 * spread:.1f}'
+def _percent(row: Row | None, metric: str, bounds: bool) -> str:
+    """For instance '41.2±2.0', where 2.0 is half the width of the 95 % interval."""
+    if row is None or row[metric] is None:
+        return _NOTHING
+    text = f'{100 * row[metric]:.1f}'
+    low, high = row[f'{metric}_low'], row[f'{metric}_high']
+    return f'{text}±{50 * (high - low):.1f}' if bounds and low is not None else text
 
 
-def _lines(cells: Sequence[Sequence[str]], markdown: bool) -> list[str]:
-    """Lays out a table whose first row is its head and whose first two columns are words."""
-    if markdown:
-        head, *body = cells
-        rule = ['---', '---'] + ['---:'] * (len(head) - 2)
-        return ['| ' + ' | '.join(row) + ' |' for row in (head, rule, *body)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    lines = []
-    for number, row in enumerate(cells):
-        words = [
-            text.ljust(width) if i < 2 else text.rjust(width)
-            for i, (text, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append('  '.join(words).rstrip())
-        if number == 0:
-            lines.append('-' * (sum(widths) + 2 * (len(widths) - 1)))
+def _ours(rows: Sequence[Row], key: str, scenario: str, people: str) -> tuple[str, str]:
+    row = _find(rows, key, scenario, people)
+    return _percent(row, 'hit@1', bounds=True), _percent(row, 'hit@5', bounds=False)
+
+
+def _posters(key: str, scenario: str) -> tuple[str, str]:
+    if key not in POSTER:
+        return _NOTHING, _NOTHING
+    at_1, at_5 = POSTER[key][SCENARIOS.index(scenario)]
+    return f'{at_1:.1f}', f'{at_5:.1f}'
+
+
+def _label(key: str) -> str:
+    """What a row is called in the terminal: 'CLIP-PAD  text+image', 'CLIP-PAD  name memory'."""
+    method, form, *control = key.split('/')
+    if control:
+        return f'{method}  {control[0]}'
+    if key == queries.PAD_MEMORY.key:
+        method, form = queries.PAD_TEXT.name, 'name memory'
+    return f'{method:<8}  {form}'
+
+
+def _plain_grid(
+    rows: Sequence[Row], keys: Sequence[str], scenarios: Sequence[str], people: str, poster: bool
+) -> list[str]:
+    def line(label: str, ours: Sequence[str], theirs: Sequence[str]) -> str:
+        left = ' '.join([label.ljust(_LABEL), *(cell.rjust(_OURS) for cell in ours)])
+        right = ' │ ' + ' '.join(cell.rjust(_POSTERS) for cell in theirs)
+        return (left + (right if poster else '')).rstrip()
+
+    count = len(scenarios)
+    names = [s.replace('action+', 'act.+') for s in scenarios]
+    lines = [line('', scenarios, names), line('', ['@1   @5'] * count, ['@1   @5'] * count)]
+    if poster:
+        ours = 'this data set, seen people'.rjust(count * (_OURS + 1))
+        theirs = 'the poster: other data'.rjust(count * (_POSTERS + 1) - 1)
+        lines.insert(0, f'{"":{_LABEL}}{ours} │ {theirs}')
+    lines.append('─' * max(map(len, lines)))
+    for key in keys:
+        ours = ['{:>8} {:>4}'.format(*_ours(rows, key, s, people)) for s in scenarios]
+        theirs = ['{:>4} {:>4}'.format(*_posters(key, s)) for s in scenarios]
+        lines.append(line(_label(key), ours, theirs))
     return lines
 
 
-def _grid(
-    rows: Sequence[Row],
-    methods: Sequence[queries.Method],
-    scenarios: Sequence[str],
-    people: str,
-    markdown: bool,
+def _pair(cells: tuple[str, str]) -> str:
+    return _NOTHING if set(cells) == {_NOTHING} else ' · '.join(cells)
+
+
+def _markdown_grid(
+    rows: Sequence[Row], keys: Sequence[str], scenarios: Sequence[str], people: str, poster: bool
 ) -> list[str]:
     head = ['method', 'person query']
-    for scenario in scenarios:
-        head += [f'{scenario} @1', '@5']
-    cells = [head]
-    for method in methods:
-        name = f'{method.name}, {method.control}' if method.control else method.name
-        line = [name, method.person_query]
-        for scenario in scenarios:
-            row = _find(rows, method, scenario, people)
-            line += [_cell(row, 'hit@1'), _cell(row, 'hit@5')]
-        cells.append(line)
-    return _lines(cells, markdown)
+    head += [f'{scenario} @1 · @5' for scenario in scenarios]
+    if poster:
+        head += [f'*poster: {scenario}*' for scenario in scenarios]
+    cells = [head, ['---', '---'] + ['---:'] * (len(head) - 2)]
+    for key in keys:
+        method, form, *control = key.split('/')
+        cells.append([f'{method}, {control[0]}' if control else method, form])
+        cells[-1] += [_pair(_ours(rows, key, s, people)) for s in scenarios]
+        if poster:
+            theirs = [_pair(_posters(key, s)) for s in scenarios]
+            cells[-1] += [cell if cell == _NOTHING else f'*{cell}*' for cell in theirs]
+    return ['| ' + ' | '.join(line) + ' |' for line in cells]
 
 
-def _poster(markdown: bool) -> list[str]:
-    head = ['method', 'person query']
-    for scenario in SCENARIOS:
-        head += [f'{scenario} @1', '@5']
-    cells = [head, ['CE', 'image', '35.3', '65.1', '36.7', '65.3', '32.1', '62.5']]
-    for key, values in POSTER.items():
-        name, form = key.split('/')
-        cells.append([name, form, *(f'{value:.1f}' for pair in values for value in pair)])
-    return _lines(cells, markdown)
-
-
-def _comparisons(comparisons: Sequence[Mapping[str, Any]]) -> list[str]:
-    lines = []
-    for item in comparisons:
-        where = f'{item["scenario"]:<13}'
-        if item['kind'] == 'difference':
-            lines.append(
-                f'{where} {item["a"]} − {item["b"]}: {100 * item["difference"]:+.1f} points '
-                f'[{100 * item["low"]:+.1f}, {100 * item["high"]:+.1f}]'
-            )
-        else:
-            lines.append(f'{where} {item["what"]}: {item["ratio"]:.2f}')
-    return lines
+def _comparison(item: Mapping[str, Any]) -> str:
+    """One line, e.g. 'action  CLIP-PAD image − CLIP text  +20.1 points [+17.2, +23.0]'."""
+    if item['kind'] == 'ratio':
+        value = item['ratio']
+        return f'{item["scenario"]:<13} {item["what"]:<45} ' + (
+            _NOTHING if value is None else f'× {value:.2f}'
+        )
+    pair = f'{item["a"]} − {item["b"]}'.replace('/', ' ')
+    line = f'{item["scenario"]:<13} {pair:<45} '
+    if item['difference'] is None:
+        return line + _NOTHING
+    line += f'{100 * item["difference"]:+.1f} points'
+    if item['low'] is not None:
+        line += f' [{100 * item["low"]:+.1f}, {100 * item["high"]:+.1f}]'
+    return line
 
 
 def render(
@@ -111,44 +138,46 @@ def render(
     """The whole result as text.
 
     Args:
-        rows: Of `results.json`.
+        rows: Of `results.json`, one or more.
         comparisons: Of `comparisons.json`.
         markdown: Markdown instead of plain text.
 
     Returns:
-        Lines of at most 110 characters in plain text: seen people with the poster beside them,
-        unseen people, controls, paired differences.
+        Seen people with the poster's numbers beside ours, unseen people, controls, comparisons. In
+        plain text no line is longer than 100 characters.
     """
     first = rows[0]
     scenarios = [s for s in SCENARIOS if any(row['scenario'] == s for row in rows)]
-    methods = [
-        m for m in queries.METHODS if any(_find(rows, m, s, 'all') for s in scenarios)
-    ]
-    controls = [
-        m for m in queries.CONTROLS if any(_find(rows, m, s, 'all') for s in scenarios)
-    ]
+    grid = _markdown_grid if markdown else _plain_grid
+
+    def present(methods: Sequence[queries.Method]) -> list[str]:
+        keys = [method.key for method in methods]
+        return [key for key in keys if any(_find(rows, key, s, 'all') for s in scenarios)]
 
     def title(text: str) -> list[str]:
         return ['', f'**{text}**' if markdown else text, '']
 
-    counts = {s: _find(rows, methods[0], s, 'seen') for s in scenarios}
-    asked = ', '.join(f'{s} {row["num_queries"]}' for s, row in counts.items() if row)
-    lines = title(
-        f'{first["dataset"]} (drawn, seed {first["seed"]}), {first["num_clips"]} clips, people seen '
-        f'in identity learning: hit@k in percent ± half of the 95 % interval'
-    )
-    lines += _grid(rows, methods, scenarios, 'seen', markdown)
-    lines += ['', f'Queries: {asked}. Backbone {first["backbone"]}, '
-              f'{first["num_references"]} reference photos.']  # fmt: skip
-    lines += title(POSTER_NOTE) + _poster(markdown)
+    def asked(people: str) -> str:
+        found = {s: _find(rows, present(queries.METHODS)[0], s, people) for s in scenarios}
+        return ', '.join(f'{row["num_queries"]} {s}' for s, row in found.items() if row)
+
+    lines = title('hit@1 and hit@5 in percent, ± half of the 95 % interval (people drawn anew)')
+    lines += grid(rows, [_CE, *present(queries.METHODS)], scenarios, 'seen', poster=True)
+    lines += [
+        '',
+        f'{first["dataset"]} {first["dataset_version"]}, world {first["seed"]}: '
+        f'{first["num_clips"]} clips; queries: {asked("seen")}.',
+        f'Backbone {first["backbone"]}; up to {first["num_references"]} reference photos a query.',
+        *POSTER_NOTE,
+    ]
     if any(row['people'] == 'unseen' for row in rows):
-        lines += title('People that identity learning never saw')
-        lines += _grid(rows, methods, scenarios, 'unseen', markdown)
-    if controls:
-        lines += title('Controls, seen people: the share of queries whose right clip is found')
-        lines += _grid(rows, controls, scenarios, 'seen', markdown)
+        lines += title(f'People whom identity learning never saw (queries: {asked("unseen")})')
+        lines += grid(rows, present(queries.METHODS), scenarios, 'unseen', poster=False)
+    if controls := present(queries.CONTROLS):
+        lines += title('Controls, seen people: how often the clip of the right person is found')
+        lines += grid(rows, controls, scenarios, 'seen', poster=False)
     if comparisons:
-        lines += title('Paired comparisons at hit@1, 95 % bounds by bootstrap over people')
+        lines += title('Compared query by query at hit@1 [95 % interval, people drawn anew]')
         fence = ['```'] if markdown else []
-        lines += fence + _comparisons(comparisons) + fence
+        lines += fence + [_comparison(item) for item in comparisons] + fence
     return '\n'.join(lines).strip() + '\n'
