@@ -1,0 +1,276 @@
+"""Builds data sets, or finds those that were built: what training and evaluation ask for data.
+
+A data set lies in `DIR/NAME/`: `identities/VERSION/` and `clips/VERSION/` as TFDS writes them,
+`people.json`, and for the drawn world `world.json` and the video files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import importlib.util
+import io
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypedDict
+
+from cpad_jax import atomic
+from cpad_jax.data.synthetic.world import RENDERER_VERSION, World, WorldSpec
+from cpad_jax.errors import UserError
+
+SYNTHETIC_CAST = 'synthetic_cast'
+SYNTHETIC_CAST_VERSION = '1.0.0'
+
+# Where config.data calls something by another name than WorldSpec does.
+_CONFIG_KEYS = {'seed': 'world_seed', 'train_people': 'seen_people', 'cast_unseen': 'unseen_people'}
+
+
+class PersonEntry(TypedDict):
+    """A row of a data set's table of people.
+
+    Attributes:
+        person_id: In VGGFace2's style, 'n000001'.
+        name: As queries say it.
+        gender: 'woman' or 'man'.
+        seen: Whether there are training photos.
+        identity: The number that records use.
+    """
+
+    person_id: str
+    name: str
+    gender: str
+    seen: bool
+    identity: int
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetPaths:
+    """Where a built data set is.
+
+    Attributes:
+        folder: All of it.
+        identities: Version folder of the photos, for `readers.IdentityReader`.
+        clips: Version folder of the clips, for `readers.ClipReader`.
+        version: Of the data set.
+        fingerprint: Changes when the data would be different.
+    """
+
+    folder: Path
+    identities: Path
+    clips: Path
+    version: str
+    fingerprint: str
+
+    def read_people(self) -> list[PersonEntry]:
+        """Everybody, in the order of `identity`."""
+        return json.loads((self.folder / 'people.json').read_text(encoding='utf-8'))
+
+
+def world_spec(data: Mapping[str, Any]) -> WorldSpec:
+    """The world that a configuration's `config.data` describes."""
+    values = {}
+    for field in dataclasses.fields(WorldSpec):
+        key = _CONFIG_KEYS.get(field.name, field.name)
+        if key in data:
+            values[field.name] = data[key]
+    return WorldSpec(**values)
+
+
+def ensure(
+    data: Mapping[str, Any], workdir: str | os.PathLike[str], processes: int | None = None
+) -> DatasetPaths:
+    """Finds the data set of a configuration, and builds it where it can be built from nothing.
+
+    Args:
+        data: `config.data`: `name`, `dir` (empty for `WORKDIR/data`), and what describes the world.
+        workdir: The run's folder.
+        processes: As in `filming.film`.
+
+    Raises:
+        UserError: The data set is unknown, or another one is in its place.
+    """
+    _known(data['name'])
+    return ensure_synthetic_cast(_directory(data, workdir), world_spec(data), processes)
+
+
+def locate(data: Mapping[str, Any], workdir: str | os.PathLike[str]) -> DatasetPaths:
+    """Finds the data set of a configuration; builds nothing.
+
+    Args:
+        data: `config.data`, as in `ensure`.
+        workdir: The run's folder.
+
+    Raises:
+        UserError: The data set is unknown, not there, incomplete, or another one is in its place.
+    """
+    _known(data['name'])
+    spec = world_spec(data)
+    paths = _paths(_directory(data, workdir), spec)
+    _refuse_other_world(paths.folder, spec)
+    for part in (paths.identities, paths.clips):
+        if not _complete(part):
+            raise UserError(
+                f'{part}: the data set is not there, or was not finished; '
+                '`python -m cpad_jax.train` with the same --config and --workdir builds it'
+            )
+    return paths
+
+
+def ensure_synthetic_cast(
+    directory: str | os.PathLike[str], spec: WorldSpec, processes: int | None = None
+) -> DatasetPaths:
+    """Builds the drawn world, or uses what is there of it.
+
+    Args:
+        directory: Folder of data sets; the world goes into `synthetic_cast` in it. A build that was
+            interrupted goes on: videos that were finished are used.
+        spec: The world.
+        processes: As in `filming.film`.
+
+    Returns:
+        Where it is.
+
+    Raises:
+        UserError: Another world is there, or the package was installed without its repository.
+    """
+    paths = _paths(Path(directory), spec)
+    claim_world(paths.folder, spec)
+    for part in (paths.identities, paths.clips):
+        if not _complete(part):
+            _prepare(part.parent.name, Path(directory), spec, processes)
+    return paths
+
+
+def claim_world(folder: Path, spec: WorldSpec) -> None:
+    """Writes down which world a folder holds, and its people, before anything else is in it.
+
+    Args:
+        folder: `DIR/synthetic_cast`.
+        spec: The world.
+
+    Raises:
+        UserError: The folder holds another world.
+    """
+    _refuse_other_world(folder, spec)
+    if (folder / 'world.json').is_file() and (folder / 'people.json').is_file():
+        return
+    people: list[PersonEntry] = [
+        {
+            'person_id': person.person_id,
+            'name': person.name,
+            'gender': person.looks.gender,
+            'seen': person.seen,
+            'identity': identity,
+        }
+        for identity, person in enumerate(World(spec).people)
+    ]
+    atomic.write_json(folder / 'people.json', people)
+    atomic.write_json(
+        folder / 'world.json',
+        {
+            'fingerprint': spec.fingerprint(),
+            'renderer': RENDERER_VERSION,
+            'spec': dataclasses.asdict(spec),
+        },
+    )
+
+
+@functools.cache
+def builder_module(name: str) -> ModuleType:
+    """Loads `datasets/NAME/NAME_dataset_builder.py` of the repository, which imports TFDS.
+
+    By its path and not by import, because `datasets` is the name of another well-known package.
+
+    Raises:
+        UserError: The package was installed without its repository.
+    """
+    path = Path(__file__).parents[2] / 'datasets' / name / f'{name}_dataset_builder.py'
+    if not path.is_file():
+        raise UserError(
+            f'{path}: the code that builds {name} is not there, as it is not part of the installed '
+            'package; clone the repository, install it with `pip install -e .` and run from there'
+        )
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _prepare(part: str, directory: Path, spec: WorldSpec, processes: int | None) -> None:
+    module = builder_module(SYNTHETIC_CAST)
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    # TensorFlow writes files here; it must not take the accelerator's memory from JAX.
+    with contextlib.suppress(RuntimeError):
+        tf.config.set_visible_devices([], 'GPU')
+    tfds.disable_progress_bar()  # Ours counts clips and photos.
+    builder = module.Builder(
+        data_dir=directory,
+        config=part,
+        file_format='array_record',
+        spec=spec,
+        processes=processes,
+    )
+    # TFDS announces downloads, of which there are none, on stdout.
+    with contextlib.redirect_stdout(io.StringIO()):
+        builder.download_and_prepare()
+
+
+def _paths(directory: Path, spec: WorldSpec) -> DatasetPaths:
+    folder = directory / SYNTHETIC_CAST
+    return DatasetPaths(
+        folder=folder,
+        identities=folder / 'identities' / SYNTHETIC_CAST_VERSION,
+        clips=folder / 'clips' / SYNTHETIC_CAST_VERSION,
+        version=SYNTHETIC_CAST_VERSION,
+        fingerprint=spec.fingerprint(),
+    )
+
+
+def _complete(part: Path) -> bool:
+    # TFDS renames the folder into place when everything in it is written.
+    return (part / 'dataset_info.json').is_file()
+
+
+def _directory(data: Mapping[str, Any], workdir: str | os.PathLike[str]) -> Path:
+    return Path(data['dir']) if data['dir'] else Path(workdir) / 'data'
+
+
+def _known(name: str) -> None:
+    if name != SYNTHETIC_CAST:
+        raise UserError(f'config.data.name is {name!r}, expected {SYNTHETIC_CAST!r}')
+
+
+def _refuse_other_world(folder: Path, spec: WorldSpec) -> None:
+    path = folder / 'world.json'
+    if not path.is_file():
+        return
+    try:
+        found = json.loads(path.read_text(encoding='utf-8'))
+        same = found['fingerprint'] == spec.fingerprint()
+        there, renderer = dict(found['spec']), found['renderer']
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f'{path}: this is not the description of a drawn world; delete {folder}, or give '
+            'another folder'
+        ) from error
+    if same:
+        return
+    differences = [
+        f'{key} is {there.get(key)!r} there and {value!r} here'
+        for key, value in dataclasses.asdict(spec).items()
+        if there.get(key) != value
+    ]
+    if renderer != RENDERER_VERSION:
+        differences.append(f'it was drawn by version {renderer} and this is {RENDERER_VERSION}')
+    raise UserError(
+        f'{folder}: another world is there ({"; ".join(differences)}); '
+        'give another folder for the data, or delete this one'
+    )

@@ -1,0 +1,134 @@
+"""TFDS builder of synthetic_cast: a drawn world of movies and shows and the people in them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from etils import epath
+
+from cpad_jax.data import build, filming, records
+from cpad_jax.data.synthetic.world import World, WorldSpec
+from cpad_jax.text.prompts import ACTIONS, PLACES
+
+
+@dataclasses.dataclass
+class SyntheticCastConfig(tfds.core.BuilderConfig):
+    """One of the two kinds of record.
+
+    Attributes:
+        splits: Names of the splits.
+    """
+
+    splits: tuple[str, ...] = ()
+
+
+class Builder(tfds.core.GeneratorBasedBuilder):
+    """Photos of people (`identities`) and clips with people in them (`clips`)."""
+
+    name = build.SYNTHETIC_CAST
+    # TFDS would look for README.md and CITATIONS.bib in a package, which this folder is not.
+    pkg_dir_path = epath.Path(__file__).parent
+    VERSION = tfds.core.Version(build.SYNTHETIC_CAST_VERSION)
+    RELEASE_NOTES = {'1.0.0': 'First version.'}
+    BUILDER_CONFIGS = [
+        SyntheticCastConfig(
+            name='identities',
+            description='Photos of people: of the seen to learn from, of the cast to ask with.',
+            splits=('train', 'references'),
+        ),
+        SyntheticCastConfig(
+            name='clips',
+            description='Clips of movies and shows, with what everybody in them does.',
+            splits=('test',),
+        ),
+    ]
+
+    def __init__(self, *, spec: WorldSpec | None = None, processes: int | None = None, **kwargs):
+        """Chooses the world.
+
+        Args:
+            spec: The world; without it, that of the quickstart.
+            processes: How many processes film it; None for one per CPU core.
+            **kwargs: TFDS's own: `data_dir`, `config`, `file_format`, …
+        """
+        # Before TFDS's own, which asks for the features.
+        self._spec = spec or WorldSpec()
+        self._processes = processes
+        super().__init__(**kwargs)
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        kind = {'identities': self._identity_features, 'clips': _clip_features}
+        return self.dataset_info_from_configs(
+            features=kind[self.builder_config.name](),
+            # The world's own order, so that a record's number means the same in every build.
+            disable_shuffling=True,
+            metadata=tfds.core.MetadataDict(world=self._spec.fingerprint()),
+        )
+
+    def _identity_features(self) -> tfds.features.FeaturesDict:
+        person_ids = [person.person_id for person in World(self._spec).people]
+        return tfds.features.FeaturesDict(
+            {
+                'image': tfds.features.Image(shape=(None, None, 3), encoding_format='jpeg'),
+                'image_id': tfds.features.Text(),
+                'identity': tfds.features.ClassLabel(names=person_ids),
+                'name': tfds.features.Text(),
+                'bbox': tfds.features.Tensor(shape=(4,), dtype=np.float32),
+                'landmarks': tfds.features.Tensor(shape=(5, 2), dtype=np.float32),
+                'source': tfds.features.Text(),
+            }
+        )
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
+        del dl_manager  # Nothing is downloaded.
+        # DIR/synthetic_cast, of DIR/synthetic_cast/clips/1.0.0.
+        folder = Path(self.data_dir).parents[1]
+        build.claim_world(folder, self._spec)
+        return {
+            split: self._generate_examples(folder, split) for split in self.builder_config.splits
+        }
+
+    def _generate_examples(self, folder: Path, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        made = filming.film(self._spec, folder / 'videos', split, self._processes)
+        for number, record in enumerate(made):
+            if self.builder_config.name == 'clips':
+                records.check_clip(record, len(ACTIONS), len(PLACES))
+            else:
+                records.check_identity(record)
+            yield number, record
+
+
+def _clip_features() -> tfds.features.FeaturesDict:
+    actions = tfds.features.Sequence(tfds.features.ClassLabel(names=list(ACTIONS)))
+    frame = tfds.features.Image(shape=(None, None, 3), encoding_format='jpeg')
+    return tfds.features.FeaturesDict(
+        {
+            'clip_id': tfds.features.Text(),
+            'source': tfds.features.Text(),
+            'title': tfds.features.Text(),
+            'frames': tfds.features.Sequence(frame),
+            'times': tfds.features.Sequence(np.float32),
+            'actions': actions,
+            'place': tfds.features.ClassLabel(names=list(PLACES)),
+            'people': tfds.features.Sequence(
+                {
+                    'person_id': tfds.features.Text(),
+                    'name': tfds.features.Text(),
+                    'identity': np.int64,
+                    'actions': actions,
+                    'target': np.int32,
+                    'tracks': {
+                        'times': tfds.features.Sequence(np.float32),
+                        'boxes': tfds.features.Sequence(
+                            tfds.features.Tensor(shape=(4,), dtype=np.float32)
+                        ),
+                    },
+                }
+            ),
+        }
+    )
