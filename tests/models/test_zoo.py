@@ -13,7 +13,7 @@ PARAMETERS = {
     'ViT-B-16-quickgelu': 149_620_737,
     'ViT-L-14': 427_616_513,
     'ViT-L-14-quickgelu': 427_616_513,
-    'ViT-cast-16': 16_285_313,
+    'ViT-cast-16': 16_331_393,
     'testing': 3_382_017,
 }
 

@@ -21,7 +21,7 @@ def test_ids_are_those_of_open_clip(row):
 
 def test_fixture_holds_awkward_texts():
     assert len(ROWS) >= 25
-    assert sum(len(row['ids']) == 77 for row in ROWS) >= 2  # Cut ones.
+    assert any(len(row['ids']) == 77 for row in ROWS)  # One that was cut.
     assert [SOT, EOT] in [row['ids'] for row in ROWS]
 
 

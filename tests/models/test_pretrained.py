@@ -1,0 +1,173 @@
+import dataclasses
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from PIL import Image
+
+import cpad_jax
+from cpad_jax.errors import UserError
+from cpad_jax.models import clip, openclip, pretrained, weights, zoo
+from cpad_jax.text import tokenizer
+
+CONFIG = clip.CLIPConfig(
+    name='tiny', embed_dim=8, image_size=16, patch_size=8, vision_width=16, vision_layers=1,
+    vision_heads=2, text_width=8, text_layers=1, text_heads=2, context_length=24, resize='squash',
+)  # fmt: skip
+TOOL = Path(__file__).parents[2] / 'tools' / 'convert_openclip_weights.py'
+
+
+@pytest.fixture(scope='module')
+def params():
+    rng = np.random.default_rng(0)
+    shapes = weights.parameter_shapes(CONFIG).items()
+    return weights.unflatten({k: 0.5 * rng.standard_normal(s, np.float32) for k, s in shapes})
+
+
+@pytest.fixture(scope='module')
+def folder(params, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('clip')
+    weights.save_clip(folder, CONFIG, params)
+    return folder
+
+
+@pytest.fixture(scope='module')
+def model(folder):
+    return cpad_jax.load_clip(folder)
+
+
+def test_what_is_loaded_is_what_was_saved(model, folder, params):
+    assert model.config == CONFIG
+    assert model.sha256 == weights.file_sha256(folder / 'weights.safetensors')
+    assert len(model.sha256) == 64
+    np.testing.assert_array_equal(model.params['visual']['proj']['kernel'],
+                                  params['visual']['proj']['kernel'])  # fmt: skip
+
+
+@pytest.mark.parametrize('count', [0, 1, 3, 70])
+def test_any_number_of_images(model, params, count):
+    rng = np.random.default_rng(1)
+    pixels = rng.standard_normal((count, 16, 16, 3), np.float32)
+    out = model.encode_image(pixels)
+    assert out.shape == (count, 8) and out.dtype == np.float32
+    if count:
+        right = clip.CLIP(CONFIG).apply({'params': params}, pixels, method='encode_image')
+        np.testing.assert_allclose(out, right, atol=1e-5)
+        assert count == 1 or np.ptp(out, axis=0).max() > 0.1
+
+
+@pytest.mark.parametrize('count', [0, 1, 70])
+def test_any_number_of_texts(model, params, count):
+    texts = [f'a person number {i}' for i in range(count)]
+    ids = model.tokenize(texts)
+    assert ids.shape == (count, 8)
+    out = model.encode_text(ids, normalize=True)
+    if count:
+        right = clip.CLIP(CONFIG).apply({'params': params}, ids, True, method='encode_text')
+        np.testing.assert_allclose(out, right, atol=1e-5)
+        np.testing.assert_allclose(np.linalg.norm(out, axis=1), 1, rtol=1e-5)
+
+
+def test_padded_length_does_not_matter(model):
+    short = model.tokenize('a cat')
+    whole = tokenizer.tokenize('a cat', CONFIG.context_length)
+    assert short.shape == (1, 8) and whole.shape == (1, 24)
+    np.testing.assert_allclose(model.encode_text(short), model.encode_text(whole), atol=1e-5)
+
+
+def test_preprocess_takes_paths_pictures_and_arrays(model, tmp_path):
+    array = np.full((20, 40, 3), (255, 0, 51), np.uint8)
+    Image.fromarray(array).save(tmp_path / 'a.png')
+    # (value / 255 − mean) / std, by hand.
+    right = [
+        (1 - 0.48145466) / 0.26862954,
+        -0.4578275 / 0.26130258,
+        (0.2 - 0.40821073) / 0.27577711,
+    ]
+    for images in (array, Image.fromarray(array), tmp_path / 'a.png', [array], array[None]):
+        pixels = model.preprocess(images)
+        assert pixels.shape == (1, 16, 16, 3)
+        np.testing.assert_allclose(pixels[0, 3, 5], right, rtol=1e-5)
+    assert model.preprocess([array, tmp_path / 'a.png', Image.fromarray(array)]).shape[0] == 3
+
+
+def test_a_person_token_without_a_person_is_refused(model):
+    with pytest.raises(UserError, match=r'\[TOK\].*encode_query') as error:
+        model.encode_text(model.tokenize(['a cat', '[TOK] eating']))
+    assert '\n' not in str(error.value)
+    with pytest.raises(ValueError, match='end token'):
+        model.encode_text(np.array([[tokenizer.SOT, 320, 0]]))
+
+
+def test_bfloat16_stays_near(model, folder):
+    pixels = np.random.default_rng(1).standard_normal((2, 16, 16, 3), np.float32)
+    right = model.encode_image(pixels, normalize=True)
+    near = cpad_jax.load_clip(folder, dtype='bfloat16').encode_image(pixels, normalize=True)
+    assert 1e-6 < np.abs(near - right).max() < 0.02
+    with pytest.raises(UserError, match="dtype is 'int8'"):
+        cpad_jax.load_clip(folder, dtype='int8')
+
+
+def test_shipped_models_are_found_by_name(folder, monkeypatch, tmp_path):
+    monkeypatch.setattr(pretrained, 'SHIPPED', folder.parent)
+    monkeypatch.chdir(tmp_path)
+    assert cpad_jax.load_clip(folder.name).config == CONFIG
+    with pytest.raises(UserError, match='there is no folder .*ViT-nowhere'):
+        cpad_jax.load_clip('ViT-nowhere')
+
+
+def test_another_vocabulary_is_refused(tmp_path):
+    config = dataclasses.replace(CONFIG, vocab_size=100)
+    shapes = weights.parameter_shapes(config).items()
+    weights.save_clip(tmp_path, config, weights.unflatten({k: np.zeros(s) for k, s in shapes}))
+    with pytest.raises(UserError, match='vocab_size is 100, expected 49408'):
+        cpad_jax.load_clip(tmp_path)
+
+
+def import_tool():
+    spec = importlib.util.spec_from_file_location('convert_openclip_weights', TOOL)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    return tool
+
+
+def test_converter(tmp_path, params, monkeypatch, capsys):
+    monkeypatch.setitem(zoo.CONFIGS, 'tiny', CONFIG)
+    source = tmp_path / 'open_clip_model.safetensors'
+    safetensors.numpy.save_file(openclip.to_open_clip(params, CONFIG), source)
+    import_tool().main([str(source), '--model', 'tiny', '--out', str(tmp_path / 'out')])
+    assert weights.file_sha256(tmp_path / 'out' / 'weights.safetensors') in capsys.readouterr().out
+    config, read = weights.load_clip_variables(tmp_path / 'out')
+    assert config == CONFIG
+    flat, right = weights.flatten(read), weights.flatten(params)
+    assert all((flat[name] == right[name]).all() for name in right)
+
+
+def test_converter_names_what_does_not_fit(tmp_path, params, monkeypatch):
+    source = tmp_path / 'open_clip_model.safetensors'
+    safetensors.numpy.save_file(openclip.to_open_clip(params, CONFIG), source)
+    other = tmp_path / 'model.pt'
+    other.write_bytes(b'x')
+    for file, name, words in (
+        (source, 'testing', r'visual\.proj is \[16, 8\], expected \[64, 32\]'),
+        (source, 'ViT-B-99', 'did you mean'),
+        (other, 'testing', r'expected open_clip weights as \.safetensors'),
+        (tmp_path / 'none.safetensors', 'testing', 'there is no file'),
+    ):
+        with pytest.raises(UserError, match=words) as error:
+            import_tool().main([str(file), '--model', name, '--out', str(tmp_path / 'out')])
+        assert '\n' not in str(error.value)
+    assert not (tmp_path / 'out').exists()
+
+
+def test_converter_on_the_command_line(tmp_path):
+    command = [sys.executable, str(TOOL), 'none.safetensors', '--model', 'testing', '--out', 'out']
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stdout == ''
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1 and lines[0].startswith('error: there is no file none.safetensors')
+    assert not (tmp_path / 'out').exists()
