@@ -23,7 +23,6 @@ from cpad_jax.models.pretrained import PretrainedCLIP, load_clip
 from cpad_jax.text.prompts import PERSON_TOKEN
 from cpad_jax.text.tokenizer import TOK
 
-DETECTOR_VARIABLE = 'CPAD_FACE_DETECTOR'
 EXPORT = 'model'  # Where a workdir keeps its export.
 
 # Queries and people are padded to one of these, so that few programs are compiled.
@@ -286,11 +285,12 @@ def _turns(count: int) -> list[tuple[int, int, int]]:
 
 def _open_detector(detector: Any) -> Any:
     """The detector itself, opened from a path if need be."""
-    detector = detector or os.environ.get(DETECTOR_VARIABLE)
+    detector = detector or os.environ.get(media_faces.DETECTOR_VARIABLE)
     if detector is None:
         raise UserError(
             'photos need a face detector: give the path of a YuNet model as detector=…, or in the '
-            f'environment variable {DETECTOR_VARIABLE}; or pass cropped=True for face crops'
+            f'environment variable {media_faces.DETECTOR_VARIABLE}; or pass cropped=True for '
+            'face crops'
         )
     if isinstance(detector, (str, os.PathLike)):
         return media_faces.FaceDetector(detector)

@@ -121,7 +121,10 @@ def identity_features(
             'identity': np.int64(record['identity']),
             'name': np.array(str(record['name'])),
         }
-        return _pixels(pair, clip.config), fields
+        pixels = media_images.preprocess(
+            pair, clip.config.image_size, **_preprocessing(clip.config)
+        )
+        return pixels, fields
 
     def finish(embedded: jax.Array) -> dict[str, jax.Array]:
         return {'images': unit(embedded[:, 0]), 'faces': embedded[:, 1]}
@@ -129,12 +132,8 @@ def identity_features(
     arrays = _cached(
         Path(directory),
         'identities',
-        {
-            'data': fingerprint,
-            'face': face_feature,
-            'margin': FACE_MARGIN,
-            **_conditions(clip, dtype, len(source)),
-        },
+        {'data': fingerprint, 'face': face_feature, 'margin': FACE_MARGIN}
+        | _conditions(clip, dtype, len(source)),
         source,
         prepare,
         _encoder(clip, dtype, finish),
@@ -142,9 +141,8 @@ def identity_features(
         stage,
         'photo',
     )
-    identities, first, labels = np.unique(
-        arrays['identity'], return_index=True, return_inverse=True
-    )
+    numbers = arrays['identity']
+    identities, first, labels = np.unique(numbers, return_index=True, return_inverse=True)
     return IdentityFeatures(
         faces=arrays['faces'].astype(np.float16),
         images=arrays['images'].astype(np.float16),
@@ -197,20 +195,16 @@ def clip_features(
         frames = np.stack([media_images.decode_jpeg(data[i]) for i in chosen])
         pixels = np.zeros((frames_per_clip, size, size, 3), np.float32)
         pixels[: len(chosen)] = frame_pixels(frames, clip.config)
-        fields = {
+        return pixels, {
             'clip_id': np.array(str(record['clip_id'])),
             'count': np.int64(len(chosen)),
         }
-        return pixels, fields
 
     arrays = _cached(
         Path(directory),
         'clips',
-        {
-            'data': fingerprint,
-            'frames': frames_per_clip,
-            **_conditions(clip, dtype, len(source)),
-        },
+        {'data': fingerprint, 'frames': frames_per_clip}
+        | _conditions(clip, dtype, len(source)),
         source,
         prepare,
         _encoder(clip, dtype, lambda embedded: {'frames': unit(embedded)}),
@@ -236,15 +230,7 @@ def mean_direction(frames: np.ndarray) -> np.ndarray:
 
 
 def spread_evenly(length: int, count: int) -> np.ndarray:
-    """Up to `count` numbers below `length`: the middles of equal stretches, ascending.
-
-    Args:
-        length: >= 1.
-        count: >= 1.
-
-    Returns:
-        int64 [min(length, count)].
-    """
+    """The middles of equal stretches of `length` >= 1: int64 [min(length, count)], ascending."""
     count = min(length, count)
     return ((np.arange(count) + 0.5) * length / count).astype(np.int64)
 
@@ -271,24 +257,20 @@ def face_crop(image: np.ndarray, bbox: Sequence[float], size: int) -> np.ndarray
 
 def frame_pixels(frames: np.ndarray, config: CLIPConfig) -> np.ndarray:
     """Frames of a video, uint8 [T, H, W, 3], as the image tower takes them: [T, S, S, 3]."""
-    return media_images.preprocess_frames(
-        frames, config.image_size, resize=config.resize, mean=config.mean, std=config.std
-    )
+    return media_images.preprocess_frames(frames, config.image_size, **_preprocessing(config))
 
 
-def _pixels(images: list[np.ndarray], config: CLIPConfig) -> np.ndarray:
-    return media_images.preprocess(
-        images, config.image_size, resize=config.resize, mean=config.mean, std=config.std
-    )
+def _preprocessing(config: CLIPConfig) -> dict[str, Any]:
+    return {'resize': config.resize, 'mean': list(config.mean), 'std': list(config.std)}
 
 
 def _conditions(clip: Any, dtype: str, count: int) -> dict[str, Any]:
-    c = clip.config
     return {
         'version': VERSION,
         'backbone': clip.sha256,
         'dtype': dtype,
-        'preprocessing': [c.image_size, c.resize, list(c.mean), list(c.std)],
+        'size': clip.config.image_size,
+        **_preprocessing(clip.config),
         'count': count,
     }
 

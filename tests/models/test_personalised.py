@@ -1,0 +1,224 @@
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import cpad_jax
+from cpad_jax.errors import UserError
+from cpad_jax.media import faces, images
+from cpad_jax.models import cpad, personalised, weights, zoo
+from cpad_jax.models.clip import CLIP
+
+CLIP_CONFIG = zoo.get('testing')
+CONFIG = cpad.CPADConfig('clip', 32, num_tokens=2, adapter_width=16, rank=3, token_norm=0.5)
+NAMES = ['Orla Brandt', 'Anton Voss', 'Orla Brand']
+
+
+def randomise(params, seed):
+    leaves, tree = jax.tree.flatten(params)
+    rng = np.random.default_rng(seed)
+    drawn = [np.asarray(x + 0.1 * rng.normal(size=np.shape(x)), np.float32) for x in leaves]
+    return jax.tree.unflatten(tree, drawn)
+
+
+@pytest.fixture(scope='module')
+def workdir(tmp_path_factory):
+    """A workdir as training leaves it, and the folder of its CLIP."""
+    folder = tmp_path_factory.mktemp('personalised')
+    clip = CLIP(CLIP_CONFIG)
+    inputs = jnp.zeros((1, 32, 32, 3)), jnp.zeros((1, 8), int)
+    params = jax.jit(clip.init)(jax.random.key(0), *inputs)
+    weights.save_clip(folder / 'clip', CLIP_CONFIG, randomise(params['params'], 0))
+    model = cpad.CPAD(CONFIG, CLIP_CONFIG)
+    params = jax.jit(model.init)(jax.random.key(1), jnp.ones((1, 1, 32)), jnp.ones((1, 1)))
+    memory = np.random.default_rng(2).normal(size=(3, 2, 64)).astype(np.float32)
+    saved = cpad.SavedCPAD(
+        CONFIG, randomise(params['params'], 1), str(folder / 'clip'),
+        weights.file_sha256(folder / 'clip' / weights.WEIGHTS_FILE), NAMES, memory,
+    )  # fmt: skip
+    cpad.save_model(folder / 'run' / 'model', saved)
+    (folder / 'run' / 'checkpoints').mkdir()
+    return folder
+
+
+@pytest.fixture(scope='module')
+def model(workdir):
+    return cpad_jax.load(workdir / 'run')
+
+
+def photos(seed, count=2):
+    rng = np.random.default_rng(seed)
+    return [rng.integers(0, 256, (40, 50, 3), dtype=np.uint8) for _ in range(count)]
+
+
+def test_loads_a_workdir_or_an_export(workdir, model):
+    export = cpad_jax.load(workdir / 'run' / 'model', clip=model.clip)
+    text = 'Orla Brandt [TOK] in a park'
+    np.testing.assert_array_equal(
+        model.encode_query(text, model.person('Orla Brandt')),
+        export.encode_query(text, export.person('Orla Brandt')),
+    )
+    assert model.names == sorted(NAMES) and model.face_feature == 'clip'
+
+
+def test_another_person_is_another_query(model):
+    text = '[TOK] in a park'
+    one, other = (model.person(images=photos(s), cropped=True) for s in (1, 2))
+    known = model.person('Orla Brandt')
+    embedded = [model.encode_query(text, person) for person in (one, other, known)]
+    assert all(np.linalg.norm(e) == pytest.approx(1, abs=1e-5) for e in embedded)
+    gram = np.stack(embedded) @ np.stack(embedded).T - 2 * np.eye(3)
+    assert gram.max() < 1 - 1e-4
+    # The name in the text says who, besides the token.
+    names = ('Anton Voss [TOK] in a park', 'Orla Brandt [TOK] in a park')
+    one, other = (model.encode_query(name, known) for name in names)
+    assert np.abs(one - other).max() > 1e-3
+
+
+def test_forms(model):
+    text = model.person(' '.join(['orla', 'BRANDT']))
+    assert (text.name, text.form) == ('Orla Brandt', 'text')
+    np.testing.assert_array_equal(text.tokens, model.saved.params['default_token'])
+    memory = model.person('Anton Voss', memory=True)
+    np.testing.assert_array_equal(memory.tokens, model.saved.memory[1])
+    # A stranger's name is free as long as there are photos.
+    stranger = model.person('Nobody Inparticular', photos(3), cropped=True)
+    assert (stranger.form, stranger.num_images) == ('image', 2)
+    features = model.clip.encode_image(model.clip.preprocess(photos(3)))
+    expected = model.tokens(features[None], np.ones((1, 2)))[0]
+    np.testing.assert_allclose(stranger.tokens, expected, rtol=1e-6)
+
+
+def test_one_photo_need_not_be_in_a_list(model, tmp_path):
+    photo = photos(4, 1)[0]
+    path = tmp_path / 'a.png'
+    images.Image.fromarray(photo).save(path)
+    for image in (photo, path, str(path), [path]):
+        person = model.person(images=image, cropped=True)
+        np.testing.assert_allclose(
+            person.tokens, model.person(images=[photo], cropped=True).tokens, rtol=1e-5
+        )
+
+
+def test_query_without_token_is_plain_clip(model):
+    text = 'a person in a park'
+    plain = model.clip.encode_text(model.clip.tokenize([text]), normalize=True)[0]
+    np.testing.assert_array_equal(model.encode_query(text), plain)
+    texts = [text, '[TOK] in a park', 'a person in a park']
+    tokens = np.random.default_rng(0).normal(size=(3, 2, 64)).astype(np.float32)
+    mixed = model.encode_queries(texts, tokens)
+    again = model.encode_queries(texts, tokens * [[[9]], [[1]], [[9]]])
+    np.testing.assert_array_equal(mixed, again)
+    np.testing.assert_allclose(mixed[[0, 2]], [plain, plain], atol=1e-5)
+
+
+def test_many_queries_equal_one_at_a_time(model):
+    rng = np.random.default_rng(0)
+    tokens = rng.normal(size=(70, 2, 64)).astype(np.float32)
+    texts = [f'[TOK] number {i}' if i % 7 else f'number {i}' for i in range(70)]
+    together = model.encode_queries(texts, tokens)
+    for i in (0, 1, 63, 64, 69):
+        alone = model.encode_queries(texts[i : i + 1], tokens[i : i + 1])[0]
+        np.testing.assert_allclose(together[i], alone, atol=2e-5)
+    assert model.encode_queries([], tokens[:0]).shape == (0, 32)
+    assert model.tokens(np.zeros((0, 1, 32)), np.zeros((0, 1))).shape == (0, 2, 64)
+
+
+def test_encode_clip_is_the_mean_direction(model):
+    frames = np.random.default_rng(5).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    each = np.stack([model.encode_clip(frame[None]) for frame in frames])
+    mean = each.mean(axis=0)
+    np.testing.assert_allclose(model.encode_clip(frames), mean / np.linalg.norm(mean), atol=1e-5)
+    assert np.linalg.norm(each[0]) == pytest.approx(1, abs=1e-5)
+    for bad in (frames[:0], frames[0], frames.astype(np.float32)):
+        with pytest.raises(UserError, match='a clip must be uint8'):
+            model.encode_clip(bad)
+
+
+def test_token_and_person_go_together(model):
+    person = model.person('Orla Brandt')
+    with pytest.raises(UserError, match=r'has a \[TOK\] and no person: give one'):
+        model.encode_query('[TOK] in a park')
+    with pytest.raises(UserError, match=r"has no \[TOK\].*write e.g. 'Orla Brandt \[TOK\]'"):
+        model.encode_query('Orla Brandt in a park', person)
+    with pytest.raises(UserError, match=r'is too long: its \[TOK\] lies beyond the 32 tokens'):
+        model.encode_query('very ' * 40 + '[TOK]', person)
+
+
+def test_unknown_names_are_answered_with_near_ones(model):
+    with pytest.raises(UserError, match=r"'Orla Brant' is none of the 3 names.*Orla Brandt") as e:
+        model.person('Orla Brant')
+    assert 'Anton' not in str(e.value) and '\n' not in str(e.value)
+    with pytest.raises(UserError, match='3 names this model knows: check the spelling'):
+        model.person('Xyzzy')
+    with pytest.raises(UserError, match='needs a name, photos, or both'):
+        model.person()
+    with pytest.raises(UserError, match='an empty list of photos'):
+        model.person('Orla Brandt', images=[])
+
+
+def test_model_without_memory(model):
+    without = personalised.PersonalisedCLIP(
+        model.clip, dataclasses.replace(model.saved, memory=None)
+    )
+    with pytest.raises(UserError, match='has no name memory'):
+        without.person('Orla Brandt', memory=True)
+
+
+def test_photos_need_a_detector(model, monkeypatch, tmp_path):
+    monkeypatch.delenv('CPAD_FACE_DETECTOR', raising=False)
+    with pytest.raises(UserError, match=r'CPAD_FACE_DETECTOR; or pass cropped=True'):
+        model.person(images=photos(1))
+    monkeypatch.setenv('CPAD_FACE_DETECTOR', str(tmp_path / 'none.onnx'))
+    with pytest.raises(UserError, match='none.onnx'):
+        model.person(images=photos(1))
+
+
+class OneFace:
+    """Finds as many faces as it is told, where it is told."""
+
+    def __init__(self, *boxes):
+        self.boxes = boxes
+
+    def detect(self, image):
+        return [
+            faces.Face(np.array(box, np.float32), np.zeros((5, 2), np.float32), 0.9)
+            for box in self.boxes
+        ]
+
+
+def test_photo_must_show_one_face(model):
+    photo = photos(6, 1)[0]
+    box = (5, 10, 25, 30)
+    person = model.person(images=[photo], detector=OneFace(box))
+    crop = faces.crop_face(photo, np.array(box, np.float32), enlarge=0.3, size=32)
+    np.testing.assert_array_equal(
+        person.tokens, model.person(images=[crop], cropped=True).tokens
+    )
+    assert np.abs(person.tokens - model.person(images=[photo], cropped=True).tokens).max() > 1e-4
+    with pytest.raises(UserError, match='photo 2'):
+        model.person(images=[photo, photo], detector=Alternating())
+    with pytest.raises(UserError, match='photo 1'):
+        model.person(images=[photo], detector=OneFace(box, (20, 30, 39, 49)))
+
+
+class Alternating(OneFace):
+    def __init__(self):
+        super().__init__((5, 10, 25, 30))
+
+    def detect(self, image):
+        found, self.boxes = super().detect(image), ()
+        return found
+
+
+def test_what_cannot_be_loaded(workdir, model, tmp_path):
+    with pytest.raises(UserError, match='there is no folder'):
+        cpad_jax.load(tmp_path / 'nothing')
+    (tmp_path / 'checkpoints').mkdir()
+    with pytest.raises(UserError, match='there is no CLIP-PAD in .*model'):
+        cpad_jax.load(tmp_path)
+    other = personalised.PretrainedCLIP(CLIP_CONFIG, model.clip.params, 'f' * 64)
+    with pytest.raises(UserError, match='trained on the CLIP'):
+        cpad_jax.load(workdir / 'run', clip=other)

@@ -1,0 +1,156 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cpad_jax.errors import UserError
+from cpad_jax.media import faces, images
+from cpad_jax.models import zoo
+from cpad_jax.models.clip import CLIP
+from cpad_jax.models.pretrained import PretrainedCLIP
+from cpad_jax.training import feature_cache
+
+CONFIG = zoo.get('testing')
+
+
+@pytest.fixture(scope='module')
+def clip():
+    model = CLIP(CONFIG)
+    inputs = jnp.zeros((1, 32, 32, 3)), jnp.zeros((1, 8), int)
+    params = jax.jit(model.init)(jax.random.key(0), *inputs)
+    return PretrainedCLIP(CONFIG, params['params'], 'a' * 64)
+
+
+def draw_jpeg(rng):
+    return images.encode_jpeg(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8))
+
+
+def make_photos(count=5):
+    rng = np.random.default_rng(0)
+    boxes = [[0.1, 0.2, 0.8, 0.7], [-1] * 4]
+    return [
+        {
+            'image': draw_jpeg(rng), 'image_id': f'photo{i}', 'identity': [7, 3, 7][i % 3],
+            'name': {7: 'Orla Brandt', 3: 'Al'}[[7, 3, 7][i % 3]],
+            'bbox': np.array(boxes[i % 2], np.float32),
+        }
+        for i in range(count)
+    ]  # fmt: skip
+
+
+class Counted(list):
+    """Remembers which records were read; breaks at one of them."""
+
+    def __init__(self, records, broken=None):
+        super().__init__(records)
+        self.read, self.broken = [], broken
+
+    def __getitem__(self, index):
+        self.read.append(index)
+        if index == self.broken:
+            raise UserError(f'record {index} is damaged')
+        return super().__getitem__(index)
+
+
+def embed_photos(source, clip, directory, fingerprint='f', **kwargs):
+    kwargs.setdefault('batch_size', 2)
+    return feature_cache.identity_features(source, fingerprint, clip, directory, **kwargs)
+
+
+def test_photos_equal_clip_itself(clip, tmp_path):
+    records = make_photos()
+    found = embed_photos(records, clip, tmp_path)
+    pictures = [images.decode_jpeg(record['image']) for record in records]
+    whole = clip.encode_image(clip.preprocess(pictures), normalize=True)
+    np.testing.assert_allclose(found.images, whole, atol=1e-3)
+    box = np.array([0.1 * 30, 0.2 * 40, 0.8 * 30, 0.7 * 40])
+    crops = [
+        picture if i % 2 else faces.crop_face(picture, box, enlarge=0.3, size=32)
+        for i, picture in enumerate(pictures)
+    ]
+    expected = clip.encode_image(clip.preprocess(crops))
+    np.testing.assert_allclose(found.faces, expected, atol=2e-3, rtol=2e-3)
+    assert np.abs(found.faces[0] - clip.encode_image(clip.preprocess(pictures))[0]).max() > 0.05
+    assert found.image_ids.tolist() == [f'photo{i}' for i in range(5)]
+    assert found.names.tolist() == ['Al', 'Orla Brandt']
+    assert found.identities.tolist() == [3, 7]
+    assert found.labels.tolist() == [1, 0, 1, 1, 0]
+
+
+def test_cached_features_read_no_photo(clip, tmp_path):
+    first = embed_photos(make_photos(), clip, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+    source = Counted(make_photos())
+    again = embed_photos(source, clip, tmp_path)
+    assert not source.read
+    for name, array in vars(first).items():
+        np.testing.assert_array_equal(getattr(again, name), array)
+    other_clip = PretrainedCLIP(CONFIG, clip.params, 'b' * 64)
+    for number, (c, fingerprint, dtype) in enumerate(
+        [(clip, 'g', 'float32'), (other_clip, 'f', 'float32'), (clip, 'f', 'bfloat16')], start=2
+    ):
+        embed_photos(source, c, tmp_path, fingerprint, dtype=dtype)
+        assert len(list(tmp_path.iterdir())) == number
+
+
+def test_what_was_done_is_not_lost(clip, tmp_path, monkeypatch):
+    monkeypatch.setattr(feature_cache, 'PART', 2)
+    whole = embed_photos(make_photos(9), clip, tmp_path / 'whole')
+    with pytest.raises(UserError, match='record 6 is damaged'):
+        embed_photos(Counted(make_photos(9), broken=6), clip, tmp_path / 'broken')
+    assert len(list((tmp_path / 'broken').glob('*.part-*'))) == 2
+    source = Counted(make_photos(9))
+    resumed = embed_photos(source, clip, tmp_path / 'broken')
+    assert sorted(source.read) == [4, 5, 6, 7, 8]
+    for name, array in vars(whole).items():
+        np.testing.assert_array_equal(getattr(resumed, name), array)
+    assert len(list((tmp_path / 'broken').iterdir())) == 1
+
+
+def test_a_damaged_file_is_made_again(clip, tmp_path):
+    first = embed_photos(make_photos(3), clip, tmp_path)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-100])
+    again = embed_photos(make_photos(3), clip, tmp_path)
+    np.testing.assert_array_equal(again.faces, first.faces)
+
+
+def test_errors(clip, tmp_path):
+    with pytest.raises(UserError, match="unknown face feature 'x': expected one of clip"):
+        embed_photos(make_photos(), clip, tmp_path, face_feature='x')
+    with pytest.raises(UserError, match='there are no photos'):
+        embed_photos([], clip, tmp_path)
+    broken = make_photos()
+    broken[2]['image'] = b'nothing'
+    with pytest.raises(UserError, match='cannot be decoded'):
+        embed_photos(broken, clip, tmp_path)
+    with pytest.raises(UserError, match='clip c has no frames'):
+        feature_cache.clip_features([{'clip_id': 'c', 'frames': []}], 'f', clip, tmp_path)
+
+
+def test_clips_are_the_mean_of_their_frames(clip, tmp_path):
+    rng = np.random.default_rng(1)
+    records = [
+        {'clip_id': f'clip{i}', 'frames': [draw_jpeg(rng) for _ in range(n)]}
+        for i, n in enumerate([7, 2, 3])
+    ]
+    found = feature_cache.clip_features(
+        records, 'f', clip, tmp_path, frames_per_clip=3, batch_size=2
+    )
+    assert found.counts.tolist() == [3, 2, 3]
+    assert found.clip_ids.tolist() == ['clip0', 'clip1', 'clip2']
+    for record, chosen, embedding, frames in zip(
+        records, [[1, 3, 5], [0, 1], [0, 1, 2]], found.embeddings, found.frames, strict=True
+    ):
+        pictures = np.stack([images.decode_jpeg(record['frames'][i]) for i in chosen])
+        each = clip.encode_image(feature_cache.frame_pixels(pictures, CONFIG), normalize=True)
+        np.testing.assert_allclose(frames[: len(chosen)], each, atol=1e-3)
+        assert not frames[len(chosen) :].any()
+        mean = each.mean(axis=0)
+        np.testing.assert_allclose(embedding, mean / np.linalg.norm(mean), atol=1e-5)
+
+
+def test_spread_evenly_by_hand():
+    assert feature_cache.spread_evenly(8, 4).tolist() == [1, 3, 5, 7]
+    assert feature_cache.spread_evenly(20, 1).tolist() == [10]
+    assert feature_cache.spread_evenly(2, 4).tolist() == [0, 1]
