@@ -14,10 +14,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cpad_jax.errors import run_command
 from cpad_jax.training.runtime import keep_compiled, quiet, stage
+
+if TYPE_CHECKING:
+    from cpad_jax.data import build
 
 
 def pretrain(config: Any, workdir: Path) -> None:
@@ -37,7 +40,48 @@ def pretrain(config: Any, workdir: Path) -> None:
     task.export(params, workdir / 'model')
 
 
-TASKS = {'clip': pretrain}
+def learn_identities(config: Any, workdir: Path) -> None:
+    """Learns who people are, exports the model to `WORKDIR/model`, and evaluates it."""
+    from cpad_jax.data import build
+    from cpad_jax.training import checkpoints
+
+    stage(1, 5, f'data set {config.data.name}')
+    paths = build.ensure(config.data, workdir)
+    done = checkpoints.latest_step(workdir / 'checkpoints') == config.train.steps
+    if done and (workdir / 'model').is_dir():
+        stage(4, 5, f'learned before: {workdir / "model"}')
+    else:
+        _learn_identities(config, workdir, paths)
+    stage(5, 5, 'evaluation')
+    from cpad_jax.retrieval import evaluation
+
+    evaluation.evaluate(workdir, config)
+
+
+def _learn_identities(config: Any, workdir: Path, paths: build.DatasetPaths) -> None:
+    from cpad_jax.data import readers
+    from cpad_jax.models.pretrained import load_clip
+    from cpad_jax.training import feature_cache, identity, loop
+
+    stage(2, 5, f'features of the training photos by {config.backbone}')
+    clip = load_clip(config.backbone, dtype=config.dtype)
+    features = feature_cache.identity_features(
+        readers.IdentityReader(paths.identities, 'train'),
+        f'{paths.fingerprint}/identities/train',
+        clip,
+        workdir / 'features',
+        face_feature=config.features.face,
+        batch_size=config.features.batch_size // 2,  # Two pictures each: the photo and its face.
+        dtype=config.dtype,
+    )
+    task = identity.IdentityLearning(config, clip, features)
+    stage(3, 5, f'learning {len(features.names)} people: {config.train.steps} steps')
+    params = loop.run(task, config, workdir)
+    stage(4, 5, f'exporting to {workdir / "model"}')
+    task.export(params, workdir / 'model')
+
+
+TASKS = {'identity': learn_identities, 'clip': pretrain}
 
 
 def train(config: Any, workdir: Path) -> None:
