@@ -1,0 +1,92 @@
+"""What holds for the package as a whole: light to import, and imports that go one way."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / 'cpad_jax'
+# A module may import from its own layer and from those to the right of it.
+LAYERS = ('train', 'eval', 'retrieval', 'training', 'models', 'data', 'text', 'media')
+# These three know nothing of the rest and serve everybody.
+FOUNDATIONS = {'errors', 'progress', 'atomic'}
+HEAVY = ('tensorflow', 'tensorflow_datasets', 'clu', 'torch', 'orbax', 'cv2', 'jax')
+# The only places that may import a fragile dependency.
+DOORS = {
+    'orbax': {'training/checkpoints.py'},
+    'clu': {'training/loop.py'},
+    'cv2': {'media/video.py', 'media/images.py', 'media/faces.py', 'media/canvas.py'},
+    'torch': set(),
+}
+
+
+def _imports(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names |= {f'{node.module}.{alias.name}' for alias in node.names}
+    return names
+
+
+def _modules() -> list[Path]:
+    return sorted(path for path in PACKAGE.rglob('*.py') if path.name != '__init__.py')
+
+
+def _layer(module: str) -> str:
+    return module.removeprefix('cpad_jax.').split('.')[0]
+
+
+@pytest.mark.parametrize('path', _modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_go_downwards(path):
+    own = path.relative_to(PACKAGE).parts[0].removesuffix('.py')
+    for name in _imports(path):
+        if not name.startswith('cpad_jax.'):
+            continue
+        other = _layer(name)
+        if other in FOUNDATIONS:
+            continue
+        assert own not in FOUNDATIONS, f'{path.name} is a foundation and imports {name}'
+        assert LAYERS.index(other) >= LAYERS.index(own), f'{own} must not import {name}'
+
+
+@pytest.mark.parametrize('dependency', sorted(DOORS))
+def test_fragile_dependencies_have_one_door(dependency):
+    users = {
+        str(path.relative_to(PACKAGE))
+        for path in _modules()
+        if any(name.split('.')[0] == dependency for name in _imports(path))
+    }
+    assert users <= DOORS[dependency]
+
+
+def test_import_is_light():
+    code = (
+        'import sys, cpad_jax\n'
+        f'print([name for name in {HEAVY!r} if name in sys.modules])\n'
+        'cpad_jax.load_clip, cpad_jax.load\n'
+        f'print([name for name in {HEAVY[:4]!r} if name in sys.modules])\n'
+    )
+    run = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert run.stdout.split('\n')[:2] == ['[]', '[]']
+
+
+def test_only_cpad_jax_is_installed():
+    from setuptools import find_packages
+
+    found = find_packages(str(ROOT), include=['cpad_jax', 'cpad_jax.*'])
+    assert 'cpad_jax.data.synthetic' in found
+    assert not (ROOT / 'datasets' / '__init__.py').exists()
+
+
+def test_every_folder_of_code_is_a_package():
+    for path in _modules():
+        assert (path.parent / '__init__.py').exists(), path.parent
+
