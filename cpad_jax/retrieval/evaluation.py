@@ -140,6 +140,11 @@ def compare(
     return found
 
 
+def _labels(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a clip's record says without its pictures, which of a whole gallery fill the memory."""
+    return {name: record[name] for name in ('clip_id', 'title', 'place', 'people')}
+
+
 def _references(
     features: feature_cache.IdentityFeatures, reader: readers.IdentityReader
 ) -> tuple[dict[str, np.ndarray], dict[int, list[dict[str, str]]]]:
@@ -247,7 +252,7 @@ def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
     }
     options = config.eval
     asked = scenarios.build_queries(
-        [clips[number] for number in range(len(clips))], people, references,
+        [_labels(clips[number]) for number in range(len(clips))], people, references,
         scenarios=options.scenarios, num_references=options.num_references,
         min_distractors=options.min_distractors,
     )  # fmt: skip

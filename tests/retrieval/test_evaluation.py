@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+
+from cpad_jax.retrieval import evaluation, metrics, queries
+from cpad_jax.retrieval.scenarios import Query
+
+FACTS = {
+    'dataset': 'synthetic_cast', 'dataset_version': '1.0.0', 'split': 'test', 'seed': 0,
+    'backbone': 'testing', 'face_feature': 'clip', 'num_references': 5, 'relevance': 'person',
+    'num_clips': 50,
+}  # fmt: skip
+
+
+def query(person_id, scenario='action'):
+    seen = person_id.startswith('s')
+    return Query(f'{scenario}/{person_id}', scenario, person_id, '', seen, 'Eat', None, (0,), ())
+
+
+# Two queries about s0, one about s1, one about u0; and one of another scenario about s0.
+ASKED = [query('s0'), query('s0'), query('s1'), query('u0'), query('s0', 'place')]
+
+
+def values_of(*first_ranks):
+    return metrics.query_metrics([np.array([rank]) for rank in first_ranks])
+
+
+VALUES = {
+    queries.CLIP: values_of(2, 6, 6, 6, 1),
+    queries.PAD_TEXT: values_of(1, 6, 6, 6, 1),
+    queries.PAD_IMAGE: values_of(1, 1, 6, 2, 1),
+    queries.PAD_TEXT_IMAGE: values_of(1, 1, 1, 1, 1),
+    queries.WRONG_PERSON: values_of(1, 9, 9, 9, 9),
+}
+
+
+def rows_of(**wanted):
+    rows = evaluation.result_rows(ASKED, VALUES, FACTS, samples=50, seed=0)
+    return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+
+
+def test_rows_have_exactly_the_documented_keys():
+    keys = {
+        'dataset', 'dataset_version', 'split', 'seed', 'backbone', 'face_feature',
+        'num_references', 'relevance', 'method', 'person_query', 'scenario', 'people', 'control',
+        'num_queries', 'num_people', 'num_clips',
+    }  # fmt: skip
+    for name in ('hit@1', 'hit@5', 'hit@10', 'recall@1', 'recall@5', 'recall@10', 'map', 'mrr',
+                 'median_rank'):  # fmt: skip
+        keys |= {name, f'{name}_low', f'{name}_high'}
+    rows = rows_of()
+    assert all(set(row) == keys for row in rows)
+    # Three groups of people in one scenario, two (nobody unseen was asked for) in the other.
+    assert len(rows) == 5 * (3 + 2)
+
+
+def test_groups_of_people_and_their_numbers():
+    chosen = {'method': 'CLIP-PAD', 'person_query': 'image', 'scenario': 'action'}
+    found = {row['people']: row for row in rows_of(**chosen)}
+    assert [found[g]['num_queries'] for g in ('all', 'seen', 'unseen')] == [4, 3, 1]
+    assert [found[g]['num_people'] for g in ('all', 'seen', 'unseen')] == [3, 2, 1]
+    assert [found[g]['hit@1'] for g in ('all', 'seen', 'unseen')] == [0.5, pytest.approx(2 / 3), 0]
+    assert found['all']['median_rank'] == 1.5
+    assert found['seen']['hit@1_low'] < 2 / 3 < found['seen']['hit@1_high']
+    # One person says nothing about others.
+    assert found['unseen']['hit@1_low'] is None and found['unseen']['hit@1_high'] is None
+
+
+def test_controls_are_rows_of_their_own():
+    (row,) = rows_of(control='wrong person', people='seen', scenario='action')
+    assert (row['method'], row['person_query']) == ('CLIP-PAD', 'text+image')
+    assert row['hit@1'] == pytest.approx(1 / 3)
+
+
+def test_comparisons_are_of_seen_people_and_paired():
+    found = evaluation.compare(ASKED, VALUES, samples=200, seed=0)
+    differences = {
+        (c['a'], c['b']): c
+        for c in found
+        if c['kind'] == 'difference' and c['scenario'] == 'action'
+    }
+    assert {pair: c['difference'] for pair, c in differences.items()} == {
+        ('CLIP-PAD/text+image', 'CLIP-PAD/image'): pytest.approx(1 / 3),
+        ('CLIP-PAD/image', 'CLIP/text'): pytest.approx(2 / 3),
+        ('CLIP-PAD/text', 'CLIP/text'): pytest.approx(1 / 3),
+        ('CLIP-PAD/text+image', 'CLIP/text'): 1,
+    }
+    sure = differences['CLIP-PAD/text+image', 'CLIP/text']
+    assert (sure['low'], sure['high']) == (1, 1)
+    ratios = {c['what']: c['ratio'] for c in found[:6] if c['kind'] == 'ratio'}
+    assert ratios == {
+        'image form, unseen to seen people': 0,
+        'text + image form, wrong to right person': pytest.approx(1 / 3),
+    }
+
+
+def test_a_ratio_to_nothing_is_none():
+    nothing = VALUES | {queries.PAD_TEXT_IMAGE: values_of(2, 2, 2, 2, 2)}
+    found = evaluation.compare(ASKED, nothing, samples=10, seed=0)
+    assert [c['ratio'] for c in found if 'wrong' in c.get('what', '')] == [None, None]
+
+
+def test_examples_are_drawn_without_a_look_at_success():
+    asked = [query(f's{i}', s) for s in ('action', 'place') for i in range(50)]
+    good, bad = np.ones(100), np.full(100, 9.0)
+    for seed in range(5):
+        chosen = evaluation.choose_examples(asked, good, seed)
+        assert [asked[number].scenario for number in chosen] == ['action', 'place']
+        # The same ones if all fail, and then one failure more.
+        assert evaluation.choose_examples(asked, bad, seed)[:2] == chosen
+        assert len(evaluation.choose_examples(asked, bad, seed)) == 3
+    one = good.copy()
+    one[77] = 6
+    assert evaluation.choose_examples(asked, one, 0)[-1] == 77
+    assert len({tuple(evaluation.choose_examples(asked, good, s)) for s in range(10)}) > 5
