@@ -14,6 +14,7 @@ import io
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -27,7 +28,7 @@ SYNTHETIC_CAST = 'synthetic_cast'
 SYNTHETIC_CAST_VERSION = '1.0.0'
 
 # Where config.data calls something by another name than WorldSpec does.
-_CONFIG_KEYS = {'seed': 'world_seed', 'train_people': 'seen_people', 'cast_unseen': 'unseen_people'}
+CONFIG_KEYS = {'seed': 'world_seed', 'train_people': 'seen_people', 'cast_unseen': 'unseen_people'}
 
 
 class PersonEntry(TypedDict):
@@ -75,7 +76,7 @@ def world_spec(data: Mapping[str, Any]) -> WorldSpec:
     """The world that a configuration's `config.data` describes."""
     values = {}
     for field in dataclasses.fields(WorldSpec):
-        key = _CONFIG_KEYS.get(field.name, field.name)
+        key = CONFIG_KEYS.get(field.name, field.name)
         if key in data:
             values[field.name] = data[key]
     return WorldSpec(**values)
@@ -218,9 +219,9 @@ def _prepare(part: str, directory: Path, spec: WorldSpec, processes: int | None)
         spec=spec,
         processes=processes,
     )
-    # TFDS announces downloads, of which there are none, on stdout.
-    with contextlib.redirect_stdout(io.StringIO()):
-        builder.download_and_prepare()
+    # TFDS announces downloads on stdout and makes a folder for them; there are none.
+    with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as nothing:
+        builder.download_and_prepare(download_dir=nothing)
 
 
 def _paths(directory: Path, spec: WorldSpec) -> DatasetPaths:

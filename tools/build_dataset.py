@@ -1,0 +1,165 @@
+"""Builds a data set: the drawn world with its video files, photos and records.
+
+python tools/build_dataset.py synthetic_cast --data_dir data
+python tools/build_dataset.py synthetic_cast --data_dir data --sheet docs/world.jpg
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+# Run as a script, the package beside this folder is found without being installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from cpad_jax import atomic, errors, train  # noqa: E402
+from cpad_jax.data import build  # noqa: E402
+from cpad_jax.data.synthetic.world import WorldSpec  # noqa: E402
+
+# The sheet is as wide as five clips and shows a row of eight people under them.
+_COLUMNS, _ROWS, _PEOPLE = 5, 4, 8
+_FRAME = (224, 168)
+_GAP, _LINE, _LINES = 10, 18, 4  # At most three people, and the place.
+_PAPER, _INK, _FAINT = (250, 249, 246), (34, 34, 38), (120, 120, 126)
+
+
+def summary(paths: build.DatasetPaths) -> str:
+    """What a built data set holds, as a few lines of text."""
+    from cpad_jax.data import readers
+
+    clips = readers.ClipReader(paths.clips, 'test')
+    people = paths.read_people()
+    titles: collections.Counter[str] = collections.Counter()
+    does: collections.Counter[str] = collections.Counter()
+    shown, appearances = set(), 0
+    for number in range(len(clips)):
+        clip = clips[number]
+        titles[clip['title']] += 1
+        does.update(clips.actions[action] for action in clip['actions'])
+        shown.update(person['person_id'] for person in clip['people'])
+        appearances += len(clip['people'])
+    lines = [
+        f'{paths.folder}: {len(clips)} clips of {len(titles)} titles, '
+        f'{appearances / len(clips):.1f} people in a clip',
+        f'people: {len(people)}, of whom {sum(p["seen"] for p in people)} are seen in training '
+        f'and {len(shown)} appear in clips',
+    ]
+    for split in ('train', 'references'):
+        lines.append(f'{split}: {len(readers.IdentityReader(paths.identities, split))} photos')
+    lines.append('clips by action: ' + ', '.join(f'{k} {n}' for k, n in does.most_common()))
+    return '\n'.join(lines)
+
+
+def draw_sheet(paths: build.DatasetPaths, path: Path) -> None:
+    """Draws a picture of the world: clips with who does what in them, and people with names.
+
+    Args:
+        paths: A built data set.
+        path: The JPEG or PNG file to write.
+    """
+    import numpy as np
+    from PIL import Image, ImageDraw, ImageFont
+
+    from cpad_jax.data import readers
+    from cpad_jax.media import images
+
+    clips = readers.ClipReader(paths.clips, 'test')
+    photos = readers.IdentityReader(paths.identities, 'references')
+    width = _GAP + _COLUMNS * (_FRAME[0] + _GAP)
+    photo = (width - _GAP) // _PEOPLE - _GAP
+    cell = _FRAME[1] + _LINES * _LINE + 4
+    sheet = Image.new(
+        'RGB', (width, _GAP + _ROWS * (cell + _GAP) + photo + _LINE + 2 * _GAP), _PAPER
+    )
+    pen = ImageDraw.Draw(sheet)
+    large, small = ImageFont.load_default(14), ImageFont.load_default(12)
+
+    def line(x: int, y: int, text: str, limit: int, font: ImageFont.ImageFont, ink) -> None:
+        while pen.textlength(text, font=font) > limit:
+            text = text.rstrip('…')[:-1] + '…'
+        pen.text((x, y), text, font=font, fill=ink)
+
+    for cell_number, number in enumerate(_varied(clips, _COLUMNS * _ROWS)):
+        clip = clips[number]
+        row, column = divmod(cell_number, _COLUMNS)
+        x, y = _GAP + column * (_FRAME[0] + _GAP), _GAP + row * (cell + _GAP)
+        frame = Image.fromarray(images.decode_jpeg(clip['frames'][len(clip['frames']) // 2]))
+        sheet.paste(frame.resize(_FRAME, Image.Resampling.LANCZOS), (x, y))
+        y += _FRAME[1] + 2
+        for person in clip['people'][: _LINES - 1]:
+            does = ', '.join(clips.actions[action] for action in person['actions'])
+            text = person['name'] + (f': {does}' if does else '')
+            line(x, y, text, _FRAME[0], large, _INK)
+            y += _LINE
+        line(x, y, f'{clips.places[clip["place"]]} · {clip["title"]}', _FRAME[0], small, _FAINT)
+    y = _GAP + _ROWS * (cell + _GAP)
+    people = collections.OrderedDict()
+    for number in np.random.default_rng(0).permutation(len(photos)):
+        if len(people) == _PEOPLE:
+            break
+        record = photos[int(number)]
+        people.setdefault(record['identity'], record)
+    for column, record in enumerate(people.values()):
+        x = _GAP + column * (photo + _GAP)
+        picture = Image.fromarray(images.decode_jpeg(record['image']))
+        sheet.paste(picture.resize((photo, photo), Image.Resampling.LANCZOS), (x, y))
+        line(x, y + photo + 3, record['name'], photo, large, _INK)
+    with atomic.writing(path) as temporary:
+        sheet.save(temporary, quality=88)
+
+
+def _varied(clips, count: int) -> list[int]:
+    """Numbers of clips that between them show as many actions and places as they can."""
+    import numpy as np
+
+    order = np.random.default_rng(0).permutation(len(clips))[: 20 * count]
+    facts = {}
+    for number in order:
+        clip = clips[int(number)]
+        facts[int(number)] = [('place', clip['place']), ('title', clip['title'])] + [
+            ('action', action) for action in clip['actions']
+        ]
+    seen: collections.Counter = collections.Counter()
+    chosen = []
+    for _ in range(min(count, len(facts))):
+        # What has been shown least counts most; clips in which nobody acts come last.
+        best = max(facts, key=lambda n: sum(1 / (1 + seen[fact] ** 2) for fact in facts[n]))
+        seen.update(facts.pop(best))
+        chosen.append(best)
+    return chosen
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Reads the command line and builds."""
+    train.quiet()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('name', choices=(build.SYNTHETIC_CAST,), help='the data set')
+    parser.add_argument('--data_dir', required=True, type=Path, help='folder of data sets')
+    parser.add_argument('--sheet', type=Path, help='also draw a picture of it (.jpg or .png)')
+    parser.add_argument('--processes', type=int, help='default: one per CPU core')
+    world = parser.add_argument_group('the world')
+    fields = {build.CONFIG_KEYS.get(f.name, f.name): f for f in dataclasses.fields(WorldSpec)}
+    for option, field in fields.items():
+        world.add_argument(
+            f'--{option}',
+            type=type(field.default),
+            default=field.default,
+            help=f'default: {field.default!r}',
+        )
+    options = parser.parse_args(arguments)
+    if options.sheet and options.sheet.suffix.lower() not in ('.jpg', '.jpeg', '.png'):
+        raise errors.UserError(f'--sheet {options.sheet}: expected a .jpg or .png file')
+    spec = build.world_spec({option: getattr(options, option) for option in fields})
+    paths = build.ensure_synthetic_cast(options.data_dir, spec, options.processes)
+    print(summary(paths))
+    if options.sheet:
+        draw_sheet(paths, options.sheet)
+        print(f'picture: {options.sheet}')
+
+
+if __name__ == '__main__':
+    errors.run_command(main)
