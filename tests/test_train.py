@@ -1,13 +1,18 @@
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import cpad_jax
+from cpad_jax.models import clip, weights, zoo
 from cpad_jax.training import configs
 
 ROOT = Path(__file__).parents[1]
@@ -86,7 +91,59 @@ def test_pretraining_from_end_to_end(file, tmp_path):
     stages = [line for line in done.stderr.splitlines() if line[1:3] == '/3']
     assert [line.split()[0] for line in stages] == ['1/3', '2/3', '3/3']
     assert 'WARNING' not in done.stderr
-    clip = cpad_jax.load_clip(workdir / 'model')
-    assert clip.encode_text(clip.tokenize(['picture 3'])).shape == (1, 32)
+    learned = cpad_jax.load_clip(workdir / 'model')
+    assert learned.encode_text(learned.tokenize(['picture 3'])).shape == (1, 32)
     again = start(*command)
     assert again.returncode == 0 and 'learning  ' not in again.stderr
+
+
+@pytest.fixture(scope='module')
+def small_clip(tmp_path_factory):
+    """A CLIP of random weights: quick, and good for nothing."""
+    directory = tmp_path_factory.mktemp('clip') / 'testing'
+    model = zoo.get('testing')
+    pixels = jnp.zeros((1, model.image_size, model.image_size, 3))
+    variables = clip.CLIP(model).init(jax.random.key(0), pixels, jnp.zeros((1, 8), jnp.int32))
+    weights.save_clip(directory, model, variables['params'])
+    return directory
+
+
+def kill_at_first_checkpoint(arguments, checkpoints):
+    environment = {**os.environ, 'JAX_PLATFORMS': 'cpu', 'PYTHONPATH': str(ROOT)}
+    command = [sys.executable, '-m', 'cpad_jax.train', *map(str, arguments)]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            if any(path.name.isdigit() for path in checkpoints.glob('*')):
+                process.send_signal(signal.SIGKILL)
+                break
+            time.sleep(0.01)
+    assert process.returncode == -signal.SIGKILL, 'it ended before it could be killed'
+
+
+@pytest.mark.slow
+def test_identity_learning_from_end_to_end(small_clip, tmp_path):
+    common = ('--config', ROOT / 'configs' / 'testing.py', f'--config.backbone={small_clip}',
+              f'--config.data.dir={tmp_path / "data"}', '--config.train.steps=200')  # fmt: skip
+    killed, whole = (tmp_path / name for name in ('killed', 'whole'))
+    kill_at_first_checkpoint((*common, '--workdir', killed), killed / 'checkpoints')
+    assert not (killed / 'model').exists()
+    one_line(start(*common, '--workdir', killed, module='cpad_jax.eval'), 'no finished model')
+
+    done = start(*common, '--workdir', killed)
+    assert done.returncode == 0, done.stderr
+    stages = [line.split()[0] for line in done.stderr.splitlines() if line[1:3] == '/5']
+    assert stages == ['1/5', '2/5', '3/5', '4/5', '5/5']
+    assert not {'WARNING', 'Warning', 'I0000', 'Traceback'} & set(done.stderr.split())
+    assert 'CLIP-PAD' in done.stdout
+    rows = json.loads((killed / 'eval' / 'results.json').read_text())
+    assert {row['scenario'] for row in rows} == {'action', 'place', 'action+place'}
+
+    assert start(*common, '--workdir', whole).returncode == 0
+    first, second = ((w / 'model' / 'weights.safetensors').read_bytes() for w in (killed, whole))
+    assert first == second
+
+    again = start(*common, '--workdir', killed)
+    assert again.returncode == 0, again.stderr
+    assert '2/5' not in again.stderr and 'learned before' in again.stderr
+    assert again.stdout == done.stdout
+    one_line(start(*common, '--workdir', killed, '--config.train.learning_rate=1'), 'learning_rate')
