@@ -80,6 +80,8 @@ def test_comparisons(rows):
 def test_what_cannot_be_had_is_a_dash(rows):
     for row in rows:
         row |= {'hit@1_low': None, 'hit@1_high': None}
+        if row['person_query'] == 'none':
+            row['hit@1'] = None
     nothing = [
         difference(difference=None, low=None, high=None),
         difference(low=None, high=None),
@@ -87,6 +89,8 @@ def test_what_cannot_be_had_is_a_dash(rows):
     ]
     lines = table.render(rows, nothing).splitlines()
     assert [line.split()[-1] for line in lines[-3:]] == ['–', 'points', '–']
+    (no_person,) = [line for line in lines if 'no person' in line]
+    assert no_person.split()[3:] == ['–', '50.0'] * 3
     assert any(line.startswith('CLIP-PAD  image') and ' 50.0 ' in line for line in lines)
 
 
