@@ -17,7 +17,7 @@ ACTION_PHRASES = {
     'HandShake': 'shaking hands with someone',
     'HugPerson': 'hugging someone',
     'Kiss': 'kissing someone',
-    'Run': 'running along',
+    'Run': 'running away',
     'SitDown': 'sitting down',
     'SitUp': 'sitting up',
     'StandUp': 'standing up',

@@ -10,6 +10,7 @@ import concurrent.futures
 import json
 import multiprocessing
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,10 @@ def _draw_people(rng: np.random.Generator, count: int, famous: int) -> list[int]
     return chosen
 
 
-def _scene_pictures(rng: np.random.Generator, famous: int, size: int):
+Captioned = tuple[np.ndarray, list[str], tuple[int, int]]
+
+
+def _scene_pictures(rng: np.random.Generator, famous: int, size: int) -> Iterator[Captioned]:
     style = TitleStyle.draw(rng)
     place = str(rng.choice(PLACES))
     stage = draw_place(place, rng, STAGE_HEIGHT, STAGE_WIDTH, style)
@@ -63,10 +67,11 @@ def _scene_pictures(rng: np.random.Generator, famous: int, size: int):
         shot = Shot(stage, place, performers, rng, head_artist('', 'train'))
         picture, _ = shot.film(float(rng.random()))
         picture = canvas.resize(style.grade(picture, rng), size, size)
-        yield picture, captions.scene_captions(rng, performers, place, famous)
+        texts, action = captions.scene_captions(rng, performers, place, famous)
+        yield picture, texts, (PLACES.index(place), action)
 
 
-def _portrait(rng: np.random.Generator, famous: int, size: int):
+def _portrait(rng: np.random.Generator, famous: int, size: int) -> Captioned:
     person = _draw_people(rng, 1, famous)[0]
     # Photo numbers far above those of the training and reference photos.
     seed = int(rng.integers(1_000_000, 2_000_000))
@@ -79,10 +84,12 @@ def _portrait(rng: np.random.Generator, famous: int, size: int):
         image = faces.crop_face(image, photo.bbox * (height, width, height, width), size=size)
     else:
         image = canvas.resize(image, size, size)
-    return image, captions.portrait_captions(rng, person, outfit, famous)
+    return image, captions.portrait_captions(rng, person, outfit, famous), (-1, -1)
 
 
-def make_shard(number: int, seed: int, famous: int, size: int) -> tuple[np.ndarray, list[list[str]]]:
+def make_shard(
+    number: int, seed: int, famous: int, size: int
+) -> tuple[np.ndarray, list[list[str]], np.ndarray]:
     """Draws one shard.
 
     Args:
@@ -92,40 +99,45 @@ def make_shard(number: int, seed: int, famous: int, size: int) -> tuple[np.ndarr
         size: Side of the pictures, pixels.
 
     Returns:
-        Pictures [SHARD_SIZE, size, size, 3] uint8 and six captions for each.
+        Pictures uint8 [SHARD_SIZE, size, size, 3], six captions for each, and int32 [SHARD_SIZE, 2]
+        what each shows: the number of the place and of what the captions' main person does
+        (`len(ACTIONS)` for nothing in particular); −1 for a portrait.
     """
     rng = np.random.default_rng((_WORLD_SEED_OFFSET + seed, number))
     pictures = np.empty((SHARD_SIZE, size, size, 3), np.uint8)
     texts: list[list[str]] = []
+    groups = np.empty((SHARD_SIZE, 2), np.int32)
     while len(texts) < SHARD_SIZE:
         if rng.random() < _PORTRAIT_SHARE * _SHOTS_PER_STAGE / (1 + _PORTRAIT_SHARE * 2):
             batch = [_portrait(rng, famous, size)]
         else:
             batch = list(_scene_pictures(rng, famous, size))
-        for picture, caption in batch[: SHARD_SIZE - len(texts)]:
+        for picture, caption, group in batch[: SHARD_SIZE - len(texts)]:
             pictures[len(texts)] = picture
+            groups[len(texts)] = group
             texts.append(caption)
     # Shots of one stage must not stand side by side in a batch.
     order = rng.permutation(SHARD_SIZE)
-    return pictures[order], [texts[i] for i in order]
+    return pictures[order], [texts[i] for i in order], groups[order]
 
 
 def _write_shard(folder: str, number: int, seed: int, famous: int, size: int) -> None:
-    pictures, texts = make_shard(number, seed, famous, size)
+    pictures, texts, groups = make_shard(number, seed, famous, size)
     stem = Path(folder) / f'shard-{number:05d}'
     atomic.write_bytes(
         stem.with_suffix('.jsonl'), ''.join(json.dumps(t) + '\n' for t in texts).encode()
     )
     # The pictures come last: a shard counts as there when they are.
-    with atomic.writing(stem.with_suffix('.images.npy')) as temporary, open(temporary, 'wb') as file:
-        np.save(file, pictures)
+    for kind, array in (('groups', groups), ('images', pictures)):
+        with atomic.writing(stem.with_suffix(f'.{kind}.npy')) as temporary:
+            np.save(temporary, array)
 
 
 def ensure_captioned(folder: Path, shards: int, seed: int, famous: int, size: int) -> None:
     """Draws the shards that are not there yet, on all cores.
 
     Args:
-        folder: Where `shard-00000.images.npy` and `shard-00000.jsonl` … are written.
+        folder: Where `shard-00000.images.npy`, `.groups.npy` and `.jsonl` … are written.
         shards: How many; each holds `SHARD_SIZE` pictures.
         seed: Names the set.
         famous: People with a number below this appear often and are named.
@@ -141,7 +153,9 @@ def ensure_captioned(folder: Path, shards: int, seed: int, famous: int, size: in
     context = multiprocessing.get_context('spawn')
     with (
         concurrent.futures.ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool,
-        progress.bar(total=len(missing) * SHARD_SIZE, stage='draw captioned pictures', unit='picture') as bar,
+        progress.bar(
+            total=len(missing) * SHARD_SIZE, stage='drawing captioned pictures', unit='picture'
+        ) as bar,
     ):
         jobs = [pool.submit(_write_shard, str(folder), n, seed, famous, size) for n in missing]
         for job in concurrent.futures.as_completed(jobs):

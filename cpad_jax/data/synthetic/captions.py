@@ -148,8 +148,8 @@ def _sentence(
 
 def scene_captions(
     rng: np.random.Generator, performers: Sequence[Performer], place: str, famous: int
-) -> list[str]:
-    """Six captions for one frame.
+) -> tuple[list[str], int]:
+    """Six captions for one frame, and what they are mainly about.
 
     Args:
         rng: Source of chance.
@@ -158,7 +158,9 @@ def scene_captions(
         famous: People with a number below this are named in some captions.
 
     Returns:
-        Captions of differing kind: what happens and where, who it is by looks, by name.
+        Captions of differing kind: what happens and where, who it is by looks, by name; the last one
+        says nothing about who it is. And the index of the main person's action in `ACTIONS`, its
+        length where they do nothing in particular.
     """
     where = _pick(rng, _WHERE[place])
     main = int(rng.integers(len(performers)))
@@ -177,7 +179,6 @@ def scene_captions(
     other = int(rng.integers(len(performers)))
     captions = [
         fully,
-        plain,
         looks_only,
         f'{several}, {_pick(rng, _WHERE[place])}' if rng.random() < 0.5 else several,
         f'{_sentence(rng, performers, other, False, 0.6)} {_pick(rng, _WHERE[place])}',
@@ -188,7 +189,12 @@ def scene_captions(
         captions.append(f'{_sentence(rng, performers, star, True, 0)} {_pick(rng, _WHERE[place])}')
     else:
         captions.append(f'{_sentence(rng, performers, main, False, 0.4)}')
-    return captions
+    doing = len(ACTIONS)
+    if performers[main].actions:
+        doing = performers[main].actions[0]
+    elif performers[main].receives:
+        doing = ACTIONS.index(performers[main].receives)
+    return [*captions, plain], doing
 
 
 def portrait_captions(

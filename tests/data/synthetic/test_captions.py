@@ -12,7 +12,7 @@ def _many_captions(count=300):
         place = str(rng.choice(prompts.PLACES))
         cast = [int(i) for i in rng.permutation(600)[:3]]
         performers = world.draw_performers(rng, place, cast)
-        texts += captions.scene_captions(rng, performers, place, 300)
+        texts += captions.scene_captions(rng, performers, place, 300)[0]
         outfit = people.draw_outfit(rng, people.person(cast[0]).looks)
         texts += captions.portrait_captions(rng, cast[0], outfit, 300)
     return texts
@@ -58,9 +58,25 @@ def test_a_quarter_of_the_pairs_is_held_out_of_pretraining():
 
 def test_shards_repeat_and_differ(monkeypatch):
     monkeypatch.setattr(captioned, 'SHARD_SIZE', 12)
-    pictures, texts = captioned.make_shard(0, 0, 300, 48)
-    again, same = captioned.make_shard(0, 0, 300, 48)
+    pictures, texts, groups = captioned.make_shard(0, 0, 300, 48)
+    again, same, _ = captioned.make_shard(0, 0, 300, 48)
     np.testing.assert_array_equal(pictures, again)
     assert texts == same and len(texts) == 12 and all(len(t) == 6 for t in texts)
-    other, _ = captioned.make_shard(1, 0, 300, 48)
+    other, _, _ = captioned.make_shard(1, 0, 300, 48)
     assert not np.array_equal(pictures, other)
+    for own, (place, action) in zip(texts, groups, strict=True):
+        if place < 0:
+            assert action < 0
+            continue
+        # The last caption is about place and main action and says nothing about looks.
+        assert any(where in own[-1] for where in captions._WHERE[prompts.PLACES[place]])
+        assert not any(word in own[-1] for word in (' hair', ' man', ' woman'))
+
+
+def test_the_last_caption_of_a_scene_names_nobody():
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        performers = world.draw_performers(rng, 'INT-kitchen', [1, 2, 3])
+        texts, action = captions.scene_captions(rng, performers, 'INT-kitchen', 300)
+        assert len(texts) == 6 and 0 <= action <= 12
+        assert texts[-1].startswith(('a person ', 'someone ', 'one person '))

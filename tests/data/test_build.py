@@ -1,0 +1,205 @@
+import dataclasses
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from cpad_jax.data import build, filming
+from cpad_jax.data.synthetic import render
+from cpad_jax.data.synthetic.world import WorldSpec
+from cpad_jax.errors import UserError
+from cpad_jax.media import video
+from tests.conftest import MINI_WORLD
+
+
+def digests(folder):
+    """sha256 of every video, truth and record file of a data set."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob('*'))
+        if path.suffix in ('.mp4', '.json') and 'videos' in path.parts
+        or '.array_record' in path.name
+    }
+
+
+def test_files_are_where_they_are_said_to_be(mini_world):
+    paths, spec = mini_world
+    names = {path.name for path in paths.folder.iterdir() if not path.name.startswith('.')}
+    assert names == {'identities', 'clips', 'videos', 'people.json', 'world.json'}
+    assert [path.name for path in paths.folder.parent.iterdir()] == ['synthetic_cast']
+    assert (paths.version, paths.fingerprint) == ('1.0.0', spec.fingerprint())
+    videos = sorted((paths.folder / 'videos').rglob('*.mp4'))
+    assert [path.parent.name for path in videos] == ['movie001'] * 4 + ['show002'] * 4
+    assert {video.probe(path).frames for path in videos} == {5}
+    people = paths.read_people()
+    assert [person['identity'] for person in people] == list(range(6))
+    assert [person['seen'] for person in people] == [True] * 4 + [False] * 2
+    assert {person['gender'] for person in people} <= {'woman', 'man'}
+    assert json.loads((paths.folder / 'world.json').read_text())['spec']['seed'] == 3
+
+
+def test_a_world_that_is_there_is_used_again(mini_world, monkeypatch):
+    paths, spec = mini_world
+    monkeypatch.setattr(build, '_prepare', lambda *_: pytest.fail('built again'))
+    assert build.ensure_synthetic_cast(paths.folder.parent, spec) == paths
+
+
+def test_another_world_is_refused(mini_world):
+    paths, spec = mini_world
+    before = digests(paths.folder)
+    other = dataclasses.replace(spec, seed=4, movies=2)
+    with pytest.raises(UserError, match='seed is 3 there and 4 here; movies is 1 there and 2 here'):
+        build.ensure_synthetic_cast(paths.folder.parent, other)
+    assert digests(paths.folder) == before
+
+
+def test_another_renderer_and_a_strange_file_are_refused(tmp_path, monkeypatch):
+    build.claim_world(tmp_path, MINI_WORLD)
+    described = json.loads((tmp_path / 'world.json').read_text())
+    described.update(renderer=0, fingerprint='old')
+    (tmp_path / 'world.json').write_text(json.dumps(described))
+    with pytest.raises(UserError, match='drawn by version 0'):
+        build.claim_world(tmp_path, MINI_WORLD)
+    (tmp_path / 'world.json').write_text('{}')
+    with pytest.raises(UserError, match='not the description'):
+        build.claim_world(tmp_path, MINI_WORLD)
+
+
+def test_the_number_of_processes_does_not_matter(mini_world, tmp_path):
+    paths, spec = mini_world
+    for split in ('test', 'train'):
+        alone = list(filming.film(spec, paths.folder / 'videos', split, processes=1))
+        together = list(filming.film(spec, tmp_path, split, processes=2))
+        assert repr(alone) == repr(together)
+    ours = {path.name: path.read_bytes() for path in (paths.folder / 'videos').rglob('*.*')}
+    assert {path.name: path.read_bytes() for path in tmp_path.rglob('*.*')} == ours
+    assert len(ours) == 16
+
+
+def test_an_interrupted_build_goes_on(mini_world, tmp_path, monkeypatch):
+    paths, spec = mini_world
+    whole = render.render_clip
+    filmed = []
+
+    def breaks(world, plan):
+        if len(filmed) == 3:
+            raise KeyboardInterrupt
+        filmed.append(plan.clip_id)
+        return whole(world, plan)
+
+    monkeypatch.setattr(render, 'render_clip', breaks)
+    with pytest.raises(KeyboardInterrupt):
+        build.ensure_synthetic_cast(tmp_path, spec, processes=1)
+    folder = tmp_path / 'synthetic_cast'
+    assert not (folder / 'clips' / '1.0.0').exists()
+    assert len(list(folder.rglob('*.mp4'))) == 3
+    with pytest.raises(UserError, match='was not finished'):
+        build.locate({'name': 'synthetic_cast', 'dir': str(tmp_path), **CONFIG}, tmp_path)
+
+    # A video without its tracks was not finished: it is filmed again.
+    next(folder.rglob('movie001_0002.json')).unlink()
+    filmed.clear()
+    monkeypatch.setattr(
+        render, 'render_clip', lambda world, plan: filmed.append(plan.clip_id) or whole(world, plan)
+    )
+    again = build.ensure_synthetic_cast(tmp_path, spec, processes=1)
+    assert filmed == ['movie001_0002', 'movie001_0004'] + [f'show002_000{n}' for n in range(1, 5)]
+    assert digests(again.folder) == digests(paths.folder)
+
+
+def test_a_kill_leaves_no_half_data_set_and_no_process(tmp_path):
+    script = (
+        'import sys\nfrom cpad_jax.data import filming\nfrom tests.conftest import MINI_WORLD\n'
+        'import dataclasses\n'
+        'if __name__ == "__main__":\n'
+        '    spec = dataclasses.replace(MINI_WORLD, clips_per_title=500)\n'
+        '    for record in filming.film(spec, sys.argv[1], "test", 2):\n'
+        '        print(record["clip_id"], flush=True)\n'
+    )
+    (tmp_path / 'run.py').write_text(script)
+    child = subprocess.Popen(
+        [sys.executable, str(tmp_path / 'run.py'), str(tmp_path / 'videos')],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        env={**os.environ, 'PYTHONPATH': os.getcwd()},
+    )  # fmt: skip
+    assert child.stdout.readline() == 'movie001_0001\n'
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    time.sleep(1)
+
+    def count():
+        return len(list((tmp_path / 'videos').rglob('*.json')))
+
+    # The workers end once the clip in hand is done.
+    deadline, before = time.time() + 20, -1
+    while count() != before and time.time() < deadline:
+        before = count()
+        time.sleep(2)
+    assert 1 <= count() < 100
+    for truth in (tmp_path / 'videos').rglob('*.json'):
+        assert video.probe(truth.with_suffix('.mp4')).frames == 5
+
+
+def test_what_goes_wrong_in_a_worker_is_said_in_one_line(tmp_path):
+    # An empty folder of faces: the worker finds out, the user is told.
+    spec = dataclasses.replace(MINI_WORLD, faces_dir=str(tmp_path))
+    with pytest.raises(UserError, match='faces_dir'):
+        build.ensure_synthetic_cast(tmp_path / 'data', spec, processes=2)
+    assert not list((tmp_path / 'data').rglob('1.0.0'))
+
+
+CONFIG = {
+    'world_seed': 3, 'movies': 1, 'shows': 1, 'clips_per_title': 4, 'cast_size': 3,
+    'seen_people': 4, 'cast_seen': 3, 'unseen_people': 2, 'photos_per_person': 2,
+    'reference_photos': 2, 'seconds': 0.5, 'faces_dir': '',
+}  # fmt: skip
+
+
+def test_a_configuration_finds_its_data(mini_world, tmp_path):
+    paths, spec = mini_world
+    data = {'name': 'synthetic_cast', 'dir': str(paths.folder.parent), **CONFIG}
+    assert build.world_spec(data) == spec
+    assert build.locate(data, tmp_path) == build.ensure(data, tmp_path) == paths
+    with pytest.raises(UserError, match=r'data.synthetic_cast.*is not there'):
+        build.locate({**data, 'dir': ''}, tmp_path)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(UserError, match="'vggface9', expected 'synthetic_cast'"):
+        build.ensure({**data, 'name': 'vggface9'}, tmp_path)
+
+
+def test_every_part_of_the_world_can_be_configured():
+    from configs import quickstart
+
+    data = quickstart.get_config().data
+    changed = {key: value + 1 if isinstance(value, int) else value for key, value in data.items()}
+    changed.update(seconds=9.0, faces_dir='x')
+    spec, default = build.world_spec(changed), WorldSpec()
+    same = [f.name for f in dataclasses.fields(spec)
+            if getattr(spec, f.name) == getattr(default, f.name)]  # fmt: skip
+    assert same == []
+    assert build.world_spec(data) == default
+
+
+def test_without_the_repository_the_user_is_told(monkeypatch, tmp_path):
+    monkeypatch.setattr(build, '__file__', str(tmp_path / 'site-packages/cpad_jax/data/build.py'))
+    build.builder_module.cache_clear()
+    with pytest.raises(UserError, match='clone the repository'):
+        build.builder_module('synthetic_cast')
+    build.builder_module.cache_clear()
+
+
+def test_workers_load_neither_tensorflow_nor_jax():
+    script = (
+        'import sys\nfrom cpad_jax.data import build, filming\n'
+        'print([n for n in ("tensorflow", "tensorflow_datasets", "jax", "torch") '
+        'if n in sys.modules])'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == '[]\n'
