@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from cpad_jax.errors import run_command
+from cpad_jax.training import runtime
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -20,10 +21,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     if '--help' in argv or '-h' in argv:
         print(__doc__)
         return
+    runtime.quiet()
     from cpad_jax.training import configs
 
     config, workdir = configs.parse(argv)
     configs.require(config, workdir)
+    runtime.keep_compiled(workdir)
     from cpad_jax.retrieval import evaluation
 
     evaluation.evaluate(workdir, config)
