@@ -24,15 +24,17 @@ if TYPE_CHECKING:
 
 
 def pretrain(config: Any, workdir: Path) -> None:
-    """Pre-trains a small CLIP from `config.data.shards`, and exports it to `WORKDIR/model`."""
+    """Pre-trains a small CLIP on captioned pictures, and exports it to `WORKDIR/model`."""
+    from cpad_jax.data.synthetic import captioned
     from cpad_jax.models import zoo
     from cpad_jax.training import loop, pretraining
 
-    stage(1, 3, f'captioned pictures of {config.data.shards}')
-    context_length = zoo.get(config.backbone).context_length
-    training, held_out = pretraining.open_shards(
-        config.data.shards, context_length, config.data.held_out
-    )
+    clip, data = zoo.get(config.backbone), config.data
+    folder = Path(data.dir) if data.dir else workdir / 'captioned'
+    stage(1, 3, f'captioned pictures in {folder}')
+    if not data.dir:
+        captioned.ensure_captioned(folder, data.shards, data.seed, data.famous, clip.image_size)
+    training, held_out = pretraining.open_shards(folder, clip.context_length, data.held_out)
     task = pretraining.Pretraining(config, training)
     stage(2, 3, f'learning: {config.train.steps} steps of {task.batch_size} pictures')
     params = loop.run(task, config, workdir, task.evaluator(held_out))

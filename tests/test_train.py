@@ -21,8 +21,9 @@ import ml_collections
 def get_config():
     return ml_collections.ConfigDict({
         'name': 'tiny', 'task': 'clip', 'seed': 0, 'backbone': 'testing', 'dtype': 'float32',
-        'data': {'shards': '', 'held_out': 1},
-        'train': {'steps': 6, 'batch_size': 8, 'learning_rate': 1e-3, 'warmup_steps': 1,
+        'init': '',
+        'data': {'dir': '', 'held_out': 1},
+        'train': {'steps': 6, 'batch_size': 8, 'alike': 0.5, 'learning_rate': 1e-3, 'warmup_steps': 1,
                   'weight_decay': 0.1, 'checkpoint_every': 2, 'log_every': 2, 'evaluate_every': 0},
         'eval': {'controls': True},
     })
@@ -77,6 +78,7 @@ def write_shards(directory):
     for shard in range(2):
         images = rng.integers(0, 256, (16, 32, 32, 3), dtype=np.uint8)
         np.save(directory / f'shard-{shard:05d}.images.npy', images)
+        np.save(directory / f'shard-{shard:05d}.groups.npy', np.zeros((16, 2), np.int32))
         lines = [json.dumps([f'picture {i}', f'number {i}']) for i in range(16)]
         (directory / f'shard-{shard:05d}.jsonl').write_text('\n'.join(lines))
     return directory
@@ -85,7 +87,7 @@ def write_shards(directory):
 @pytest.mark.slow
 def test_pretraining_from_end_to_end(file, tmp_path):
     shards, workdir = write_shards(tmp_path / 'shards'), tmp_path / 'run'
-    command = ('--config', file, '--workdir', workdir, f'--config.data.shards={shards}')
+    command = ('--config', file, '--workdir', workdir, f'--config.data.dir={shards}')
     done = start(*command)
     assert done.returncode == 0, done.stderr
     stages = [line for line in done.stderr.splitlines() if line[1:3] == '/3']

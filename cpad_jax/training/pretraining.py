@@ -39,6 +39,7 @@ class Shards:
         ids: Their token ids, int32 [U, L].
         captions: Per image the rows of `ids` that describe it, int32 [M, C], −1 beyond its last.
         counts: Captions per image, int32 [M], >= 1.
+        groups: What each image shows, int32 [M, 2]: place and action, −1 for a portrait.
     """
 
     def __init__(self, paths: list[Path], context_length: int):
@@ -46,7 +47,7 @@ class Shards:
 
         Args:
             paths: The `.images.npy` files, uint8 [n, S, S, 3], each with its `.jsonl` of one list
-                of captions per image.
+                of captions per image and its `.groups.npy`.
             context_length: Longest number of tokens.
 
         Raises:
@@ -55,6 +56,9 @@ class Shards:
         self._images = [_open_images(path) for path in paths]
         self._starts = np.cumsum([0] + [len(images) for images in self._images])
         self.num_images = int(self._starts[-1])
+        self.groups = np.concatenate(
+            [_read_groups(path, len(i)) for path, i in zip(paths, self._images, strict=True)]
+        )
         index: dict[str, int] = {}
         rows: list[list[int]] = []
         for path, images in zip(paths, self._images, strict=True):
@@ -88,6 +92,20 @@ def _open_images(path: Path) -> np.ndarray:
             f'{path} is {images.dtype}{list(images.shape)}, expected uint8 [n, S, S, 3] with n > 0'
         )
     return images
+
+
+def _read_groups(path: Path, count: int) -> np.ndarray:
+    """What each image of a shard shows, int32 [count, 2], checked."""
+    path = path.with_name(path.name.removesuffix('.images.npy') + '.groups.npy')
+    try:
+        groups = np.load(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f'{path} cannot be read as a NumPy array ({error})') from error
+    if groups.dtype != np.int32 or groups.shape != (count, 2):
+        raise UserError(
+            f'{path} is {groups.dtype}{list(groups.shape)}, expected int32 [{count}, 2]'
+        )
+    return groups
 
 
 def _read_captions(path: Path, count: int) -> list[list[str]]:
@@ -141,7 +159,7 @@ def open_shards(directory: str | Path, context_length: int, held_out: int) -> tu
     if len(paths) <= held_out:
         raise UserError(
             f'{directory} has {len(paths)} shards (shard-NNNNN.images.npy), expected more than the '
-            f'{held_out} held-out ones: render more, or set config.data.shards'
+            f'{held_out} held-out ones: draw more, or set config.data.dir'
         )
     training = Shards(paths[: len(paths) - held_out], context_length)
     return training, Shards(paths[len(paths) - held_out :], context_length)
@@ -155,9 +173,48 @@ def batch_indices(num_images: int, batch_size: int, seed: int, step: int) -> np.
     return order[place * batch_size : (place + 1) * batch_size]
 
 
-def draw_captions(shards: Shards, indices: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Two different captions per image (twice its only one): rows of `shards.ids`, int32 [B, 2]."""
-    counts = shards.counts[indices]
+def alike_indices(groups: np.ndarray, batch_size: int, rng: np.random.Generator) -> np.ndarray:
+    """Images that only a close look tells apart: int64 [B], all different.
+
+    Among images drawn at random the place and the action give nearly every caption away, and looks
+    are never needed. So a batch is drawn from one place, from one action in one place, or from the
+    portraits, each as often as the others.
+
+    Args:
+        groups: int32 [M, 2], place and action of each image, −1 for portraits.
+        batch_size: B.
+        rng: Source of chance.
+
+    Returns:
+        Numbers of images; of a group smaller than B, the place's others fill up.
+    """
+    kind = rng.integers(3)
+    portraits = np.flatnonzero(groups[:, 0] < 0)
+    if kind == 2 and len(portraits) >= batch_size:
+        return rng.choice(portraits, batch_size, replace=False)
+    scenes = np.flatnonzero(groups[:, 0] >= 0)
+    place, action = groups[rng.choice(scenes)]
+    same = np.flatnonzero(groups[:, 0] == place)
+    if kind == 1:
+        doing = np.flatnonzero((groups[:, 0] == place) & (groups[:, 1] == action))
+        same = doing if len(doing) >= batch_size else same
+    if len(same) < batch_size:
+        same = np.arange(len(groups))
+    return rng.choice(same, batch_size, replace=False)
+
+
+def draw_captions(
+    shards: Shards, indices: np.ndarray, rng: np.random.Generator, but_last: bool = False
+) -> np.ndarray:
+    """Two different captions per image (twice its only one): rows of `shards.ids`, int32 [B, 2].
+
+    Args:
+        shards: Where the captions are.
+        indices: int [B], which images.
+        rng: Source of chance.
+        but_last: Leaves out each image's last caption, which says nothing about looks.
+    """
+    counts = np.maximum(shards.counts[indices] - int(but_last), 1)
     first = rng.integers(0, counts)
     # A step of 1 … count−1 around the list never comes back to where it started.
     second = (first + rng.integers(1, np.maximum(counts, 2))) % counts
@@ -217,7 +274,17 @@ class Pretraining:
             )
 
     def init_params(self, rng: jax.Array) -> Any:
-        """Freshly drawn towers; the token embedding is the one that exports can leave out."""
+        """Freshly drawn towers, or those of `config.init`.
+
+        The token embedding is drawn as exports expect, which leave out what never changed.
+        """
+        if self.config.init:
+            there, params = weights.load_clip_variables(self.config.init)
+            if there != self.clip_config:
+                raise UserError(
+                    f'config.init, {self.config.init}, is {there.name}, not {self.config.backbone}'
+                )
+            return params
         size = self.clip_config.image_size
         pixels = jnp.zeros((1, size, size, 3), jnp.float32)
         ids = jnp.zeros((1, self.clip_config.context_length), jnp.int32)
@@ -230,9 +297,15 @@ class Pretraining:
         """
         step = start_step
         while True:
-            indices = batch_indices(self.shards.num_images, self.batch_size, self.config.seed, step)
             rng = np.random.default_rng((self.config.seed, 2, step))
-            texts = draw_captions(self.shards, indices, rng)
+            alike = rng.random() < self.config.train.alike
+            if alike:
+                indices = alike_indices(self.shards.groups, self.batch_size, rng)
+            else:
+                indices = batch_indices(
+                    self.shards.num_images, self.batch_size, self.config.seed, step
+                )
+            texts = draw_captions(self.shards, indices, rng, but_last=alike)
             yield {
                 'images': self.shards.images(indices),
                 'ids': self.shards.ids[texts],

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import jax
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from cpad_jax.errors import UserError
-from cpad_jax.models import weights
+from cpad_jax.models import clip, weights, zoo
 from cpad_jax.training import loop, pretraining
 
 COLOURS = {
@@ -18,7 +19,10 @@ COLOURS = {
 
 
 def write_shards(directory, counts=(24, 16, 16), size=32):
-    """Images of one colour, each with one to three captions; image 0 of a shard has only one."""
+    """Images of one colour, each with one to three captions; image 0 of a shard has only one.
+
+    The groups: every fourth image a portrait, the others in place 0 with action 0 or 1.
+    """
     names = list(COLOURS)
     for shard, count in enumerate(counts):
         rng = np.random.default_rng(shard)
@@ -30,6 +34,8 @@ def write_shards(directory, counts=(24, 16, 16), size=32):
             captions = [f'a {name} wall', f'everything is {name}', f'{name} all over']
             lines.append(json.dumps(captions[: 1 + number % 3]))
         np.save(directory / f'shard-{shard:05d}.images.npy', np.stack(images))
+        kinds = np.array([[-1, -1], [0, 0], [0, 1], [0, 1]], np.int32)
+        np.save(directory / f'shard-{shard:05d}.groups.npy', kinds[np.arange(count) % 4])
         (directory / f'shard-{shard:05d}.jsonl').write_text('\n'.join(lines) + '\n')
     return directory
 
@@ -37,7 +43,8 @@ def write_shards(directory, counts=(24, 16, 16), size=32):
 def make_config(**train):
     return ml_collections.ConfigDict({
         'name': 'clip', 'task': 'clip', 'seed': 0, 'backbone': 'testing', 'dtype': 'float32',
-        'train': {'steps': 60, 'batch_size': 8, 'learning_rate': 2e-3, 'warmup_steps': 5,
+        'init': '',
+        'train': {'steps': 60, 'batch_size': 8, 'alike': 0.0, 'learning_rate': 2e-3, 'warmup_steps': 5,
                   'weight_decay': 0.1, 'checkpoint_every': 30, 'log_every': 10, **train},
     })  # fmt: skip
 
@@ -87,8 +94,45 @@ def test_two_different_captions_of_the_images_own(shards):
         assert same == (1.0 if training.counts[image] == 1 else 0.0)
 
 
+def test_batches_of_images_that_are_alike(shards):
+    groups = shards[0].groups
+    assert groups.shape == (40, 2)
+    kinds = set()
+    for seed in range(60):
+        indices = pretraining.alike_indices(groups, 8, np.random.default_rng(seed))
+        assert len(set(indices.tolist())) == 8
+        kinds.add(tuple(sorted({tuple(groups[i]) for i in indices})))
+    # Portraits only, one action only, and a place with whatever is done there.
+    assert {((-1, -1),), ((0, 0),), ((0, 1),), ((0, 0), (0, 1))} == kinds
+
+
+def test_alike_images_are_told_apart_by_looks(shards):
+    training, _ = shards
+    drawn = [
+        pretraining.draw_captions(training, np.arange(40), np.random.default_rng(s), but_last=True)
+        for s in range(20)
+    ]
+    for image in range(40):
+        count = max(training.counts[image] - 1, 1)
+        own = set(training.captions[image, :count].tolist())
+        assert {int(row[image, draw]) for row in drawn for draw in (0, 1)} == own
+
+
+def test_share_of_alike_batches(shards):
+    training, _ = shards
+    for share, expected in ((0.0, 0), (1.0, 30)):
+        task = pretraining.Pretraining(make_config(alike=share), training)
+        alike = 0
+        for _, batch in zip(range(30), task.batches(0), strict=False):
+            rows = [tuple(row) for row in training.captions.tolist()]
+            shown = training.groups[[rows.index(tuple(row)) for row in batch['captions'].tolist()]]
+            alike += len(set(map(tuple, shown.tolist()))) < 3
+        # A batch of 8 drawn at random from 40 shows all three kinds nearly always.
+        assert abs(alike - expected) <= 6
+
+
 def test_batches_start_anywhere(shards):
-    task = pretraining.Pretraining(make_config(), shards[0])
+    task = pretraining.Pretraining(make_config(alike=0.5), shards[0])
     from_start, later = task.batches(0), task.batches(3)
     for _ in range(3):
         next(from_start)
@@ -161,6 +205,10 @@ def test_learns_colours_and_leaves_unused_words(shards, tmp_path):
     assert clip_config == task.clip_config
     exact = jax.tree.map(lambda a, b: np.allclose(a, b, rtol=1e-3, atol=1e-6), params, loaded)
     assert all(jax.tree.leaves(exact))
+    config = make_config()
+    config.init = str(tmp_path / 'model')
+    onward = pretraining.Pretraining(config, training).init_params(jax.random.key(5))
+    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, onward, loaded)))
     # The padding stands behind the end, where no position of interest looks.
     used = set(np.unique(training.ids)) - {0}
     assert set(np.flatnonzero(np.asarray(drawn != learned).any(axis=1))) == used
@@ -180,6 +228,17 @@ def test_too_few_images(shards, tmp_path):
         pretraining.open_shards(tmp_path, 32, held_out=1)
 
 
+def test_a_beginning_of_another_shape_is_refused(shards, tmp_path):
+    other = dataclasses.replace(zoo.get('testing'), context_length=16)
+    pixels, ids = jnp.zeros((1, 32, 32, 3)), jnp.zeros((1, 8), jnp.int32)
+    params = clip.CLIP(other).init(jax.random.key(0), pixels, ids)['params']
+    weights.save_clip(tmp_path, other, params)
+    config = make_config()
+    config.init = str(tmp_path)
+    with pytest.raises(UserError, match='config.init'):
+        pretraining.Pretraining(config, shards[0]).init_params(jax.random.key(0))
+
+
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
@@ -193,6 +252,7 @@ def test_too_few_images(shards, tmp_path):
 def test_bad_captions_are_named(tmp_path, content, message):
     path = tmp_path / 'shard-00000.images.npy'
     np.save(path, np.zeros((2, 8, 8, 3), np.uint8))
+    np.save(tmp_path / 'shard-00000.groups.npy', np.zeros((2, 2), np.int32))
     if content is not None:
         (tmp_path / 'shard-00000.jsonl').write_text(content)
     with pytest.raises(UserError, match=message):
@@ -206,4 +266,10 @@ def test_bad_images_are_named(tmp_path):
         pretraining.Shards([path], 32)
     path.write_bytes(b'broken')
     with pytest.raises(UserError, match='cannot be read'):
+        pretraining.Shards([path], 32)
+    np.save(path, np.zeros((2, 8, 8, 3), np.uint8))
+    with pytest.raises(UserError, match='shard-00000.groups.npy cannot be read'):
+        pretraining.Shards([path], 32)
+    np.save(tmp_path / 'shard-00000.groups.npy', np.zeros((3, 2), np.int32))
+    with pytest.raises(UserError, match=r'int32\[3, 2\], expected int32 \[2, 2\]'):
         pretraining.Shards([path], 32)
