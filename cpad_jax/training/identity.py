@@ -18,7 +18,7 @@ from cpad_jax.models import cpad
 from cpad_jax.models.clip import CLIP
 from cpad_jax.models.person import unit
 from cpad_jax.text import training_phrases
-from cpad_jax.text.tokenizer import tokenize
+from cpad_jax.text.tokenizer import SOT, tokenize
 from cpad_jax.training import batches, losses
 from cpad_jax.training.feature_cache import IdentityFeatures
 
@@ -61,7 +61,7 @@ class IdentityLearning:
             adapter_width=model.adapter_width,
             adapter_layers=model.adapter_layers,
             rank=model.rank,
-            token_norm=cpad.vocabulary_norm(clip.params),
+            token_norm=cpad.vocabulary_norm(clip.params, phrase_ids()),
         )
         self.cpad = cpad.CPAD(self.cpad_config, clip.config)
         self._batches = batches.IdentityBatches(
@@ -157,6 +157,13 @@ class IdentityLearning:
             memory=memory,
         )
         cpad.save_model(directory, saved)
+
+
+def phrase_ids() -> np.ndarray:
+    """Ids of the words that training uses, int64 [n]: a small CLIP has learned few others."""
+    phrases = [*training_phrases.PHOTOS, *batches.composition_phrases()]
+    ids = np.unique(tokenize([phrase.format('') for phrase in phrases]))
+    return ids[(ids != 0) & (ids < SOT)]
 
 
 def composition_steps(clip: Any) -> np.ndarray:

@@ -29,14 +29,16 @@ def randomise(params, seed=0):
 @pytest.fixture(scope='module')
 def clip():
     model = CLIP(CLIP_CONFIG)
-    params = model.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)), jnp.zeros((1, 32), int))
+    inputs = jnp.zeros((1, 32, 32, 3)), jnp.zeros((1, 32), int)
+    params = jax.jit(model.init)(jax.random.key(0), *inputs)
     return model, randomise(params['params'])
 
 
 @pytest.fixture(scope='module')
 def learned():
     model = cpad.CPAD(CONFIG, CLIP_CONFIG)
-    params = model.init(jax.random.key(1), jnp.ones((1, 2, 32)), jnp.ones((1, 2)))['params']
+    params = jax.jit(model.init)(jax.random.key(1), jnp.ones((1, 2, 32)), jnp.ones((1, 2)))
+    params = params['params']
     return model, params, randomise(params, 1)
 
 

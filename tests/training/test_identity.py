@@ -24,9 +24,10 @@ def make_config(backbone='testing', **train):
             'default_token': True, 'name_memory': True,
         },
         'train': {
-            'steps': 60, 'people_per_batch': 4, 'images_per_person': 2, 'max_references': 2,
-            'learning_rate': 5e-3, 'weight_decay': 0.0, 'warmup_steps': 5, 'temperature': 0.07,
-            'checkpoint_every': 100, 'log_every': 20,
+            'steps': 200, 'people_per_batch': 4, 'images_per_person': 2, 'max_references': 2,
+            'learning_rate': 5e-3, 'low_rank_learning_rate': 2e-2,
+            'weight_decay': 0.0, 'warmup_steps': 5, 'temperature': 0.07,
+            'checkpoint_every': 1000, 'log_every': 20,
             'loss': {'identity': 1.0, 'composition': 0.5, 'composition_length': 0.1},
             'forms': {'text': 1, 'image': 1, 'text_image': 1}, **train,
         },
@@ -149,7 +150,10 @@ def test_starts_from_the_word_person_and_the_measured_faces(clip, params, featur
     assert float(params['adapter']['spread']) == pytest.approx(spread, rel=1e-4)
     table = np.asarray(clip.params['text']['token_embedding']['embedding'])
     scale = float(np.exp(params['adapter']['log_scale']))
-    assert scale == pytest.approx(np.linalg.norm(table, axis=1).mean(), rel=1e-4)
+    used = identity.phrase_ids()
+    assert {tokenize('portrait')[0, 1], tokenize('beach')[0, 1]} <= set(used)
+    assert 0 < used.min() and used.max() < 49406 and len(used) < 200
+    assert scale == pytest.approx(np.linalg.norm(table[used], axis=1).mean(), rel=1e-4)
 
 
 def test_default_token_can_be_left_as_it_is(task, params):
