@@ -23,8 +23,9 @@ def get_config():
         'name': 'tiny', 'task': 'clip', 'seed': 0, 'backbone': 'testing', 'dtype': 'float32',
         'init': '',
         'data': {'dir': '', 'held_out': 1},
-        'train': {'steps': 6, 'batch_size': 8, 'alike': 0.5, 'learning_rate': 1e-3, 'warmup_steps': 1,
-                  'weight_decay': 0.1, 'checkpoint_every': 2, 'log_every': 2, 'evaluate_every': 0},
+        'train': {'steps': 6, 'batch_size': 8, 'alike': 0.5, 'learning_rate': 1e-3,
+                  'warmup_steps': 1, 'weight_decay': 0.1, 'checkpoint_every': 2,
+                  'log_every': 2, 'evaluate_every': 0},
         'eval': {'controls': True},
     })
 """

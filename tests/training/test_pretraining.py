@@ -44,8 +44,9 @@ def make_config(**train):
     return ml_collections.ConfigDict({
         'name': 'clip', 'task': 'clip', 'seed': 0, 'backbone': 'testing', 'dtype': 'float32',
         'init': '',
-        'train': {'steps': 60, 'batch_size': 8, 'alike': 0.0, 'learning_rate': 2e-3, 'warmup_steps': 5,
-                  'weight_decay': 0.1, 'checkpoint_every': 30, 'log_every': 10, **train},
+        'train': {'steps': 60, 'batch_size': 8, 'alike': 0.0, 'learning_rate': 2e-3,
+                  'warmup_steps': 5, 'weight_decay': 0.1, 'checkpoint_every': 30,
+                  'log_every': 10, **train},
     })  # fmt: skip
 
 
