@@ -43,9 +43,13 @@ def _percent(row: Row | None, metric: str, bounds: bool) -> str:
     """For instance '41.2±2.0', where 2.0 is half the width of the 95 % interval."""
     if row is None or row[metric] is None:
         return _NOTHING
-    text = f'{100 * row[metric]:.1f}'
+    text = '100' if row[metric] == 1 else f'{100 * row[metric]:.1f}'
     low, high = row[f'{metric}_low'], row[f'{metric}_high']
-    return f'{text}±{50 * (high - low):.1f}' if bounds and low is not None else text
+    if not bounds or low is None:
+        return text
+    spread = 50 * (high - low)
+    # No digit that is worth nothing, so that cells keep their width.
+    return f'{text}±{spread:.1f}' if spread < 9.95 else f'{text}±{spread:.0f}'
 
 
 def _ours(rows: Sequence[Row], key: str, scenario: str, people: str) -> tuple[str, str]:

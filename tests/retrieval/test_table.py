@@ -61,6 +61,17 @@ def test_no_line_is_longer_than_a_terminal(rows):
     assert len({line.index('│') for line in heads}) == 1
 
 
+def test_columns_stay_in_line_whatever_the_numbers(rows):
+    wide = {'hit@1': 0.47, 'hit@1_low': 0.3, 'hit@1_high': 0.7, 'hit@5': 1.0}
+    for row in rows:
+        row |= wide
+    lines = table.render(rows, []).splitlines()
+    cells = [line for line in lines if '47.0±20' in line]
+    assert len(cells) == 14 and all(line.split()[-1] != '100.0' for line in cells)
+    assert len({line.index('│') for line in lines if '│' in line}) == 1
+    assert max(map(len, lines)) <= 100
+
+
 def test_markdown_says_the_same(rows):
     text = table.render(rows, [difference()], markdown=True)
     grid = [line for line in text.splitlines() if line.startswith('|')]
