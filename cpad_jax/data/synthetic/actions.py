@@ -15,7 +15,7 @@ import numpy as np
 from cpad_jax.data.synthetic.figures import HIP, Pose
 
 # Where the partner stands, in head heights in front of the actor.
-PARTNER_DISTANCE = {'FightPerson': 1.95, 'HandShake': 2.0, 'HugPerson': 0.92, 'Kiss': 1.0}
+PARTNER_DISTANCE = {'FightPerson': 1.95, 'HandShake': 2.0, 'HugPerson': 1.1, 'Kiss': 1.15}
 SEAT = -1.12
 
 
@@ -82,7 +82,7 @@ def idle(t: float, manner: Manner) -> Pose:
 def answer_phone(t: float, manner: Manner) -> Pose:
     """Lifts a telephone to the ear and talks."""
     up = _ease(t, 0.0, 0.08 + manner.start * 0.6)
-    hand = _between((0.3, -2.3), (-0.36, -4.02), up)
+    hand = _between((0.3, -2.3), (-0.5, -4.05), up)
     talk = 'open' if _wave(t * 2, manner) > 0 else manner.expression
     return Pose(
         hands=((0.5, -2.15), hand), held='phone', yaw=0.3, tilt=-0.14 * up,
@@ -112,7 +112,7 @@ def eat(t: float, manner: Manner) -> Pose:
 def fight(t: float, manner: Manner) -> Pose:
     """Lunges and throws punches at somebody's head."""
     punch = 0.5 + 0.5 * _wave(t, manner)
-    near = _between((0.55, -3.35), (1.72, -3.85), punch)
+    near = _between((0.55, -3.35), (1.6, -3.85), punch)
     far = _between((1.6, -3.75), (0.6, -3.4), punch)
     return Pose(
         hip=(-0.1, HIP + 0.22), lean=0.26, turn=0.7, yaw=0.5, hands=(far, near),

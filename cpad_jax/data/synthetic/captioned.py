@@ -7,6 +7,7 @@ composes what it has not seen together.
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import json
 import multiprocessing
 import os
@@ -30,7 +31,8 @@ SHARD_SIZE = 2048
 _SHOTS_PER_STAGE = 3
 # Extras of other worlds: seen people far above those who get training photos in a quickstart.
 _EXTRAS = (4000, 10_000)
-_PORTRAIT_SHARE = 0.28
+_PORTRAIT_SHARE = 0.22
+_CLOSE_SHARE = 0.4  # of the scenes
 _WORLD_SEED_OFFSET = 900_000
 
 
@@ -54,6 +56,18 @@ def _draw_people(rng: np.random.Generator, count: int, famous: int) -> list[int]
     return chosen
 
 
+def _close_up(rng: np.random.Generator, picture: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Cuts out the part of a picture, in its own aspect, that one face is the middle of."""
+    height, width = picture.shape[:2]
+    share = float(rng.uniform(0.42, 0.7))
+    rows, columns = round(height * share), round(width * share)
+    middle_y = (box[0] + box[2]) / 2 + rows * float(rng.uniform(0.05, 0.25))
+    middle_x = (box[1] + box[3]) / 2 + columns * float(rng.uniform(-0.15, 0.15))
+    top = int(np.clip(middle_y - rows / 2, 0, height - rows))
+    left = int(np.clip(middle_x - columns / 2, 0, width - columns))
+    return picture[top : top + rows, left : left + columns]
+
+
 Captioned = tuple[np.ndarray, list[str], tuple[int, int]]
 
 
@@ -65,8 +79,14 @@ def _scene_pictures(rng: np.random.Generator, famous: int, size: int) -> Iterato
         cast = _draw_people(rng, 3, famous)
         performers = draw_performers(rng, place, cast, held_out_pairs())
         shot = Shot(stage, place, performers, rng, head_artist('', 'train'))
-        picture, _ = shot.film(float(rng.random()))
-        picture = canvas.resize(style.grade(picture, rng), size, size)
+        picture, seen = shot.film(float(rng.random()))
+        picture = style.grade(picture, rng)
+        if rng.random() < _CLOSE_SHARE:
+            # A closer look at one of them: the way from portraits to wide shots.
+            nearest = int(rng.integers(len(performers)))
+            picture = _close_up(rng, picture, seen[nearest].box)
+            performers = (dataclasses.replace(performers[nearest], target=-1),)
+        picture = canvas.resize(picture, size, size)
         texts, action = captions.scene_captions(rng, performers, place, famous)
         yield picture, texts, (PLACES.index(place), action)
 

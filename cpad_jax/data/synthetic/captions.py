@@ -93,7 +93,8 @@ def describe(rng: np.random.Generator, looks: people.Looks, outfit: people.Outfi
         detail: Probability, 0 to 1, that each attribute is mentioned.
     """
     features = []
-    if rng.random() < detail:
+    # Hair is what everybody mentions first.
+    if rng.random() < detail + 0.25:
         features.append(_hair(looks, outfit))
     if rng.random() < detail and looks.facial_hair != 'none':
         features.append(f'a {looks.facial_hair}')
@@ -106,7 +107,7 @@ def describe(rng: np.random.Generator, looks: people.Looks, outfit: people.Outfi
     if features:
         rng.shuffle(features)
         text += ' with ' + ' and '.join(features)
-    if rng.random() < detail * 0.6:
+    if rng.random() < detail * 0.35:
         text += f' in {_article(outfit.top_colour)} {outfit.top}'
     if outfit.head_covering != 'none' and rng.random() < detail:
         text += f' wearing {_article(outfit.covering_colour)} {outfit.head_covering}'

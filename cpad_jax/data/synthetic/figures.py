@@ -19,8 +19,10 @@ HIP = -2.05
 TORSO = 1.45
 UPPER_ARM, FOREARM = 0.82, 0.82
 THIGH, SHIN = 1.04, 1.04
+# Heads are drawn larger than life, so that a face can be read in a wide shot of few pixels.
+HEAD_SIZE = 1.35
 # Joint to the middle of the head.
-NECK = 0.62
+NECK = 0.74
 
 Point = tuple[float, float]
 
@@ -262,7 +264,7 @@ def draw_figure(image: np.ndarray, figure: Figure, draw_head: DrawHead) -> tuple
     )
     head = draw_head(figure, face)
     size = head.sprite.shape[0]
-    zoom = s / (heads.HEAD_SHARE * size)
+    zoom = HEAD_SIZE * s / (heads.HEAD_SHARE * size)
     cos, sin = np.cos(body.head_angle) * zoom, np.sin(body.head_angle) * zoom
     centre = body.pixel(body.head)
     middle = np.array(heads.CENTRE) * size

@@ -141,7 +141,7 @@ def draw_portrait(person: int, seed: int, artist: HeadArtist) -> RenderedPhoto:
     rng = np.random.default_rng((78, person, seed))
     yaw = float(np.clip(rng.normal(0, 0.28), -0.65, 0.65))
     head_share = float(rng.choice([rng.uniform(0.28, 0.45), rng.uniform(0.45, 0.7)]))
-    scale = head_share * PHOTO_SIZE
+    scale = head_share * PHOTO_SIZE / figures.HEAD_SIZE
     image = draw_plain_backdrop(rng, PHOTO_SIZE, PHOTO_SIZE)
     pose = figures.Pose(
         lean=float(rng.uniform(-0.06, 0.06)),
@@ -157,7 +157,7 @@ def draw_portrait(person: int, seed: int, artist: HeadArtist) -> RenderedPhoto:
         foot=(PHOTO_SIZE * float(rng.uniform(0.42, 0.58)), head_y + rise * scale),
         scale=scale, mirrored=yaw < 0, light=float(rng.uniform(-1, 1)),
     )  # fmt: skip
-    size = int(np.clip(scale / heads.HEAD_SHARE, 96, 200))
+    size = int(np.clip(figures.HEAD_SIZE * scale / heads.HEAD_SHARE, 96, 200))
     box, landmarks = figures.draw_figure(
         image, figure, lambda _, face: artist(person, outfit, face, size, seed)
     )

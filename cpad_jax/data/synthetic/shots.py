@@ -24,13 +24,13 @@ _FULL_LENGTH = frozenset({'Run', 'SitDown', 'StandUp', 'GetOutCar', 'FightPerson
 _ROOM = {'DriveCar': 6.0, 'GetOutCar': 6.2, 'SitUp': 4.6, 'Run': 2.6, 'SitDown': 2.6, 'StandUp': 2.6}
 # Pixels per head height: nearest and farthest, by kind of shot.
 _SCALES = {
-    'full': (26.0, 31.0),
-    'bed': (30.0, 38.0),
-    'drive': (27.0, 34.0),
-    'cabin': (42.0, 54.0),
-    1: (38.0, 58.0),
-    2: (34.0, 48.0),
-    3: (30.0, 37.0),
+    'full': (26.0, 30.0),
+    'bed': (29.0, 36.0),
+    'drive': (27.0, 33.0),
+    'cabin': (36.0, 46.0),
+    1: (36.0, 50.0),
+    2: (33.0, 44.0),
+    3: (29.0, 35.0),
 }
 _HEAD_SIZE = 112
 
@@ -146,7 +146,7 @@ class Shot:
             if self._kind in ('full', 'bed', 'drive'):
                 foot_y = HEIGHT * 0.965 + (depth - 1) * 26
             else:
-                foot_y = head_y + (4.12 if not self._cabin else 4.0) * own
+                foot_y = head_y + (4.24 if not self._cabin else 4.12) * own
             sign = -1 if mirrored else 1
             first = performers[unit[0]]
             if _action(first) == 'DriveCar' and self._cabin:
@@ -191,7 +191,7 @@ class Shot:
     def _head(self, part: _Part, face: heads.Face) -> heads.Head:
         # Steps of 0.12 radians are not seen at this size and save drawing most heads anew.
         face = dataclasses.replace(face, yaw=round(face.yaw / 0.12) * 0.12)
-        size = max(_HEAD_SIZE, round(part.scale * 1.9))
+        size = max(_HEAD_SIZE, round(part.scale * figures.HEAD_SIZE * 1.9))
         key = (part.performer.person, part.performer.outfit_seed, face, size)
         if key not in self._heads:
             self._heads[key] = self._artist(

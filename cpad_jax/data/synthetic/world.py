@@ -18,7 +18,7 @@ from cpad_jax.errors import UserError
 from cpad_jax.text.prompts import ACTIONS, PLACES
 
 # Raised when the same plan would render to other pixels, so that old files are not mistaken for new.
-RENDERER_VERSION = 1
+RENDERER_VERSION = 2
 
 _INDOORS = (
     'AnswerPhone', 'Eat', 'FightPerson', 'HandShake', 'HugPerson', 'Kiss', 'Run', 'SitDown', 'StandUp',
