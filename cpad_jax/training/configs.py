@@ -27,7 +27,7 @@ FREE_KEYS = (
     'train.evaluate_every',
 )
 # What a run leaves in its workdir that belongs to its configuration.
-MADE = ('data', 'features', 'checkpoints', 'model')
+MADE = ('captioned', 'data', 'features', 'checkpoints', 'model')
 TASKS = ('identity', 'clip')
 _EXPECTED = '--config FILE, --workdir DIR or --config.KEY=VALUE'
 
