@@ -1,7 +1,7 @@
 """Pre-training of the small CLIP on drawn worlds, in two runs (`config.task = 'clip'`).
 
-    python -m cpad_jax.train --config configs/small_clip.py
-    python -m cpad_jax.train --config configs/small_clip.py:alike
+First `python -m cpad_jax.train --config configs/small_clip.py`, then the same with
+`configs/small_clip.py:alike`.
 """
 
 import ml_collections
