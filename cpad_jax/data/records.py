@@ -175,8 +175,8 @@ def _text(value: Any, where: str) -> None:
 def _number(value: Any, lowest: int, end: int | None, where: str) -> None:
     valid = isinstance(value, (int, np.integer)) and lowest <= value
     if not valid or (end is not None and value >= end):
-        upper = 'up' if end is None else str(end - 1)
-        raise UserError(f'{where} is {value!r}, expected a whole number from {lowest} to {upper}')
+        upper = 'up' if end is None else f'to {end - 1}'
+        raise UserError(f'{where} is {value!r}, expected a whole number from {lowest} {upper}')
 
 
 def _times(times: Any, count: int, where: str) -> None:

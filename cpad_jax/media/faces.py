@@ -116,9 +116,7 @@ class FaceDetector:
         return sorted(found, key=lambda face: face.height * face.width, reverse=True)
 
 
-def single_face(
-    image: np.ndarray, detector: FaceDetector, path: str | os.PathLike[str]
-) -> Face:
+def single_face(image: np.ndarray, detector: FaceDetector, path: str | os.PathLike[str]) -> Face:
     """Finds the one face of a photo of one person.
 
     Args:

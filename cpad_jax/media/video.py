@@ -100,29 +100,33 @@ def iterate_frames(
         wanted = iter(times)
         target = next(wanted, None)
         shown = None
-        before, reach, time = 0.0, 0.1, 0.0
+        before, reach = 0.0, 0.1
         while target is not None and (time := next(stream, None)) is not None:
-            while target is not None and shown is not None and target + _TIME_SLACK < time:
+            while target is not None and target + _TIME_SLACK < time:
+                shown = shown or _frame_at(path, before, size)
                 yield shown
                 target = next(wanted, None)
             # Converting a decoded frame costs as much as decoding it, so only those that a wanted
-            # time can fall on are converted. How long a frame is shown is known when the next one
-            # comes; twice the longest so far is taken for the most it can be.
+            # time is likely to fall on are converted. How long a frame is shown is known when the
+            # next one comes; twice the longest so far is taken for the most.
             reach, before = max(reach, 2 * (time - before)), time
             near = target is not None and target + _TIME_SLACK < time + reach
-            if near or time + reach >= stream.info.duration:
-                shown = stream.frame(size), time
-            else:
-                shown = None
+            last = time + reach >= stream.info.duration
+            shown = (stream.frame(size), time) if near or last else None
         if target is None:
             return
         stream.check_whole()
-    if shown is None:
-        # The file named a few frames more than it has: go back for the one that was the last.
-        shown = next(iterate_frames(path, [before], size))
+    shown = shown or _frame_at(path, before, size)
     while target is not None:
         yield shown
         target = next(wanted, None)
+
+
+def _frame_at(
+    path: Path, begins: float, size: int | tuple[int, int] | None
+) -> tuple[np.ndarray, float]:
+    """Goes back for a frame that was shown longer than expected, which is rare."""
+    return next(iterate_frames(path, [begins], size))
 
 
 def sample_frames(

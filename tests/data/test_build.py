@@ -22,7 +22,8 @@ def digests(folder):
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob('*'))
-        if path.suffix in ('.mp4', '.json') and 'videos' in path.parts
+        if path.suffix in ('.mp4', '.json')
+        and 'videos' in path.parts
         or '.array_record' in path.name
     }
 

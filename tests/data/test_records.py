@@ -18,7 +18,7 @@ CLIP = {
     'people': [
         {
             'person_id': 'n000001', 'name': 'Ada', 'identity': 0, 'actions': [6], 'target': 1,
-            'tracks': {'times': np.array([0.0, 0.1]), 'boxes': np.tile([0.1, 0.1, 0.4, 0.3], (2, 1))},
+            'tracks': {'times': np.array([0, 0.1]), 'boxes': np.tile([0.1, 0.1, 0.4, 0.3], (2, 1))},
         },
         {
             'person_id': 'n000002', 'name': 'Bo', 'identity': 1, 'actions': [], 'target': -1,

@@ -1,0 +1,156 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from cpad_jax.errors import UserError
+from cpad_jax.media import images
+
+NOISE = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+GRADIENT = np.stack(
+    np.broadcast_arrays(np.arange(0, 240, 3)[None], np.arange(0, 240, 4)[:, None], 90), axis=-1
+).astype(np.uint8)  # [60, 80, 3]
+
+
+def test_constant_picture_is_normalised_as_by_hand():
+    pixels = images.preprocess([np.full((50, 70, 3), 51, np.uint8)], 32)
+    # 51 / 255 = 0.2; (0.2 - mean) / std of red, green and blue, worked out by hand.
+    expected = [-1.0477428, -0.9867009, -0.7549964]
+    np.testing.assert_allclose(pixels, np.broadcast_to(expected, (1, 32, 32, 3)), atol=1e-5)
+    assert pixels.dtype == np.float32
+
+
+@pytest.mark.parametrize('interpolation', ['bicubic', 'bilinear'])
+@pytest.mark.parametrize(
+    ('shape', 'middle', 'crop'),
+    [
+        # Wide: 60 -> 24 high, int(24 * 81 / 60) = 32 wide, 4 cut off left and right.
+        ((60, 81), (32, 24), (4, 0, 28, 24)),
+        # Tall: int(24 * 81 / 60) = 32 high, 4 cut off above and below.
+        ((81, 60), (24, 32), (0, 4, 24, 28)),
+        # 24 by int(24 * 78 / 60) = 31: 3.5 rounds to even, 4, as torchvision has it.
+        ((60, 78), (31, 24), (4, 0, 28, 24)),
+    ],
+)
+def test_shortest_side_and_middle_as_pillow_has_them(shape, middle, crop, interpolation):
+    picture = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    method = getattr(Image.Resampling, interpolation.upper())
+    square = np.asarray(Image.fromarray(picture).resize(middle, method).crop(crop))
+    pixels = images.preprocess([picture], 24, mean=(0,) * 3, std=(1,) * 3,
+                               interpolation=interpolation)  # fmt: skip
+    np.testing.assert_array_equal(np.round(pixels[0] * 255), square)
+
+
+def test_squash_keeps_the_corners_that_shortest_cuts_off():
+    picture = np.zeros((20, 60, 3), np.uint8)
+    picture[:, :10] = 255
+    options = {'mean': (0,) * 3, 'std': (1,) * 3}
+    assert images.preprocess([picture], 20, resize='squash', **options)[0, :, 0].min() > 0.99
+    assert images.preprocess([picture], 20, **options).max() == 0
+
+
+def test_paths_pillow_images_and_arrays_are_the_same_thing(tmp_path):
+    Image.fromarray(NOISE).save(tmp_path / 'a.png')
+    pixels = images.preprocess([tmp_path / 'a.png', Image.fromarray(NOISE), NOISE], 16)
+    assert pixels.shape == (3, 16, 16, 3)
+    np.testing.assert_array_equal(pixels[0], pixels[1])
+    np.testing.assert_array_equal(pixels[0], pixels[2])
+
+
+def test_quick_way_differs_by_little_on_a_smooth_picture():
+    options = {'mean': (0,) * 3, 'std': (1 / 255,) * 3}
+    exact = images.preprocess(GRADIENT[None], 24, **options)
+    quick = images.preprocess_frames(GRADIENT[None], 24, **options)
+    assert quick.shape == exact.shape
+    # Away from the edge, where cubic weights run out of pixels.
+    assert np.abs(quick - exact)[:, 2:-2, 2:-2].max() <= 1.5
+    noisy = images.preprocess_frames(NOISE[None], 24, **options)
+    assert 1 < np.abs(noisy - images.preprocess(NOISE[None], 24, **options)).mean() < 10
+
+
+def test_exif_orientation_turns_upright(tmp_path):
+    # Orientation 6: the camera was turned, the file's first column is the top of the scene.
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = np.zeros((20, 40, 3), np.uint8)
+    stored[:, :10] = 255
+    for name in ('a.png', 'a.jpg'):
+        Image.fromarray(stored).save(tmp_path / name, exif=exif)
+        upright = images.read_image(tmp_path / name)
+        assert upright.shape == (40, 20, 3)
+        assert upright[:8].min() > 200
+        assert upright[12:].max() < 60
+
+
+def test_jpeg_keeps_colours_in_order():
+    picture = np.zeros((32, 32, 3), np.uint8)
+    picture[..., 0] = 220
+    data = images.encode_jpeg(picture)
+    assert data == images.encode_jpeg(picture)
+    decoded = images.decode_jpeg(data)
+    assert np.abs(decoded.astype(int) - picture).max() <= 3
+    assert len(images.encode_jpeg(NOISE, quality=30)) < len(images.encode_jpeg(NOISE, quality=95))
+
+
+def test_grey_palette_alpha_and_sixteen_bits_become_rgb(tmp_path):
+    grey = NOISE[..., 0]
+    Image.fromarray(grey).save(tmp_path / 'grey.png')
+    np.testing.assert_array_equal(
+        images.read_image(tmp_path / 'grey.png'), np.stack([grey] * 3, -1)
+    )
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / 'deep.png')
+    np.testing.assert_array_equal(
+        images.read_image(tmp_path / 'deep.png'), np.stack([grey] * 3, -1)
+    )
+    Image.fromarray(NOISE).convert('RGBA').save(tmp_path / 'alpha.png')
+    np.testing.assert_array_equal(images.read_image(tmp_path / 'alpha.png'), NOISE)
+
+
+def _png_that_claims(width, height):
+    import struct
+    import zlib
+
+    def chunk(kind, data):
+        return (
+            struct.pack('>I', len(data)) + kind + data
+            + struct.pack('>I', zlib.crc32(kind + data))
+        )  # fmt: skip
+
+    header = chunk(b'IHDR', struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0))
+    return b'\x89PNG\r\n\x1a\n' + header + chunk(b'IDAT', zlib.compress(b'')) + chunk(b'IEND', b'')
+
+
+@pytest.mark.parametrize(
+    ('content', 'says'),
+    [
+        (None, 'no such file'),
+        (b'', 'empty'),
+        (b'hello', 'not a picture'),
+        (images.encode_jpeg(NOISE)[:900], 'broken'),
+        (_png_that_claims(12_000, 11_000), 'too large'),
+        (_png_that_claims(60_000, 60_000), 'too large'),
+        (_png_that_claims(40, 30), 'broken'),
+    ],
+)
+def test_bad_files_are_named_and_explained(tmp_path, content, says):
+    path = tmp_path / 'bad.jpg'
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=says) as raised:
+        images.read_image(path)
+    assert str(path) in str(raised.value)
+    assert '\n' not in str(raised.value)
+
+
+def test_folder_and_broken_jpeg_bytes(tmp_path):
+    with pytest.raises(UserError, match='folder'):
+        images.read_image(tmp_path)
+    for data in (b'', b'nonsense'):
+        with pytest.raises(UserError, match='cannot be decoded'):
+            images.decode_jpeg(data)
+
+
+def test_wrong_arrays_are_refused():
+    with pytest.raises(ValueError, match='uint8'):
+        images.preprocess([np.zeros((4, 4, 3), np.float32)], 8)
+    with pytest.raises(ValueError, match='resize'):
+        images.preprocess([NOISE], 8, resize='stretch')
