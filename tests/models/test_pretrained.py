@@ -171,3 +171,14 @@ def test_converter_on_the_command_line(tmp_path):
     lines = done.stderr.splitlines()
     assert len(lines) == 1 and lines[0].startswith('error: there is no file none.safetensors')
     assert not (tmp_path / 'out').exists()
+
+
+def test_the_shipped_model_is_whole_and_small(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = cpad_jax.load_clip('ViT-cast-16')
+    assert model.config == zoo.get('ViT-cast-16')
+    assert sum(p.stat().st_size for p in (pretrained.SHIPPED / 'ViT-cast-16').iterdir()) < 20e6
+    # It was trained on what people do: other words for the same come closer than other doings.
+    texts = ['a woman hugs a man', 'a woman embraces a man', 'a man drives a car']
+    a, same, other = model.encode_text(model.tokenize(texts), normalize=True)
+    assert a @ same > a @ other + 0.5
