@@ -29,5 +29,7 @@ def bar(iterable: Iterable | None = None, *, total: int, stage: str, unit: str) 
         unit=f' {unit}',
         dynamic_ncols=to_terminal,
         mininterval=0.2 if to_terminal else 10.0,
-        bar_format=None if to_terminal else '{desc} {n_fmt}/{total_fmt} {rate_fmt} {remaining} left\n',
+        bar_format=None
+        if to_terminal
+        else '{desc} {n_fmt}/{total_fmt} {rate_fmt} {remaining} left\n',
     )

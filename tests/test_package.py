@@ -89,4 +89,3 @@ def test_only_cpad_jax_is_installed():
 def test_every_folder_of_code_is_a_package():
     for path in _modules():
         assert (path.parent / '__init__.py').exists(), path.parent
-

@@ -1,6 +1,6 @@
 """What the quickstart must show, read from the evaluation it left in `runs/quickstart`.
 
-    python -m cpad_jax.train --config configs/quickstart.py && pytest -m slow tests/test_quickstart.py
+python -m cpad_jax.train --config configs/quickstart.py && pytest -m slow tests/test_quickstart.py
 """
 
 import json
@@ -49,7 +49,9 @@ def test_orderings_of_seen_people(comparisons, scenario, a, b):
 @pytest.mark.parametrize('scenario', SCENARIOS)
 def test_the_wrong_person_finds_less_than_a_third(comparisons, scenario):
     ratio = next(
-        c['ratio'] for c in comparisons if c['scenario'] == scenario and 'wrong' in c.get('what', '')
+        c['ratio']
+        for c in comparisons
+        if c['scenario'] == scenario and 'wrong' in c.get('what', '')
     )
     assert ratio < 1 / 3
 
@@ -57,6 +59,8 @@ def test_the_wrong_person_finds_less_than_a_third(comparisons, scenario):
 @pytest.mark.parametrize('scenario', SCENARIOS)
 def test_unseen_people_keep_three_quarters_in_image_form(comparisons, scenario):
     ratio = next(
-        c['ratio'] for c in comparisons if c['scenario'] == scenario and 'unseen' in c.get('what', '')
+        c['ratio']
+        for c in comparisons
+        if c['scenario'] == scenario and 'unseen' in c.get('what', '')
     )
     assert ratio >= 0.75

@@ -1,6 +1,7 @@
 """Drawing: the one place where pictures are made from shapes (by OpenCV).
 
-Images are uint8 [H, W, 3] RGB and are drawn on in place; points are (x, y) in pixels, with fractions.
+Images are uint8 [H, W, 3] RGB and are drawn on in place; points are (x, y) in pixels, with
+fractions.
 """
 
 from __future__ import annotations

@@ -34,8 +34,7 @@ def _group(asked: Sequence[scenarios.Query], scenario: str, people: str) -> np.n
         [
             number
             for number, query in enumerate(asked)
-            if query.scenario == scenario
-            and (people == 'all' or query.seen == (people == 'seen'))
+            if query.scenario == scenario and (people == 'all' or query.seen == (people == 'seen'))
         ],
         np.int64,
     )
@@ -300,9 +299,7 @@ def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
     folder = workdir / 'eval'
     atomic.write_json(folder / 'results.json', rows)
     atomic.write_json(folder / 'comparisons.json', comparisons)
-    atomic.write_bytes(
-        folder / 'table.md', table.render(rows, comparisons, markdown=True).encode()
-    )
+    atomic.write_bytes(folder / 'table.md', table.render(rows, comparisons, markdown=True).encode())
     with atomic.writing(folder / 'ranks.npz') as temporary:
         np.savez(
             temporary,

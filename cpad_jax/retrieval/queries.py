@@ -153,9 +153,7 @@ def encode_all(
         queries: Which queries.
         use: Takes a method and its embeddings [Q, D].
     """
-    with progress.bar(
-        total=len(methods) * len(queries), stage='asking', unit='query'
-    ) as bar:
+    with progress.bar(total=len(methods) * len(queries), stage='asking', unit='query') as bar:
         for method in methods:
             use(method, encoder.encode(method, queries))
             bar.update(len(queries))

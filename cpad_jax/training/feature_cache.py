@@ -203,8 +203,7 @@ def clip_features(
     arrays = _cached(
         Path(directory),
         'clips',
-        {'data': fingerprint, 'frames': frames_per_clip}
-        | _conditions(clip, dtype, len(source)),
+        {'data': fingerprint, 'frames': frames_per_clip} | _conditions(clip, dtype, len(source)),
         source,
         prepare,
         _encoder(clip, dtype, lambda embedded: {'frames': unit(embedded)}),

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ from cpad_jax.data.synthetic import render
 from cpad_jax.data.synthetic.world import WorldSpec
 from cpad_jax.errors import UserError
 from cpad_jax.media import video
-from tests.conftest import MINI_WORLD
+from cpad_jax.training import configs
 
 
 def digests(folder):
@@ -59,16 +60,16 @@ def test_another_world_is_refused(mini_world):
     assert digests(paths.folder) == before
 
 
-def test_another_renderer_and_a_strange_file_are_refused(tmp_path, monkeypatch):
-    build.claim_world(tmp_path, MINI_WORLD)
+def test_another_renderer_and_a_strange_file_are_refused(mini_spec, tmp_path):
+    build.claim_world(tmp_path, mini_spec)
     described = json.loads((tmp_path / 'world.json').read_text())
     described.update(renderer=0, fingerprint='old')
     (tmp_path / 'world.json').write_text(json.dumps(described))
     with pytest.raises(UserError, match='drawn by version 0'):
-        build.claim_world(tmp_path, MINI_WORLD)
+        build.claim_world(tmp_path, mini_spec)
     (tmp_path / 'world.json').write_text('{}')
     with pytest.raises(UserError, match='not the description'):
-        build.claim_world(tmp_path, MINI_WORLD)
+        build.claim_world(tmp_path, mini_spec)
 
 
 def test_the_number_of_processes_does_not_matter(mini_world, tmp_path):
@@ -113,20 +114,21 @@ def test_an_interrupted_build_goes_on(mini_world, tmp_path, monkeypatch):
     assert digests(again.folder) == digests(paths.folder)
 
 
-def test_a_kill_leaves_no_half_data_set_and_no_process(tmp_path):
+def test_a_kill_leaves_no_half_data_set_and_no_process(mini_spec, tmp_path):
     script = (
-        'import sys\nfrom cpad_jax.data import filming\nfrom tests.conftest import MINI_WORLD\n'
-        'import dataclasses\n'
+        'import json, sys\nfrom cpad_jax.data import filming\n'
+        'from cpad_jax.data.synthetic.world import WorldSpec\n'
         'if __name__ == "__main__":\n'
-        '    spec = dataclasses.replace(MINI_WORLD, clips_per_title=500)\n'
+        '    spec = WorldSpec(**json.loads(sys.argv[2]))\n'
         '    for record in filming.film(spec, sys.argv[1], "test", 2):\n'
         '        print(record["clip_id"], flush=True)\n'
     )
+    spec = json.dumps({**dataclasses.asdict(mini_spec), 'clips_per_title': 500})
     (tmp_path / 'run.py').write_text(script)
     child = subprocess.Popen(
-        [sys.executable, str(tmp_path / 'run.py'), str(tmp_path / 'videos')],
+        [sys.executable, str(tmp_path / 'run.py'), str(tmp_path / 'videos'), spec],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        env={**os.environ, 'PYTHONPATH': os.getcwd()},
+        env={**os.environ, 'PYTHONPATH': str(Path(__file__).parents[2])},
     )  # fmt: skip
     assert child.stdout.readline() == 'movie001_0001\n'
     child.send_signal(signal.SIGKILL)
@@ -146,9 +148,9 @@ def test_a_kill_leaves_no_half_data_set_and_no_process(tmp_path):
         assert video.probe(truth.with_suffix('.mp4')).frames == 5
 
 
-def test_what_goes_wrong_in_a_worker_is_said_in_one_line(tmp_path):
+def test_what_goes_wrong_in_a_worker_is_said_in_one_line(mini_spec, tmp_path):
     # An empty folder of faces: the worker finds out, the user is told.
-    spec = dataclasses.replace(MINI_WORLD, faces_dir=str(tmp_path))
+    spec = dataclasses.replace(mini_spec, faces_dir=str(tmp_path))
     with pytest.raises(UserError, match='faces_dir'):
         build.ensure_synthetic_cast(tmp_path / 'data', spec, processes=2)
     assert not list((tmp_path / 'data').rglob('1.0.0'))
@@ -174,9 +176,8 @@ def test_a_configuration_finds_its_data(mini_world, tmp_path):
 
 
 def test_every_part_of_the_world_can_be_configured():
-    from configs import quickstart
-
-    data = quickstart.get_config().data
+    file = Path(__file__).parents[2] / 'configs' / 'quickstart.py'
+    data = configs.load(str(file)).data
     changed = {key: value + 1 if isinstance(value, int) else value for key, value in data.items()}
     changed.update(seconds=9.0, faces_dir='x')
     spec, default = build.world_spec(changed), WorldSpec()

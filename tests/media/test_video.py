@@ -9,7 +9,25 @@ from PIL import Image
 
 from cpad_jax.errors import UserError
 from cpad_jax.media import video
-from tests.conftest import grey_frames, numbers
+
+
+def grey_frames(count, height=48, width=64):
+    """Frames [T, H, W, 3] of one grey each, 10 levels apart: a frame's level tells its number."""
+    levels = np.arange(count, dtype=np.uint8) * 10 + 20
+    return np.broadcast_to(levels[:, None, None, None], (count, height, width, 3)).copy()
+
+
+def numbers(frames):
+    """Which of `grey_frames` each frame is."""
+    return np.round((frames.reshape(len(frames), -1).mean(axis=1) - 20) / 10).astype(int).tolist()
+
+
+@pytest.fixture(scope='module')
+def grey_video(tmp_path_factory):
+    """A video of 20 frames at 10 frames/s, 64x48, whose frames tell their number."""
+    path = tmp_path_factory.mktemp('video') / 'grey.mp4'
+    video.write_video(path, grey_frames(20), 10)
+    return path
 
 
 def test_probe(grey_video):

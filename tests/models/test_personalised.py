@@ -194,9 +194,7 @@ def test_photo_must_show_one_face(model):
     box = (5, 10, 25, 30)
     person = model.person(images=[photo], detector=OneFace(box))
     crop = faces.crop_face(photo, np.array(box, np.float32), enlarge=0.3, size=32)
-    np.testing.assert_array_equal(
-        person.tokens, model.person(images=[crop], cropped=True).tokens
-    )
+    np.testing.assert_array_equal(person.tokens, model.person(images=[crop], cropped=True).tokens)
     assert np.abs(person.tokens - model.person(images=[photo], cropped=True).tokens).max() > 1e-4
     with pytest.raises(UserError, match='photo 2'):
         model.person(images=[photo, photo], detector=Alternating())

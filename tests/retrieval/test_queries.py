@@ -58,7 +58,7 @@ def ask(encoder, method):
 
 WITH_NAME = [
     'Ada Abbott [TOK] hugging someone in a kitchen',
-    'Ada Abbott [TOK] running along',
+    'Ada Abbott [TOK] running away',
     'Bob Boyd [TOK] on a road',
     'Cy Cole [TOK] eating a meal',
     'Di Dorn [TOK] kissing someone',
@@ -117,7 +117,7 @@ def test_wrong_person_swaps_name_and_photo_alike(encoder):
     texts, tokens = ask(encoder, queries.WRONG_PERSON)
     assert texts == [
         'Bob Boyd [TOK] hugging someone in a kitchen',
-        'Bob Boyd [TOK] running along',
+        'Bob Boyd [TOK] running away',
         'Ada Abbott [TOK] on a road',
         'Di Dorn [TOK] eating a meal',
         'Cy Cole [TOK] kissing someone',

@@ -124,9 +124,7 @@ def test_loss_is_the_weighted_sum_of_what_the_product_computes(clip, task, gradi
     cosine = (step * wanted).sum(1) / np.linalg.norm(step, axis=1) / np.linalg.norm(wanted, axis=1)
     assert float(metrics['loss_composition']) == pytest.approx((1 - cosine).mean(), rel=1e-4)
     loss, _ = task.loss(moved, batch, jax.random.key(0))
-    total = sum(
-        weight * metrics[f'loss_{name}'] for name, weight in task.config.train.loss.items()
-    )
+    total = sum(weight * metrics[f'loss_{name}'] for name, weight in task.config.train.loss.items())
     assert float(loss) == pytest.approx(float(total), rel=1e-5)
 
 

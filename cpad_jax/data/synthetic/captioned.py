@@ -1,7 +1,7 @@
 """Captioned pictures of other worlds, in shards, for pre-training the small CLIP.
 
-A quarter of the action-place pairs never occurs in them, so that evaluation can tell whether a model
-composes what it has not seen together.
+A quarter of the action-place pairs never occurs in them, so that evaluation can tell whether a
+model composes what it has not seen together.
 """
 
 from __future__ import annotations

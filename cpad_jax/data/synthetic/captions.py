@@ -83,7 +83,9 @@ def _age_word(looks: people.Looks, outfit: people.Outfit) -> str:
     return 'young ' if age < 29 else 'old ' if age > 58 else ''
 
 
-def describe(rng: np.random.Generator, looks: people.Looks, outfit: people.Outfit, detail: float) -> str:
+def describe(
+    rng: np.random.Generator, looks: people.Looks, outfit: people.Outfit, detail: float
+) -> str:
     """A noun phrase for somebody, e.g. 'a young woman with long red hair in a blue shirt'.
 
     Args:
@@ -132,11 +134,17 @@ def _partner(performers: Sequence[Performer], index: int) -> int:
 
 
 def _sentence(
-    rng: np.random.Generator, performers: Sequence[Performer], index: int, named: bool, detail: float
+    rng: np.random.Generator,
+    performers: Sequence[Performer],
+    index: int,
+    named: bool,
+    detail: float,
 ) -> str:
     def who(i: int, d: float) -> str:
         somebody = people.person(performers[i].person)
-        outfit = people.draw_outfit(np.random.default_rng(performers[i].outfit_seed), somebody.looks)
+        outfit = people.draw_outfit(
+            np.random.default_rng(performers[i].outfit_seed), somebody.looks
+        )
         return describe(rng, somebody.looks, outfit, d)
 
     subject = people.person(performers[index].person).name if named else who(index, detail)
@@ -159,8 +167,8 @@ def scene_captions(
         famous: People with a number below this are named in some captions.
 
     Returns:
-        Captions of differing kind: what happens and where, who it is by looks, by name; the last one
-        says nothing about who it is. And the index of the main person's action in `ACTIONS`, its
+        Captions of differing kind: what happens and where, who it is by looks, by name; the last
+        one says nothing about who it is. And the index of the main person's action in `ACTIONS`, its
         length where they do nothing in particular.
     """
     where = _pick(rng, _WHERE[place])
@@ -210,7 +218,9 @@ def portrait_captions(
 
     captions = [say(0.95), say(0.9), say(0.8), say(0.7), say(0.95)]
     if person < famous:
-        captions.append(_pick(rng, ('{}', 'a portrait of {}', '{} looks at us')).format(somebody.name))
+        captions.append(
+            _pick(rng, ('{}', 'a portrait of {}', '{} looks at us')).format(somebody.name)
+        )
     else:
         captions.append(say(0.6))
     return captions

@@ -116,7 +116,9 @@ class _Body:
         self.shoulders = (neck + across * wide + up * -0.1, neck - across * wide + up * -0.1)
         hips_wide = 0.27 * (1 - 0.5 * pose.turn)
         self.hips = (hip + across * hips_wide, hip - across * hips_wide)
-        head_up = np.array([np.sin(pose.lean * 0.5 + pose.tilt), -np.cos(pose.lean * 0.5 + pose.tilt)])
+        head_up = np.array(
+            [np.sin(pose.lean * 0.5 + pose.tilt), -np.cos(pose.lean * 0.5 + pose.tilt)]
+        )
         self.head = neck + head_up * NECK
         self.head_angle = (pose.lean * 0.5 + pose.tilt) * self.sign
 
@@ -159,7 +161,9 @@ def _leg(image, body: _Body, figure: Figure, which: int) -> None:
     outfit = figure.outfit
     tint = 0.78 if which == 0 else 0.95
     bare = outfit.top == 'dress'
-    cloth = heads.skin_colour(figure.looks) if bare else people.CLOTHES_COLOURS[outfit.trousers_colour]
+    cloth = (
+        heads.skin_colour(figure.looks) if bare else people.CLOTHES_COLOURS[outfit.trousers_colour]
+    )
     cloth = _tinted(cloth, tint)
     start = body.hips[which]
     knee, foot = _bend(start, np.array(figure.pose.feet[which]), THIGH, SHIN, -1.0)
@@ -223,7 +227,9 @@ def _object(image, name: str, hand: np.ndarray, s: float, sign: float) -> None:
             image, (x - 0.03 * s * sign, y - 0.26 * s), (x + 0.05 * s * sign, y + 0.22 * s),
             0.1 * s, 0.1 * s, (24, 24, 28),
         )  # fmt: skip
-        canvas.ellipse(image, (x - 0.01 * s * sign, y - 0.2 * s), (0.05 * s, 0.05 * s), (90, 200, 240))
+        canvas.ellipse(
+            image, (x - 0.01 * s * sign, y - 0.2 * s), (0.05 * s, 0.05 * s), (90, 200, 240)
+        )
     elif name == 'fork':
         tip = (x + 0.2 * s * sign, y - 0.2 * s)
         canvas.polyline(image, [(x, y), tip], (206, 208, 214), 0.07 * s)
@@ -233,7 +239,9 @@ def _object(image, name: str, hand: np.ndarray, s: float, sign: float) -> None:
         canvas.ellipse(image, (x, y - 0.12 * s), (0.32 * s, 0.12 * s), (202, 116, 40))
         canvas.ellipse(image, (x + 0.12 * s, y - 0.14 * s), (0.13 * s, 0.08 * s), (66, 140, 56))
     elif name == 'cup':
-        canvas.rectangle(image, x - 0.12 * s, y - 0.24 * s, x + 0.12 * s, y + 0.06 * s, (240, 240, 244))
+        canvas.rectangle(
+            image, x - 0.12 * s, y - 0.24 * s, x + 0.12 * s, y + 0.06 * s, (240, 240, 244)
+        )
 
 
 DrawHead = Callable[[Figure, heads.Face], heads.Head]
@@ -259,9 +267,7 @@ def draw_figure(image: np.ndarray, figure: Figure, draw_head: DrawHead) -> tuple
         _leg(image, body, figure, 0)
         _leg(image, body, figure, 1)
     _torso(image, body, figure)
-    face = heads.Face(
-        yaw=pose.yaw * body.sign, expression=pose.expression, light=figure.light
-    )
+    face = heads.Face(yaw=pose.yaw * body.sign, expression=pose.expression, light=figure.light)
     head = draw_head(figure, face)
     size = head.sprite.shape[0]
     zoom = HEAD_SIZE * s / (heads.HEAD_SHARE * size)

@@ -123,9 +123,7 @@ def _outline(looks: people.Looks, turn: float) -> np.ndarray:
 def _blob(rng_points: int, bumps: float, rx: float, ry: float, cx: float, cy: float) -> list:
     t = np.linspace(0, 2 * np.pi, rng_points, endpoint=False)
     radius = 1 + bumps * np.abs(np.sin(t * 6))
-    return list(
-        zip(cx + rx * radius * np.cos(t), cy + ry * radius * np.sin(t), strict=True)
-    )
+    return list(zip(cx + rx * radius * np.cos(t), cy + ry * radius * np.sin(t), strict=True))
 
 
 def _back_hair(pen: _Pen, looks: people.Looks, outfit: people.Outfit, colour) -> None:
@@ -211,9 +209,7 @@ def _front_hair(pen: _Pen, looks: people.Looks, outfit: people.Outfit, colour) -
             y = -0.27 - 0.2 * np.sqrt(max(0.0, 1 - (x / side) ** 2)) + 0.03 * (i % 2)
             pen.oval(x + shift * 0.5, y, 0.085, 0.08, colour if i % 2 else light, True)
     else:
-        pen.oval(
-            parting + shift, -0.42, half * 0.5, 0.04, light, angle=-10 if parting > 0 else 10
-        )
+        pen.oval(parting + shift, -0.42, half * 0.5, 0.04, light, angle=-10 if parting > 0 else 10)
 
 
 def _eyes(pen: _Pen, looks: people.Looks, face: Face, age: float, skin) -> list[np.ndarray]:

@@ -114,8 +114,17 @@ def _kitchen_unit(b, unit, x0, x1, top, bottom, base, front, work) -> None:
     if unit == 'sink':
         window(b, x0 + 4, 6, x1 - 4, top + 9)
         b.rect(x0 + 4, bottom - 0.2, x1 - 4, bottom + 2.2, (150, 154, 158))
-        b.line([(middle, bottom), (middle, bottom - 8), (middle + 2, bottom - 10),
-                (middle + 5, bottom - 9), (middle + 5, bottom - 7)], (205, 208, 212), 1.0)
+        b.line(
+            [
+                (middle, bottom),
+                (middle, bottom - 8),
+                (middle + 2, bottom - 10),
+                (middle + 5, bottom - 9),
+                (middle + 5, bottom - 7),
+            ],
+            (205, 208, 212),
+            1.0,
+        )
         for _ in range(3):
             px = b.between(x0 + 3, middle - 3)
             b.oval(px, bottom - 3, 1.6, 3, (236, 238, 240))

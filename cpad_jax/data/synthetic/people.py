@@ -1,7 +1,7 @@
 """The people of the synthetic world: stable looks, and what changes from one day to the next.
 
-People belong to two pools, seen and unseen, that do not depend on the world's seed: person 17 of the
-seen pool is the same person in every world, as an actor is the same in every film.
+People belong to two pools, seen and unseen, that do not depend on the world's seed: person 17 of
+the seen pool is the same person in every world, as an actor is the same in every film.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def draw_outfit(rng: np.random.Generator, looks: Looks) -> Outfit:
 
 
 def similarity(a: Looks, b: Looks) -> float:
-    """How much two people look alike, 0 to 1: the share of plain-to-see attributes they have in common."""
+    """How much two people look alike: the share, 0 to 1, of plain attributes in common."""
     same = [
         a.gender == b.gender,
         a.skin == b.skin,

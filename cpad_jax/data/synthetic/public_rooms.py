@@ -259,8 +259,18 @@ def _table(b, x, base, cloth, chair, checked) -> None:
             b.rect(cx - 1.6 + side, base + y, cx + 1.6 + side, base + y + 2, shade(chair, 0.8))
     b.rect(x - 1, top, x + 1, base, IRON)
     b.rect(x - 6, base - 1.2, x + 6, base, IRON)
-    b.poly([(x - half, top), (x + half, top), (x + half + 2, top + 15), (x + half * 0.5, top + 12),
-            (x, top + 15), (x - half * 0.5, top + 12), (x - half - 2, top + 15)], cloth)
+    b.poly(
+        [
+            (x - half, top),
+            (x + half, top),
+            (x + half + 2, top + 15),
+            (x + half * 0.5, top + 12),
+            (x, top + 15),
+            (x - half * 0.5, top + 12),
+            (x - half - 2, top + 15),
+        ],
+        cloth,
+    )
     if checked:
         for place in np.arange(-0.9, 1, 0.3):
             b.line([(x + place * half, top), (x + place * half * 1.1, top + 13)],

@@ -105,9 +105,7 @@ def car_open(image: np.ndarray, foot: tuple[float, float], s: float, sign: float
     canvas.polygon(image, [(x + sign * px * s, y + py * s) for px, py in inside], (40, 38, 42))
     _wheels(image, x, y, s, sign, (-2.5, 1.9))
     door = [(0.95, -3.2), (1.75, -2.9), (1.8, -0.35), (0.95, -0.5)]
-    canvas.polygon(
-        image, [(x + sign * px * s, y + py * s) for px, py in door], _dark(colour, 0.82)
-    )
+    canvas.polygon(image, [(x + sign * px * s, y + py * s) for px, py in door], _dark(colour, 0.82))
     pane = [(1.02, -3.02), (1.64, -2.78), (1.68, -1.95), (1.02, -2.0)]
     canvas.polygon(image, [(x + sign * px * s, y + py * s) for px, py in pane], (170, 196, 208))
 
@@ -128,6 +126,6 @@ def steering_wheel(image: np.ndarray, centre: tuple[float, float], s: float) -> 
     """A steering wheel seen from the front of the car."""
     canvas.ellipse(image, centre, (0.78 * s, 0.62 * s), (22, 22, 24), width=0.15 * s)
     canvas.capsule(
-        image, (centre[0] - 0.7 * s, centre[1]), (centre[0] + 0.7 * s, centre[1]), 0.09 * s, 0.09 * s,
-        (30, 30, 32),
+        image, (centre[0] - 0.7 * s, centre[1]), (centre[0] + 0.7 * s, centre[1]),
+        0.09 * s, 0.09 * s, (30, 30, 32),
     )  # fmt: skip

@@ -21,7 +21,14 @@ HeadArtist = Callable[[int, people.Outfit, heads.Face, int, int], heads.Head]
 # Actions that are told by the legs are shown from head to foot.
 _FULL_LENGTH = frozenset({'Run', 'SitDown', 'StandUp', 'GetOutCar', 'FightPerson'})
 # Room that a performer takes, in head heights.
-_ROOM = {'DriveCar': 6.0, 'GetOutCar': 6.2, 'SitUp': 4.6, 'Run': 2.6, 'SitDown': 2.6, 'StandUp': 2.6}
+_ROOM = {
+    'DriveCar': 6.0,
+    'GetOutCar': 6.2,
+    'SitUp': 4.6,
+    'Run': 2.6,
+    'SitDown': 2.6,
+    'StandUp': 2.6,
+}
 # Pixels per head height: nearest and farthest, by kind of shot.
 _SCALES = {
     'full': (26.0, 30.0),
@@ -161,9 +168,7 @@ class Shot:
                 parts[index] = _Part(
                     performer=performer,
                     action=_action(performer),
-                    outfit=people.draw_outfit(
-                        np.random.default_rng(performer.outfit_seed), looks
-                    ),
+                    outfit=people.draw_outfit(np.random.default_rng(performer.outfit_seed), looks),
                     manner=actions.Manner.draw(rng),
                     foot=(centre - toward * offset, foot_y),
                     scale=own,
@@ -255,9 +260,7 @@ class Shot:
         if part.action == 'SitUp':
             sets.blanket(picture, foot, scale, sign, part.colour)
         if driving:
-            sets.car_side(
-                picture, foot + np.array([0.0, 0.15 * scale]), scale, sign, part.colour
-            )
+            sets.car_side(picture, foot + np.array([0.0, 0.15 * scale]), scale, sign, part.colour)
         return SeenFace(box, landmarks, pose.yaw * sign)
 
     def _draw_wheel(self, picture: np.ndarray, zoom: float, shift) -> None:

@@ -1,7 +1,7 @@
 """The synthetic world as a plan: titles, casts, clips and photos, without a single pixel.
 
-A world is a pure function of its `WorldSpec`. Its shape is that of Celebrities in Action: 69 movies and
-5 shows, more than 2,500 test clips, people who are known from photos and people who are not.
+A world is a pure function of its `WorldSpec`. Its shape is that of Celebrities in Action: 69 movies
+and 5 shows, more than 2,500 test clips, people who are known from photos and people who are not.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from cpad_jax.data.synthetic.actions import MUTUAL, PARTNER_DISTANCE
 from cpad_jax.errors import UserError
 from cpad_jax.text.prompts import ACTIONS, PLACES
 
-# Raised when the same plan would render to other pixels, so that old files are not mistaken for new.
+# Raised when the same plan would render to other pixels: old files are not mistaken for new.
 RENDERER_VERSION = 2
 
 _INDOORS = (
-    'AnswerPhone', 'Eat', 'FightPerson', 'HandShake', 'HugPerson', 'Kiss', 'Run', 'SitDown', 'StandUp',
+    'AnswerPhone', 'Eat', 'FightPerson', 'HandShake', 'HugPerson', 'Kiss', 'Run', 'SitDown',
+    'StandUp',
 )  # fmt: skip
 # What can be done where: 91 of the 120 pairs.
 PLAUSIBLE: dict[str, tuple[str, ...]] = {
@@ -137,8 +138,8 @@ class PhotoPlan:
 def _check(spec: WorldSpec) -> None:
     if spec.cast_seen > spec.train_people:
         raise UserError(
-            f'world: cast_seen is {spec.cast_seen}, but only {spec.train_people} people are seen in '
-            'training: raise train_people or lower cast_seen'
+            f'world: cast_seen is {spec.cast_seen}, but only {spec.train_people} people are seen '
+            'in training: raise train_people or lower cast_seen'
         )
     if spec.cast_size > spec.cast_seen + spec.cast_unseen:
         raise UserError(

@@ -91,9 +91,7 @@ def test_casts_hold_look_alikes():
 
     def nearest(cast):
         looks = [people.person(i).looks for i in cast]
-        return max(
-            people.similarity(a, b) for i, a in enumerate(looks) for b in looks[:i]
-        )
+        return max(people.similarity(a, b) for i, a in enumerate(looks) for b in looks[:i])
 
     in_titles = np.mean([nearest(title.cast) for title in whole.titles])
     by_chance = np.mean([nearest(rng.permutation(whole.cast)[:7]) for _ in range(74)])
