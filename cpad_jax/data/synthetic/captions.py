@@ -168,8 +168,8 @@ def scene_captions(
 
     Returns:
         Captions of differing kind: what happens and where, who it is by looks, by name; the last
-        one says nothing about who it is. And the index of the main person's action in `ACTIONS`, its
-        length where they do nothing in particular.
+        one says nothing about who it is. And the index of the main person's action in
+        `ACTIONS`, its length where they do nothing in particular.
     """
     where = _pick(rng, _WHERE[place])
     main = int(rng.integers(len(performers)))

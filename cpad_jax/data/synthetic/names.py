@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 _WOMEN = (
     'Ada Alba Alma Amara Amelie Anika Anna Asta Aurora Beatrix Bella Bianca Brenda Bridget '
     'Camille Carla Carmen Cecilia Celeste Chiara Clara Cora Dalia Daphne Delia Diana Dora Edith '
@@ -41,7 +43,23 @@ _LAST = (
 # Steps that share no factor with the lengths, so that neighbours have unlike names.
 _LAST_STEP = 89
 
+# Names of each gender for two pools of people.
 CAPACITY = min(len(_WOMEN), len(_MEN)) * len(_LAST) // 2
+
+
+@functools.cache
+def _all_names(gender: str) -> tuple[str, ...]:
+    """Every first name with every last name, once, in an order that mixes both from the start."""
+    first_names = _WOMEN if gender == 'woman' else _MEN
+    mixed = [
+        f'{first_names[(row + column * 7) % len(first_names)]} '
+        f'{_LAST[(column * _LAST_STEP + row) % len(_LAST)]}'
+        for row in range(len(first_names))
+        for column in range(len(_LAST))
+    ]
+    # That walk meets some pairs twice and misses others, which come last.
+    every = [f'{first} {last}' for first in first_names for last in _LAST]
+    return tuple(dict.fromkeys([*mixed, *every]))
 
 
 def name(number: int, gender: str) -> str:
@@ -54,11 +72,6 @@ def name(number: int, gender: str) -> str:
     Raises:
         ValueError: The number is beyond the supply of names.
     """
-    first_names = _WOMEN if gender == 'woman' else _MEN
     if not 0 <= number < 2 * CAPACITY:
         raise ValueError(f'person number {number // 2} is beyond the {CAPACITY} names of a pool')
-    row, column = divmod(number, len(_LAST))
-    # Walk the first names by row and column so that all of them are in use from the start.
-    first = (row + column * 7) % len(first_names)
-    last = (column * _LAST_STEP + row) % len(_LAST)
-    return f'{first_names[first]} {_LAST[last]}'
+    return _all_names(gender)[number]
