@@ -9,7 +9,8 @@ setup(
     version='0.1.0',
     description='Find moments of video by who, what and where: CLIP-PAD in JAX and Flax',
     long_description=Path(__file__).with_name('README.md').read_text(encoding='utf-8')
-    if Path(__file__).with_name('README.md').exists() else '',
+    if Path(__file__).with_name('README.md').exists()
+    else '',
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     python_requires='>=3.11',

@@ -30,6 +30,7 @@ class Stage:
     spots: tuple[float, ...]
 
 
+_UNPAINTED = (120, 118, 112)
 _DRAWERS: dict[str, Callable[[Brush, float], None]] = {
     'EXT-house': streets.house_front,
     'EXT-road': streets.road,
@@ -75,7 +76,8 @@ def draw_place(
         KeyError: For a place that is not in `PLACES`.
     """
     drawer = _DRAWERS[place]
-    image = np.empty((height, width, 3), np.uint8)
+    # A set may leave a hairline unpainted; it must be the same one every time.
+    image = canvas.blank(height, width, _UNPAINTED)
     brush = Brush(image, rng, hue=style.hue, mirrored=rng.random() < 0.5)
     floor = brush.between(83.5, 89)
     drawer(brush, floor - brush.between(7, 10))
@@ -100,7 +102,7 @@ def draw_plain_backdrop(rng: np.random.Generator, height: int, width: int) -> np
         The picture [height, width, 3] uint8.
     """
     # Out of focus needs no detail: paint small, soften, enlarge.
-    small = np.empty((72, max(round(72 * width / height), 8), 3), np.uint8)
+    small = canvas.blank(72, max(round(72 * width / height), 8), _UNPAINTED)
     brush = Brush(small, rng, hue=rng.random(), mirrored=rng.random() < 0.5)
     kind = rng.random()
     if kind < 0.4:

@@ -18,7 +18,7 @@ from cpad_jax.errors import UserError
 from cpad_jax.text.prompts import ACTIONS, PLACES
 
 # Raised when the same plan would render to other pixels: old files are not mistaken for new.
-RENDERER_VERSION = 2
+RENDERER_VERSION = 3
 
 _INDOORS = (
     'AnswerPhone', 'Eat', 'FightPerson', 'HandShake', 'HugPerson', 'Kiss', 'Run', 'SitDown',
