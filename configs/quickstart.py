@@ -36,19 +36,19 @@ def get_config() -> ml_collections.ConfigDict:
     config.model = ml_collections.ConfigDict()
     config.model.num_tokens = 1
     config.model.adapter_width = 512
-    config.model.adapter_layers = 2
-    config.model.rank = 8
+    config.model.adapter_layers = 1
+    config.model.rank = 16
     config.model.default_token = True
     config.model.name_memory = True
 
     config.train = ml_collections.ConfigDict()
-    config.train.steps = 1500
+    config.train.steps = 1800
     config.train.people_per_batch = 32
     config.train.images_per_person = 2
     config.train.max_references = 5
     config.train.learning_rate = 1e-3
-    config.train.low_rank_learning_rate = 5e-4
-    config.train.weight_decay = 0.01
+    config.train.low_rank_learning_rate = 4e-3
+    config.train.weight_decay = 0.1
     config.train.warmup_steps = 100
     config.train.checkpoint_every = 250
     config.train.log_every = 25
