@@ -41,9 +41,9 @@ def get_config(stage: str = '') -> ml_collections.ConfigDict:
         config.name = 'small_clip_alike'
         config.init = 'runs/small_clip/model'
         config.data.dir = 'runs/small_clip/captioned'
-        config.train.steps = 1300
-        config.train.alike = 0.8
-        config.train.learning_rate = 7e-4
+        config.train.steps = 1150
+        config.train.alike = 0.6
+        config.train.learning_rate = 8e-4
         config.train.warmup_steps = 60
-        config.train.evaluate_every = 650
+        config.train.evaluate_every = 575
     return config
