@@ -10,7 +10,6 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax.experimental.layout import Layout, with_layout_constraint
 
 Array = jax.Array
 LowRank = Mapping[str, Mapping[str, Mapping[str, Array]]]
@@ -59,30 +58,9 @@ def _product_backward(spec: str, dtype: Any, kept: Any, cotangent: Array) -> tup
     x, y, x_like, y_like = kept
     factors, out = spec.split('->')
     left, right = factors.split(',')
-    cotangent = cotangent.astype(dtype)
     dx = _product(f'{out},{right}->{left}', cotangent, y, dtype)
-    # What is summed over lies before the last dimension of both factors. Brought to the end of the
-    # one whose rows become rows of the result, CPUs multiply several times faster.
-    first, second = (left, x), (out, cotangent)
-    if right[-2] in out:
-        first, second = second, first
-    order = sorted(first[0], key=lambda letter: letter not in right)
-    moved = _in_this_order(first[1].transpose([first[0].index(c) for c in order]), dtype)
-    dy = _product(f'{"".join(order)},{second[0]}->{right}', moved, second[1], dtype)
+    dy = _product(f'{left},{out}->{right}', x, cotangent, dtype)
     return dx.astype(x_like.dtype), dy.astype(y_like.dtype)
-
-
-def _in_this_order(x: Array, dtype: Any) -> Array:
-    """Makes a CPU move the numbers of a transposed bfloat16 array, not only rename its axes."""
-    if dtype != jnp.bfloat16:
-        return x
-    row_major = Layout(tuple(range(x.ndim)))
-
-    def move(x: Array) -> Array:
-        # Without the barrier the compiler takes the transposition back.
-        return jax.lax.optimization_barrier(with_layout_constraint(x, row_major))
-
-    return jax.lax.platform_dependent(x, cpu=move, default=lambda x: x)
 
 
 product.defvjp(_product_forward, _product_backward)
