@@ -27,14 +27,14 @@ def pretrain(config: Any, workdir: Path) -> None:
     """Pre-trains a small CLIP on captioned pictures, and exports it to `WORKDIR/model`."""
     from cpad_jax.data.synthetic import captioned
     from cpad_jax.models import zoo
-    from cpad_jax.training import loop, pretraining
+    from cpad_jax.training import captioned_shards, loop, pretraining
 
     clip, data = zoo.get(config.backbone), config.data
     folder = Path(data.dir) if data.dir else workdir / 'captioned'
     stage(1, 3, f'captioned pictures in {folder}')
     if not data.dir:
         captioned.ensure_captioned(folder, data.shards, data.seed, data.famous, clip.image_size)
-    training, held_out = pretraining.open_shards(folder, clip.context_length, data.held_out)
+    training, held_out = captioned_shards.open_shards(folder, clip.context_length, data.held_out)
     task = pretraining.Pretraining(config, training)
     stage(2, 3, f'learning: {config.train.steps} steps of {task.batch_size} pictures')
     params = loop.run(task, config, workdir, task.evaluator(held_out))

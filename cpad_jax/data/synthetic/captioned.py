@@ -11,18 +11,18 @@ import dataclasses
 import json
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from cpad_jax import atomic, progress
-from cpad_jax.data.synthetic import captions, people
+from cpad_jax.data.synthetic import captions, claims, people
 from cpad_jax.data.synthetic.look import TitleStyle
 from cpad_jax.data.synthetic.places import draw_place
 from cpad_jax.data.synthetic.render import STAGE_HEIGHT, STAGE_WIDTH, draw_portrait, head_artist
-from cpad_jax.data.synthetic.shots import Shot
-from cpad_jax.data.synthetic.world import PLAUSIBLE, draw_performers
+from cpad_jax.data.synthetic.shots import SeenFace, Shot
+from cpad_jax.data.synthetic.world import PLAUSIBLE, Performer, draw_performers
 from cpad_jax.media import canvas, faces
 from cpad_jax.text.prompts import PLACES
 
@@ -56,19 +56,43 @@ def _draw_people(rng: np.random.Generator, count: int, famous: int) -> list[int]
     return chosen
 
 
-def _close_up(rng: np.random.Generator, picture: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Cuts out the part of a picture, in its own aspect, that one face is the middle of."""
-    height, width = picture.shape[:2]
+def _close_up(
+    rng: np.random.Generator, shape: tuple[int, ...], box: np.ndarray
+) -> tuple[slice, slice]:
+    """The part of a picture, in its own aspect, that one face is the middle of."""
+    height, width = shape[:2]
     share = float(rng.uniform(0.42, 0.7))
     rows, columns = round(height * share), round(width * share)
     middle_y = (box[0] + box[2]) / 2 + rows * float(rng.uniform(0.05, 0.25))
     middle_x = (box[1] + box[3]) / 2 + columns * float(rng.uniform(-0.15, 0.15))
     top = int(np.clip(middle_y - rows / 2, 0, height - rows))
     left = int(np.clip(middle_x - columns / 2, 0, width - columns))
-    return picture[top : top + rows, left : left + columns]
+    return slice(top, top + rows), slice(left, left + columns)
 
 
-Captioned = tuple[np.ndarray, list[str], tuple[int, int]]
+@dataclasses.dataclass(frozen=True)
+class Captioned:
+    """A picture uint8 [S, S, 3], its captions with their claims, and what is true of it."""
+
+    picture: np.ndarray
+    captions: list[captions.Sentence]
+    facts: list[dict[str, int]]
+
+
+def _in_view(
+    performers: Sequence[Performer], seen: Sequence[SeenFace], view: tuple[slice, slice]
+) -> tuple[Performer, ...]:
+    """Those whose face is in a part of a picture, in their order."""
+    inside = []
+    for index, face in enumerate(seen):
+        y, x = (face.box[0] + face.box[2]) / 2, (face.box[1] + face.box[3]) / 2
+        if view[0].start <= y < view[0].stop and view[1].start <= x < view[1].stop:
+            inside.append(index)
+    number = {index: place for place, index in enumerate(inside)}
+    return tuple(
+        dataclasses.replace(performers[i], target=number.get(performers[i].target, -1))
+        for i in inside
+    )
 
 
 def _scene_pictures(rng: np.random.Generator, famous: int, size: int) -> Iterator[Captioned]:
@@ -81,14 +105,18 @@ def _scene_pictures(rng: np.random.Generator, famous: int, size: int) -> Iterato
         shot = Shot(stage, place, performers, rng, head_artist('', 'train'))
         picture, seen = shot.film(float(rng.random()))
         picture = style.grade(picture, rng)
+        view = (slice(0, picture.shape[0]), slice(0, picture.shape[1]))
         if rng.random() < _CLOSE_SHARE:
             # A closer look at one of them: the way from portraits to wide shots.
             nearest = int(rng.integers(len(performers)))
-            picture = _close_up(rng, picture, seen[nearest].box)
-            performers = (dataclasses.replace(performers[nearest], target=-1),)
-        picture = canvas.resize(picture, size, size)
-        texts, action = captions.scene_captions(rng, performers, place, famous)
-        yield picture, texts, (PLACES.index(place), action)
+            view = _close_up(rng, picture.shape, seen[nearest].box)
+        performers = _in_view(performers, seen, view)
+        if performers:
+            yield Captioned(
+                canvas.resize(picture[view], size, size),
+                captions.scene_captions(rng, performers, place, famous),
+                claims.scene_facts(performers, place),
+            )
 
 
 def _portrait(rng: np.random.Generator, famous: int, size: int) -> Captioned:
@@ -104,60 +132,67 @@ def _portrait(rng: np.random.Generator, famous: int, size: int) -> Captioned:
         image = faces.crop_face(image, photo.bbox * (height, width, height, width), size=size)
     else:
         image = canvas.resize(image, size, size)
-    return image, captions.portrait_captions(rng, person, outfit, famous), (-1, -1)
+    texts = captions.portrait_captions(rng, person, outfit, famous)
+    return Captioned(image, texts, [claims.person_facts(person, outfit)])
 
 
-def make_shard(
-    number: int, seed: int, famous: int, size: int
-) -> tuple[np.ndarray, list[list[str]], np.ndarray]:
-    """Draws one shard.
+def make_shard(number: int, seed: int, famous: int, size: int) -> list[Captioned]:
+    """Draws the `SHARD_SIZE` pictures of one shard.
 
     Args:
         number: Number of the shard.
         seed: Seed of the whole set.
         famous: People with a number below this appear often and are named.
         size: Side of the pictures, pixels.
-
-    Returns:
-        Pictures uint8 [SHARD_SIZE, size, size, 3], six captions for each, and int32 [SHARD_SIZE, 2]
-        what each shows: the number of the place and of what the captions' main person does
-        (`len(ACTIONS)` for nothing in particular); −1 for a portrait.
     """
     rng = np.random.default_rng((_WORLD_SEED_OFFSET + seed, number))
-    pictures = np.empty((SHARD_SIZE, size, size, 3), np.uint8)
-    texts: list[list[str]] = []
-    groups = np.empty((SHARD_SIZE, 2), np.int32)
-    while len(texts) < SHARD_SIZE:
+    drawn: list[Captioned] = []
+    while len(drawn) < SHARD_SIZE:
         if rng.random() < _PORTRAIT_SHARE * _SHOTS_PER_STAGE / (1 + _PORTRAIT_SHARE * 2):
-            batch = [_portrait(rng, famous, size)]
+            drawn.append(_portrait(rng, famous, size))
         else:
-            batch = list(_scene_pictures(rng, famous, size))
-        for picture, caption, group in batch[: SHARD_SIZE - len(texts)]:
-            pictures[len(texts)] = picture
-            groups[len(texts)] = group
-            texts.append(caption)
+            drawn.extend(_scene_pictures(rng, famous, size))
     # Shots of one stage must not stand side by side in a batch.
-    order = rng.permutation(SHARD_SIZE)
-    return pictures[order], [texts[i] for i in order], groups[order]
+    return [drawn[i] for i in rng.permutation(SHARD_SIZE)]
 
 
-def _write_shard(folder: str, number: int, seed: int, famous: int, size: int) -> None:
-    pictures, texts, groups = make_shard(number, seed, famous, size)
-    stem = Path(folder) / f'shard-{number:05d}'
+def write_shard(folder: Path, number: int, drawn: Sequence[Captioned]) -> None:
+    """Writes `shard-NNNNN.jsonl`, `.facts.npy`, `.claims.npy` and last `.images.npy`.
+
+    Args:
+        folder: Where.
+        number: Number of the shard.
+        drawn: n pictures of one size with equally many captions C each. Facts are int32 [n,
+            `MAX_PEOPLE`, F], claims int32 [n, C, `MAX_SUBJECTS`, F]; see `claims`.
+    """
+    stem = folder / f'shard-{number:05d}'
+    texts = ([text for text, _ in one.captions] for one in drawn)
     atomic.write_bytes(
         stem.with_suffix('.jsonl'), ''.join(json.dumps(t) + '\n' for t in texts).encode()
     )
-    # The pictures come last: a shard counts as there when they are.
-    for kind, array in (('groups', groups), ('images', pictures)):
+    arrays = {
+        'facts': [claims.pack(one.facts, claims.MAX_PEOPLE, claims.NOBODY) for one in drawn],
+        'claims': [
+            [claims.pack(said, claims.MAX_SUBJECTS, claims.UNSAID) for _, said in one.captions]
+            for one in drawn
+        ],
+        # The pictures come last: a shard counts as there when they are.
+        'images': [one.picture for one in drawn],
+    }
+    for kind, rows in arrays.items():
         with atomic.writing(stem.with_suffix(f'.{kind}.npy')) as temporary:
-            np.save(temporary, array)
+            np.save(temporary, np.array(rows))
+
+
+def _draw_shard(folder: str, number: int, seed: int, famous: int, size: int) -> None:
+    write_shard(Path(folder), number, make_shard(number, seed, famous, size))
 
 
 def ensure_captioned(folder: Path, shards: int, seed: int, famous: int, size: int) -> None:
     """Draws the shards that are not there yet, on all cores.
 
     Args:
-        folder: Where `shard-00000.images.npy`, `.groups.npy` and `.jsonl` … are written.
+        folder: Where the files of `write_shard` go.
         shards: How many; each holds `SHARD_SIZE` pictures.
         seed: Names the set.
         famous: People with a number below this appear often and are named.
@@ -177,7 +212,7 @@ def ensure_captioned(folder: Path, shards: int, seed: int, famous: int, size: in
             total=len(missing) * SHARD_SIZE, stage='drawing captioned pictures', unit='picture'
         ) as bar,
     ):
-        jobs = [pool.submit(_write_shard, str(folder), n, seed, famous, size) for n in missing]
+        jobs = [pool.submit(_draw_shard, str(folder), n, seed, famous, size) for n in missing]
         for job in concurrent.futures.as_completed(jobs):
             job.result()
             bar.update(SHARD_SIZE)

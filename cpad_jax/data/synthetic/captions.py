@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cpad_jax.data.synthetic import people
+from cpad_jax.data.synthetic import claims, people
 from cpad_jax.data.synthetic.world import Performer
 from cpad_jax.text.prompts import ACTIONS
 
@@ -57,6 +57,10 @@ _WHERE = {
 _SKIN = {'pale': 'very pale skin', 'fair': 'fair skin', 'tan': 'tanned skin', 'brown': 'brown skin',
          'dark': 'dark skin'}  # fmt: skip
 _SOMEBODY = ('somebody', 'another person', 'a friend')
+COUNT = 8  # Captions per picture.
+
+Claim = dict[str, int]  # Of one person: field of `claims.FIELDS` -> code.
+Sentence = tuple[str, list[Claim]]  # A caption, and what it claims of its one or two people.
 
 
 def _pick(rng: np.random.Generator, options: Sequence[str]) -> str:
@@ -67,53 +71,70 @@ def _article(noun: str) -> str:
     return f'an {noun}' if noun[0] in 'aeiou' else f'a {noun}'
 
 
-def _hair(looks: people.Looks, outfit: people.Outfit) -> str:
+def _hair(rng: np.random.Generator, looks: people.Looks) -> tuple[str, tuple[str, ...]]:
+    """A phrase for somebody's hair, and the fields that it speaks of."""
     colour, style = looks.hair_colour, looks.hair_style
     if style == 'bald':
-        return 'a bald head'
+        return 'a bald head', ('hair_style',)
+    if rng.random() < 0.25:
+        return f'{colour} hair', ('hair_colour',)
+    both = ('hair_colour', 'hair_style')
     if style in ('ponytail', 'bun', 'bob', 'afro'):
-        return _article(f'{colour} {style}')
+        return _article(f'{colour} {style}'), both
     if style == 'receding':
-        return f'receding {colour} hair'
-    return f'{style} {colour} hair'
-
-
-def _age_word(looks: people.Looks, outfit: people.Outfit) -> str:
-    age = looks.age + outfit.years
-    return 'young ' if age < 29 else 'old ' if age > 58 else ''
+        return f'receding {colour} hair', both
+    return f'{style} {colour} hair', both
 
 
 def describe(
-    rng: np.random.Generator, looks: people.Looks, outfit: people.Outfit, detail: float
-) -> str:
+    rng: np.random.Generator, number: int, outfit: people.Outfit, detail: float
+) -> tuple[str, Claim]:
     """A noun phrase for somebody, e.g. 'a young woman with long red hair in a blue shirt'.
 
     Args:
         rng: Source of chance.
-        looks: Who.
+        number: Who.
         outfit: Dressed how.
         detail: Probability, 0 to 1, that each attribute is mentioned.
+
+    Returns:
+        The phrase, and what it claims.
     """
+    looks = people.person(number).looks
+    said = {'gender'}
     features = []
     # Hair is what everybody mentions first.
     if rng.random() < detail + 0.25:
-        features.append(_hair(looks, outfit))
+        text, fields = _hair(rng, looks)
+        features.append(text)
+        said.update(fields)
     if rng.random() < detail and looks.facial_hair != 'none':
         features.append(f'a {looks.facial_hair}')
+        said.add('facial_hair')
     if rng.random() < detail and looks.glasses != 'none':
-        features.append(_pick(rng, (f'{looks.glasses} glasses', 'glasses')))
+        exactly = rng.random() < 0.5
+        features.append(f'{looks.glasses} glasses' if exactly else 'glasses')
+        said.add('glasses' if exactly else 'any_glasses')
     if rng.random() < detail * 0.7:
         features.append(_SKIN[looks.skin])
-    age = _age_word(looks, outfit) if rng.random() < detail else ''
-    text = _article(f'{age}{looks.gender}')
+        said.add('skin')
+    age = claims.age(looks, outfit)
+    text = looks.gender
+    if rng.random() < detail and age != 'middle':
+        text = f'{age} {text}'
+        said.add('age')
+    text = _article(text)
     if features:
         rng.shuffle(features)
         text += ' with ' + ' and '.join(features)
     if rng.random() < detail * 0.35:
         text += f' in {_article(outfit.top_colour)} {outfit.top}'
+        said.update(('top', 'top_colour'))
     if outfit.head_covering != 'none' and rng.random() < detail:
         text += f' wearing {_article(outfit.covering_colour)} {outfit.head_covering}'
-    return text
+        said.update(('covering', 'covering_colour'))
+    facts = claims.person_facts(number, outfit)
+    return text, {field: facts[field] for field in said}
 
 
 def _doing(rng: np.random.Generator, performer: Performer, other: str) -> str:
@@ -124,41 +145,30 @@ def _doing(rng: np.random.Generator, performer: Performer, other: str) -> str:
     return _pick(rng, _IDLE)
 
 
-def _partner(performers: Sequence[Performer], index: int) -> int:
-    if performers[index].target >= 0:
-        return performers[index].target
-    for other, performer in enumerate(performers):
-        if performer.target == index:
-            return other
-    return -1
-
-
 def _sentence(
-    rng: np.random.Generator,
-    performers: Sequence[Performer],
-    index: int,
-    named: bool,
-    detail: float,
-) -> str:
-    def who(i: int, d: float) -> str:
-        somebody = people.person(performers[i].person)
-        outfit = people.draw_outfit(
-            np.random.default_rng(performers[i].outfit_seed), somebody.looks
-        )
-        return describe(rng, somebody.looks, outfit, d)
-
-    subject = people.person(performers[index].person).name if named else who(index, detail)
-    partner = _partner(performers, index)
-    other = _pick(rng, _SOMEBODY)
+    rng: np.random.Generator, performers: Sequence[Performer], index: int, subject: Sentence
+) -> Sentence:
+    """What a performer, of whom `subject` speaks, does; and to whom."""
+    partner = claims.partner(performers, index)
+    text, (claim, *_) = subject
+    claim = claim | {'doing': claims.doing(performers[index])}
+    other, more = _pick(rng, _SOMEBODY), []
     if partner >= 0 and rng.random() < 0.5:
-        other = who(partner, 0.35)
-    return f'{subject} {_doing(rng, performers[index], other)}'
+        other, about = _look(rng, performers[partner], 0.35)
+        claim, more = claim | {'partner': 0}, [about]
+    return f'{text} {_doing(rng, performers[index], other)}', [claim, *more]
+
+
+def _look(rng: np.random.Generator, performer: Performer, detail: float) -> tuple[str, Claim]:
+    looks = people.person(performer.person).looks
+    outfit = people.draw_outfit(np.random.default_rng(performer.outfit_seed), looks)
+    return describe(rng, performer.person, outfit, detail)
 
 
 def scene_captions(
     rng: np.random.Generator, performers: Sequence[Performer], place: str, famous: int
-) -> tuple[list[str], int]:
-    """Six captions for one frame, and what they are mainly about.
+) -> list[Sentence]:
+    """`COUNT` captions for one frame, with what they claim.
 
     Args:
         rng: Source of chance.
@@ -168,59 +178,68 @@ def scene_captions(
 
     Returns:
         Captions of differing kind: what happens and where, who it is by looks, by name; the last
-        one says nothing about who it is. And the index of the main person's action in
-        `ACTIONS`, its length where they do nothing in particular.
+        one says what the main person does and where, and nothing about who it is.
     """
-    where = _pick(rng, _WHERE[place])
     main = int(rng.integers(len(performers)))
     active = [i for i, p in enumerate(performers) if p.actions]
     if active and rng.random() < 0.8:
         main = active[int(rng.integers(len(active)))]
-    fully = f'{_sentence(rng, performers, main, False, 0.55)} {where}'
-    plain = (
-        f'{_pick(rng, ("a person", "someone", "one person"))} '
-        f'{_doing(rng, performers[main], _pick(rng, _SOMEBODY))} {_pick(rng, _WHERE[place])}'
-    )
-    looks_only = _sentence(rng, performers, main, False, 0.9)
-    several = ' and '.join(
-        _sentence(rng, performers, i, False, 0.3) for i in rng.permutation(len(performers))[:2]
-    )
+
+    def look(index: int, low: float, high: float) -> Sentence:
+        text, claim = _look(rng, performers[index], float(rng.uniform(low, high)))
+        return text, [claim]
+
+    def does(index: int, low: float, high: float) -> Sentence:
+        return _sentence(rng, performers, index, look(index, low, high))
+
+    def placed(sentence: Sentence) -> Sentence:
+        text, (claim, *more) = sentence
+        where = {'place': claims.code('place', place)}
+        return f'{text} {_pick(rng, _WHERE[place])}', [claim | where, *more]
+
+    pair = [int(i) for i in rng.permutation(len(performers))[:2]]
+    said = [look(i, 0.2, 0.8) for i in pair]
+    together = (
+        ' and '.join(text for text, _ in said), [claim for _, about in said for claim in about]
+    )  # fmt: skip
     other = int(rng.integers(len(performers)))
     captions = [
-        fully,
-        looks_only,
-        f'{several}, {_pick(rng, _WHERE[place])}' if rng.random() < 0.5 else several,
-        f'{_sentence(rng, performers, other, False, 0.6)} {_pick(rng, _WHERE[place])}',
+        placed(does(main, 0.2, 0.9)),
+        does(main, 0.3, 0.9),
+        placed(together) if rng.random() < 0.3 else together,
+        placed(does(other, 0.2, 0.9)),
+        look(other, 0.3, 0.95),
+        look(int(rng.integers(len(performers))), 0.1, 0.6),
     ]
     known = [i for i, p in enumerate(performers) if p.person < famous]
     if known:
         star = known[int(rng.integers(len(known)))]
-        captions.append(f'{_sentence(rng, performers, star, True, 0)} {_pick(rng, _WHERE[place])}')
+        person = people.person(performers[star].person)
+        named = (person.name, [{'person': person.index}])
+        captions.append(placed(_sentence(rng, performers, star, named)))
     else:
-        captions.append(f'{_sentence(rng, performers, main, False, 0.4)}')
-    doing = len(ACTIONS)
-    if performers[main].actions:
-        doing = performers[main].actions[0]
-    elif performers[main].receives:
-        doing = ACTIONS.index(performers[main].receives)
-    return [*captions, plain], doing
+        captions.append(does(main, 0.2, 0.7))
+    someone = _pick(rng, ('a person', 'someone', 'one person'))
+    act = _doing(rng, performers[main], _pick(rng, _SOMEBODY))
+    captions.append(placed((f'{someone} {act}', [{'doing': claims.doing(performers[main])}])))
+    return captions
 
 
 def portrait_captions(
     rng: np.random.Generator, person: int, outfit: people.Outfit, famous: int
-) -> list[str]:
-    """Six captions for a portrait of `person` (a person number)."""
-    somebody = people.person(person)
+) -> list[Sentence]:
+    """`COUNT` captions for a portrait of `person` (a person number), with what they claim."""
 
-    def say(detail: float) -> str:
+    def say(low: float, high: float) -> Sentence:
         opening = _pick(rng, ('', 'a portrait of ', 'the face of ', 'a close picture of '))
-        return opening + describe(rng, somebody.looks, outfit, detail)
+        text, claim = describe(rng, person, outfit, float(rng.uniform(low, high)))
+        return opening + text, [claim]
 
-    captions = [say(0.95), say(0.9), say(0.8), say(0.7), say(0.95)]
+    captions = [say(0.7, 1.0) for _ in range(COUNT // 2)]
+    captions += [say(0.1, 0.8) for _ in range(COUNT - 1 - len(captions))]
     if person < famous:
-        captions.append(
-            _pick(rng, ('{}', 'a portrait of {}', '{} looks at us')).format(somebody.name)
-        )
+        text = _pick(rng, ('{}', 'a portrait of {}', '{} looks at us'))
+        captions.append((text.format(people.person(person).name), [{'person': person}]))
     else:
-        captions.append(say(0.6))
+        captions.append(say(0.5, 1.0))
     return captions
