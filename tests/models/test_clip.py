@@ -336,6 +336,25 @@ def test_product_has_the_gradient_of_einsum(spec, left, right):
             np.testing.assert_allclose(a, b, atol=tolerance)
 
 
+@pytest.mark.parametrize('shape', [(5, 4, 3), (300, 64, 96)])
+def test_affine_has_the_gradient_of_its_formula(shape):
+    rows, inputs, outputs = shape
+    rng = np.random.default_rng(0)
+    x, bias = (rng.standard_normal(s, np.float32) for s in ((rows, inputs), (outputs,)))
+    kernel = 0.1 * rng.standard_normal((inputs, outputs), np.float32)
+
+    def through(function):
+        total = lambda *a: jnp.sin(function(*a)).sum()  # noqa: E731
+        return jax.jit(jax.value_and_grad(total, argnums=(0, 1, 2)))(x, kernel, bias)
+
+    right_value, right = through(lambda x, kernel, bias: x @ kernel + bias)
+    for dtype, tolerance in ((jnp.float32, 1e-5), (jnp.bfloat16, 0.02)):
+        value, answer = through(lambda *a, d=dtype: transformer.affine(*a, d))
+        assert float(value) == pytest.approx(float(right_value), rel=tolerance, abs=100 * tolerance)
+        for a, b in zip(answer, right, strict=True):
+            np.testing.assert_allclose(a, b, atol=tolerance * float(np.abs(b).max()))
+
+
 def test_every_large_product_of_a_bfloat16_step_takes_bfloat16_and_sums_in_float32():
     model = clip.CLIP(tiny(), jnp.bfloat16)
     pixels, ids = jnp.zeros((2, 16, 16, 3)), jnp.full((2, 8), tokenizer.EOT)

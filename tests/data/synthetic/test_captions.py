@@ -1,6 +1,6 @@
 import numpy as np
 
-from cpad_jax.data.synthetic import captioned, captions, people, world
+from cpad_jax.data.synthetic import captioned, captions, claims, people, world
 from cpad_jax.text import prompts
 from cpad_jax.text.tokenizer import EOT, tokenize
 
@@ -12,9 +12,9 @@ def _many_captions(count=300):
         place = str(rng.choice(prompts.PLACES))
         cast = [int(i) for i in rng.permutation(600)[:3]]
         performers = world.draw_performers(rng, place, cast)
-        texts += captions.scene_captions(rng, performers, place, 300)[0]
+        texts += [t for t, _ in captions.scene_captions(rng, performers, place, 300)]
         outfit = people.draw_outfit(rng, people.person(cast[0]).looks)
-        texts += captions.portrait_captions(rng, cast[0], outfit, 300)
+        texts += [t for t, _ in captions.portrait_captions(rng, cast[0], outfit, 300)]
     return texts
 
 
@@ -58,25 +58,50 @@ def test_a_quarter_of_the_pairs_is_held_out_of_pretraining():
 
 def test_shards_repeat_and_differ(monkeypatch):
     monkeypatch.setattr(captioned, 'SHARD_SIZE', 12)
-    pictures, texts, groups = captioned.make_shard(0, 0, 300, 48)
-    again, same, _ = captioned.make_shard(0, 0, 300, 48)
-    np.testing.assert_array_equal(pictures, again)
-    assert texts == same and len(texts) == 12 and all(len(t) == 6 for t in texts)
-    other, _, _ = captioned.make_shard(1, 0, 300, 48)
-    assert not np.array_equal(pictures, other)
-    for own, (place, action) in zip(texts, groups, strict=True):
-        if place < 0:
-            assert action < 0
-            continue
-        # The last caption is about place and main action and says nothing about looks.
-        assert any(where in own[-1] for where in captions._WHERE[prompts.PLACES[place]])
-        assert not any(word in own[-1] for word in (' hair', ' man', ' woman'))
+    drawn = captioned.make_shard(0, 0, 300, 48)
+    for one, same in zip(drawn, captioned.make_shard(0, 0, 300, 48), strict=True):
+        np.testing.assert_array_equal(one.picture, same.picture)
+        assert one.captions == same.captions and one.facts == same.facts
+    assert len(drawn) == 12 and all(len(one.captions) == captions.COUNT for one in drawn)
+    other = captioned.make_shard(1, 0, 300, 48)
+    assert not np.array_equal(drawn[0].picture, other[0].picture)
+
+
+def test_every_caption_is_true_of_its_own_picture(monkeypatch):
+    monkeypatch.setattr(captioned, 'SHARD_SIZE', 60)
+    drawn = captioned.make_shard(3, 0, 300, 48)
+    facts = np.stack([claims.pack(one.facts, claims.MAX_PEOPLE, claims.NOBODY) for one in drawn])
+    said = np.array([
+        [claims.pack(about, claims.MAX_SUBJECTS, claims.UNSAID) for _, about in one.captions]
+        for one in drawn
+    ])  # fmt: skip
+    for kind in range(captions.COUNT):
+        true = np.asarray(claims.truth(said[:, kind], facts))
+        assert true.diagonal().all()
+        assert true.mean() < 0.5  # And not of most others.
+
+
+def test_captions_claim_what_they_say():
+    rng = np.random.default_rng(3)
+    said = 0
+    for _ in range(60):
+        performers = world.draw_performers(rng, 'INT-kitchen', [1, 2, 3])
+        for text, (claim, *_) in captions.scene_captions(rng, performers, 'INT-kitchen', 300)[:2]:
+            for colour in people.HAIR_COLOURS:
+                number = claims.code('hair_colour', colour)
+                if claim.get('hair_colour') == number:
+                    assert colour in text
+                    said += 1
+            words = text.split()
+            assert ('young' in words) <= (claim.get('age') == claims.code('age', 'young'))
+            assert ('glasses' in words) >= bool(claim.get('any_glasses', 0))
+    assert said > 40
 
 
 def test_the_last_caption_of_a_scene_names_nobody():
     rng = np.random.default_rng(3)
     for _ in range(50):
         performers = world.draw_performers(rng, 'INT-kitchen', [1, 2, 3])
-        texts, action = captions.scene_captions(rng, performers, 'INT-kitchen', 300)
-        assert len(texts) == 6 and 0 <= action <= 12
-        assert texts[-1].startswith(('a person ', 'someone ', 'one person '))
+        *_, (text, (claim,)) = captions.scene_captions(rng, performers, 'INT-kitchen', 300)
+        assert text.startswith(('a person ', 'someone ', 'one person '))
+        assert set(claim) == {'doing', 'place'}
