@@ -192,7 +192,10 @@ class IdentityBatches:
             [B, R, Df] and `weights` float32 [B, R] of the references (0 for none), `ids` int32
             [B, L], `identity` int32 [B], `form` int32 [B]; and one composition per person:
             `composition_row` int32 [P] the row whose person it is about, `composition_ids` int32
-            [P, 2, L] with and without what is done, `composition_step` float32 [P, D].
+            [P, 2, L] with and without what is done, `composition_step` float32 [P, D]. The same
+            phrase about the same person, known from photos alone, for the others to agree with:
+            `taught_ids` int32 [P, L], `taught_features` float32 [P, R, Df] and `taught_weights`
+            float32 [P, R].
         """
         rng = np.random.default_rng((self._seed, 2, step))
         sizes, people = self._sizes, self.people(step)
@@ -216,20 +219,24 @@ class IdentityBatches:
                 count = min(int(rng.integers(1, sizes.references + 1)), len(others))
                 references[row, :count] = rng.choice(others, count, replace=False)
             ids[row] = self.prompts.row(photo[row], None if form[row] == IMAGE else person)
-        present = references >= 0
+        features, weights = self._faces(references)
         return {
             'target': target,
             'references': references,
             'image': self._features.images[target].astype(np.float32),
-            'features': np.where(
-                present[..., None], self._features.faces[references], 0
-            ).astype(np.float32),
-            'weights': present.astype(np.float32),
+            'features': features,
+            'weights': weights,
             'ids': ids,
             'identity': identity,
             'form': form,
             **self._compositions(rng, identity, form),
         }  # fmt: skip
+
+    def _faces(self, photos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Features float32 [..., R, Df] and weights float32 [..., R] of photos, −1 for none."""
+        present = photos >= 0
+        features = np.where(present[..., None], self._features.faces[photos], 0)
+        return features.astype(np.float32), present.astype(np.float32)
 
     def _compositions(
         self, rng: np.random.Generator, identity: np.ndarray, form: np.ndarray
@@ -244,11 +251,21 @@ class IdentityBatches:
         kind = rng.integers(3, size=sizes.people)
         phrase = rng.integers(bounds[kind], bounds[kind + 1])  # [P]
         ids = np.empty((sizes.people, 2, self.prompts.length), np.int32)
-        for place, r, p in zip(ids, row, phrase, strict=True):
+        taught_ids = np.empty((sizes.people, self.prompts.length), np.int32)
+        photos = np.full((sizes.people, sizes.references), -1, np.int64)
+        for place, r, p in zip(range(sizes.people), row, phrase, strict=True):
             name = None if form[r] == IMAGE else int(identity[r])
-            place[0] = self.prompts.row(self._base + 1 + p, name)
-            place[1] = self.prompts.row(self._base, name)
+            ids[place, 0] = self.prompts.row(self._base + 1 + p, name)
+            ids[place, 1] = self.prompts.row(self._base, name)
+            taught_ids[place] = self.prompts.row(self._base + 1 + p, None)
+            own = self._order[self._starts[identity[r]] : self._starts[identity[r] + 1]]
+            shown = rng.permutation(own)[: sizes.references]
+            photos[place, : len(shown)] = shown
+        features, weights = self._faces(photos)
         return {
+            'taught_ids': taught_ids,
+            'taught_features': features,
+            'taught_weights': weights,
             'composition_row': row.astype(np.int32),
             'composition_ids': ids,
             'composition_step': self._steps[phrase].astype(np.float32),

@@ -114,17 +114,22 @@ class IdentityLearning:
             The loss, and each term with the share of queries that find their person.
         """
         frozen = self.frozen if frozen is None else frozen
-        tokens, low_rank = self.cpad.apply(
-            {'params': params}, batch['features'], batch['weights']
-        )  # [B, K, W]
-        length = batch['ids'].shape[-1]
-        # One pass through the text tower for the queries and both ends of each composition.
-        ids = jnp.concatenate([batch['ids'], batch['composition_ids'].reshape(-1, length)])
+        features = jnp.concatenate([batch['features'], batch['taught_features']])
+        shown = jnp.concatenate([batch['weights'], batch['taught_weights']])
+        tokens, low_rank = self.cpad.apply({'params': params}, features, shown)  # [B + P, K, W]
+        rows, length = batch['ids'].shape
         whose = jnp.repeat(batch['composition_row'], 2)
+        # One pass through the text tower for the queries, both ends of each composition, and what
+        # photos alone make of it.
+        ids = [batch['ids'], batch['composition_ids'].reshape(-1, length), batch['taught_ids']]
         embedded = cpad.encode_query(
-            self.clip, frozen, ids, jnp.concatenate([tokens, tokens[whose]]), low_rank
+            self.clip,
+            frozen,
+            jnp.concatenate(ids),
+            jnp.concatenate([tokens[:rows], tokens[whose], tokens[rows:]]),
+            low_rank,
         )
-        queries, composed = jnp.split(embedded, [len(batch['ids'])])
+        queries, composed, taught = jnp.split(embedded, [rows, rows + len(whose)])
         composed = composed.reshape(-1, 2, composed.shape[-1])  # [P, 2, D]
         identity = batch['identity']
         image = unit(batch['image'])
@@ -136,6 +141,7 @@ class IdentityLearning:
             'identity': losses.contrastive(queries, image, identity, identity, scale),
             'composition': direction,
             'composition_length': length,
+            'agreement': losses.agreement(composed[:, 0], taught),
         }
         weights = self.config.train.loss
         loss = sum(weights.get(name, 0.0) * term for name, term in terms.items())

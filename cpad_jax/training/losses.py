@@ -77,3 +77,19 @@ def composition(moved: Array, base: Array, reference: Array) -> tuple[Array, Arr
     wanted = jnp.sqrt(jnp.sum(reference * reference, axis=-1) + tiny)
     cosine = jnp.sum(step * reference, axis=-1) / (length * wanted)
     return jnp.mean(1 - cosine), jnp.mean(jnp.log(length / wanted) ** 2)
+
+
+def agreement(queries: Array, taught: Array) -> Array:
+    """How far "NAME [TOK] running" is from "[TOK] running" that photos speak for.
+
+    Photos generalise, so they teach: no gradient flows into `taught`.
+
+    Args:
+        queries: float [C, D], of length 1.
+        taught: float [C, D], of length 1.
+
+    Returns:
+        Scalar float32 >= 0: the mean of 1 − cos.
+    """
+    taught = jax.lax.stop_gradient(taught.astype(jnp.float32))
+    return jnp.mean(1 - jnp.sum(queries.astype(jnp.float32) * taught, axis=-1))

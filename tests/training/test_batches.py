@@ -63,6 +63,19 @@ def test_references_are_other_photos_of_the_same_person():
     assert {n for n, form in counts if form != batches.TEXT} == {1, 2, 3}
 
 
+def test_photos_that_teach_are_the_persons_own():
+    features = make_features()
+    draw = make(features, seed=2)
+    for step in range(10):
+        batch = draw.batch(step)
+        assert batch['taught_features'].shape[:2] == batch['taught_weights'].shape
+        for i, row in enumerate(batch['composition_row']):
+            own = features.faces[features.labels == batch['identity'][row]]
+            shown = batch['taught_features'][i][batch['taught_weights'][i] > 0]
+            assert len(shown) >= 1
+            assert all((own == face).all(axis=1).any() for face in shown)
+
+
 def test_batches_start_anywhere():
     draw, again = make(), make()
     whole = draw.iterate(0)
@@ -119,6 +132,8 @@ def test_compositions_speak_of_the_row_they_name():
             phrase = all_phrases[number]
             moved = tokenize(phrase.format(who), draw.prompts.length)[0]
             np.testing.assert_array_equal(batch['composition_ids'][i, 0], moved)
+            taught = tokenize(phrase.format('[TOK]'), draw.prompts.length)[0]
+            np.testing.assert_array_equal(batch['taught_ids'][i], taught)
             doing, where = len(training_phrases.DOING), len(training_phrases.WHERE)
             kinds[int(number >= doing) + int(number >= doing + where)] += 1
     assert min(kinds[k] for k in range(3)) > 20

@@ -28,7 +28,8 @@ def make_config(backbone='testing', **train):
             'learning_rate': 5e-3, 'low_rank_learning_rate': 2e-2,
             'weight_decay': 0.0, 'warmup_steps': 5, 'temperature': 0.07,
             'checkpoint_every': 1000, 'log_every': 20,
-            'loss': {'identity': 1.0, 'composition': 0.5, 'composition_length': 0.1},
+            'loss': {'identity': 1.0, 'composition': 0.5, 'composition_length': 0.1,
+                     'agreement': 0.7},
             'forms': {'text': 1, 'image': 1, 'text_image': 1}, **train,
         },
     })  # fmt: skip
@@ -123,6 +124,10 @@ def test_loss_is_the_weighted_sum_of_what_the_product_computes(clip, task, gradi
     step, wanted = np.asarray(ends[0] - ends[1]), batch['composition_step']
     cosine = (step * wanted).sum(1) / np.linalg.norm(step, axis=1) / np.linalg.norm(wanted, axis=1)
     assert float(metrics['loss_composition']) == pytest.approx((1 - cosine).mean(), rel=1e-4)
+    shown, _ = task.cpad.apply({'params': moved}, batch['taught_features'], batch['taught_weights'])
+    taught = cpad.encode_query(task.clip, task.frozen, batch['taught_ids'], shown, low_rank)
+    agreement = 1 - (np.asarray(ends[0]) * np.asarray(taught)).sum(1).mean()
+    assert float(metrics['loss_agreement']) == pytest.approx(agreement, rel=1e-4)
     loss, _ = task.loss(moved, batch, jax.random.key(0))
     total = sum(weight * metrics[f'loss_{name}'] for name, weight in task.config.train.loss.items())
     assert float(loss) == pytest.approx(float(total), rel=1e-5)

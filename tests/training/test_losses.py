@@ -72,3 +72,11 @@ def test_composition_of_no_step_has_a_gradient():
     x = jnp.array([[0.6, 0.8]])
     grad = jax.grad(lambda moved: sum(losses.composition(moved, x, x)))(x)
     assert np.isfinite(grad).all()
+
+
+def test_agreement_by_hand_moves_the_pupil_only():
+    x, y = jnp.array([[1.0, 0.0], [0.0, 1.0]]), jnp.array([[0.6, 0.8], [0.0, 1.0]])
+    assert float(losses.agreement(x, y)) == pytest.approx((0.4 + 0) / 2)
+    pupil, teacher = jax.grad(losses.agreement, argnums=(0, 1))(x, y)
+    np.testing.assert_allclose(pupil, -y / 2)
+    assert not np.asarray(teacher).any()
