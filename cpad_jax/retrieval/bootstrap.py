@@ -35,17 +35,19 @@ class PersonBootstrap:
         """Whether fewer than two people have a value, so that nothing can be said about others."""
         return len(np.unique(self._cluster[known])) < 2
 
-    def mean_bounds(self, values: np.ndarray) -> tuple[float, float]:
-        """Bounds of the mean of `values` [Q] without NaN; NaN for fewer than two people."""
+    def means(self, values: np.ndarray) -> np.ndarray:
+        """The mean of `values` [Q] in every draw, without NaN: [samples]; NaN where nobody is."""
         known = ~np.isnan(values)
-        if self._too_few(known):
-            return float('nan'), float('nan')
         cluster = self._cluster[known]
         totals = np.bincount(cluster, values[known], minlength=self._clusters)
-        counts = np.bincount(cluster, minlength=self._clusters)
-        drawn = self._weights @ counts
-        means = (self._weights @ totals)[drawn > 0] / drawn[drawn > 0]
-        low, high = np.percentile(means, LEVEL)
+        drawn = self._weights @ np.bincount(cluster, minlength=self._clusters)
+        return np.where(drawn > 0, self._weights @ totals, np.nan) / np.maximum(drawn, 1)
+
+    def mean_bounds(self, values: np.ndarray) -> tuple[float, float]:
+        """Bounds of the mean of `values` [Q] without NaN; NaN for fewer than two people."""
+        if self._too_few(~np.isnan(values)):
+            return float('nan'), float('nan')
+        low, high = np.nanpercentile(self.means(values), LEVEL)
         return float(low), float(high)
 
     def median_bounds(self, values: np.ndarray) -> tuple[float, float]:
@@ -90,3 +92,29 @@ def paired_difference(
     """
     low, high = PersonBootstrap(people, samples, seed).mean_bounds(a - b)
     return {'difference': metrics.summary('hit@1', a - b), 'low': low, 'high': high}
+
+
+def ratio(
+    a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray], samples: int, seed: int
+) -> dict[str, float]:
+    """What share of the mean of `b` the mean of `a` is.
+
+    Args:
+        a: ([Q] values of one metric, [Q] who each query is about).
+        b: The same of other queries, or of the same ones: then both are drawn together.
+        samples: Number of bootstrap draws.
+        seed: Seed of the draws.
+
+    Returns:
+        `ratio`, and `low` and `high`, its 95 % bounds; NaN where `b` is 0, and the bounds
+        also where `a` or `b` is about one person only.
+    """
+    paired = np.array_equal(a[1], b[1])
+    above = PersonBootstrap(a[1], samples, seed).means(a[0])
+    below = PersonBootstrap(b[1], samples, seed if paired else seed + 1).means(b[0])
+    total = b[0].mean()
+    value = a[0].mean() / total if total else float('nan')
+    drawn = above[below > 0] / below[below > 0]
+    few = min(len(np.unique(a[1])), len(np.unique(b[1]))) < 2 or not len(drawn)
+    low, high = (float('nan'),) * 2 if few else np.nanpercentile(drawn, LEVEL)
+    return {'ratio': float(value), 'low': float(low), 'high': float(high)}

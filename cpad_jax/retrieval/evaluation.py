@@ -91,10 +91,6 @@ def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _ratio(a: float, b: float) -> float | None:
-    return a / b if b else None
-
-
 def compare(
     asked: Sequence[scenarios.Query],
     values: Mapping[queries.Method, Mapping[str, np.ndarray]],
@@ -106,12 +102,13 @@ def compare(
     Returns:
         Per scenario the differences between methods on seen people (`kind` 'difference', with
         `a`, `b`, `difference`, `low`, `high`), and two ratios (`kind` 'ratio', with `what`,
-        `ratio`): unseen to seen people in image form, wrong to right person.
+        `ratio`, `low`, `high`): unseen to seen people in image form, wrong to right person.
     """
     found = []
+    person = np.array([query.person_id for query in asked])
     for scenario in dict.fromkeys(query.scenario for query in asked):
         seen, unseen = (_group(asked, scenario, people) for people in ('seen', 'unseen'))
-        who = np.array([asked[number].person_id for number in seen])
+        who = person[seen]
         hits = {method: own['hit@1'] for method, own in values.items()}
         for a, b in _DIFFERENCES:
             if len(seen) and a in hits and b in hits:
@@ -122,20 +119,22 @@ def compare(
                     {'kind': 'difference', 'scenario': scenario, 'a': a.key, 'b': b.key}
                     | {name: _finite(value) for name, value in difference.items()}
                 )
-        image = hits.get(queries.PAD_IMAGE)
-        if image is not None and len(seen) and len(unseen):
-            ratio = _ratio(image[unseen].mean(), image[seen].mean())
+        image, right = hits.get(queries.PAD_IMAGE), hits.get(queries.PAD_TEXT_IMAGE)
+        ratios = [
+            ('image form, unseen to seen people', image, unseen, image, seen),
+            ('text + image form, wrong to right person', hits.get(queries.WRONG_PERSON), seen,
+             right, seen),
+        ]  # fmt: skip
+        for what, above, whose, below, others in ratios:
+            if above is None or below is None or not len(whose) or not len(others):
+                continue
+            share = bootstrap.ratio(
+                (above[whose], person[whose]), (below[others], person[others]), samples, seed
+            )
             found.append(
-                {'kind': 'ratio', 'scenario': scenario, 'ratio': ratio,
-                 'what': 'image form, unseen to seen people'}
-            )  # fmt: skip
-        wrong, right = hits.get(queries.WRONG_PERSON), hits.get(queries.PAD_TEXT_IMAGE)
-        if wrong is not None and right is not None and len(seen):
-            found.append(
-                {'kind': 'ratio', 'scenario': scenario,
-                 'ratio': _ratio(wrong[seen].mean(), right[seen].mean()),
-                 'what': 'text + image form, wrong to right person'}
-            )  # fmt: skip
+                {'kind': 'ratio', 'scenario': scenario, 'what': what}
+                | {name: _finite(value) for name, value in share.items()}
+            )
     return found
 
 

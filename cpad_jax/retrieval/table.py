@@ -122,10 +122,11 @@ def _markdown_grid(
 def _comparison(item: Mapping[str, Any]) -> str:
     """One line, e.g. 'action  CLIP-PAD image − CLIP text  +20.1 points [+17.2, +23.0]'."""
     if item['kind'] == 'ratio':
-        value = item['ratio']
-        return f'{item["scenario"]:<13} {item["what"]:<45} ' + (
-            _NOTHING if value is None else f'× {value:.2f}'
-        )
+        line = f'{item["scenario"]:<13} {item["what"]:<45} '
+        if item['ratio'] is None:
+            return line + _NOTHING
+        line += f'× {item["ratio"]:.2f}'
+        return line if item['low'] is None else line + f' [{item["low"]:.2f}, {item["high"]:.2f}]'
     pair = f'{item["a"]} − {item["b"]}'.replace('/', ' ')
     line = f'{item["scenario"]:<13} {pair:<45} '
     if item['difference'] is None:

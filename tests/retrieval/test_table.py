@@ -33,7 +33,8 @@ def difference(**changes):
     } | changes  # fmt: skip
 
 
-RATIO = {'kind': 'ratio', 'scenario': 'action', 'ratio': 0.789, 'what': 'unseen to seen people'}
+RATIO = {'kind': 'ratio', 'scenario': 'action', 'ratio': 0.789, 'low': 0.7, 'high': 0.881,
+         'what': 'unseen to seen people'}  # fmt: skip
 
 
 def test_our_numbers_and_the_posters_stand_in_one_line_apart(rows):
@@ -85,7 +86,7 @@ def test_comparisons(rows):
     text = table.render(rows, [difference(), RATIO])
     assert 'CLIP-PAD text+image − CLIP-PAD image' in text
     assert '+10.0 points [+5.0, +15.1]' in text
-    assert '× 0.79' in text
+    assert '× 0.79 [0.70, 0.88]' in text
 
 
 def test_what_cannot_be_had_is_a_dash(rows):
