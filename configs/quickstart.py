@@ -42,7 +42,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.name_memory = True
 
     config.train = ml_collections.ConfigDict()
-    config.train.steps = 1800
+    config.train.steps = 1600
     config.train.people_per_batch = 32
     config.train.images_per_person = 2
     config.train.max_references = 5
