@@ -42,7 +42,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.name_memory = True
 
     config.train = ml_collections.ConfigDict()
-    config.train.steps = 1600
+    config.train.steps = 2400
     config.train.people_per_batch = 32
     config.train.images_per_person = 2
     config.train.max_references = 5
@@ -57,8 +57,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.train.loss.identity = 1.0
     config.train.loss.composition = 1.0
     config.train.loss.composition_length = 0.1
-    config.train.loss.agreement = 1.0
-    config.train.forms = ml_collections.ConfigDict({'text': 1.0, 'image': 1.0, 'text_image': 1.0})
+    config.train.loss.agreement = 2.0
+    config.train.forms = ml_collections.ConfigDict({'text': 1.0, 'image': 1.0, 'text_image': 1.5})
 
     config.eval = ml_collections.ConfigDict()
     config.eval.num_references = 5
