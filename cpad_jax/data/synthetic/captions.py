@@ -154,15 +154,9 @@ def _sentence(
     claim = claim | {'doing': claims.doing(performers[index])}
     other, more = _pick(rng, _SOMEBODY), []
     if partner >= 0 and rng.random() < 0.5:
-        other, about = _look(rng, performers[partner], 0.35)
+        other, about = describe(rng, performers[partner].person, performers[partner].outfit(), 0.35)
         claim, more = claim | {'partner': 0}, [about]
     return f'{text} {_doing(rng, performers[index], other)}', [claim, *more]
-
-
-def _look(rng: np.random.Generator, performer: Performer, detail: float) -> tuple[str, Claim]:
-    looks = people.person(performer.person).looks
-    outfit = people.draw_outfit(np.random.default_rng(performer.outfit_seed), looks)
-    return describe(rng, performer.person, outfit, detail)
 
 
 def scene_captions(
@@ -186,7 +180,8 @@ def scene_captions(
         main = active[int(rng.integers(len(active)))]
 
     def look(index: int, low: float, high: float) -> Sentence:
-        text, claim = _look(rng, performers[index], float(rng.uniform(low, high)))
+        who, detail = performers[index], float(rng.uniform(low, high))
+        text, claim = describe(rng, who.person, who.outfit(), detail)
         return text, [claim]
 
     def does(index: int, low: float, high: float) -> Sentence:

@@ -94,9 +94,7 @@ def scene_facts(performers: Sequence[Performer], place: str) -> list[dict[str, i
     """What is true of each person in a picture of a scene."""
     facts = []
     for index, performer in enumerate(performers):
-        looks = people.person(performer.person).looks
-        outfit = people.draw_outfit(np.random.default_rng(performer.outfit_seed), looks)
-        own = person_facts(performer.person, outfit)
+        own = person_facts(performer.person, performer.outfit())
         own |= {'doing': doing(performer), 'place': code('place', place)}
         facts.append(own | {'partner': partner(performers, index)})
     return facts

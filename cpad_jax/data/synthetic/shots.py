@@ -164,11 +164,10 @@ class Shot:
             for position, index in enumerate(unit):
                 toward = sign if position == 0 else -sign
                 performer = performers[index]
-                looks = people.person(performer.person).looks
                 parts[index] = _Part(
                     performer=performer,
                     action=_action(performer),
-                    outfit=people.draw_outfit(np.random.default_rng(performer.outfit_seed), looks),
+                    outfit=performer.outfit(),
                     manner=actions.Manner.draw(rng),
                     foot=(centre - toward * offset, foot_y),
                     scale=own,

@@ -113,6 +113,11 @@ class Performer:
     outfit_seed: int
     receives: str = ''
 
+    def outfit(self) -> people.Outfit:
+        """What they wear, and how old they look."""
+        looks = people.person(self.person).looks
+        return people.draw_outfit(np.random.default_rng(self.outfit_seed), looks)
+
 
 @dataclasses.dataclass(frozen=True)
 class ClipPlan:
