@@ -33,7 +33,7 @@ setup(
         'numpy>=2.1',
         # The headless wheel has the same Python bindings and imports on machines without a screen.
         'opencv-python-headless>=5.0',
-        'optax>=0.2.5',
+        'optax>=0.2.7',
         'orbax-checkpoint>=0.11',
         'pillow>=11.0',
         'safetensors>=0.5',

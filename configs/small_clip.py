@@ -27,9 +27,11 @@ def get_config(start: str = '') -> ml_collections.ConfigDict:
     config.data.famous = 150  # people of the seen pool who are often seen, and named
 
     config.train = ml_collections.ConfigDict()
-    config.train.steps = 9000
+    config.train.steps = 6000
+    config.train.plain_steps = 400  # first ones, on plain captions of pictures drawn at random
     config.train.batch_size = 128
     config.train.alike = 0.5  # share of batches of pictures that only a close look tells apart
+    config.train.optimiser = 'muon'
     config.train.learning_rate = 1e-3
     config.train.warmup_steps = 150
     config.train.weight_decay = 0.1

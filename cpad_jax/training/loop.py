@@ -66,10 +66,11 @@ def make_optimiser(task: Task, config: Any, params: Params) -> optax.GradientTra
     """The optimiser that `config.train` describes, for the groups that the task labels."""
     train = config.train
     labels = task.label_params(params)
-    return optimisers.adamw(
+    return optimisers.make(
         labels,
         optimisers.learning_rates(config, labels),
         steps=train.steps,
+        method=train.get('optimiser', 'adamw'),
         warmup_steps=train.warmup_steps,
         weight_decay=train.weight_decay,
         clip_norm=train.get('clip_norm', 1.0),

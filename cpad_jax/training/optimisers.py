@@ -1,4 +1,4 @@
-"""AdamW with warm-up and cosine decay, one learning rate per group of parameters."""
+"""AdamW or Muon with warm-up and cosine decay, one learning rate per group of parameters."""
 
 from __future__ import annotations
 
@@ -9,15 +9,21 @@ from typing import Any
 import jax
 import numpy as np
 import optax
+from optax.contrib import MuonDimensionNumbers, muon
 
 from cpad_jax.errors import UserError
 from cpad_jax.training import sharding
 
 FROZEN = 'frozen'
+METHODS = ('adamw', 'muon')
+B2 = 0.98  # Decay of Adam's second moment: CLIP's choice for transformers.
 
 # Weight decay pulls towards zero, which means nothing for these: an offset, a gain, a word's or a
 # person's vector, a position, a temperature.
 NO_DECAY = r'(bias|scale|embedding|token)[^/]*$'
+
+# Kernels [inputs, heads, outputs per head]; all others end with their one axis of outputs.
+SPLIT_OUTPUTS = r'(query|key|value)/kernel$'
 
 
 def decay_mask(params: Any) -> Any:
@@ -36,15 +42,34 @@ def decay_mask(params: Any) -> Any:
     return jax.tree.map(decays, sharding.names(params), params)
 
 
-def warmup_cosine(peak: float, steps: int, warmup_steps: int, end: float = 0.0) -> optax.Schedule:
+def matrix_axes(params: Any) -> Any:
+    """Which axes of each matrix are multiplied away, and which are its outputs.
+
+    Args:
+        params: Tree of arrays.
+
+    Returns:
+        A tree of `MuonDimensionNumbers`, and of None for what `decay_mask` leaves out.
+    """
+
+    def axes(name: str, leaf: Any, is_matrix: bool) -> MuonDimensionNumbers | None:
+        if not is_matrix:
+            return None
+        dims = tuple(range(np.ndim(leaf)))
+        inputs = 1 if re.search(SPLIT_OUTPUTS, name) else len(dims) - 1
+        return MuonDimensionNumbers(dims[:inputs], dims[inputs:])
+
+    return jax.tree.map(axes, sharding.names(params), params, decay_mask(params))
+
+
+def warmup_cosine(peak: float, steps: int, warmup_steps: int) -> optax.Schedule:
     """A learning rate that rises linearly to `peak` and falls along a half cosine.
 
     Args:
         peak: Highest learning rate, reached at step `warmup_steps`.
-        steps: Length of the training, in steps; the rate is `end * peak` there and after.
+        steps: Length of the training, in steps; the rate is 0 there and after.
         warmup_steps: Length of the rise, 0 <= warmup_steps < steps. Step 0 already moves by
             `peak / (warmup_steps + 1)`, so that no step is wasted.
-        end: Last learning rate as a fraction of the peak, in [0, 1].
 
     Returns:
         A function from step to learning rate.
@@ -54,7 +79,7 @@ def warmup_cosine(peak: float, steps: int, warmup_steps: int, end: float = 0.0) 
         step = jax.numpy.asarray(step, jax.numpy.float32)
         rise = (step + 1) / (warmup_steps + 1)
         progress = jax.numpy.clip((step - warmup_steps) / max(steps - warmup_steps, 1), 0, 1)
-        fall = end + (1 - end) * 0.5 * (1 + jax.numpy.cos(jax.numpy.pi * progress))
+        fall = 0.5 * (1 + jax.numpy.cos(jax.numpy.pi * progress))
         return peak * jax.numpy.where(step < warmup_steps, rise, fall)
 
     return schedule
@@ -78,51 +103,60 @@ def learning_rates(config: Any, labels: Any) -> dict[str, float]:
     return {group: config.train.get(f'{group}_learning_rate', default) for group in groups}
 
 
-def adamw(
+def make(
     labels: Any,
     rates: Mapping[str, float],
     *,
     steps: int,
+    method: str = 'adamw',
     warmup_steps: int = 0,
     weight_decay: float = 0.0,
     clip_norm: float = 1.0,
-    b2: float = 0.98,
-    end: float = 0.0,
 ) -> optax.GradientTransformation:
-    """AdamW per group (Loshchilov and Hutter 2019), after clipping by the global norm.
+    """AdamW or Muon per group, after clipping by the global norm.
+
+    Muon (Jordan et al. 2024) moves a matrix by its momentum with all singular values made equal.
+    From fresh weights it learns several times faster per step than AdamW. Its moves are scaled to
+    a root mean square of 1, Adam's largest, so that rates and decay mean the same for both.
 
     Args:
         labels: Tree of group names, one per parameter. `'frozen'` parameters get no update, hold
             no moments and do not count in the norm.
         rates: Group name → peak learning rate, > 0.
         steps: Length of the training, for the schedule.
+        method: 'adamw' (Loshchilov and Hutter 2019), or 'muon' for the matrices that `decay_mask`
+            selects and AdamW for all others.
         warmup_steps: See `warmup_cosine`.
         weight_decay: Decoupled weight decay of the matrices that `decay_mask` selects, >= 0.
         clip_norm: Largest global norm of the gradient over all groups; 0 turns clipping off.
-        b2: Decay of the second moment; 0.98 is CLIP's choice for transformers.
-        end: Last learning rate as a fraction of the peak.
 
     Returns:
         An optax transformation for trees with the structure of `labels`.
 
     Raises:
-        UserError: A label has no learning rate.
+        UserError: A label has no learning rate, or the method is unknown.
     """
+    if method not in METHODS:
+        raise UserError(f'config.train.optimiser is {method!r}, expected one of {METHODS}')
     used = set(jax.tree.leaves(labels)) - {FROZEN}
     if missing := used - set(rates):
         raise UserError(f'no learning rate for the parameter groups {sorted(missing)}')
-    # Each group's moments know only its own parameters, so the mask is a function.
-    groups = {
-        group: optax.adamw(
-            warmup_cosine(rates[group], steps, warmup_steps, end),
-            b1=0.9,
-            b2=b2,
-            eps=1e-8,
-            weight_decay=weight_decay,
-            mask=decay_mask,
-        )
-        for group in sorted(used)
-    }
+
+    # Each group's moments know only its own parameters, so mask and axes are functions.
+    def moves(rate: float) -> optax.GradientTransformation:
+        schedule = warmup_cosine(rate, steps, warmup_steps)
+        if method == 'muon':
+            return muon(
+                schedule,
+                weight_decay=weight_decay,
+                consistent_rms=1.0,
+                muon_weight_dimension_numbers=matrix_axes,
+                adam_learning_rate=schedule,
+                adam_b2=B2,
+            )
+        return optax.adamw(schedule, b2=B2, weight_decay=weight_decay, mask=decay_mask)
+
+    groups = {group: moves(rates[group]) for group in sorted(used)}
     frozen = {FROZEN: optax.set_to_zero()}
     still = optax.partition({**dict.fromkeys(used, optax.identity()), **frozen}, labels)
     clip = optax.clip_by_global_norm(clip_norm) if clip_norm else optax.identity()

@@ -67,21 +67,25 @@ def alike_indices(facts: np.ndarray, batch_size: int, rng: np.random.Generator) 
 
 
 def draw_captions(
-    shards: Shards, indices: np.ndarray, rng: np.random.Generator
+    shards: Shards, indices: np.ndarray, rng: np.random.Generator, plain: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`CAPTIONS` different captions per image.
+    """`CAPTIONS` different captions per image, or its plain one.
 
     Args:
         shards: Where the captions are.
         indices: int [B], which images.
         rng: Source of chance.
+        plain: Whether to take the last caption of each, which says the least.
 
     Returns:
-        Token ids int32 [T, L] and claims int32 [T, S, F], T = B · `CAPTIONS`.
+        Token ids int32 [T, L] and claims int32 [T, S, F], T = B · `CAPTIONS`, or B where plain.
     """
     each = shards.captions.shape[1]
-    which = rng.permuted(np.tile(np.arange(each), (len(indices), 1)), axis=1)[:, :CAPTIONS]
-    captions = shards.captions[indices[:, None], which]  # [B, CAPTIONS]
+    if plain:
+        which = np.full((len(indices), 1), each - 1)
+    else:
+        which = rng.permuted(np.tile(np.arange(each), (len(indices), 1)), axis=1)[:, :CAPTIONS]
+    captions = shards.captions[indices[:, None], which]  # [B, captions of each]
     said = shards.claims[indices[:, None], which]
     return shards.ids[captions.ravel()], said.reshape(-1, *said.shape[2:])
 
@@ -158,17 +162,20 @@ class Pretraining:
         """Dicts of `images` uint8 [B, S, S, 3] and their `facts` int32 [B, P, F].
 
         With them go captions of these images: `ids` int32 [T, L] and `claims` int32 [T, S, F].
+        The first `config.train.plain_steps` take plain captions only: fresh towers that have
+        to tell looks, names, actions and places apart all at once do not get off the ground.
         """
         step = start_step
         while True:
             rng = np.random.default_rng((self.config.seed, 2, step))
-            if rng.random() < self.config.train.alike:
+            plain = step < self.config.train.plain_steps
+            if not plain and rng.random() < self.config.train.alike:
                 indices = alike_indices(self.shards.facts, self.batch_size, rng)
             else:
                 indices = batch_indices(
                     self.shards.num_images, self.batch_size, self.config.seed, step
                 )
-            ids, said = draw_captions(self.shards, indices, rng)
+            ids, said = draw_captions(self.shards, indices, rng, plain)
             yield {
                 'images': self.shards.images(indices),
                 'facts': self.shards.facts[indices],

@@ -54,9 +54,9 @@ def make_config(**train):
     return ml_collections.ConfigDict({
         'name': 'clip', 'task': 'clip', 'seed': 0, 'backbone': 'testing', 'dtype': 'float32',
         'init': '',
-        'train': {'steps': 60, 'batch_size': 8, 'alike': 0.0, 'learning_rate': 2e-3,
-                  'warmup_steps': 5, 'weight_decay': 0.1, 'checkpoint_every': 30,
-                  'log_every': 10, **train},
+        'train': {'steps': 60, 'batch_size': 8, 'alike': 0.0, 'plain_steps': 0,
+                  'learning_rate': 2e-3, 'warmup_steps': 5, 'weight_decay': 0.1,
+                  'checkpoint_every': 30, 'log_every': 10, **train},
     })  # fmt: skip
 
 
@@ -116,6 +116,18 @@ def test_share_of_alike_batches(shards):
             alike += len(set(map(tuple, shown))) < 3
         # A batch of 8 drawn at random from 40 shows all three kinds nearly always.
         assert abs(alike - expected) <= 6
+
+
+def test_first_steps_take_the_plain_caption_of_images_drawn_at_random(shards):
+    training, _ = shards
+    task = pretraining.Pretraining(make_config(alike=1.0, plain_steps=2), training)
+    batches = [batch for _, batch in zip(range(3), task.batches(0), strict=False)]
+    for step, batch in enumerate(batches[:2]):
+        indices = pretraining.batch_indices(training.num_images, 8, seed=0, step=step)
+        np.testing.assert_array_equal(batch['facts'], training.facts[indices])
+        np.testing.assert_array_equal(batch['ids'], training.ids[training.captions[indices, -1]])
+        np.testing.assert_array_equal(batch['claims'], training.claims[indices, -1])
+    assert len(batches[2]['ids']) == 2 * 8
 
 
 def test_batches_start_anywhere(shards):
