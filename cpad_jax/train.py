@@ -34,7 +34,9 @@ def pretrain(config: Any, workdir: Path) -> None:
     stage(1, 3, f'captioned pictures in {folder}')
     if not data.dir:
         captioned.ensure_captioned(folder, data.shards, data.seed, data.famous, clip.image_size)
-    training, held_out = captioned_shards.open_shards(folder, clip.context_length, data.held_out)
+    training, held_out = captioned_shards.open_shards(
+        folder, clip.text.context_length, data.held_out
+    )
     task = pretraining.Pretraining(config, training)
     stage(2, 3, f'learning: {config.train.steps} steps of {task.batch_size} pictures')
     params = loop.run(task, config, workdir, task.evaluator(held_out))

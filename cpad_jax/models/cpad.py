@@ -24,10 +24,10 @@ import safetensors.numpy
 from cpad_jax import atomic
 from cpad_jax.errors import UserError
 from cpad_jax.models import weights as weights_io
-from cpad_jax.models.clip import CLIP, CLIPConfig
+from cpad_jax.models.clip import CLIP
+from cpad_jax.models.config import CLIPConfig
 from cpad_jax.models.person import PersonAdapter
 from cpad_jax.models.transformer import LowRank
-from cpad_jax.text.tokenizer import TOK
 
 Array = jax.Array
 
@@ -90,7 +90,7 @@ class CPAD(nn.Module):
         Returns:
             Tokens float32 [P, K, W], and the low-rank update (None for rank 0).
         """
-        c, width = self.config, self.clip_config.text_width
+        c, width = self.config, self.clip_config.text.width
         default = self.param(
             'default_token',
             nn.initializers.normal(c.token_norm * width**-0.5),
@@ -110,7 +110,7 @@ class CPAD(nn.Module):
         low_rank = None
         if c.rank:
             low_rank = self.param(
-                'low_rank', initial_low_rank, self.clip_config.text_layers, width, c.rank
+                'low_rank', initial_low_rank, self.clip_config.text.layers, width, c.rank
             )
         return tokens, low_rank
 
@@ -139,20 +139,21 @@ def initial_low_rank(key: Array, layers: int, width: int, rank: int) -> dict[str
     return update
 
 
-def insert_tokens(embeddings: Array, ids: Array, tokens: Array) -> Array:
+def insert_tokens(embeddings: Array, ids: Array, tokens: Array, person_token: int) -> Array:
     """Puts person tokens where [TOK] stands.
 
     Args:
         embeddings: float [B, L, W].
         ids: int [B, L].
-        tokens: float [B, K, W], or [B, M, K, W] for M people per row. The first id `TOK` of a row
+        tokens: float [B, K, W], or [B, M, K, W] for M people per row. The first [TOK] of a row
             takes the row's first token, the next one the next; after the last it starts again, so
             that one person may be spoken of twice.
+        person_token: The id of [TOK].
 
     Returns:
         float [B, L, W].
     """
-    is_person = ids == TOK
+    is_person = ids == person_token
     tokens = tokens.reshape(tokens.shape[0], -1, tokens.shape[-1])  # [B, M·K, W]
     which = (jnp.cumsum(is_person, axis=-1) - 1) % tokens.shape[1]  # [B, L]
     spread = jnp.take_along_axis(tokens, which[..., None], axis=1)  # [B, L, W]
@@ -173,7 +174,7 @@ def encode_query(
     Args:
         clip: The frozen CLIP.
         clip_params: Its parameters; only the text tower's are read.
-        ids: int [B, L], each row with the end token; L at most the context length.
+        ids: int [B, L], as `CLIP.pooled_position` wants them; L at most the context length.
         tokens: float [B, K, W] or [B, M, K, W], see `insert_tokens`. Rows without [TOK] ignore
             theirs.
         low_rank: Update of the text tower, or None.
@@ -185,14 +186,15 @@ def encode_query(
     """
     variables = {'params': clip_params}
     embeddings = clip.apply(variables, ids, method='embed_tokens')  # [B, L, W]
-    embeddings = insert_tokens(embeddings, ids, tokens)
-    end = jnp.argmax(ids == clip.config.end_token, axis=-1)
+    person_token = clip.config.text.person_token
+    embeddings = insert_tokens(embeddings, ids, tokens, person_token)
+    at = clip.pooled_position(ids)
     if low_rank is None:
         gate = None
     elif gate is None:
-        gate = (ids == TOK).any(axis=-1).astype(jnp.float32)
+        gate = (ids == person_token).any(axis=-1).astype(jnp.float32)
     return clip.apply(
-        variables, embeddings, end, low_rank, gate, normalize, method='encode_embeddings'
+        variables, embeddings, at, low_rank, gate, normalize, method='encode_embeddings'
     )
 
 
@@ -318,7 +320,7 @@ def load_model(
         _PARAMS + name: shape for name, shape in parameter_shapes(config, clip_config).items()
     }
     if _MEMORY in arrays:
-        expected[_MEMORY] = (len(values['names']), config.num_tokens, clip_config.text_width)
+        expected[_MEMORY] = (len(values['names']), config.num_tokens, clip_config.text.width)
     shapes = {name: array.shape for name, array in arrays.items()}
     weights_io.check_shapes(shapes, expected, str(path), KIND)
     memory = arrays.pop(_MEMORY, None)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from cpad_jax.models import weights
-from cpad_jax.models.clip import CLIPConfig
+from cpad_jax.models.config import CLIPConfig, ResNetConfig, ViTConfig
 
 Shape = tuple[int, ...]
 
@@ -25,87 +27,181 @@ class Transform(NamedTuple):
     to_theirs: Callable[[list[np.ndarray]], np.ndarray]
 
 
-def _thirds(array: np.ndarray, shapes: list[Shape]) -> list[np.ndarray]:
-    thirds = np.split(array, 3)
-    return [third.T.reshape(shape) for third, shape in zip(thirds, shapes, strict=True)]
+def _split(array: np.ndarray, shapes: list[Shape]) -> list[np.ndarray]:
+    parts = np.split(array, len(shapes))
+    return [part.T.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def _flat_inputs(kernel: np.ndarray) -> np.ndarray:
+    return kernel.reshape(-1, kernel.shape[-1])
+
+
+def _flat_outputs(kernel: np.ndarray) -> np.ndarray:
+    return kernel.reshape(kernel.shape[0], -1)
 
 
 # Torch keeps the kernel of a layer as [out, in]. Where ours has heads in its input or output, they
-# lie flat in torch's. Query, key and value are stacked in torch's first dimension.
+# lie flat in torch's. Some layers are stacked there in the first dimension.
 SAME = Transform(lambda a, _: [a], lambda ours: ours[0])
-LINEAR = Transform(
-    lambda a, shapes: [a.T.reshape(shapes[0])],
-    lambda ours: ours[0].reshape(-1, ours[0].shape[-1]).T,
-)
+LEADING_ONE = Transform(lambda a, _: [a[0]], lambda ours: ours[0][None])
+LINEAR = Transform(lambda a, shapes: [a.T.reshape(shapes[0])], lambda ours: _flat_inputs(ours[0]).T)
 CONVOLUTION = Transform(
     lambda a, _: [a.transpose(2, 3, 1, 0)], lambda ours: ours[0].transpose(3, 2, 0, 1)
 )
-QUERY_KEY_VALUE = Transform(
-    _thirds, lambda ours: np.concatenate([a.reshape(a.shape[0], -1).T for a in ours])
-)
-QUERY_KEY_VALUE_BIAS = Transform(
-    _thirds, lambda ours: np.concatenate([a.reshape(-1) for a in ours])
-)
-
-Row = tuple[str, tuple[str, ...], Transform]
+HEADS = Transform(_split, lambda ours: np.concatenate([_flat_outputs(a).T for a in ours]))
+HEADS_BIAS = Transform(_split, lambda ours: np.concatenate([a.reshape(-1) for a in ours]))
 
 # open_clip's name, our path or paths, how one becomes the other.
-_TOWERS: tuple[Row, ...] = (
-    ('logit_scale', ('logit_scale',), SAME),
-    ('visual.conv1.weight', ('visual/conv1/kernel',), CONVOLUTION),
-    ('visual.class_embedding', ('visual/class_embedding',), SAME),
-    ('visual.positional_embedding', ('visual/positional_embedding',), SAME),
-    ('visual.ln_pre.weight', ('visual/ln_pre/scale',), SAME),
-    ('visual.ln_pre.bias', ('visual/ln_pre/bias',), SAME),
-    ('visual.ln_post.weight', ('visual/ln_post/scale',), SAME),
-    ('visual.ln_post.bias', ('visual/ln_post/bias',), SAME),
-    ('visual.proj', ('visual/proj/kernel',), SAME),
-    ('token_embedding.weight', ('text/token_embedding/embedding',), SAME),
-    ('positional_embedding', ('text/positional_embedding',), SAME),
-    ('ln_final.weight', ('text/ln_final/scale',), SAME),
-    ('ln_final.bias', ('text/ln_final/bias',), SAME),
-    ('text_projection', ('text/text_projection/kernel',), SAME),
+Row = tuple[str, tuple[str, ...], Transform]
+Rows = tuple[Row, ...]
+
+
+def _norm(theirs: str, ours: str) -> Rows:
+    return (
+        (f'{theirs}.weight', (f'{ours}/scale',), SAME),
+        (f'{theirs}.bias', (f'{ours}/bias',), SAME),
+    )
+
+
+def _linear(theirs: str, ours: str) -> Rows:
+    return (
+        (f'{theirs}.weight', (f'{ours}/kernel',), LINEAR),
+        (f'{theirs}.bias', (f'{ours}/bias',), SAME),
+    )
+
+
+def _heads(theirs: str, ours: str, *layers: str, joint: str = '.') -> Rows:
+    """One layer of theirs, stacked, that is several of ours."""
+    return (
+        (f'{theirs}{joint}weight', tuple(f'{ours}/{n}/kernel' for n in layers), HEADS),
+        (f'{theirs}{joint}bias', tuple(f'{ours}/{n}/bias' for n in layers), HEADS_BIAS),
+    )
+
+
+_QKV = ('query', 'key', 'value')
+_BLOCK = (
+    *_norm('ln_1', 'ln_1'),
+    *_heads('attn.in_proj', 'attn', *_QKV, joint='_'),
+    *_linear('attn.out_proj', 'attn/out'),
+    *_norm('ln_2', 'ln_2'),
+    *_linear('mlp.c_fc', 'mlp/c_fc'),
+    *_linear('mlp.c_proj', 'mlp/c_proj'),
 )
-_BLOCK: tuple[Row, ...] = (
-    ('ln_1.weight', ('ln_1/scale',), SAME),
-    ('ln_1.bias', ('ln_1/bias',), SAME),
-    (
-        'attn.in_proj_weight',
-        ('attn/query/kernel', 'attn/key/kernel', 'attn/value/kernel'),
-        QUERY_KEY_VALUE,
-    ),
-    (
-        'attn.in_proj_bias',
-        ('attn/query/bias', 'attn/key/bias', 'attn/value/bias'),
-        QUERY_KEY_VALUE_BIAS,
-    ),
-    ('attn.out_proj.weight', ('attn/out/kernel',), LINEAR),
-    ('attn.out_proj.bias', ('attn/out/bias',), SAME),
-    ('ln_2.weight', ('ln_2/scale',), SAME),
-    ('ln_2.bias', ('ln_2/bias',), SAME),
-    ('mlp.c_fc.weight', ('mlp/c_fc/kernel',), LINEAR),
-    ('mlp.c_fc.bias', ('mlp/c_fc/bias',), SAME),
-    ('mlp.c_proj.weight', ('mlp/c_proj/kernel',), LINEAR),
-    ('mlp.c_proj.bias', ('mlp/c_proj/bias',), SAME),
+_GAINS = (
+    ('ls_1.gamma', ('ls_1/gamma',), SAME),
+    ('ls_2.gamma', ('ls_2/gamma',), SAME),
 )
+_TIMM_BLOCK = (
+    *_norm('norm1', 'ln_1'),
+    *_heads('attn.qkv', 'attn', *_QKV),
+    *_linear('attn.proj', 'attn/out'),
+    *_norm('norm2', 'ln_2'),
+    *_linear('mlp.fc1', 'mlp/c_fc'),
+    *_linear('mlp.fc2', 'mlp/c_proj'),
+)
+_MAP_POOLING = (
+    ('latent', ('latent',), SAME),
+    *_heads('q', 'attn', 'query'),
+    *_heads('kv', 'attn', 'key', 'value'),
+    *_linear('proj', 'attn/out'),
+    *_norm('norm', 'ln'),
+    *_linear('mlp.fc1', 'mlp/c_fc'),
+    *_linear('mlp.fc2', 'mlp/c_proj'),
+)
+
+
+def _under(theirs: str, ours: str, rows: Rows) -> Iterator[Row]:
+    for name, paths, transform in rows:
+        yield f'{theirs}.{name}', tuple(f'{ours}/{path}' for path in paths), transform
+
+
+def _vit(c: ViTConfig) -> Iterator[Row]:
+    yield 'conv1.weight', ('conv1/kernel',), CONVOLUTION
+    yield 'class_embedding', ('class_embedding',), SAME
+    yield 'positional_embedding', ('positional_embedding',), SAME
+    if c.normed_input:
+        yield from _norm('ln_pre', 'ln_pre')
+    for i in range(c.layers):
+        rows = _BLOCK + (_GAINS if c.layer_scale else ())
+        yield from _under(f'transformer.resblocks.{i}', f'transformer/resblocks.{i}', rows)
+    yield from _norm('ln_post', 'ln_post')
+    yield 'proj', ('proj/kernel',), SAME
+
+
+def _timm_vit(c: ViTConfig) -> Iterator[Row]:
+    """SigLIP's image tower, which open_clip takes from timm."""
+    yield 'trunk.patch_embed.proj.weight', ('conv1/kernel',), CONVOLUTION
+    yield 'trunk.patch_embed.proj.bias', ('conv1/bias',), SAME
+    yield 'trunk.pos_embed', ('positional_embedding',), LEADING_ONE
+    for i in range(c.layers):
+        yield from _under(f'trunk.blocks.{i}', f'transformer/resblocks.{i}', _TIMM_BLOCK)
+    yield from _norm('trunk.norm', 'ln_post')
+    yield from _under('trunk.attn_pool', 'attn_pool', _MAP_POOLING)
+
+
+def _batch_norm(theirs: str, ours: str) -> Rows:
+    return (
+        *_norm(theirs, ours),
+        (f'{theirs}.running_mean', (f'{ours}/mean',), SAME),
+        (f'{theirs}.running_var', (f'{ours}/var',), SAME),
+    )
+
+
+def _convolutions(count: int) -> Iterator[Row]:
+    for i in range(1, count + 1):
+        yield f'conv{i}.weight', (f'conv{i}/kernel',), CONVOLUTION
+        yield from _batch_norm(f'bn{i}', f'bn{i}')
+
+
+def _resnet(c: ResNetConfig) -> Iterator[Row]:
+    yield from _convolutions(3)
+    for stage, blocks in enumerate(c.blocks, 1):
+        for i in range(blocks):
+            rows = tuple(_convolutions(3))
+            if i == 0:
+                shortcut = ('downsample.0.weight', ('downsample/0/kernel',), CONVOLUTION)
+                rows += (shortcut, *_batch_norm('downsample.1', 'downsample/1'))
+            yield from _under(f'layer{stage}.{i}', f'layer{stage}/{i}', rows)
+    yield 'attnpool.positional_embedding', ('attnpool/positional_embedding',), SAME
+    for name in _QKV:
+        yield from _heads(f'attnpool.{name[0]}_proj', 'attnpool/attn', name)
+    yield from _linear('attnpool.c_proj', 'attnpool/attn/out')
 
 
 def _rows(config: CLIPConfig) -> Iterator[Row]:
-    """The table for one configuration: the towers' own rows, and `_BLOCK` for each block."""
-    yield from _TOWERS
-    for theirs, ours, layers in (
-        ('visual.transformer', 'visual/transformer', config.vision_layers),
-        ('transformer', 'text/transformer', config.text_layers),
-    ):
-        for i in range(layers):
-            block = f'resblocks.{i}'
-            for name, paths, transform in _BLOCK:
-                ours_here = tuple(f'{ours}/{block}/{path}' for path in paths)
-                yield f'{theirs}.{block}.{name}', ours_here, transform
+    """The table for one configuration."""
+    yield 'logit_scale', ('logit_scale',), SAME
+    if config.logit_bias:
+        yield 'logit_bias', ('logit_bias',), SAME
+    if isinstance(config.vision, ResNetConfig):
+        vision = _resnet(config.vision)
+    else:
+        vision = _timm_vit(config.vision) if _from_timm(config) else _vit(config.vision)
+    yield from _under('visual', 'visual', tuple(vision))
+    prefix = 'text.' if _from_timm(config) else ''
+    for name, paths, transform in _text(config):
+        yield prefix + name, tuple(f'text/{path}' for path in paths), transform
+
+
+def _text(config: CLIPConfig) -> Iterator[Row]:
+    c = config.text
+    yield 'token_embedding.weight', ('token_embedding/embedding',), SAME
+    yield 'positional_embedding', ('positional_embedding',), SAME
+    for i in range(c.layers):
+        yield from _under(f'transformer.resblocks.{i}', f'transformer/resblocks.{i}', _BLOCK)
+    yield from _norm('ln_final', 'ln_final')
+    if c.projection == 'linear':
+        yield 'text_projection', ('text_projection/kernel',), SAME
+    elif c.projection == 'affine':
+        yield from _linear('text_projection', 'text_projection')
+
+
+def _from_timm(config: CLIPConfig) -> bool:
+    return isinstance(config.vision, ViTConfig) and config.vision.pooling == 'map'
 
 
 def to_open_clip(params: Mapping[str, Any], config: CLIPConfig) -> dict[str, np.ndarray]:
-    """Our parameter tree as a state dictionary of open_clip's `CLIP`."""
+    """Our parameter tree as a state dictionary of open_clip's `CLIP` or `CustomTextCLIP`."""
     flat = {name: np.asarray(leaf) for name, leaf in weights.flatten(params).items()}
     return {
         name: np.asarray(transform.to_theirs([flat[path] for path in paths]), order='C')
@@ -113,10 +209,28 @@ def to_open_clip(params: Mapping[str, Any], config: CLIPConfig) -> dict[str, np.
     }
 
 
+def unused(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What a state dictionary holds that no computation needs: how often statistics were taken."""
+    return {name: a for name, a in state.items() if name.endswith('.num_batches_tracked')}
+
+
+def shapes(config: CLIPConfig) -> dict[str, Shape]:
+    """Name and shape of every array of open_clip that a model needs."""
+    ours = weights.parameter_shapes(config)
+    return {
+        name: transform.to_theirs(
+            [np.broadcast_to(np.float32(0), ours[path]) for path in paths]
+        ).shape
+        for name, paths, transform in _rows(config)
+    }
+
+
 def from_open_clip(
     state: Mapping[str, np.ndarray], config: CLIPConfig, source: str = 'the state dictionary'
 ) -> dict[str, Any]:
-    """A state dictionary of open_clip's `CLIP` as our parameter tree.
+    """A state dictionary of open_clip's models as our parameter tree.
+
+    Position embeddings of another length than the configuration's are resized as open_clip does.
 
     Args:
         state: Arrays by name; float32, float16 or bfloat16.
@@ -125,22 +239,49 @@ def from_open_clip(
         source: Where the weights come from, for the message.
 
     Returns:
-        The tree, with NumPy float32 leaves.
+        The tree; its leaves are NumPy arrays of the types given, views where that is possible.
 
     Raises:
         UserError: A parameter is missing, unexpected or of another shape; all are named.
     """
-    ours = weights.parameter_shapes(config)
-    expected = {}
-    for name, paths, transform in _rows(config):
-        blanks = [np.broadcast_to(np.float32(0), ours[path]) for path in paths]
-        expected[name] = transform.to_theirs(blanks).shape
+    state = {name: a for name, a in state.items() if not name.endswith('.num_batches_tracked')}
+    if not _from_timm(config):  # Saved from a `CustomTextCLIP` that need not be one.
+        state = {name.removeprefix('text.'): a for name, a in state.items()}
+    expected = shapes(config)
+    state |= _resized(state, expected, config)
     found = {name: np.shape(array) for name, array in state.items()}
     weights.check_shapes(found, expected, source, config.name)
-    flat = {}
+    ours, flat = weights.parameter_shapes(config), {}
     for name, paths, transform in _rows(config):
-        array = np.asarray(state[name]).astype(np.float32)
-        arrays = transform.to_ours(array, [ours[path] for path in paths])
-        for path, ours_array in zip(paths, arrays, strict=True):
-            flat[path] = np.asarray(ours_array, order='C')
+        arrays = transform.to_ours(np.asarray(state[name]), [ours[path] for path in paths])
+        flat |= dict(zip(paths, arrays, strict=True))
     return weights.unflatten(flat)
+
+
+def _resized(
+    state: Mapping[str, np.ndarray], expected: Mapping[str, Shape], config: CLIPConfig
+) -> dict[str, np.ndarray]:
+    """The position embeddings that have another length, brought to the configuration's."""
+    resized = {}
+    image, text = 'visual.positional_embedding', 'positional_embedding'
+    for name in (image, text):
+        old, shape = state.get(name), expected.get(name)
+        if old is None or shape is None or np.ndim(old) != 2 or old.shape[1] != shape[1]:
+            continue
+        old = np.asarray(old)
+        if name == text and len(old) != shape[0]:
+            resized[name] = _interpolate(old, shape, 'linear', antialias=False)
+        side = math.isqrt(max(len(old) - 1, 0))
+        if name == image and len(old) != shape[0] and side**2 + 1 == len(old):
+            grid, width = config.vision.grid, shape[1]
+            patches = old[1:].reshape(side, side, width)
+            patches = _interpolate(patches, (grid, grid, width), 'cubic', antialias=True)
+            resized[name] = np.concatenate([old[:1], patches.reshape(-1, width)])
+    return resized
+
+
+def _interpolate(old: np.ndarray, shape: Shape, method: str, antialias: bool) -> np.ndarray:
+    new = jax.image.resize(
+        old.astype(np.float32), shape, method, antialias=antialias, precision='highest'
+    )
+    return np.asarray(new).astype(old.dtype)

@@ -21,7 +21,6 @@ from cpad_jax.models import cpad
 from cpad_jax.models.person import FACE_MARGIN, unit
 from cpad_jax.models.pretrained import PretrainedCLIP, load_clip
 from cpad_jax.text.prompts import PERSON_TOKEN
-from cpad_jax.text.tokenizer import TOK
 
 EXPORT = 'model'  # Where a workdir keeps its export.
 
@@ -175,7 +174,7 @@ class PersonalisedCLIP:
                 self._params, features[rows].astype(np.float32), weights[rows].astype(np.float32)
             )
             parts.append(np.asarray(tokens)[: stop - start])
-        shape = (0, self.saved.config.num_tokens, self.clip.config.text_width)
+        shape = (0, self.saved.config.num_tokens, self.clip.config.text.width)
         return np.concatenate([np.zeros(shape, np.float32), *parts])
 
     def encode_query(self, text: str, person: Person | None = None) -> np.ndarray:
@@ -222,12 +221,12 @@ class PersonalisedCLIP:
         """
         ids = self.clip.tokenize(texts, num_person_tokens=self.saved.config.num_tokens)
         wanted = [text.count(PERSON_TOKEN) * self.saved.config.num_tokens for text in texts]
-        found = (ids == TOK).sum(axis=-1)
+        found = (ids == self.clip.config.text.person_token).sum(axis=-1)
         for text, want, has in zip(texts, wanted, found, strict=True):
             if has != want:
                 raise UserError(
                     f'the query {text!r} is too long: its {PERSON_TOKEN} lies beyond the '
-                    f'{self.clip.config.context_length} tokens that this CLIP reads; shorten it'
+                    f'{self.clip.config.text.context_length} tokens that this CLIP reads; shorten it'
                 )
         embedded = np.zeros((len(ids), self.clip.config.embed_dim), np.float32)
         # Apart, so that a query without a person runs through the very program of plain CLIP.
@@ -265,10 +264,7 @@ class PersonalisedCLIP:
                 f'a clip must be uint8 [T, H, W, 3] with one frame or more, not {frames.dtype} '
                 f'{list(frames.shape)}'
             )
-        c = self.clip.config
-        pixels = media_images.preprocess_frames(
-            frames, c.image_size, resize=c.resize, mean=c.mean, std=c.std
-        )
+        pixels = self.clip.preprocess_frames(frames)
         mean = self.clip.encode_image(pixels, normalize=True).mean(axis=0)
         return np.asarray(unit(mean))
 

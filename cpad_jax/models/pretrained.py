@@ -15,10 +15,13 @@ from PIL import Image
 from cpad_jax.errors import UserError
 from cpad_jax.media import images as media_images
 from cpad_jax.models import weights
-from cpad_jax.models.clip import CLIP, CLIPConfig
-from cpad_jax.text import tokenizer
+from cpad_jax.models.clip import CLIP
+from cpad_jax.models.config import CLIPConfig
+from cpad_jax.text.file_tokenizer import FileTokenizer
+from cpad_jax.text.tokenizer import ClipTokenizer, Tokenizer
 
 SHIPPED = Path(__file__).with_name('shipped')
+TOKENIZER_FILE = 'tokenizer.json'
 
 # Inputs are padded to one of these, so that few programs are compiled; more go in several turns.
 _BATCH_SIZES = (1, 8, 64)
@@ -31,10 +34,18 @@ class PretrainedCLIP:
         config: Sizes.
         params: The parameter tree, float32, on the default device.
         sha256: Of `weights.safetensors`: what features and checkpoints belong to.
+        tokenizer: Of the text tower.
         model: The Flax module.
     """
 
-    def __init__(self, config: CLIPConfig, params: Any, sha256: str, dtype: str | Any = 'float32'):
+    def __init__(
+        self,
+        config: CLIPConfig,
+        params: Any,
+        sha256: str,
+        dtype: str | Any = 'float32',
+        tokenizer: Tokenizer | None = None,
+    ):
         """Puts the parameters onto the default device.
 
         Args:
@@ -42,10 +53,12 @@ class PretrainedCLIP:
             params: The parameter tree.
             sha256: Of the file the parameters come from.
             dtype: Type of the factors in matrix products, 'float32' or 'bfloat16'.
+            tokenizer: Of the text tower; None for CLIP's own, if that is what the model has.
         """
         self.config = config
         self.params = jax.device_put(params)
         self.sha256 = sha256
+        self.tokenizer = tokenizer or _open_tokenizer(config, None)
         self.model = CLIP(config, dtype=jnp.dtype(dtype).type)
         self._image = jax.jit(self._apply('encode_image'), static_argnums=2)
         self._text = jax.jit(self._apply('encode_text'), static_argnums=2)
@@ -79,17 +92,29 @@ class PretrainedCLIP:
             isinstance(images, np.ndarray) and images.ndim == 3
         )
         return media_images.preprocess(
-            [images] if single else images,
-            self.config.image_size,
-            resize=self.config.resize,
-            mean=self.config.mean,
-            std=self.config.std,
+            [images] if single else images, self.config.image_size, **preprocessing(self.config)
+        )
+
+    def preprocess_frames(self, frames: np.ndarray) -> np.ndarray:
+        """As `preprocess`, faster, for frames of one video: see `media.images.preprocess_frames`.
+
+        Args:
+            frames: uint8 [T, H, W, 3] RGB.
+
+        Returns:
+            float32 [T, S, S, 3].
+        """
+        return media_images.preprocess_frames(
+            frames, self.config.image_size, **preprocessing(self.config)
         )
 
     def tokenize(self, texts: str | Sequence[str], num_person_tokens: int = 1) -> np.ndarray:
-        """Token ids int32 [B, L], padded only as far as the longest text needs."""
-        return tokenizer.tokenize(
-            texts, self.config.context_length, num_person_tokens=num_person_tokens, cut=True
+        """Token ids int32 [B, L], padded only as far as the longest text needs.
+
+        Where attention is not causal, pads are seen, and all rows have the full length.
+        """
+        return self.tokenizer.tokenize(
+            texts, num_person_tokens=num_person_tokens, cut=self.tokenizer.can_cut
         )
 
     def encode_image(self, pixels: np.ndarray | jax.Array, normalize: bool = False) -> np.ndarray:
@@ -118,12 +143,13 @@ class PretrainedCLIP:
             UserError: There is a [TOK], which means nothing to CLIP itself.
         """
         ids = np.asarray(ids)
-        if (ids >= self.config.vocab_size).any():
+        text = self.config.text
+        if (ids >= text.vocab_size).any():
             raise UserError(
                 'a text holds [TOK], but CLIP alone knows no person; '
                 'use cpad_jax.load(…).encode_query(text, person), or leave [TOK] out'
             )
-        if not (ids == self.config.end_token).any(axis=-1).all():
+        if text.pooling == 'end' and not (ids == text.end_token).any(axis=-1).all():
             raise ValueError('every row of ids needs the end token; use `tokenize` to make them')
         return self._in_batches(self._text, ids, normalize)
 
@@ -165,10 +191,44 @@ def load_clip(directory: str | os.PathLike[str], dtype: str = 'float32') -> Pret
     if not directory.exists() and len(directory.parts) == 1 and shipped.is_dir():
         directory = shipped
     config, params = weights.load_clip_variables(directory)
-    if config.vocab_size != tokenizer.EOT + 1:
-        raise UserError(
-            f'{directory / weights.CONFIG_FILE}: vocab_size is {config.vocab_size}, expected '
-            f"{tokenizer.EOT + 1}, that of CLIP's tokenizer"
-        )
+    try:
+        tokenizer = _open_tokenizer(config, directory)
+    except ValueError as error:
+        raise UserError(f'{directory / weights.CONFIG_FILE}: {error}') from error
     sha256 = weights.file_sha256(directory / weights.WEIGHTS_FILE)
-    return PretrainedCLIP(config, params, sha256, dtype)
+    return PretrainedCLIP(config, params, sha256, dtype, tokenizer)
+
+
+def preprocessing(config: CLIPConfig) -> dict[str, Any]:
+    """How images are brought to the image tower, as the functions of `media.images` take it."""
+    names = ('resize', 'interpolation', 'mean', 'std')
+    return {name: getattr(config, name) for name in names}
+
+
+def _open_tokenizer(config: CLIPConfig, directory: Path | None) -> Tokenizer:
+    """The tokenizer that a text tower was trained with.
+
+    Raises:
+        UserError: Its file is missing or broken.
+        ValueError: The configuration does not fit CLIP's own, or there is no folder to find one in.
+    """
+    text = config.text
+    if text.tokenizer == 'clip':
+        clip_vocabulary = ClipTokenizer.person_id
+        if text.vocab_size != clip_vocabulary:
+            raise ValueError(
+                f"text.vocab_size is {text.vocab_size}, expected {clip_vocabulary}, that of CLIP's "
+                'tokenizer'
+            )
+        return ClipTokenizer(text.context_length, can_cut=text.causal)
+    if directory is None:
+        raise ValueError(f'{config.name} needs a tokenizer: give one')
+    return FileTokenizer(
+        directory / TOKENIZER_FILE,
+        context_length=text.context_length,
+        vocab_size=text.vocab_size,
+        pad_id=text.pad_token,
+        clean=text.clean,
+        strip_separator=text.strip_separator,
+        can_cut=text.causal,
+    )

@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 from jax.experimental.layout import Layout, with_layout_constraint
 
+from cpad_jax.models.config import TextConfig, ViTConfig
+
 Array = jax.Array
 LowRank = Mapping[str, Mapping[str, Mapping[str, Array]]]
-
-LAYER_NORM_EPSILON = 1e-5
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 3))
@@ -165,44 +165,49 @@ class LowRankUpdate:
         return self._gate[:, None, None] * x
 
 
-def _no_update(layer: str, x: Array) -> float:
+def no_update(layer: str, x: Array) -> float:
+    """What stands in for a `LowRankUpdate` where there is none."""
     return 0.0
 
 
-def _pick(x: Array, at: int | Array) -> Array:
-    """One position of each row: [B, L, w] → [B, 1, w]; `at` is one for all, or [B]."""
-    if isinstance(at, int):
-        return x[:, at : at + 1]
+def pick(x: Array, at: Array) -> Array:
+    """One position of each row: [B, L, w] → [B, 1, w]; `at` is int [B]."""
     return jnp.take_along_axis(x, at[:, None, None], axis=1)
 
 
 class Attention(nn.Module):
-    """Self-attention of several heads.
+    """Attention of several heads.
 
     Attributes:
         heads: Number of heads.
         layers: Blocks of the tower; deeper towers start with smaller outputs.
         dtype: Type of the factors.
+        out_width: Width of the result; 0 for that of the input.
     """
 
     heads: int
     layers: int
     dtype: Any
+    out_width: int = 0
 
     @nn.compact
     def __call__(
-        self, x: Array, mask: Array | None, at: int | Array | None, update: Callable
+        self,
+        x: Array,
+        asking: Array | None = None,
+        mask: Array | None = None,
+        update: Callable = no_update,
     ) -> Array:
-        """Attends from every position, or from one.
+        """Attends to all positions.
 
         Args:
-            x: [B, L, w].
-            mask: bool [L, L], true where a position (row) may see another (column); None for all.
-            at: The only position that asks (one for all rows, or [B]); None for all positions.
+            x: [B, L, w], what is looked at.
+            asking: [B, Q, w], what looks; None for x itself.
+            mask: bool, broadcast to [B, heads, Q, L]: true where a position may be seen.
             update: Low-rank update.
 
         Returns:
-            [B, L, w], or [B, 1, w].
+            [B, Q, out_width].
         """
         width = x.shape[-1]
         shape = (self.heads, width // self.heads)
@@ -215,121 +220,156 @@ class Attention(nn.Module):
             return x.reshape(*x.shape[:2], *shape).swapaxes(1, 2)  # [B, h, L, w/h]
 
         key, value = heads('key', x), heads('value', x)
-        query = heads('query', x if at is None else _pick(x, at)) * shape[1] ** -0.5
+        query = heads('query', x if asking is None else asking) * shape[1] ** -0.5
         weights = product('bhqd,bhkd->bhqk', query, key, self.dtype)
         if mask is not None:
-            if at is not None:
-                mask = mask[at][..., None, None, :]  # [B, 1, 1, L] or [1, 1, L]
             weights = jnp.where(mask, weights, jnp.finfo(weights.dtype).min)
         weights = jax.nn.softmax(weights, axis=-1)
         x = product('bhqk,bhkd->bhqd', weights, value, self.dtype)
-        x = x.swapaxes(1, 2).reshape(x.shape[0], -1, width)  # [B, L, w]
+        x = x.swapaxes(1, 2).reshape(x.shape[0], -1, width)  # [B, Q, w]
         std = width**-0.5 * (2 * self.layers) ** -0.5
-        out = Linear(inputs=shape, outputs=(width,), std=std, dtype=self.dtype, name='out')
+        outputs = (self.out_width or width,)
+        out = Linear(inputs=shape, outputs=outputs, std=std, dtype=self.dtype, name='out')
         return out(x.reshape(*x.shape[:2], *shape)) + update('out', x)
 
 
-def quick_gelu(x: Array) -> Array:
-    """x·σ(1.702x)."""
-    return x * jax.nn.sigmoid(1.702 * x)
-
-
-def exact_gelu(x: Array) -> Array:
-    """x·Φ(x), with the Gaussian's own Φ."""
-    return jax.nn.gelu(x, approximate=False)
+ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
+    'gelu': functools.partial(jax.nn.gelu, approximate=False),
+    'gelu_tanh': functools.partial(jax.nn.gelu, approximate=True),
+    'quick_gelu': lambda x: x * jax.nn.sigmoid(1.702 * x),
+}
 
 
 class MLP(nn.Module):
     """The two layers that follow attention.
 
     Attributes:
-        layers: Blocks of the tower.
-        quick_gelu: Which GELU.
+        layers: Blocks of the tower; deeper towers start with smaller outputs.
+        hidden: Width of the hidden layer.
+        activation: A key of `ACTIVATIONS`.
         dtype: Type of the factors.
     """
 
     layers: int
-    quick_gelu: bool
+    hidden: int
+    activation: str
     dtype: Any
 
     @nn.compact
-    def __call__(self, x: Array, update: Callable) -> Array:
+    def __call__(self, x: Array, update: Callable = no_update) -> Array:
         """[B, L, w] → [B, L, w]."""
         width = x.shape[-1]
         linear = functools.partial(Linear, dtype=self.dtype)
-        fc = linear(inputs=(width,), outputs=(4 * width,), std=(2 * width) ** -0.5, name='c_fc')
+        std = (2 * width) ** -0.5
+        fc = linear(inputs=(width,), outputs=(self.hidden,), std=std, name='c_fc')
         std = width**-0.5 * (2 * self.layers) ** -0.5
-        proj = linear(inputs=(4 * width,), outputs=(width,), std=std, name='c_proj')
-        x = fc(x) + update('c_fc', x)
-        x = quick_gelu(x) if self.quick_gelu else exact_gelu(x)
+        proj = linear(inputs=(self.hidden,), outputs=(width,), std=std, name='c_proj')
+        x = ACTIVATIONS[self.activation](fc(x) + update('c_fc', x))
         return proj(x) + update('c_proj', x)
 
 
-def layer_norm(name: str) -> nn.LayerNorm:
-    """A layer normalisation in float32 with PyTorch's epsilon."""
-    return nn.LayerNorm(epsilon=LAYER_NORM_EPSILON, dtype=jnp.float32, name=name)
+def layer_norm(epsilon: float, name: str | None = None) -> nn.LayerNorm:
+    """A layer normalisation in float32."""
+    # As PyTorch does it: the fast variance, E[x²] - E[x]², loses digits.
+    return nn.LayerNorm(epsilon=epsilon, dtype=jnp.float32, use_fast_variance=False, name=name)
+
+
+class Gain(nn.Module):
+    """One learned factor per channel: LayerScale of Touvron et al. 2021.
+
+    Attributes:
+        initial: Its first value.
+    """
+
+    initial: float = 1e-4
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """[..., w] → [..., w]."""
+        return x * self.param('gamma', nn.initializers.constant(self.initial), x.shape[-1:])
 
 
 class Block(nn.Module):
     """One residual block: attention, then the MLP, each after a layer normalisation.
 
     Attributes:
-        heads: Number of heads.
-        layers: Blocks of the tower.
-        quick_gelu: Which GELU.
+        config: Of the tower.
         dtype: Type of the factors.
     """
 
-    heads: int
-    layers: int
-    quick_gelu: bool
-    dtype: Any
-
-    @nn.compact
-    def __call__(
-        self, x: Array, mask: Array | None, at: int | Array | None, update: Callable
-    ) -> Array:
-        """[B, L, w] → [B, L, w], or [B, 1, w] where `at` is given (see `Attention`)."""
-        attn = Attention(self.heads, self.layers, self.dtype, name='attn')
-        mlp = MLP(self.layers, self.quick_gelu, self.dtype, name='mlp')
-        normed = layer_norm('ln_1')(x)
-        x = (x if at is None else _pick(x, at)) + attn(normed, mask, at, update)
-        return x + mlp(layer_norm('ln_2')(x), update)
-
-
-class Transformer(nn.Module):
-    """The blocks of a tower.
-
-    Attributes:
-        heads: Number of heads.
-        layers: Number of blocks.
-        quick_gelu: Which GELU.
-        dtype: Type of the factors.
-    """
-
-    heads: int
-    layers: int
-    quick_gelu: bool
+    config: ViTConfig | TextConfig
     dtype: Any
 
     @nn.compact
     def __call__(
         self,
         x: Array,
-        at: int | Array,
+        mask: Array | None,
+        at: Array | None,
+        low_rank: Mapping[str, Mapping[str, Array]] | None,
+        gate: Array | None,
+    ) -> Array:
+        """The block at all positions, or at one of each row.
+
+        Args:
+            x: [B, L, w].
+            mask: bool [L, L], true where a position (row) may see another (column); None for all.
+            at: int [B], the only positions that are computed; None for all.
+            low_rank: Of this block, by layer; None for none.
+            gate: float [B], see `CLIP.encode_embeddings`.
+
+        Returns:
+            [B, L, w], or [B, 1, w].
+        """
+        c = self.config
+        update = LowRankUpdate(low_rank, gate, self.dtype) if low_rank else no_update
+        attn = Attention(c.heads, c.layers, self.dtype, name='attn')
+        mlp = MLP(c.layers, c.mlp_width or 4 * c.width, c.activation, self.dtype, name='mlp')
+        scaled = isinstance(c, ViTConfig) and c.layer_scale
+        gains = [Gain(name=name) if scaled else _same for name in ('ls_1', 'ls_2')]
+        normed = layer_norm(c.epsilon, 'ln_1')(x)
+        asking = None
+        if at is not None:
+            x, asking = pick(x, at), pick(normed, at)
+            mask = None if mask is None else mask[at][:, None, None]  # [B, 1, 1, L]
+        x = x + gains[0](attn(normed, asking, mask, update))
+        return x + gains[1](mlp(layer_norm(c.epsilon, 'ln_2')(x), update))
+
+
+def _same(x: Array) -> Array:
+    return x
+
+
+class Transformer(nn.Module):
+    """The blocks of a tower.
+
+    Attributes:
+        config: Of the tower.
+        dtype: Type of the factors.
+        remat: Whether the backward pass computes each block's inside anew, for less memory.
+    """
+
+    config: ViTConfig | TextConfig
+    dtype: Any
+    remat: bool = False
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Array,
+        at: Array | None = None,
         mask: Array | None = None,
         low_rank: LowRank | None = None,
         gate: Array | None = None,
     ) -> Array:
-        """The outcome at one position: [B, L, w] → [B, w].
+        """[B, L, w] → [B, L, w]; or [B, 1, w] where `at` [B] names what is looked at.
 
-        The last block computes nothing but that position, as nobody looks at the others.
+        The last block then computes nothing but that position. For the rest see `Block`.
         """
-        for i in range(self.layers):
+        block = nn.remat(Block) if self.remat else Block
+        for i in range(self.config.layers):
             name = f'resblocks.{i}'
-            update = _no_update
-            if low_rank and name in low_rank:
-                update = LowRankUpdate(low_rank[name], gate, self.dtype)
-            block = Block(self.heads, self.layers, self.quick_gelu, self.dtype, name=name)
-            x = block(x, mask, at if i == self.layers - 1 else None, update)
-        return x[:, 0]
+            only = at if i == self.config.layers - 1 else None
+            update = (low_rank or {}).get(name)
+            x = block(self.config, self.dtype, name=name)(x, mask, only, update, gate)
+        return x

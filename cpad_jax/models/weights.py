@@ -11,7 +11,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,9 @@ import safetensors.numpy
 
 from cpad_jax import atomic
 from cpad_jax.errors import UserError
-from cpad_jax.models.clip import CLIP, CLIPConfig, initial_token_embedding
+from cpad_jax.models import config as config_module
+from cpad_jax.models.clip import CLIP, initial_token_embedding
+from cpad_jax.models.config import CLIPConfig
 
 CONFIG_FILE = 'config.json'
 WEIGHTS_FILE = 'weights.safetensors'
@@ -37,18 +38,12 @@ Shapes = Mapping[str, tuple[int, ...]]
 _DTYPES = {'F32': np.float32, 'F16': np.float16, 'BF16': ml_dtypes.bfloat16}
 _TOKENS = 'text/token_embedding/embedding'
 _ROWS = 'text/token_embedding/rows'
-_IN_WORDS = {
-    str: 'a string',
-    int: 'a whole number above 0',
-    bool: 'true or false',
-    tuple[float, float, float]: 'three numbers',
-}
 
 
 def parameter_shapes(config: CLIPConfig) -> dict[str, tuple[int, ...]]:
     """Path of every parameter of a CLIP, such as 'visual/conv1/kernel', and its shape."""
     pixels = jax.ShapeDtypeStruct((1, config.image_size, config.image_size, 3), jnp.float32)
-    ids = jax.ShapeDtypeStruct((1, config.context_length), jnp.int32)
+    ids = jax.ShapeDtypeStruct((1, config.text.context_length), jnp.int32)
     tree = jax.eval_shape(CLIP(config).init, jax.random.key(0), pixels, ids)['params']
     return {name: leaf.shape for name, leaf in flatten(tree).items()}
 
@@ -225,34 +220,11 @@ def read_config(path: str | os.PathLike[str]) -> CLIPConfig:
     path = Path(path)
     try:
         values = json.loads(path.read_text(encoding='utf-8'))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f'{path} is not JSON ({error})') from error
     if not isinstance(values, dict):
         raise UserError(f'{path} must hold one JSON object of the configuration')
-    types = typing.get_type_hints(CLIPConfig)
-    required = {
-        field.name
-        for field in dataclasses.fields(CLIPConfig)
-        if field.default is dataclasses.MISSING
-    }
-    for kind, names in (
-        ('misses', required - values.keys()),
-        ('has unknown', values.keys() - types.keys()),
-    ):
-        if names:
-            raise UserError(f'{path} {kind} {", ".join(sorted(names))}; convert the weights again')
-    for name, value in values.items():
-        if typing.get_origin(types[name]) is tuple:
-            good = (
-                isinstance(value, list)
-                and len(value) == 3
-                and all(type(v) in (int, float) for v in value)
-            )
-        else:
-            good = type(value) is types[name] and (types[name] is not int or value > 0)
-        if not good:
-            raise UserError(f'{path}: {name} is {value!r}, expected {_IN_WORDS[types[name]]}')
     try:
-        return CLIPConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        return config_module.from_values(values)
     except ValueError as error:
-        raise UserError(f'{path}: {error}') from error
+        raise UserError(f'{path}: {error}; convert the weights again') from error

@@ -8,14 +8,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 import grain
 import numpy as np
 
 from cpad_jax.errors import UserError
 from cpad_jax.text import training_phrases
-from cpad_jax.text.tokenizer import EOT, LENGTHS, SOT, TOK, tokenize
+from cpad_jax.text.prompts import PERSON_TOKEN
+from cpad_jax.text.tokenizer import Tokenizer
 from cpad_jax.training.feature_cache import IdentityFeatures
 
 # Numbers in `form`: which of the two ways of saying who it is a row has.
@@ -23,71 +23,60 @@ FORMS = ('text', 'image', 'text_image')
 TEXT, IMAGE, TEXT_IMAGE = range(3)
 
 
-class Template(NamedTuple):
-    """A phrase about somebody, as token ids before and after who it is."""
-
-    before: tuple[int, ...]
-    after: tuple[int, ...]
-
-
-def make_template(phrase: str) -> Template:
-    """Tokenises a phrase such as 'a photo of {}'; `{}` stands between spaces or at an end."""
-    before, after = phrase.split('{}')
-    return Template(_word_ids(before), _word_ids(after))
-
-
-def _word_ids(text: str) -> tuple[int, ...]:
-    """Ids of a text, without start and end."""
-    row = tokenize(text)[0]
-    return tuple(int(i) for i in row[1 : np.argmax(row == EOT)])
-
-
 class Prompts:
-    """Token ids of phrases about people, put together from parts that were tokenised once.
-
-    Words do not reach over spaces in CLIP's tokenizer, so the parts' ids are the whole's.
+    """Token ids of phrases about people.
 
     Attributes:
         length: L, the length that all rows are padded to.
     """
 
     def __init__(
-        self,
-        names: Sequence[str],
-        templates: Sequence[Template],
-        num_tokens: int,
-        context_length: int,
+        self, names: Sequence[str], phrases: Sequence[str], num_tokens: int, tokenizer: Tokenizer
     ):
-        """Tokenises the names.
+        """Looks for the longest phrase.
 
         Args:
-            names: Of all identities, [N].
-            templates: All that `row` will be asked for.
-            num_tokens: K, how often the id `TOK` stands for a person.
-            context_length: Longest row. A name that would make one longer is cut.
-        """
-        self._names = [_word_ids(name) for name in names]
-        self._person = (TOK,) * num_tokens
-        self._templates = templates
-        words = max(len(t.before) + len(t.after) for t in templates)
-        longest = 2 + words + num_tokens + max(map(len, self._names), default=0)
-        fits = [n for n in (*LENGTHS, context_length) if longest <= n <= context_length]
-        self.length = min(fits, default=context_length)
-        if words + num_tokens + 2 > self.length:
-            raise UserError(
-                f'config.model.num_tokens is {num_tokens}: a phrase of {words} tokens and a person '
-                f'do not fit into the {context_length} tokens that the backbone reads'
-            )
+            names: Of all identities, [N]. One that a phrase has no room for loses its last words.
+            phrases: With `{}` for who it is, such as 'a photo of {}'.
+            num_tokens: K, how often [TOK]'s id stands for a person.
+            tokenizer: Of the text tower.
 
-    def row(self, template: int, name: int | None) -> np.ndarray:
-        """Token ids int32 [L] of template number `template`, for '[TOK]' or 'NAME [TOK]'."""
-        before, after = self._templates[template]
-        room = self.length - 2 - len(before) - len(after) - len(self._person)
-        words = () if name is None else self._names[name][:room]
-        ids = np.zeros(self.length, np.int32)
-        whole = (SOT, *before, *words, *self._person, *after, EOT)
-        ids[: len(whole)] = whole
-        return ids
+        Raises:
+            UserError: A phrase does not fit into what the text tower reads.
+        """
+        self._phrases, self._num_tokens, self._tokenizer = phrases, num_tokens, tokenizer
+        self._longest = max(phrases, key=lambda phrase: self._count(phrase, PERSON_TOKEN))
+        words = self._count(self._longest, PERSON_TOKEN)
+        if words > tokenizer.context_length:
+            raise UserError(
+                f'config.model.num_tokens is {num_tokens}: the phrase '
+                f'{self._longest.format(PERSON_TOKEN)!r} takes {words} tokens, more than the '
+                f'{tokenizer.context_length} that the backbone reads'
+            )
+        self._who = [self._fitting(name) for name in names]
+        longest = max(self._who, key=lambda who: self._count(self._longest, who), default='')
+        texts = [self._longest.format(longest or PERSON_TOKEN)]
+        self.length = tokenizer.tokenize(texts, num_tokens, cut=tokenizer.can_cut).shape[1]
+
+    def _count(self, phrase: str, who: str) -> int:
+        return self._tokenizer.count(phrase.format(who), self._num_tokens)
+
+    def _fitting(self, name: str) -> str:
+        words = name.split()
+        while words:
+            who = ' '.join([*words, PERSON_TOKEN])
+            if self._count(self._longest, who) <= self._tokenizer.context_length:
+                return who
+            words.pop()
+        return PERSON_TOKEN
+
+    def text(self, phrase: int, name: int | None) -> str:
+        """Phrase number `phrase` about '[TOK]', or about 'NAME [TOK]'."""
+        return self._phrases[phrase].format(PERSON_TOKEN if name is None else self._who[name])
+
+    def ids(self, texts: Sequence[str]) -> np.ndarray:
+        """Token ids int32 [len(texts), L]."""
+        return self._tokenizer.tokenize(texts, self._num_tokens)[:, : self.length]
 
 
 def composition_phrases() -> list[str]:
@@ -127,7 +116,7 @@ class IdentityBatches:
         sizes: BatchSizes,
         seed: int,
         num_tokens: int,
-        context_length: int,
+        tokenizer: Tokenizer,
         composition_steps: np.ndarray,
     ):
         """Prepares the draws.
@@ -137,7 +126,7 @@ class IdentityBatches:
             sizes: How a batch is made up.
             seed: Seed of all draws.
             num_tokens: K tokens per person.
-            context_length: Longest row of token ids.
+            tokenizer: Of the text tower.
             composition_steps: float32 [len(composition_phrases()), D], the step of plain CLIP from
                 'a photo of a person' to each phrase about 'a person'.
 
@@ -166,8 +155,7 @@ class IdentityBatches:
                 f'config.train.people_per_batch ({sizes.people})'
             )
         phrases = [*training_phrases.PHOTOS, training_phrases.BASE, *composition_phrases()]
-        templates = [make_template(phrase) for phrase in phrases]
-        self.prompts = Prompts(features.names, templates, num_tokens, context_length)
+        self.prompts = Prompts(features.names, phrases, num_tokens, tokenizer)
         self._base = len(training_phrases.PHOTOS)
         self._permutation = functools.lru_cache(maxsize=2)(self._draw_permutation)
 
@@ -204,7 +192,7 @@ class IdentityBatches:
         references = np.full((rows, sizes.references), -1, np.int64)
         form = rng.choice(len(FORMS), rows, p=self._shares).astype(np.int32)
         photo = rng.integers(len(training_phrases.PHOTOS), size=rows)
-        ids = np.empty((rows, self.prompts.length), np.int32)
+        texts = []
         identity = np.repeat(people, sizes.images).astype(np.int32)
         for row, person in enumerate(identity):
             own = self._order[self._starts[person] : self._starts[person + 1]]
@@ -218,7 +206,8 @@ class IdentityBatches:
                 others = own[own != target[row]]
                 count = min(int(rng.integers(1, sizes.references + 1)), len(others))
                 references[row, :count] = rng.choice(others, count, replace=False)
-            ids[row] = self.prompts.row(photo[row], None if form[row] == IMAGE else person)
+            name = None if form[row] == IMAGE else person
+            texts.append(self.prompts.text(photo[row], name))
         features, weights = self._faces(references)
         return {
             'target': target,
@@ -226,7 +215,7 @@ class IdentityBatches:
             'image': self._features.images[target].astype(np.float32),
             'features': features,
             'weights': weights,
-            'ids': ids,
+            'ids': self.prompts.ids(texts),
             'identity': identity,
             'form': form,
             **self._compositions(rng, identity, form),
@@ -250,24 +239,23 @@ class IdentityBatches:
         bounds = np.cumsum([0, doing, where, doing * where])
         kind = rng.integers(3, size=sizes.people)
         phrase = rng.integers(bounds[kind], bounds[kind + 1])  # [P]
-        ids = np.empty((sizes.people, 2, self.prompts.length), np.int32)
-        taught_ids = np.empty((sizes.people, self.prompts.length), np.int32)
+        texts, taught = [], []
         photos = np.full((sizes.people, sizes.references), -1, np.int64)
         for place, r, p in zip(range(sizes.people), row, phrase, strict=True):
             name = None if form[r] == IMAGE else int(identity[r])
-            ids[place, 0] = self.prompts.row(self._base + 1 + p, name)
-            ids[place, 1] = self.prompts.row(self._base, name)
-            taught_ids[place] = self.prompts.row(self._base + 1 + p, None)
+            moved = self._base + 1 + p
+            texts += [self.prompts.text(moved, name), self.prompts.text(self._base, name)]
+            taught.append(self.prompts.text(moved, None))
             own = self._order[self._starts[identity[r]] : self._starts[identity[r] + 1]]
             shown = rng.permutation(own)[: sizes.references]
             photos[place, : len(shown)] = shown
         features, weights = self._faces(photos)
         return {
-            'taught_ids': taught_ids,
+            'taught_ids': self.prompts.ids(taught),
             'taught_features': features,
             'taught_weights': weights,
             'composition_row': row.astype(np.int32),
-            'composition_ids': ids,
+            'composition_ids': self.prompts.ids(texts).reshape(sizes.people, 2, -1),
             'composition_step': self._steps[phrase].astype(np.float32),
         }
 

@@ -25,8 +25,10 @@ from cpad_jax import atomic, progress
 from cpad_jax.errors import UserError
 from cpad_jax.media import faces as media_faces
 from cpad_jax.media import images as media_images
-from cpad_jax.models.clip import CLIP, CLIPConfig
+from cpad_jax.models.clip import CLIP
+from cpad_jax.models.config import CLIPConfig
 from cpad_jax.models.person import FACE_MARGIN, unit
+from cpad_jax.models.pretrained import preprocessing
 from cpad_jax.training import sharding
 
 # Changed whenever the same inputs would give other features.
@@ -121,9 +123,7 @@ def identity_features(
             'identity': np.int64(record['identity']),
             'name': np.array(str(record['name'])),
         }
-        pixels = media_images.preprocess(
-            pair, clip.config.image_size, **_preprocessing(clip.config)
-        )
+        pixels = media_images.preprocess(pair, clip.config.image_size, **preprocessing(clip.config))
         return pixels, fields
 
     def finish(embedded: jax.Array) -> dict[str, jax.Array]:
@@ -256,11 +256,7 @@ def face_crop(image: np.ndarray, bbox: Sequence[float], size: int) -> np.ndarray
 
 def frame_pixels(frames: np.ndarray, config: CLIPConfig) -> np.ndarray:
     """Frames of a video, uint8 [T, H, W, 3], as the image tower takes them: [T, S, S, 3]."""
-    return media_images.preprocess_frames(frames, config.image_size, **_preprocessing(config))
-
-
-def _preprocessing(config: CLIPConfig) -> dict[str, Any]:
-    return {'resize': config.resize, 'mean': list(config.mean), 'std': list(config.std)}
+    return media_images.preprocess_frames(frames, config.image_size, **preprocessing(config))
 
 
 def _conditions(clip: Any, dtype: str, count: int) -> dict[str, Any]:
@@ -269,7 +265,7 @@ def _conditions(clip: Any, dtype: str, count: int) -> dict[str, Any]:
         'backbone': clip.sha256,
         'dtype': dtype,
         'size': clip.config.image_size,
-        **_preprocessing(clip.config),
+        **preprocessing(clip.config),
         'count': count,
     }
 

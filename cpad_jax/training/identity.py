@@ -6,7 +6,7 @@ feature cache; what is learned is the adapter, the default token and the low-ran
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from cpad_jax.models import cpad
 from cpad_jax.models.clip import CLIP
 from cpad_jax.models.person import unit
 from cpad_jax.text import training_phrases
-from cpad_jax.text.tokenizer import SOT, tokenize
 from cpad_jax.training import batches, losses
 from cpad_jax.training.feature_cache import IdentityFeatures
 
@@ -50,10 +49,10 @@ class IdentityLearning:
         self.config, self.features = config, features
         self.backbone_sha256 = clip.sha256
         self.clip = CLIP(clip.config, dtype=jnp.dtype(config.dtype).type)
-        self.frozen = {name: clip.params[name] for name in ('text', 'logit_scale')}
+        self.frozen = {name: p for name, p in clip.params.items() if name != 'visual'}
         model, train = config.model, config.train
         table = np.asarray(clip.params['text']['token_embedding']['embedding'])
-        self._word = table[tokenize('person')[0, 1]]
+        self._word = table[word_ids(clip, ['person'])[0]]
         self.cpad_config = cpad.CPADConfig(
             face_feature=config.features.face,
             face_width=features.faces.shape[-1],
@@ -61,7 +60,7 @@ class IdentityLearning:
             adapter_width=model.adapter_width,
             adapter_layers=model.adapter_layers,
             rank=model.rank,
-            token_norm=cpad.vocabulary_norm(clip.params, phrase_ids()),
+            token_norm=cpad.vocabulary_norm(clip.params, phrase_ids(clip)),
         )
         self.cpad = cpad.CPAD(self.cpad_config, clip.config)
         self._batches = batches.IdentityBatches(
@@ -74,7 +73,7 @@ class IdentityLearning:
             ),
             seed=config.seed,
             num_tokens=model.num_tokens,
-            context_length=clip.config.context_length,
+            tokenizer=clip.tokenizer,
             composition_steps=composition_steps(clip),
         )
 
@@ -165,11 +164,16 @@ class IdentityLearning:
         cpad.save_model(directory, saved)
 
 
-def phrase_ids() -> np.ndarray:
+def word_ids(clip: Any, texts: Sequence[str]) -> np.ndarray:
+    """Ids of the words in texts, without the tokens that stand in every text, sorted: int64 [n]."""
+    everywhere = np.unique(clip.tokenizer.tokenize(['']))
+    return np.setdiff1d(clip.tokenizer.tokenize(texts), everywhere)
+
+
+def phrase_ids(clip: Any) -> np.ndarray:
     """Ids of the words that training uses, int64 [n]: a small CLIP has learned few others."""
     phrases = [*training_phrases.PHOTOS, *batches.composition_phrases()]
-    ids = np.unique(tokenize([phrase.format('') for phrase in phrases]))
-    return ids[(ids != 0) & (ids < SOT)]
+    return word_ids(clip, [phrase.format('') for phrase in phrases])
 
 
 def composition_steps(clip: Any) -> np.ndarray:

@@ -155,7 +155,7 @@ class Pretraining:
             return there.params
         size = self.clip_config.image_size
         pixels = jnp.zeros((1, size, size, 3), jnp.float32)
-        ids = jnp.zeros((1, self.clip_config.context_length), jnp.int32)
+        ids = jnp.zeros((1, self.clip_config.text.context_length), jnp.int32)
         return jax.jit(self.model.init)(rng, pixels, ids)['params']
 
     def batches(self, start_step: int) -> Iterator[dict[str, np.ndarray]]:

@@ -1,0 +1,209 @@
+"""The tokenizers that come with a model's weights, as Hugging Face's `tokenizer.json`.
+
+SigLIP, CLIPA and the models of many languages have one. The ids are those of open_clip's
+`HFTokenizer`; a [TOK] gets an id above the model's vocabulary, as in `tokenizer.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import tokenizers
+
+from cpad_jax.errors import UserError
+from cpad_jax.text.tokenizer import check_cut, clean_text, pad_rows, split_at_persons
+
+# The largest in use, of 901,629 entries, takes about 60 MB as a file and 2.2 GB once read.
+MAX_BYTES = 128 * 2**20
+
+# A model's table and its tokenizer's file need not be of one size: CLIPA has 32,000 rows for BERT's
+# 30,522 entries, SigLIP 250,000 rows for 250,100 entries, of which the last never come up.
+_LEAST_FILLED, _MOST_EXTRA = 0.95, 256
+
+
+class FileTokenizer:
+    """A tokenizer read from a file; see `tokenizer.Tokenizer` for what every tokenizer has.
+
+    Attributes:
+        context_length: Longest row.
+        person_id: The id of [TOK], which is the model's vocabulary size.
+        can_cut: Whether `tokenize` may cut pads off.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        context_length: int,
+        vocab_size: int,
+        pad_id: int,
+        clean: str = 'whitespace',
+        strip_separator: bool = False,
+        can_cut: bool = False,
+    ):
+        """Reads the file.
+
+        Args:
+            path: A `tokenizer.json`. Padding and truncation that it asks for are ignored.
+            context_length: Longest row. A longer text is cut and keeps the tokens that the file
+                puts around a text.
+            vocab_size: Rows of the model's table of embeddings, without the person.
+            pad_id: What rows are filled up with.
+            clean: 'whitespace', 'lower' or 'canonicalize', as in `tokenizer.clean_text`.
+            strip_separator: Whether [SEP] becomes 0, as in CLIPA.
+            can_cut: Whether the model's attention is causal, so that its embeddings do not depend
+                on pads.
+
+        Raises:
+            UserError: There is no such file, it is too large, no tokenizer, or another model's.
+            ValueError: There is no such `clean`, or the context has no room for a text.
+        """
+        clean_text('', clean)
+        self.path = Path(path)
+        self.context_length = context_length
+        self.person_id = vocab_size
+        self.can_cut = can_cut
+        self._pad_id = pad_id
+        self._clean = clean
+        self._tokenizer = _read(self.path)
+        self._check_vocabulary(vocab_size, pad_id)
+        self._separator = None
+        if strip_separator:
+            self._separator = self._tokenizer.token_to_id('[SEP]')
+            if self._separator is None:
+                raise UserError(
+                    f'{self.path}: there is no [SEP], which the model has; {_other_model()}'
+                )
+        self._before, self._after = self._surroundings()
+        if context_length <= len(self._before) + len(self._after):
+            raise ValueError(f'a context of {context_length} tokens has no room for a text')
+
+    def tokenize(
+        self, texts: str | Sequence[str], num_person_tokens: int = 1, cut: bool = False
+    ) -> np.ndarray:
+        """Tokenises texts.
+
+        Args:
+            texts: One text or several. A literal `[TOK]` stands for a person; the text around it
+                gets the ids that it would have by itself.
+            num_person_tokens: How many times `person_id` is repeated for each `[TOK]`.
+            cut: Pads only to the smallest of `tokenizer.LENGTHS` that holds the longest row.
+
+        Returns:
+            int32 [B, L]: the text within the tokens that the file puts around it, then pads.
+
+        Raises:
+            UserError: The file has no id for a part of the text, or one the model does not know.
+            ValueError: `cut` is asked for and `can_cut` is false.
+        """
+        check_cut(self, cut)
+        texts = [texts] if isinstance(texts, str) else texts
+        room = self.context_length - len(self._before) - len(self._after)
+        rows = []
+        for text in texts:
+            inner = self._encode(text, num_person_tokens)[:room]
+            row = [*self._before, *inner, *self._after]
+            if self._separator is not None:
+                row = [0 if id_ == self._separator else id_ for id_ in row]
+            rows.append(row)
+        return pad_rows(rows, self.context_length, self._pad_id, cut)
+
+    def count(self, text: str, num_person_tokens: int = 1) -> int:
+        """How many tokens a text takes, those around it included, before it is cut to a row."""
+        around = len(self._before) + len(self._after)
+        return around + len(self._encode(text, num_person_tokens))
+
+    def _encode(self, text: str, num_person_tokens: int) -> list[int]:
+        """Ids of one text, without the tokens around it."""
+        ids: list[int] = []
+        for number, part in enumerate(split_at_persons(text)):
+            if number:
+                ids += [self.person_id] * num_person_tokens
+            part_ids = self._encoding(clean_text(part, self._clean), bare=True).ids
+            if part_ids and max(part_ids) >= self.person_id:
+                raise UserError(
+                    f'{self.path}: {part[:40]!r} holds the token {max(part_ids)}, but the model '
+                    f'knows {self.person_id}; leave that token out'
+                )
+            ids += part_ids
+        return ids
+
+    def _encoding(self, text: str, bare: bool) -> tokenizers.Encoding:
+        with _explained(
+            f'{self.path}: {text[:40]!r} has no tokens',
+            "the file is damaged: download it again from the model's page",
+        ):
+            return self._tokenizer.encode(text, add_special_tokens=not bare)
+
+    def _check_vocabulary(self, vocab_size: int, pad_id: int) -> None:
+        entries = self._tokenizer.get_vocab_size(with_added_tokens=True)
+        if not _LEAST_FILLED * vocab_size <= entries <= vocab_size + _MOST_EXTRA:
+            raise UserError(
+                f'{self.path}: the vocabulary has {entries} entries, but the model has '
+                f'{vocab_size}; {_other_model()}'
+            )
+        pad = self._tokenizer.get_added_tokens_decoder().get(pad_id)
+        if pad is None or not pad.special:
+            raise UserError(
+                f'{self.path}: the token {pad_id}, with which the model pads, is not a special one '
+                f'here; {_other_model()}'
+            )
+
+    def _surroundings(self) -> tuple[list[int], list[int]]:
+        """What the file puts before and after every text, such as [CLS] and [SEP]."""
+        inner = self._encoding('a', bare=True).ids
+        whole = self._encoding('a', bare=False)
+        start = whole.special_tokens_mask.index(0) if 0 in whole.special_tokens_mask else 0
+        before, after = whole.ids[:start], whole.ids[start + len(inner) :]
+        if not inner or [*before, *inner, *after] != whole.ids:
+            raise UserError(f"{self.path}: 'a' has no token of its own; {_other_model()}")
+        if max(whole.ids) >= self.person_id:
+            raise UserError(
+                f'{self.path}: a text has the token {max(whole.ids)}, but the model knows '
+                f'{self.person_id}; {_other_model()}'
+            )
+        return before, after
+
+
+def _read(path: Path) -> tokenizers.Tokenizer:
+    if not path.exists():
+        raise UserError(
+            f"{path}: there is no such file; expected the model's tokenizer.json: download it from "
+            'where the weights are'
+        )
+    if not path.is_file():
+        raise UserError(f'{path}: this is no file; expected a tokenizer.json')
+    if path.stat().st_size > MAX_BYTES:
+        raise UserError(
+            f'{path}: the file takes {path.stat().st_size / 2**20:.0f} MiB, more than the '
+            f'{MAX_BYTES // 2**20} MiB that a tokenizer may; expected a tokenizer.json'
+        )
+    with _explained(
+        f'{path}: this is not a tokenizer',
+        "expected the model's tokenizer.json: download it again from the model's page",
+    ):
+        tokenizer = tokenizers.Tokenizer.from_buffer(path.read_bytes())
+    # The file may keep what somebody last asked for.
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+@contextlib.contextmanager
+def _explained(wrong: str, mend: str) -> Iterator[None]:
+    """Makes one line of whatever the library raises, for it has no errors of its own."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:  # A panic of the library is not an Exception.
+        reason = ' '.join(str(error).split())[:200]
+        raise UserError(f'{wrong} ({reason}); {mend}') from error
+
+
+def _other_model() -> str:
+    return "this is another model's file: take the tokenizer.json that lies beside the weights"
