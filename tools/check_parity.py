@@ -18,11 +18,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import functools
+import importlib
+import logging
 import sys
 import time
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import jax
@@ -33,9 +36,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cpad_jax import atomic, errors, progress  # noqa: E402
-from cpad_jax.models import openclip, weights, zoo  # noqa: E402
+from cpad_jax.models import openclip, openclip_config, weights, zoo  # noqa: E402
 from cpad_jax.models.clip import CLIP  # noqa: E402
-from cpad_jax.models.config import CLIPConfig, ResNetConfig, ViTConfig  # noqa: E402
+from cpad_jax.models.config import CLIPConfig, ResNetConfig  # noqa: E402
 
 STREAM = 0.01  # Size of what flows along the blocks: its square is near the epsilons.
 LIMITS = {'float32': 1e-5, 'bfloat16': 2e-2}
@@ -156,52 +159,63 @@ def embed(
     )
 
 
+def import_open_clip() -> ModuleType:
+    """open_clip, also where torchvision's wheel is for another build of torch.
+
+    Beside a CPU build of torch it has no operators, and looks for them when it is imported. CLIP
+    calls none of them, so that their names are enough.
+    """
+    try:
+        importlib.import_module('torchvision')
+    except RuntimeError:
+        import torch  # noqa: PLC0415
+
+        library = torch.library.Library('torchvision', 'FRAGMENT')
+        for name in (
+            'nms',
+            'roi_align',
+            'roi_pool',
+            'ps_roi_align',
+            'ps_roi_pool',
+            'deform_conv2d',
+        ):
+            for operator in (name, f'_{name}_backward', f'q{name}'):
+                library.define(f'{operator}(Tensor a, Tensor b, float c) -> Tensor')
+        _KEPT.append(library)
+        for name in [name for name in sys.modules if name.split('.')[0] == 'torchvision']:
+            del sys.modules[name]
+    return importlib.import_module('open_clip')
+
+
+_KEPT: list[Any] = []  # Declarations end with the object that made them.
+
+
 def build_peer(config: CLIPConfig) -> Any:
     """open_clip's model of a configuration, without weights worth keeping.
 
     SigLIP's image tower comes from timm, which open_clip can only name; it is put in its place.
     """
+    models = import_open_clip().model
     import timm  # noqa: PLC0415
     import torch  # noqa: PLC0415
-    from open_clip import model as models  # noqa: PLC0415
 
-    v, t = config.vision, config.text
-    text = dict(
-        context_length=t.context_length, vocab_size=t.vocab_size, width=t.width, heads=t.heads,
-        layers=t.layers, mlp_ratio=_ratio(t), no_causal_mask=not t.causal, eos_id=t.end_token,
-        pool_type={'end': 'argmax' if t.tokenizer == 'clip' else 'eos'}.get(t.pooling, t.pooling),
-        proj_type='none' if t.projection == 'none' else 'linear',
-        proj_bias=t.projection == 'affine', norm_kwargs={'eps': t.epsilon},
-        act_kwargs={'approximate': 'tanh'} if t.activation == 'gelu_tanh' else None,
-    )  # fmt: skip
-    quick = t.activation == 'quick_gelu'
-    if isinstance(v, ResNetConfig):
-        vision = dict(image_size=v.image_size, layers=list(v.blocks), width=v.width)
-        return models.CLIP(config.embed_dim, vision, text, quick)
-    if v.pooling != 'map':
-        vision = dict(
-            image_size=v.image_size, patch_size=v.patch_size, width=v.width, layers=v.layers,
-            head_width=v.width // v.heads, mlp_ratio=_ratio(v), no_ln_pre=not v.normed_input,
-            pool_type={'class': 'tok', 'mean': 'avg'}[v.pooling],
-            final_ln_after_pool=v.pooling == 'mean',
-            ls_init_value=1e-4 if v.layer_scale else None,
-        )  # fmt: skip
-        return models.CLIP(config.embed_dim, vision, text, quick)
-    stand_in = dict(image_size=32, patch_size=32, width=64, layers=1)
-    peer = models.CustomTextCLIP(config.embed_dim, stand_in, text, init_logit_bias=-10)
+    # A small one of its names, which is thrown away.
+    stand_in = 'vit_base_patch32_siglip_256'
+    cfg = openclip_config.model_cfg(config, stand_in)
+    cfg['text_cfg'].pop('tokenizer_kwargs', None)
+    if not cfg.pop('custom_text', False):
+        return models.CLIP(**cfg)
+    v = config.vision
     trunk = timm.models.vision_transformer.VisionTransformer(
         img_size=v.image_size, patch_size=v.patch_size, embed_dim=v.width, depth=v.layers,
-        num_heads=v.heads, mlp_ratio=_ratio(v), class_token=False, global_pool='map',
-        num_classes=0, act_layer='gelu_tanh' if v.activation == 'gelu_tanh' else None,
+        num_heads=v.heads, mlp_ratio=openclip_config.mlp_ratio(v), class_token=False,
+        global_pool='map', num_classes=0,
+        act_layer='gelu_tanh' if v.activation == 'gelu_tanh' else None,
     )  # fmt: skip
+    peer = models.CustomTextCLIP(**cfg)
     peer.visual = torch.nn.Sequential()
     peer.visual.add_module('trunk', trunk)
     return peer
-
-
-def _ratio(tower: ViTConfig | Any) -> float:
-    # They take int(width · ratio), we the width itself.
-    return (tower.mlp_width + 0.5) / tower.width if tower.mlp_width else 4.0
 
 
 def peer_embeddings(
@@ -246,11 +260,13 @@ def compare(config: CLIPConfig) -> Parity:
 
 def peer_shapes(config: CLIPConfig) -> dict[str, tuple[int, ...]]:
     """Name and shape of everything in open_clip's model of that name; no memory is taken."""
-    import open_clip  # noqa: PLC0415
+    open_clip = import_open_clip()
     import torch  # noqa: PLC0415
 
+    logging.disable(logging.WARNING)  # It warns that the weights are random.
     with torch.device('meta'):
         peer = open_clip.create_model(config.name, device='meta')
+    logging.disable(logging.NOTSET)
     return {name: tuple(a.shape) for name, a in peer.state_dict().items()}
 
 

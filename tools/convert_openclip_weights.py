@@ -1,66 +1,225 @@
-"""Turns open_clip's weights into a folder that `cpad_jax.load_clip` reads.
+"""Turns open_clip's weights into a folder that `cpad_jax.load_clip` reads, and back.
 
-python tools/convert_openclip_weights.py open_clip_model.safetensors \
-        --model ViT-B-32-quickgelu --out weights/vit_b32
+python tools/convert_openclip_weights.py ViT-B-32/laion2b_s34b_b79k --out weights/b32
+python tools/convert_openclip_weights.py model.safetensors --model ViT-L-14 --out weights/l14
+python tools/convert_openclip_weights.py weights/b32 --to-openclip --out back/b32
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import ml_dtypes  # Lets NumPy know bfloat16.  # noqa: F401
+import numpy as np
 
 # Run as a script, the package beside this folder is found without being installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cpad_jax import errors  # noqa: E402
-from cpad_jax.models import openclip, weights, zoo  # noqa: E402
+from cpad_jax import atomic, errors  # noqa: E402
+from cpad_jax.models import (  # noqa: E402
+    openclip,
+    openclip_config,
+    pretrained,
+    safetensors_files,
+    sources,
+    weights,
+    zoo,
+)
+from cpad_jax.models.config import CLIPConfig, ViTConfig  # noqa: E402
+
+OPEN_CLIP_WEIGHTS = 'open_clip_model.safetensors'
+SAME = 'same'
 
 
-def convert(source: Path, model: str, out: Path, dtype: str) -> None:
-    """Converts one file.
+def choose_config(model: str | None, resolved: sources.Resolved) -> CLIPConfig:
+    """The configuration of weights: what the user says, and what is known of them.
 
     Args:
-        source: `.safetensors` file of open_clip's state dictionary.
-        model: Name of the configuration the weights were trained with.
-        out: The folder to write.
-        dtype: Type of the numbers written: 'float32', 'float16' or 'bfloat16'.
+        model: open_clip's name of the model; may be left out where the source is a tag.
+        resolved: Where the weights are.
+
+    Returns:
+        The row of the zoo, with the activation and the preprocessing that a tag or an
+        `open_clip_config.json` asks for.
+
+    Raises:
+        UserError: Nobody says which model it is, or there is no such one.
+    """
+    tag = resolved.tag
+    name = model or (tag.model if tag else None)
+    if name is None:
+        raise errors.UserError(
+            f'{resolved.origin} does not say which model it is: give --model, such as ViT-B-32'
+        )
+    config = zoo.get(name)
+    said = resolved.config or {}
+    if (tag and tag.quick_gelu) or said.get('model_cfg', {}).get('quick_gelu'):
+        config = _with_quick_gelu(config)
+    images = {}
+    if tag:
+        images = {'mean': tag.mean, 'std': tag.std, 'interpolation': tag.interpolation,
+                  'resize': tag.resize_mode}  # fmt: skip
+    elif 'preprocess_cfg' in said:
+        cfg = said['preprocess_cfg']
+        images = {ours: cfg[theirs] for ours, theirs in (
+            ('mean', 'mean'), ('std', 'std'), ('interpolation', 'interpolation'),
+            ('resize', 'resize_mode')) if theirs in cfg}  # fmt: skip
+        images = {k: tuple(v) if isinstance(v, list) else v for k, v in images.items()}
+    try:
+        return dataclasses.replace(config, **images)
+    except ValueError as error:
+        raise errors.UserError(f'{resolved.origin}: {error}') from error
+
+
+def _with_quick_gelu(config: CLIPConfig) -> CLIPConfig:
+    if config.text.activation == 'quick_gelu':
+        return config
+    name = f'{config.name}-quickgelu'
+    if name in zoo.CONFIGS:
+        return zoo.CONFIGS[name]
+    towers = {'text': dataclasses.replace(config.text, activation='quick_gelu')}
+    if isinstance(config.vision, ViTConfig):
+        towers['vision'] = dataclasses.replace(config.vision, activation='quick_gelu')
+    return dataclasses.replace(config, **towers)
+
+
+def convert(
+    source: str, model: str | None, out: Path, dtype: str, tokenizer: Path | None, check: bool
+) -> None:
+    """Converts weights of open_clip.
+
+    Args:
+        source: See `sources.resolve`.
+        model: See `choose_config`.
+        out: The folder to write; it appears whole or not at all.
+        dtype: Type of the numbers written, or 'same'.
+        tokenizer: A `tokenizer.json`; None for the one beside the weights.
+        check: Whether to read the folder back and compare.
 
     Raises:
         UserError: The source is of another kind, broken, or of another model.
     """
-    config = zoo.get(model)
-    if source.is_file() and source.suffix != '.safetensors':
-        raise errors.UserError(
-            f'{source} is a {source.suffix or "nameless"} file; expected open_clip weights as '
-            '.safetensors (most models have such a file beside their .bin or .pt)'
+    resolved = sources.resolve(source)
+    config = choose_config(model, resolved)
+    state = sources.read(resolved)
+    params = openclip.from_open_clip(state, config, resolved.origin)
+    tokenizer = tokenizer or resolved.tokenizer
+    kept = None if dtype == SAME else dtype
+    with atomic.writing(out) as temporary:
+        weights.save_clip(temporary, config, params, kept, aside=openclip.unused(state))
+        if config.text.tokenizer == 'file':
+            if tokenizer is None:
+                raise errors.UserError(
+                    f'{config.name} has a tokenizer of its own, and there is none beside '
+                    f'{resolved.origin}: give its tokenizer.json with --tokenizer'
+                )
+            shutil.copyfile(tokenizer, temporary / pretrained.TOKENIZER_FILE)
+            pretrained.open_tokenizer(config, temporary)
+        atomic.write_bytes(
+            temporary / 'README.md', _card(config, resolved, state, temporary).encode()
         )
-    state = weights.read_safetensors(source)
-    params = openclip.from_open_clip(state, config, str(source))
-    weights.save_clip(out, config, params, dtype=dtype)
+        if check:
+            _check(temporary, state, kept)
     sha256 = weights.file_sha256(out / weights.WEIGHTS_FILE)
-    print(f'wrote {out}: {config.name}, {len(state)} arrays, {dtype}, sha256 {sha256}')
+    compared = '; read back, every number is the same' if check else ''
+    print(f'wrote {out}: {config.name}, {len(state)} arrays, sha256 {sha256}{compared}')
+
+
+def _check(folder: Path, state: Mapping[str, np.ndarray], dtype: str | None) -> None:
+    """Holds what was written against what was read."""
+    config, params = weights.load_clip_variables(folder)
+    for name, array in openclip.to_open_clip(params, config).items():
+        right = state.get(name, state.get(f'text.{name}'))
+        if right is None or right.shape != array.shape:
+            continue  # A position embedding that was resized.
+        right = right.astype(dtype or right.dtype).astype(np.float32)
+        if not np.array_equal(array, right, equal_nan=True):
+            raise errors.UserError(f'{name} was read back with other numbers: convert again')
+
+
+def _card(
+    config: CLIPConfig, resolved: sources.Resolved, state: Mapping[str, np.ndarray], folder: Path
+) -> str:
+    """A model card: where the weights come from."""
+    types = ', '.join(sorted({array.dtype.name for array in state.values()}))
+    files = '\n'.join(f'  - `{p.name}`, sha256 {weights.file_sha256(p)}' for p in resolved.paths)
+    return f"""# {config.name}
+
+Weights of open_clip, converted by cpad_jax for `cpad_jax.load_clip`.
+
+- **Source**: {resolved.origin}
+{files}
+- **Numbers in the source**: {types}
+- **`{weights.WEIGHTS_FILE}`**: sha256 {weights.file_sha256(folder / weights.WEIGHTS_FILE)}
+- **Licence**: {resolved.licence or 'not named beside the weights; see their source'}
+"""
+
+
+def convert_back(source: Path, out: Path) -> None:
+    """Writes a folder that open_clip loads as `local-dir:FOLDER`.
+
+    Args:
+        source: A folder of ours.
+        out: The folder to write; it appears whole or not at all.
+
+    Raises:
+        UserError: The source is no such folder, or open_clip has no such model.
+    """
+    config, _ = weights.load_clip_variables(source)
+    params = weights.stored_params(source)
+    state = openclip.to_open_clip(params, config) | weights.load_aside(source)
+    with atomic.writing(out) as temporary:
+        temporary.mkdir()
+        stored = {name: safetensors_files.Stored(array) for name, array in state.items()}
+        safetensors_files.write(temporary / OPEN_CLIP_WEIGHTS, stored)
+        said = {
+            'model_cfg': openclip_config.model_cfg(config),
+            'preprocess_cfg': openclip_config.preprocess_cfg(config),
+        }
+        atomic.write_json(temporary / sources.CONFIG_FILE, said)
+        for name in (pretrained.TOKENIZER_FILE, 'README.md'):
+            if (source / name).is_file():
+                shutil.copyfile(source / name, temporary / name)
+    print(f'wrote {out}: {config.name} for open_clip, {len(state)} arrays')
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and converts."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('source', type=Path, help='open_clip weights, .safetensors')
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        'source',
+        help='a file (.safetensors, .bin, .pt, .pth), a folder, hf-hub:ORGANISATION/REPOSITORY, or '
+        'MODEL/TAG of open_clip',
+    )
     parser.add_argument(
         '--model',
-        required=True,
-        help='open_clip\'s name, e.g. ViT-B-32-quickgelu; "openai" weights are -quickgelu',
+        help="open_clip's name of the model, e.g. ViT-B-32-quickgelu; a MODEL/TAG says it itself",
     )
     parser.add_argument('--out', required=True, type=Path, help='the folder to write')
     parser.add_argument(
         '--dtype',
-        default='float32',
-        choices=('float32', 'float16', 'bfloat16'),
-        help='type of the numbers written (default: %(default)s)',
+        default=SAME,
+        choices=(SAME, 'float32', 'float16', 'bfloat16'),
+        help='type of the numbers written (default: that of the source)',
+    )
+    parser.add_argument('--tokenizer', type=Path, help='tokenizer.json, if not beside the weights')
+    parser.add_argument('--check', action='store_true', help='read the result back and compare')
+    parser.add_argument(
+        '--to-openclip', action='store_true', help='the way back: SOURCE is a converted folder'
     )
     options = parser.parse_args(arguments)
-    convert(options.source, options.model, options.out, options.dtype)
+    if options.to_openclip:
+        convert_back(Path(options.source), options.out)
+    else:
+        convert(options.source, options.model, options.out, options.dtype, options.tokenizer,
+                options.check)  # fmt: skip
 
 
 if __name__ == '__main__':

@@ -27,6 +27,12 @@ def _choose(where: str, **chosen: tuple[str, tuple[str, ...]]) -> None:
             raise ValueError(f'{where}{name} must be one of {", ".join(options)}, not {value!r}')
 
 
+def _positive(where: str, **numbers: float) -> None:
+    for name, number in numbers.items():
+        if number <= 0:
+            raise ValueError(f'{where}{name} must be above 0')
+
+
 def _divide(where: str, whole: int, whole_name: str, part: int, part_name: str) -> None:
     if whole % part:
         raise ValueError(f'{where}{part_name} must divide {whole_name}')
@@ -72,6 +78,14 @@ class ViTConfig:
     projection: str = 'linear'
 
     def __post_init__(self) -> None:
+        _positive(
+            'vision.',
+            image_size=self.image_size,
+            patch_size=self.patch_size,
+            width=self.width,
+            layers=self.layers,
+            heads=self.heads,
+        )
         _divide('vision.', self.width, 'width', self.heads, 'heads')
         _choose(
             'vision.',
@@ -112,6 +126,7 @@ class ResNetConfig:
     heads: int
 
     def __post_init__(self) -> None:
+        _positive('vision.', image_size=self.image_size, width=self.width, heads=self.heads)
         _divide('vision.', self.image_size, 'image_size', 32, '32')
         _divide('vision.', 32 * self.width, '32 · width', self.heads, 'heads')
         if len(self.blocks) != 4:
@@ -167,6 +182,13 @@ class TextConfig:
     strip_separator: bool = False
 
     def __post_init__(self) -> None:
+        _positive(
+            'text.',
+            context_length=self.context_length,
+            width=self.width,
+            layers=self.layers,
+            heads=self.heads,
+        )
         _divide('text.', self.width, 'width', self.heads, 'heads')
         _choose(
             'text.',
@@ -215,6 +237,7 @@ class CLIPConfig:
 
     def __post_init__(self) -> None:
         try:
+            _positive('', embed_dim=self.embed_dim)
             _choose(
                 '',
                 resize=(self.resize, RESIZE),
@@ -287,10 +310,8 @@ def _checked(expected: Any, value: Any, name: str) -> Any:
     if typing.get_origin(expected) is tuple:
         each = typing.get_args(expected)
         good = isinstance(value, list | tuple) and len(value) == len(each)
-        whole = each[0] is int
-        good = good and all(
-            type(v) is int and v > 0 or not whole and type(v) is float for v in value
-        )
+        kinds = (int,) if each[0] is int else (int, float)
+        good = good and all(type(v) in kinds and v > 0 for v in value)
         value = tuple(value) if good else value
     elif expected is float:
         good = type(value) in (int, float) and 0 < value < 1

@@ -19,10 +19,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import safetensors.numpy
 
 from cpad_jax import atomic
 from cpad_jax.errors import UserError
+from cpad_jax.models import safetensors_files
 from cpad_jax.models import weights as weights_io
 from cpad_jax.models.clip import CLIP
 from cpad_jax.models.config import CLIPConfig
@@ -270,7 +270,8 @@ def save_model(directory: str | os.PathLike[str], saved: SavedCPAD) -> None:
     with atomic.writing(directory) as temporary:
         temporary.mkdir()
         atomic.write_json(temporary / CONFIG_FILE, values)
-        atomic.write_bytes(temporary / WEIGHTS_FILE, safetensors.numpy.save(arrays))
+        stored = {name: safetensors_files.Stored(array) for name, array in arrays.items()}
+        safetensors_files.write(temporary / WEIGHTS_FILE, stored)
 
 
 def read_backbone(directory: str | os.PathLike[str]) -> str:
@@ -315,7 +316,7 @@ def load_model(
             f'{face_feature!r}: give faces as it knows them, or train again'
         )
     path = directory / WEIGHTS_FILE
-    arrays = weights_io.read_safetensors(path)
+    arrays = {name: np.array(a) for name, a in safetensors_files.read(path).items()}
     expected = {
         _PARAMS + name: shape for name, shape in parameter_shapes(config, clip_config).items()
     }

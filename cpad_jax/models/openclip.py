@@ -11,6 +11,7 @@ import numpy as np
 
 from cpad_jax.models import weights
 from cpad_jax.models.config import CLIPConfig, ResNetConfig, ViTConfig
+from cpad_jax.models.openclip_config import is_timm
 
 Shape = tuple[int, ...]
 
@@ -176,9 +177,9 @@ def _rows(config: CLIPConfig) -> Iterator[Row]:
     if isinstance(config.vision, ResNetConfig):
         vision = _resnet(config.vision)
     else:
-        vision = _timm_vit(config.vision) if _from_timm(config) else _vit(config.vision)
+        vision = _timm_vit(config.vision) if is_timm(config) else _vit(config.vision)
     yield from _under('visual', 'visual', tuple(vision))
-    prefix = 'text.' if _from_timm(config) else ''
+    prefix = 'text.' if is_timm(config) else ''
     for name, paths, transform in _text(config):
         yield prefix + name, tuple(f'text/{path}' for path in paths), transform
 
@@ -194,10 +195,6 @@ def _text(config: CLIPConfig) -> Iterator[Row]:
         yield 'text_projection', ('text_projection/kernel',), SAME
     elif c.projection == 'affine':
         yield from _linear('text_projection', 'text_projection')
-
-
-def _from_timm(config: CLIPConfig) -> bool:
-    return isinstance(config.vision, ViTConfig) and config.vision.pooling == 'map'
 
 
 def to_open_clip(params: Mapping[str, Any], config: CLIPConfig) -> dict[str, np.ndarray]:
@@ -245,7 +242,7 @@ def from_open_clip(
         UserError: A parameter is missing, unexpected or of another shape; all are named.
     """
     state = {name: a for name, a in state.items() if not name.endswith('.num_batches_tracked')}
-    if not _from_timm(config):  # Saved from a `CustomTextCLIP` that need not be one.
+    if not is_timm(config):  # Saved from a `CustomTextCLIP` that need not be one.
         state = {name.removeprefix('text.'): a for name, a in state.items()}
     expected = shapes(config)
     state |= _resized(state, expected, config)

@@ -226,7 +226,7 @@ class PersonalisedCLIP:
             if has != want:
                 raise UserError(
                     f'the query {text!r} is too long: its {PERSON_TOKEN} lies beyond the '
-                    f'{self.clip.config.text.context_length} tokens that this CLIP reads; shorten it'
+                    f'{self.clip.tokenizer.context_length} tokens that this CLIP reads; shorten it'
                 )
         embedded = np.zeros((len(ids), self.clip.config.embed_dim), np.float32)
         # Apart, so that a query without a person runs through the very program of plain CLIP.

@@ -58,7 +58,7 @@ class PretrainedCLIP:
         self.config = config
         self.params = jax.device_put(params)
         self.sha256 = sha256
-        self.tokenizer = tokenizer or _open_tokenizer(config, None)
+        self.tokenizer = tokenizer or open_tokenizer(config, None)
         self.model = CLIP(config, dtype=jnp.dtype(dtype).type)
         self._image = jax.jit(self._apply('encode_image'), static_argnums=2)
         self._text = jax.jit(self._apply('encode_text'), static_argnums=2)
@@ -190,9 +190,9 @@ def load_clip(directory: str | os.PathLike[str], dtype: str = 'float32') -> Pret
     shipped = SHIPPED / directory.name
     if not directory.exists() and len(directory.parts) == 1 and shipped.is_dir():
         directory = shipped
-    config, params = weights.load_clip_variables(directory)
+    config, params = weights.load_clip_variables(directory, jax.device_put)
     try:
-        tokenizer = _open_tokenizer(config, directory)
+        tokenizer = open_tokenizer(config, directory)
     except ValueError as error:
         raise UserError(f'{directory / weights.CONFIG_FILE}: {error}') from error
     sha256 = weights.file_sha256(directory / weights.WEIGHTS_FILE)
@@ -205,7 +205,7 @@ def preprocessing(config: CLIPConfig) -> dict[str, Any]:
     return {name: getattr(config, name) for name in names}
 
 
-def _open_tokenizer(config: CLIPConfig, directory: Path | None) -> Tokenizer:
+def open_tokenizer(config: CLIPConfig, directory: Path | None) -> Tokenizer:
     """The tokenizer that a text tower was trained with.
 
     Raises:

@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,11 @@ import jax
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
-import safetensors
-import safetensors.numpy
 
 from cpad_jax import atomic
 from cpad_jax.errors import UserError
 from cpad_jax.models import config as config_module
+from cpad_jax.models import safetensors_files
 from cpad_jax.models.clip import CLIP, initial_token_embedding
 from cpad_jax.models.config import CLIPConfig
 
@@ -34,8 +33,8 @@ WEIGHTS_FILE = 'weights.safetensors'
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-# safetensors' name of each type that weights may have.
-_DTYPES = {'F32': np.float32, 'F16': np.float16, 'BF16': ml_dtypes.bfloat16}
+_FLOATS = (np.float32, np.float16, ml_dtypes.bfloat16)
+_ASIDE = 'aside/'
 _TOKENS = 'text/token_embedding/embedding'
 _ROWS = 'text/token_embedding/rows'
 
@@ -90,39 +89,6 @@ def check_shapes(found: Shapes, expected: Shapes, source: str, model: str) -> No
         )
 
 
-def read_safetensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Reads a file of weights.
-
-    Args:
-        path: A `.safetensors` file of float32, float16, bfloat16 or int32 arrays.
-
-    Returns:
-        The arrays by name, in their own types.
-
-    Raises:
-        UserError: The file is missing, broken, or holds other types.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f'there is no file {path}; expected weights in the safetensors format')
-    try:
-        entries = safetensors.deserialize(path.read_bytes())
-    except safetensors.SafetensorError as error:
-        raise UserError(
-            f'{path} is not a whole safetensors file ({error}); download or convert it again'
-        ) from error
-    known = _DTYPES | {'I32': np.int32}
-    arrays = {}
-    for name, entry in entries:
-        if entry['dtype'] not in known:
-            raise UserError(
-                f'{path}: {name} has type {entry["dtype"]}, expected one of {", ".join(known)}'
-            )
-        data = np.frombuffer(entry['data'], known[entry['dtype']])
-        arrays[name] = data.reshape(entry['shape'])
-    return arrays
-
-
 def file_sha256(path: str | os.PathLike[str]) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with open(path, 'rb') as file:
@@ -133,8 +99,9 @@ def save_clip(
     directory: str | os.PathLike[str],
     config: CLIPConfig,
     params: Mapping[str, Any],
-    dtype: str = 'float32',
+    dtype: str | None = 'float32',
     compact_vocabulary: bool = False,
+    aside: Mapping[str, np.ndarray] | None = None,
 ) -> None:
     """Writes the folder that `cpad_jax.load_clip` reads.
 
@@ -142,41 +109,68 @@ def save_clip(
         directory: The folder; it is made if need be.
         config: Sizes.
         params: The parameter tree.
-        dtype: Type of the numbers in the file: 'float32', 'float16' or 'bfloat16'.
+        dtype: Type of the numbers in the file: 'float32', 'float16' or 'bfloat16'; None keeps
+            that of each leaf.
         compact_vocabulary: Leaves out the rows of the token embedding that are still those of
             `initial_token_embedding`. A CLIP trained on few words becomes several times smaller.
+        aside: Arrays that are kept for `load_aside`, and that the model does not need.
 
     Raises:
         UserError: `params` are not the parameters of `config`.
     """
     directory = Path(directory)
-    flat = {name: np.asarray(leaf, np.float32) for name, leaf in flatten(params).items()}
-    shapes = {name: leaf.shape for name, leaf in flat.items()}
+    flat = flatten(params)
+    shapes = {name: np.shape(leaf) for name, leaf in flat.items()}
     check_shapes(shapes, parameter_shapes(config), 'the tree to save', config.name)
-    stored = {name: leaf.astype(jnp.dtype(dtype)) for name, leaf in flat.items()}
+    stored = {name: safetensors_files.Stored(leaf, dtype) for name, leaf in flat.items()}
     if compact_vocabulary:
-        initial = initial_token_embedding(*flat[_TOKENS].shape).astype(jnp.dtype(dtype))
-        rows = np.flatnonzero((stored[_TOKENS] != initial).any(axis=1)).astype(np.int32)
-        stored |= {_ROWS: rows, _TOKENS: np.ascontiguousarray(stored[_TOKENS][rows])}
+        tokens = stored[_TOKENS]()
+        initial = initial_token_embedding(*tokens.shape).astype(tokens.dtype)
+        rows = np.flatnonzero((tokens != initial).any(axis=1)).astype(np.int32)
+        stored |= {
+            _ROWS: safetensors_files.Stored(rows),
+            _TOKENS: safetensors_files.Stored(tokens[rows]),
+        }
+    stored |= {
+        _ASIDE + name: safetensors_files.Stored(array) for name, array in (aside or {}).items()
+    }
     atomic.write_json(directory / CONFIG_FILE, dataclasses.asdict(config))
-    atomic.write_bytes(directory / WEIGHTS_FILE, safetensors.numpy.save(stored))
+    safetensors_files.write(directory / WEIGHTS_FILE, stored)
 
 
 def load_clip_variables(
-    directory: str | os.PathLike[str],
+    directory: str | os.PathLike[str], place: Callable[[np.ndarray], Any] = np.asarray
 ) -> tuple[CLIPConfig, dict[str, Any]]:
     """Reads a folder that `save_clip` or the converter wrote.
 
     Args:
         directory: The folder.
+        place: Where each leaf goes as soon as it is read, such as `jax.device_put`. Only one leaf
+            at a time is held here beside what that gives.
 
     Returns:
-        The configuration, and the parameter tree with NumPy float32 leaves.
+        The configuration, and the parameter tree with float32 leaves.
 
     Raises:
         UserError: Something is missing or does not fit together.
     """
-    directory = Path(directory)
+    config, found = _open_folder(Path(directory))
+    leaves = {}
+    for name in sorted(found):
+        array = found.pop(name)
+        # A copy even of float32: what lies in the file need not be aligned, and may go away.
+        leaves[name] = place(np.array(array, np.float32))
+        safetensors_files.release(array)
+    return config, unflatten(leaves)
+
+
+def stored_params(directory: str | os.PathLike[str]) -> dict[str, Any]:
+    """As `load_clip_variables`, with each leaf as it lies in the file: its type, not copied."""
+    return unflatten(_open_folder(Path(directory))[1])
+
+
+def _open_folder(directory: Path) -> tuple[CLIPConfig, dict[str, np.ndarray]]:
+    """The configuration, and the parameters by path, checked."""
     if not directory.is_dir():
         raise UserError(
             f'there is no folder {directory}; expected one with {CONFIG_FILE} and {WEIGHTS_FILE}, '
@@ -187,13 +181,22 @@ def load_clip_variables(
             raise UserError(f'{directory} has no {name}; convert or export the weights again')
     config = read_config(directory / CONFIG_FILE)
     path = directory / WEIGHTS_FILE
-    flat = read_safetensors(path)
-    expected = parameter_shapes(config)
-    if _ROWS in flat and _TOKENS in flat:
-        flat[_TOKENS] = _expand_tokens(flat.pop(_ROWS), flat[_TOKENS], expected[_TOKENS], path)
-    shapes = {name: leaf.shape for name, leaf in flat.items()}
+    found = {k: v for k, v in safetensors_files.read(path).items() if not k.startswith(_ASIDE)}
+    expected, rows = parameter_shapes(config), found.pop(_ROWS, None)
+    if rows is not None and _TOKENS in found:
+        found[_TOKENS] = _expand_tokens(rows, found[_TOKENS], expected[_TOKENS], path)
+    for name, array in found.items():
+        if array.dtype not in _FLOATS:
+            raise UserError(f'{path}: {name} has type {array.dtype}, expected a float type')
+    shapes = {name: array.shape for name, array in found.items()}
     check_shapes(shapes, expected, str(path), config.name)
-    return config, unflatten({name: leaf.astype(np.float32) for name, leaf in flat.items()})
+    return config, found
+
+
+def load_aside(directory: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """What `save_clip` was given as `aside`, by name."""
+    arrays = safetensors_files.read(Path(directory) / WEIGHTS_FILE)
+    return {k.removeprefix(_ASIDE): v for k, v in arrays.items() if k.startswith(_ASIDE)}
 
 
 def _expand_tokens(

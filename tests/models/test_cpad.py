@@ -67,11 +67,11 @@ def test_insert_tokens_by_hand():
     ids = jnp.array([[1, TOK, TOK, 2, TOK], [1, 2, 3, 4, 5], [TOK, 1, 2, 3, 4]])
     embeddings = -jnp.ones((3, 5, 1))
     two = jnp.array([[[10.0], [11.0]], [[20.0], [21.0]], [[30.0], [31.0]]])
-    out = cpad.insert_tokens(embeddings, ids, two)[..., 0]
+    out = cpad.insert_tokens(embeddings, ids, two, TOK)[..., 0]
     expected = [[-1, 10, 11, -1, 10], [-1] * 5, [30, -1, -1, -1, -1]]
     np.testing.assert_array_equal(out, expected)
     # Two people of one token each: the first [TOK] is the first of them.
-    out = cpad.insert_tokens(embeddings, ids, two.reshape(3, 2, 1, 1))[..., 0]
+    out = cpad.insert_tokens(embeddings, ids, two.reshape(3, 2, 1, 1), TOK)[..., 0]
     np.testing.assert_array_equal(out, expected)
 
 

@@ -1,24 +1,19 @@
 import dataclasses
-import importlib.util
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-import safetensors.numpy
 from PIL import Image
 
 import cpad_jax
 from cpad_jax.errors import UserError
-from cpad_jax.models import clip, openclip, pretrained, weights, zoo
+from cpad_jax.models import clip, pretrained, weights, zoo
+from cpad_jax.models.config import CLIPConfig, TextConfig, ViTConfig
 from cpad_jax.text import tokenizer
 
-CONFIG = clip.CLIPConfig(
-    name='tiny', embed_dim=8, image_size=16, patch_size=8, vision_width=16, vision_layers=1,
-    vision_heads=2, text_width=8, text_layers=1, text_heads=2, context_length=24, resize='squash',
+CONFIG = CLIPConfig(
+    'tiny', 8, ViTConfig(image_size=16, patch_size=8, width=16, layers=1, heads=2),
+    TextConfig(context_length=24, width=8, layers=1, heads=2), resize='squash',
 )  # fmt: skip
-TOOL = Path(__file__).parents[2] / 'tools' / 'convert_openclip_weights.py'
 
 
 @pytest.fixture(scope='module')
@@ -74,7 +69,7 @@ def test_any_number_of_texts(model, params, count):
 
 def test_padded_length_does_not_matter(model):
     short = model.tokenize('a cat')
-    whole = tokenizer.tokenize('a cat', CONFIG.context_length)
+    whole = tokenizer.tokenize('a cat', CONFIG.text.context_length)
     assert short.shape == (1, 8) and whole.shape == (1, 24)
     np.testing.assert_allclose(model.encode_text(short), model.encode_text(whole), atol=1e-5)
 
@@ -121,56 +116,12 @@ def test_shipped_models_are_found_by_name(folder, monkeypatch, tmp_path):
 
 
 def test_another_vocabulary_is_refused(tmp_path):
-    config = dataclasses.replace(CONFIG, vocab_size=100)
+    text = dataclasses.replace(CONFIG.text, vocab_size=100, end_token=99)
+    config = dataclasses.replace(CONFIG, text=text)
     shapes = weights.parameter_shapes(config).items()
     weights.save_clip(tmp_path, config, weights.unflatten({k: np.zeros(s) for k, s in shapes}))
     with pytest.raises(UserError, match='vocab_size is 100, expected 49408'):
         cpad_jax.load_clip(tmp_path)
-
-
-def import_tool():
-    spec = importlib.util.spec_from_file_location('convert_openclip_weights', TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return tool
-
-
-def test_converter(tmp_path, params, monkeypatch, capsys):
-    monkeypatch.setitem(zoo.CONFIGS, 'tiny', CONFIG)
-    source = tmp_path / 'open_clip_model.safetensors'
-    safetensors.numpy.save_file(openclip.to_open_clip(params, CONFIG), source)
-    import_tool().main([str(source), '--model', 'tiny', '--out', str(tmp_path / 'out')])
-    assert weights.file_sha256(tmp_path / 'out' / 'weights.safetensors') in capsys.readouterr().out
-    config, read = weights.load_clip_variables(tmp_path / 'out')
-    assert config == CONFIG
-    flat, right = weights.flatten(read), weights.flatten(params)
-    assert all((flat[name] == right[name]).all() for name in right)
-
-
-def test_converter_names_what_does_not_fit(tmp_path, params, monkeypatch):
-    source = tmp_path / 'open_clip_model.safetensors'
-    safetensors.numpy.save_file(openclip.to_open_clip(params, CONFIG), source)
-    other = tmp_path / 'model.pt'
-    other.write_bytes(b'x')
-    for file, name, words in (
-        (source, 'testing', r'visual\.proj is \[16, 8\], expected \[64, 32\]'),
-        (source, 'ViT-B-99', 'did you mean'),
-        (other, 'testing', r'expected open_clip weights as \.safetensors'),
-        (tmp_path / 'none.safetensors', 'testing', 'there is no file'),
-    ):
-        with pytest.raises(UserError, match=words) as error:
-            import_tool().main([str(file), '--model', name, '--out', str(tmp_path / 'out')])
-        assert '\n' not in str(error.value)
-    assert not (tmp_path / 'out').exists()
-
-
-def test_converter_on_the_command_line(tmp_path):
-    command = [sys.executable, str(TOOL), 'none.safetensors', '--model', 'testing', '--out', 'out']
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and done.stdout == ''
-    lines = done.stderr.splitlines()
-    assert len(lines) == 1 and lines[0].startswith('error: there is no file none.safetensors')
-    assert not (tmp_path / 'out').exists()
 
 
 def test_the_shipped_model_is_whole_and_small(tmp_path, monkeypatch):

@@ -6,10 +6,11 @@ import safetensors.numpy
 
 from cpad_jax.errors import UserError
 from cpad_jax.models import clip, openclip, weights
+from cpad_jax.models.config import CLIPConfig, TextConfig, ViTConfig
 
-CONFIG = clip.CLIPConfig(
-    name='tiny', embed_dim=4, image_size=8, patch_size=4, vision_width=8, vision_layers=1,
-    vision_heads=2, text_width=6, text_layers=2, text_heads=3, context_length=5, vocab_size=50,
+CONFIG = CLIPConfig(
+    'tiny', 4, ViTConfig(image_size=8, patch_size=4, width=8, layers=1, heads=2),
+    TextConfig(context_length=5, width=6, layers=2, heads=3, vocab_size=50, end_token=49),
 )  # fmt: skip
 
 
@@ -130,24 +131,34 @@ def test_files_that_are_not_there_or_broken_are_refused(tmp_path, params):
 
 
 @pytest.mark.parametrize(
-    'changes, words',
+    'tower, changes, words',
     [
-        ({'embed_dim': None}, 'misses embed_dim'),
-        ({'depth': 3}, 'unknown depth'),
-        ({'text_heads': '3'}, "text_heads is '3', expected a whole number above 0"),
-        ({'text_heads': 0}, 'text_heads is 0'),
-        ({'text_heads': True}, 'text_heads is True'),
-        ({'quick_gelu': 1}, 'quick_gelu is 1, expected true or false'),
-        ({'mean': [1, 2]}, 'expected three numbers'),
-        ({'patch_size': 3}, 'patch_size must divide image_size'),
-        ({'resize': 'stretch'}, "resize must be 'shortest' or 'squash'"),
+        (None, {'embed_dim': None}, 'misses embed_dim'),
+        (None, {'depth': 3}, 'has unknown depth'),
+        (None, {'mean': [0, 0]}, r'mean is \[0, 0\], expected three numbers'),
+        (None, {'resize': 'stretch'}, 'resize must be one of shortest, squash'),
+        (None, {'vision': 3}, 'vision must be an object'),
+        ('text', {'heads': '3'}, "text.heads is '3', expected a whole number"),
+        ('text', {'heads': 0}, 'text.heads must be above 0'),
+        ('text', {'heads': True}, 'text.heads is True'),
+        ('text', {'layers': 2**40}, 'text.layers is 1099511627776, expected a whole number'),
+        ('text', {'epsilon': -1}, 'text.epsilon is -1, expected a number above 0'),
+        ('text', {'width': None}, 'misses text.width'),
+        ('vision', {'class_token': 1}, 'vision.class_token is 1, expected true or false'),
+        ('vision', {'depth': 1}, 'has unknown vision.depth'),
+        ('vision', {'heads': 3}, 'vision.heads must divide width'),
+        ('vision', {'blocks': [1, 2]}, 'has unknown vision'),
     ],
 )
-def test_wrong_configurations_are_refused(tmp_path, params, changes, words):
+def test_wrong_configurations_are_refused(tmp_path, params, tower, changes, words):
     weights.save_clip(tmp_path, CONFIG, params)
     path = tmp_path / 'config.json'
-    values = json.loads(path.read_text()) | changes
-    path.write_text(json.dumps({k: v for k, v in values.items() if v is not None}))
+    values = json.loads(path.read_text())
+    part = values[tower] if tower else values
+    part.update(changes)
+    for name in [name for name, value in part.items() if value is None]:
+        del part[name]
+    path.write_text(json.dumps(values))
     with pytest.raises(UserError, match=words) as error:
         weights.load_clip_variables(tmp_path)
     assert str(path) in str(error.value)

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import pytest
@@ -19,7 +20,9 @@ PARAMETERS = {
 
 
 def test_every_model_is_listed():
-    assert list(PARAMETERS) == list(zoo.CONFIGS)
+    counts = {family: len(configs) for family, configs in zoo.FAMILIES.items()}
+    assert counts == {'native': 32, 'worldwide': 7, 'CLIPA': 6, 'ResNet': 10, 'SigLIP': 26}
+    assert len(zoo.CONFIGS) == sum(counts.values()) + len(zoo.OWN) == 83
     assert all(config.name == name for name, config in zoo.CONFIGS.items())
 
 
@@ -40,11 +43,17 @@ def test_number_of_parameters_by_hand():
 
 
 def test_quickgelu_differs_in_nothing_else():
-    for name in ('ViT-B-32', 'ViT-B-16', 'ViT-L-14'):
-        plain, quick = zoo.get(name), zoo.get(f'{name}-quickgelu')
-        different = {k for k in vars(plain) if getattr(plain, k) != getattr(quick, k)}
-        assert different == {'name', 'quick_gelu'}
-        assert quick.quick_gelu and not plain.quick_gelu
+    quick = [name for name in zoo.CONFIGS if name.endswith('-quickgelu')]
+    assert len(quick) == 14
+    for name in quick:
+        ours, plain = zoo.get(name), zoo.get(name.removesuffix('-quickgelu'))
+        back = {
+            tower: dataclasses.replace(config, activation='gelu')
+            for tower, config in (('vision', ours.vision), ('text', ours.text))
+            if hasattr(config, 'activation')
+        }
+        assert ours.text.activation == 'quick_gelu'
+        assert dataclasses.replace(ours, name=plain.name, **back) == plain
 
 
 @pytest.mark.parametrize('wrong, near', [('ViT-B32', 'ViT-B-32'), ('vit_l_14', 'ViT-L-14')])

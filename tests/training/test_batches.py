@@ -5,7 +5,7 @@ import pytest
 
 from cpad_jax.errors import UserError
 from cpad_jax.text import prompts, training_phrases
-from cpad_jax.text.tokenizer import TOK, tokenize
+from cpad_jax.text.tokenizer import TOK, ClipTokenizer, tokenize
 from cpad_jax.training import batches
 from cpad_jax.training.feature_cache import IdentityFeatures
 
@@ -34,7 +34,7 @@ def make(features=None, people=5, images=2, references=3, forms=EVEN, seed=0, co
     return batches.IdentityBatches(
         features or make_features(),
         batches.BatchSizes(people, images, references, forms),
-        seed, tokens, context, STEPS,
+        seed, tokens, ClipTokenizer(context), STEPS,
     )  # fmt: skip
 
 

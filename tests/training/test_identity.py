@@ -153,7 +153,7 @@ def test_starts_from_the_word_person_and_the_measured_faces(clip, params, featur
     assert float(params['adapter']['spread']) == pytest.approx(spread, rel=1e-4)
     table = np.asarray(clip.params['text']['token_embedding']['embedding'])
     scale = float(np.exp(params['adapter']['log_scale']))
-    used = identity.phrase_ids()
+    used = identity.phrase_ids(clip)
     assert {tokenize('portrait')[0, 1], tokenize('beach')[0, 1]} <= set(used)
     assert 0 < used.min() and used.max() < 49406 and len(used) < 200
     assert scale == pytest.approx(np.linalg.norm(table[used], axis=1).mean(), rel=1e-4)
