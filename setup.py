@@ -17,7 +17,7 @@ setup(
     # Named, because a bare find_packages() would install `datasets`, `configs` and `tools` as
     # global packages and hide the Hugging Face package called `datasets`.
     packages=find_packages(include=['cpad_jax', 'cpad_jax.*']),
-    package_data={'cpad_jax.models': ['shipped/*/*']},
+    package_data={'cpad_jax.models': ['*.json', 'shipped/*/*']},
     install_requires=[
         'absl-py>=2.1',
         'array_record>=0.8; sys_platform == "linux"',
@@ -27,6 +27,7 @@ setup(
         'ftfy>=6.3',
         'grain>=0.2.12',
         'importlib_resources>=6.4',
+        'huggingface_hub>=0.24',
         'instant-clip-tokenizer>=0.1.1',
         'jax>=0.10',
         'ml_collections>=1.0',
@@ -42,6 +43,7 @@ setup(
         'tensorflow-cpu>=2.18; sys_platform == "linux" and platform_machine == "x86_64"',
         'tensorflow>=2.18; sys_platform != "linux" or platform_machine != "x86_64"',
         'tensorflow-datasets>=4.9.8',
+        'tokenizers>=0.21',
         'tqdm>=4.66',
     ],
     extras_require={

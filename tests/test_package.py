@@ -19,6 +19,8 @@ DOORS = {
     'orbax': {'training/checkpoints.py'},
     'clu': {'training/loop.py'},
     'cv2': {'media/video.py', 'media/images.py', 'media/faces.py', 'media/canvas.py'},
+    'huggingface_hub': {'models/sources.py'},
+    'tokenizers': {'text/file_tokenizer.py'},
     'torch': set(),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -14,6 +15,8 @@ from cpad_jax.models.config import CLIPConfig, ResNetConfig, ViTConfig
 from cpad_jax.models.openclip_config import is_timm
 
 Shape = tuple[int, ...]
+
+_UNUSED = r'(\.num_batches_tracked|(^|\.)attn_mask)$'
 
 
 class Transform(NamedTuple):
@@ -207,8 +210,12 @@ def to_open_clip(params: Mapping[str, Any], config: CLIPConfig) -> dict[str, np.
 
 
 def unused(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What a state dictionary holds that no computation needs: how often statistics were taken."""
-    return {name: a for name, a in state.items() if name.endswith('.num_batches_tracked')}
+    """What a state dictionary holds and no model here needs.
+
+    How often statistics were taken, and the mask that TorchScript keeps although it follows from
+    the sizes.
+    """
+    return {name: array for name, array in state.items() if re.search(_UNUSED, name)}
 
 
 def shapes(config: CLIPConfig) -> dict[str, Shape]:
@@ -241,7 +248,7 @@ def from_open_clip(
     Raises:
         UserError: A parameter is missing, unexpected or of another shape; all are named.
     """
-    state = {name: a for name, a in state.items() if not name.endswith('.num_batches_tracked')}
+    state = {name: a for name, a in state.items() if not re.search(_UNUSED, name)}
     if not is_timm(config):  # Saved from a `CustomTextCLIP` that need not be one.
         state = {name.removeprefix('text.'): a for name, a in state.items()}
     expected = shapes(config)

@@ -245,7 +245,7 @@ def write(path: str | os.PathLike[str], arrays: Mapping[str, Stored]) -> None:
     with atomic.writing(path) as temporary, open(temporary, 'wb') as file:
         file.write(len(head).to_bytes(8, 'little') + head)
         for stored in arrays.values():
-            file.write(stored().data.cast('B') if np.size(stored.array) else b'')
+            file.write(stored().reshape(-1).view(np.uint8).data)
 
 
 def release(array: np.ndarray) -> None:

@@ -35,7 +35,7 @@ _TAGS = Path(__file__).with_name('openclip_tags.json')
 _REPOSITORY = re.compile(r'[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*')
 _SHARD = re.compile(r'-\d+-of-\d+$')
 # The value, or the first of a list of them.
-_LICENCE = r'^(license(?:_name)?):(?: *|\n *- *)([^\s#].*)$'
+_LICENCE = r'^(license(?:_name)?):(?: *|\n *- *)([^\s#].*?)(?: +#.*)?$'
 _MAX_JSON = 16 << 20
 _MAX_CARD = 1 << 16
 
@@ -294,7 +294,8 @@ def _licence(card: Path) -> str | None:
 def _from_hub(repository: str) -> Resolved:
     if not _REPOSITORY.fullmatch(repository):
         raise UserError(f'{_HUB}{repository} is no repository; expected {_HUB}ORGANISATION/NAME')
-    hub = _client()
+    import huggingface_hub as hub  # Slow to import, and most sources are files.
+
     origin = f'https://huggingface.co/{repository}'
     said = (CONFIG_FILE, TOKENIZER_FILE, CARD_FILE)
     # The client raises other errors in each of its versions, and for each way to be offline.
@@ -337,17 +338,6 @@ def _from_cache(hub: ModuleType, repository: str, reason: Exception) -> Resolved
             'connect, or copy its files into a folder and give the folder'
         ) from None
     return _from_folder(folder, f'{origin} at {folder.name}')
-
-
-def _client() -> ModuleType:
-    try:
-        import huggingface_hub
-    except ImportError:
-        raise UserError(
-            'the hub needs the package huggingface_hub, which is missing; run '
-            '`pip install "cpad_jax[hub]"`, or download the files and give their folder'
-        ) from None
-    return huggingface_hub
 
 
 def _first_line(error: Exception) -> str:

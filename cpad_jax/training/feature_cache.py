@@ -32,7 +32,7 @@ from cpad_jax.models.pretrained import preprocessing
 from cpad_jax.training import sharding
 
 # Changed whenever the same inputs would give other features.
-VERSION = 1
+VERSION = 2
 FACE_FEATURES = ('clip',)
 PART = 1024  # Items per part, about.
 

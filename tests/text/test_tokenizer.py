@@ -4,7 +4,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cpad_jax.text.tokenizer import EOT, LENGTHS, SOT, TOK, tokenize
+from cpad_jax.text.tokenizer import (
+    EOT,
+    LENGTHS,
+    SOT,
+    TOK,
+    ClipTokenizer,
+    clean_text,
+    pad_rows,
+    tokenize,
+)
 
 ROWS = json.loads(
     (Path(__file__).parents[1] / 'fixtures' / 'openclip' / 'tokens.json').read_text('utf-8')
@@ -77,3 +86,40 @@ def test_cut_stays_within_the_context():
     assert tokenize('dog ' * 9, 12, cut=True).shape == (1, 12)
     assert tokenize('dog', 12, cut=True).shape == (1, 8)
     assert tokenize([], cut=True).shape == (0, 8)
+
+
+def test_clip_tokenizer_is_tokenize_with_a_context():
+    texts = ['Orla Brandt [TOK] hugging someone', 'word ' * 100, '']
+    tokenizer = ClipTokenizer(32)
+    assert (tokenizer.context_length, tokenizer.person_id, tokenizer.can_cut) == (32, TOK, True)
+    np.testing.assert_array_equal(tokenizer.tokenize(texts, 2), tokenize(texts, 32, 2))
+    np.testing.assert_array_equal(
+        tokenizer.tokenize(texts[::2], cut=True), tokenize(texts[::2], 32, cut=True)
+    )
+    assert tokenizer.tokenize(texts[::2], cut=True).shape == (2, 8)
+
+
+def test_clip_tokenizer_keeps_pads_that_attention_sees():
+    tokenizer = ClipTokenizer(can_cut=False)
+    assert tokenizer.tokenize('dog').shape == (1, 77)
+    with pytest.raises(ValueError, match='not causal'):
+        tokenizer.tokenize('dog', cut=True)
+
+
+@pytest.mark.parametrize(
+    ('clean', 'cleaned'),
+    [
+        ('whitespace', 'It\'s SNAKE_case, café & "x" <b>'),
+        ('lower', 'it\'s snake_case, café & "x" <b>'),
+        ('canonicalize', 'its snake case café x b'),
+    ],
+)
+def test_cleaning_by_hand(clean, cleaned):
+    text = "  It's SNAKE_case,\n cafÃ© &amp;amp; &quot;x&quot;\t&lt;b&gt; "
+    assert clean_text(text, clean) == cleaned
+
+
+def test_rows_are_padded_by_hand():
+    np.testing.assert_array_equal(pad_rows([[5, 6], [7]], 3, 1), [[5, 6, 1], [7, 1, 1]])
+    assert pad_rows([[5, 6], [7]], 20, 1, cut=True).shape == (2, 8)
+    assert pad_rows([[5] * 9], 10, 1, cut=True).shape == (1, 10)

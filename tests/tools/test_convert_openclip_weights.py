@@ -212,4 +212,4 @@ def test_what_was_converted_is_used(tmp_path):
     convert(source, '--model', 'tiny', '--out', tmp_path / 'out')
     model = cpad_jax.load_clip(tmp_path / 'out')
     texts = model.encode_text(model.tokenize(['a cat', 'two dogs']), normalize=True)
-    assert texts.shape == (2, 8) and np.abs(texts[0] - texts[1]).max() > 0.1
+    assert texts.shape == (2, 8) and np.abs(texts[0] - texts[1]).max() > 0.01

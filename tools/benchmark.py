@@ -1,0 +1,134 @@
+"""Measures speed and memory of a CLIP with random weights on this machine.
+
+python tools/benchmark.py load ViT-L-14
+python tools/benchmark.py embed ViT-B-32 --dtype bfloat16
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+# Run as a script, the package beside this folder is found without being installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from cpad_jax import errors  # noqa: E402
+from cpad_jax.models import weights, zoo  # noqa: E402
+
+BATCH = 64
+SECONDS = 10.0  # Of measuring each row, after a first call that compiles.
+QUERY = 'Michael Richards [TOK] entering the room'.replace('[TOK] ', '')
+
+
+def write_random(folder: Path, name: str) -> int:
+    """Writes a model with random weights.
+
+    Args:
+        folder: Where to.
+        name: Of the configuration.
+
+    Returns:
+        The size of its weights in bytes.
+    """
+    config = zoo.get(name)
+    rng = np.random.default_rng(0)
+    params = weights.unflatten({
+        path: 0.02 * rng.standard_normal(shape, np.float32)
+        for path, shape in weights.parameter_shapes(config).items()
+    })  # fmt: skip
+    weights.save_clip(folder, config, params)
+    return (folder / weights.WEIGHTS_FILE).stat().st_size
+
+
+def peak() -> int:
+    """Most memory that this process has had, in bytes."""
+    status = Path('/proc/self/status')
+    if status.exists():  # `getrusage` on Linux counts what the starting process had, too.
+        line = next(x for x in status.read_text().splitlines() if x.startswith('VmHWM:'))
+        return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def load(name: str) -> None:
+    """Loads a model in a process of its own, and prints time and peak memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        size = write_random(Path(folder), name)
+        command = [sys.executable, __file__, '_load', folder]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    seconds, memory = map(float, done.stdout.split())
+    print(
+        f'{name}: {size / 1e9:.2f} GB of weights loaded in {seconds:.1f} s, with a peak of '
+        f'{memory / 1e9:.2f} GB ({memory / size:.2f} times their size)'
+    )
+
+
+def _load(folder: str) -> None:
+    import jax.numpy as jnp  # noqa: PLC0415
+
+    import cpad_jax  # noqa: PLC0415
+    from cpad_jax.models import pretrained  # noqa: F401, PLC0415
+
+    jnp.zeros(1).block_until_ready()
+    before, start = peak(), time.perf_counter()
+    model = cpad_jax.load_clip(folder)
+    model.params['logit_scale'].block_until_ready()
+    print(time.perf_counter() - start, peak() - before)
+
+
+def rate(call: Callable[[], object], items: int) -> float:
+    """Items per second of repeated calls."""
+    call()
+    start = time.perf_counter()
+    calls = 0
+    while time.perf_counter() - start < SECONDS:
+        call()
+        calls += 1
+    return calls * items / (time.perf_counter() - start)
+
+
+def embed(name: str, dtype: str) -> None:
+    """Prints how many images and texts per second a model embeds."""
+    import cpad_jax  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as folder:
+        write_random(Path(folder), name)
+        model = cpad_jax.load_clip(folder, dtype=dtype)
+    pixels = np.zeros((BATCH, model.config.image_size, model.config.image_size, 3), np.float32)
+    short = model.tokenize([QUERY] * BATCH)
+    full = model.tokenizer.tokenize([QUERY] * BATCH)
+    print(f'{name}, {dtype}, batches of {BATCH}')
+    print(f'images: {rate(lambda: model.encode_image(pixels), BATCH):.1f}/s')
+    for ids in (full, short):
+        texts = rate(functools.partial(model.encode_text, ids), BATCH)
+        print(f'texts at {ids.shape[1]} tokens: {texts:.1f}/s')
+    print(f'one query at {short.shape[1]}: {rate(lambda: model.encode_text(short[:1]), 1):.1f}/s')
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Reads the command line and measures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('what', choices=('load', 'embed', '_load'), metavar='{load,embed}')
+    parser.add_argument('name', help='configuration, such as ViT-B-32')
+    parser.add_argument('--dtype', default='float32', choices=('float32', 'bfloat16'))
+    options = parser.parse_args(arguments)
+    if options.what == '_load':
+        _load(options.name)
+    elif options.what == 'load':
+        load(options.name)
+    else:
+        embed(options.name, options.dtype)
+
+
+if __name__ == '__main__':
+    errors.run_command(main)
