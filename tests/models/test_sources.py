@@ -277,6 +277,21 @@ def test_a_repository_of_hostile_files(hub, tmp_path):
     assert canary.read_text() == 'alive'
 
 
+def test_hubs_that_cannot_be_used(hub):
+    with pytest.raises(UserError, match='does not exist or is not open to you'):
+        sources.resolve('hf-hub:a/b')
+    repository(hub, 'a/b', BOTH)
+    info = hub.model_info('a/b')
+    hub.online = False
+    with pytest.raises(
+        UserError, match=r'cannot be reached \(ConnectionError: Name or service not'
+    ):
+        sources.resolve('hf-hub:a/b')
+    hub.model_info = lambda name: info
+    with pytest.raises(UserError, match=r'could not be downloaded \(TimeoutError: too slow\)'):
+        sources.resolve('hf-hub:a/b')
+
+
 # Tags of open_clip.
 
 
