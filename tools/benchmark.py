@@ -22,6 +22,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cpad_jax import errors  # noqa: E402
+from cpad_jax.media import images  # noqa: E402
 from cpad_jax.models import weights, zoo  # noqa: E402
 
 BATCH = 64
@@ -84,12 +85,12 @@ def _load(folder: str) -> None:
     print(time.perf_counter() - start, peak() - before)
 
 
-def rate(call: Callable[[], object], items: int) -> float:
-    """Items per second of repeated calls."""
+def rate(call: Callable[[], object], items: int, seconds: float = SECONDS) -> float:
+    """Items per second of calls that are repeated for so many seconds."""
     call()
     start = time.perf_counter()
     calls = 0
-    while time.perf_counter() - start < SECONDS:
+    while time.perf_counter() - start < seconds:
         call()
         calls += 1
     return calls * items / (time.perf_counter() - start)
@@ -113,12 +114,48 @@ def embed(name: str, dtype: str) -> None:
     print(f'one query at {short.shape[1]}: {rate(lambda: model.encode_text(short[:1]), 1):.1f}/s')
 
 
+def texture(height: int, width: int, slope: float, seed: int) -> np.ndarray:
+    """A random picture whose amplitudes fall as 1 / frequency ** slope: uint8 [H, W, 3]."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
+    frequency = np.maximum(np.hypot(rows, columns), 1 / max(height, width))
+    waves = np.fft.rfft2(rng.standard_normal((3, height, width))) / frequency**slope
+    picture = np.fft.irfft2(waves, (height, width)).transpose(1, 2, 0)
+    return np.clip(128 + 40 * picture / picture.std(), 0, 255).astype(np.uint8)
+
+
+def preprocess(name: str) -> None:
+    """Prints how far the quick way of frames is from the exact one, and what both cost."""
+    config = zoo.get(name)
+    print('| picture | scale | way | mean (largest) difference, grey levels | exact | quick |')
+    print('|---|---|---|---|---|---|')
+    for kind, slope in (('noise', 0), ('film-like, 1/f', 1), ('smooth, 1/f²', 2)):
+        for label, factor in (('÷ 4.7', 4.7), ('÷ 2', 2.0), ('× 1.5', 1 / 1.5)):
+            height = round(config.image_size * factor)
+            frames = np.stack([texture(height, height * 16 // 9, slope, i) for i in range(6)])
+            for resize, interpolation in (('shortest', 'bicubic'), ('squash', 'bilinear')):
+                levels = dict(mean=(0, 0, 0), std=(1 / 255,) * 3)
+                ways = [
+                    functools.partial(
+                        way, frames, config.image_size, resize=resize,
+                        interpolation=interpolation, **levels,
+                    )
+                    for way in (images.preprocess, images.preprocess_frames)
+                ]  # fmt: skip
+                difference = np.abs(np.round(ways[0]()) - np.round(ways[1]()))
+                cost = [f'{1000 / rate(way, len(frames), 1.0):.2f} ms' for way in ways]
+                print(
+                    f'| {kind} | {label} | {interpolation}, {resize} | {difference.mean():.2f} '
+                    f'({difference.max():.0f}) | {cost[0]} | {cost[1]} |'
+                )
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and measures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('what', choices=('load', 'embed', '_load'), metavar='{load,embed}')
+    parser.add_argument('what', choices=('load', 'embed', 'preprocess', '_load'))
     parser.add_argument('name', help='configuration, such as ViT-B-32')
     parser.add_argument('--dtype', default='float32', choices=('float32', 'bfloat16'))
     options = parser.parse_args(arguments)
@@ -126,6 +163,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _load(options.name)
     elif options.what == 'load':
         load(options.name)
+    elif options.what == 'preprocess':
+        preprocess(options.name)
     else:
         embed(options.name, options.dtype)
 
