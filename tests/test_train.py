@@ -129,6 +129,29 @@ def kill_at_first_checkpoint(arguments, checkpoints):
 
 
 @pytest.mark.slow
+def test_a_full_size_clip_goes_the_whole_way(tmp_path):
+    """Photos, face features, adapter, evaluation, through a ViT-B-32 of random weights."""
+    rng = np.random.default_rng(0)
+    config = zoo.get('ViT-B-32')
+    flat = {
+        path: 0.05 * rng.standard_normal(shape, np.float32)
+        for path, shape in weights.parameter_shapes(config).items()
+    }
+    weights.save_clip(tmp_path / 'b32', config, weights.unflatten(flat), dtype='bfloat16')
+    done = start('--config', ROOT / 'configs' / 'testing.py', '--workdir', tmp_path / 'run',
+                 f'--config.backbone={tmp_path / "b32"}', '--config.train.steps=4')  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / 'run' / 'eval' / 'results.json').read_text())
+    assert {row['method'] for row in rows} >= {'CLIP', 'CLIP-PAD'}
+    model = cpad_jax.load(tmp_path / 'run')
+    frames = rng.integers(0, 256, (2, 240, 320, 3), dtype=np.uint8)
+    query = model.encode_query('[TOK] eating', model.person(images=frames, cropped=True))
+    assert query.shape == model.encode_clip(frames).shape == (512,)
+    plain = model.clip.encode_text(model.clip.tokenize(['a cat']), normalize=True)
+    np.testing.assert_array_equal(model.encode_query('a cat'), plain[0])
+
+
+@pytest.mark.slow
 def test_identity_learning_from_end_to_end(small_clip, tmp_path):
     common = ('--config', ROOT / 'configs' / 'testing.py', f'--config.backbone={small_clip}',
               f'--config.data.dir={tmp_path / "data"}', '--config.train.steps=200')  # fmt: skip
