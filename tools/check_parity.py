@@ -136,7 +136,9 @@ def _draw(name: str, shape: tuple[int, ...], rng: np.random.RandomState) -> np.n
 def draw_inputs(config: CLIPConfig) -> tuple[np.ndarray, np.ndarray]:
     """Pixels float32 [3, S, S, 3], and ids int32 [5, L]: rows of different lengths."""
     rng = np.random.RandomState(8)
+    # Noise on a colour: what differs from pixel to pixel only is gone after pooling.
     pixels = rng.standard_normal((IMAGES, config.image_size, config.image_size, 3))
+    pixels += 2 * rng.standard_normal((IMAGES, 1, 1, 3))
     c = config.text
     words = np.setdiff1d(np.arange(3, min(c.vocab_size, 1000)), [c.end_token, c.pad_token])
     ids = np.full((TEXTS, c.context_length), c.pad_token, np.int32)
