@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import cpad_jax
+from cpad_jax.data.synthetic import captioned
 from cpad_jax.models import clip, weights, zoo
 from cpad_jax.training import configs
 
@@ -78,11 +79,15 @@ def write_shards(directory):
     directory.mkdir()
     rng = np.random.default_rng(0)
     for shard in range(2):
-        images = rng.integers(0, 256, (16, 32, 32, 3), dtype=np.uint8)
-        np.save(directory / f'shard-{shard:05d}.images.npy', images)
-        np.save(directory / f'shard-{shard:05d}.groups.npy', np.zeros((16, 2), np.int32))
-        lines = [json.dumps([f'picture {i}', f'number {i}']) for i in range(16)]
-        (directory / f'shard-{shard:05d}.jsonl').write_text('\n'.join(lines))
+        drawn = [
+            captioned.Captioned(
+                picture=rng.integers(0, 256, (32, 32, 3), dtype=np.uint8),
+                captions=[('a picture', [{}]), (f'picture {i}', [{'person': i}])],
+                facts=[{'person': i, 'place': 0, 'doing': i % 3}],
+            )
+            for i in range(16)
+        ]
+        captioned.write_shard(directory, shard, drawn)
     return directory
 
 
