@@ -1,22 +1,15 @@
-"""Pre-training of the small CLIP on drawn worlds (`config.task = 'clip'`).
-
-`python -m cpad_jax.train --config configs/small_clip.py` starts from nothing, and
-`configs/small_clip.py:onward` goes on from the CLIP that comes with the package.
-"""
+"""Pre-training of the small CLIP on drawn worlds (`config.task = 'clip'`), from nothing."""
 
 import ml_collections
 
 
-def get_config(start: str = '') -> ml_collections.ConfigDict:
-    """From nothing; or 'onward', from the CLIP that comes with the package."""
-    if start not in ('', 'onward'):
-        raise ValueError(f"the start is '' or 'onward', not {start!r}")
+def get_config() -> ml_collections.ConfigDict:
+    """What the CLIP that comes with the package was trained with."""
     config = ml_collections.ConfigDict()
     config.name = 'small_clip'
     config.task = 'clip'
     config.seed = 0
     config.backbone = 'ViT-cast-16'
-    config.init = ''  # name or folder of a CLIP to go on from
     config.dtype = 'bfloat16'
 
     config.data = ml_collections.ConfigDict()
@@ -38,10 +31,4 @@ def get_config(start: str = '') -> ml_collections.ConfigDict:
     config.train.log_every = 10
     config.train.checkpoint_every = 200
     config.train.evaluate_every = 500
-
-    if start == 'onward':
-        config.name = 'small_clip_onward'
-        config.init = 'ViT-cast-16'
-        config.train.steps = 4400
-        config.train.learning_rate = 8e-4
     return config

@@ -22,7 +22,6 @@ import ml_collections
 def get_config():
     return ml_collections.ConfigDict({
         'name': 'tiny', 'task': 'clip', 'seed': 0, 'backbone': 'testing', 'dtype': 'float32',
-        'init': '',
         'data': {'dir': '', 'held_out': 1},
         'train': {'steps': 6, 'batch_size': 8, 'alike': 0.5, 'plain_steps': 2,
                   'optimiser': 'muon', 'learning_rate': 1e-3,

@@ -18,7 +18,7 @@ import numpy as np
 
 from cpad_jax.data.synthetic import claims
 from cpad_jax.errors import UserError
-from cpad_jax.models import clip, pretrained, weights, zoo
+from cpad_jax.models import clip, weights, zoo
 from cpad_jax.training import losses
 from cpad_jax.training.captioned_shards import Shards
 
@@ -141,18 +141,10 @@ class Pretraining:
             )
 
     def init_params(self, rng: jax.Array) -> Any:
-        """Freshly drawn towers, or those of `config.init`.
+        """Freshly drawn towers.
 
         The token embedding is drawn as exports expect, which leave out what never changed.
         """
-        if self.config.init:
-            there = pretrained.load_clip(self.config.init)
-            if there.config != self.clip_config:
-                raise UserError(
-                    f'config.init, {self.config.init}, is a {there.config.name}, not a '
-                    f'{self.config.backbone}'
-                )
-            return there.params
         size = self.clip_config.image_size
         pixels = jnp.zeros((1, size, size, 3), jnp.float32)
         ids = jnp.zeros((1, self.clip_config.context_length), jnp.int32)

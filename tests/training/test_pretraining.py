@@ -1,5 +1,3 @@
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import ml_collections
@@ -8,7 +6,7 @@ import pytest
 
 from cpad_jax.data.synthetic import captioned, claims
 from cpad_jax.errors import UserError
-from cpad_jax.models import clip, weights, zoo
+from cpad_jax.models import weights
 from cpad_jax.training import captioned_shards, loop, pretraining
 
 COLOURS = {
@@ -53,7 +51,6 @@ def write_shards(directory, counts=(24, 16, 16), size=32):
 def make_config(**train):
     return ml_collections.ConfigDict({
         'name': 'clip', 'task': 'clip', 'seed': 0, 'backbone': 'testing', 'dtype': 'float32',
-        'init': '',
         'train': {'steps': 60, 'batch_size': 8, 'alike': 0.0, 'plain_steps': 0,
                   'learning_rate': 2e-3, 'warmup_steps': 5, 'weight_decay': 0.1,
                   'checkpoint_every': 30, 'log_every': 10, **train},
@@ -205,10 +202,6 @@ def test_learns_colours_and_leaves_unused_words(shards, tmp_path):
     assert clip_config == task.clip_config
     exact = jax.tree.map(lambda a, b: np.allclose(a, b, rtol=1e-3, atol=1e-6), params, loaded)
     assert all(jax.tree.leaves(exact))
-    config = make_config()
-    config.init = str(tmp_path / 'model')
-    onward = pretraining.Pretraining(config, training).init_params(jax.random.key(5))
-    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, onward, loaded)))
     # The padding stands behind the end, where no position of interest looks.
     used = set(np.unique(training.ids)) - {0}
     assert set(np.flatnonzero(np.asarray(drawn != learned).any(axis=1))) == used
@@ -224,14 +217,3 @@ def test_logit_scale_stays_at_or_below_100(shards):
 def test_too_few_images(shards):
     with pytest.raises(UserError, match='40 images are fewer than config.train.batch_size .64'):
         pretraining.Pretraining(make_config(batch_size=64), shards[0])
-
-
-def test_a_beginning_of_another_shape_is_refused(shards, tmp_path):
-    other = dataclasses.replace(zoo.get('testing'), context_length=16)
-    pixels, ids = jnp.zeros((1, 32, 32, 3)), jnp.zeros((1, 8), jnp.int32)
-    params = clip.CLIP(other).init(jax.random.key(0), pixels, ids)['params']
-    weights.save_clip(tmp_path, other, params)
-    config = make_config()
-    config.init = str(tmp_path)
-    with pytest.raises(UserError, match='config.init'):
-        pretraining.Pretraining(config, shards[0]).init_params(jax.random.key(0))
