@@ -47,8 +47,10 @@ def pretrain(config: Any, workdir: Path) -> None:
 def learn_identities(config: Any, workdir: Path) -> None:
     """Learns who people are, exports the model to `WORKDIR/model`, and evaluates it."""
     from cpad_jax.data import build
+    from cpad_jax.models import pretrained
     from cpad_jax.training import checkpoints
 
+    pretrained.find_clip(config.backbone)  # Rather now than after the data set was drawn.
     stage(1, 5, f'data set {config.data.name}')
     paths = build.ensure(config.data, workdir)
     done = checkpoints.latest_step(workdir / 'checkpoints') == config.train.steps

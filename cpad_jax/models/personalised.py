@@ -189,7 +189,8 @@ class PersonalisedCLIP:
             float32 [D], of length 1.
 
         Raises:
-            UserError: There is a [TOK] and no person, a person and no [TOK], or too much text.
+            UserError: There is a [TOK] and no person, a person and no [TOK], somebody known by name
+                alone whom the text does not name, or too much text.
         """
         if person is None and PERSON_TOKEN in text:
             raise UserError(
@@ -203,6 +204,12 @@ class PersonalisedCLIP:
                 f'the query {text!r} has no {PERSON_TOKEN} for the person that was given: '
                 f'write e.g. {" ".join(filter(None, [person.name, PERSON_TOKEN]))!r} where the '
                 'person is meant, or leave the person out'
+            )
+        if person.form == 'text' and person.name.casefold() not in text.casefold():
+            raise UserError(
+                f'the query {text!r} does not name {person.name}, of whom there is no photo here: '
+                f"write '{person.name} {PERSON_TOKEN}' where the person is meant, give photos, or "
+                'take what training kept, person(name, memory=True)'
             )
         return self.encode_queries([text], person.tokens[None])[0]
 

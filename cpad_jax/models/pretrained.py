@@ -186,10 +186,7 @@ def load_clip(directory: str | os.PathLike[str], dtype: str = 'float32') -> Pret
     """
     if dtype not in ('float32', 'bfloat16'):
         raise UserError(f"dtype is {dtype!r}, expected 'float32' or 'bfloat16'")
-    directory = Path(directory)
-    shipped = SHIPPED / directory.name
-    if not directory.exists() and len(directory.parts) == 1 and shipped.is_dir():
-        directory = shipped
+    directory = find_clip(directory)
     config, params = weights.load_clip_variables(directory, jax.device_put)
     try:
         tokenizer = open_tokenizer(config, directory)
@@ -197,6 +194,20 @@ def load_clip(directory: str | os.PathLike[str], dtype: str = 'float32') -> Pret
         raise UserError(f'{directory / weights.CONFIG_FILE}: {error}') from error
     sha256 = weights.file_sha256(directory / weights.WEIGHTS_FILE)
     return PretrainedCLIP(config, params, sha256, dtype, tokenizer)
+
+
+def find_clip(directory: str | os.PathLike[str]) -> Path:
+    """The folder of a CLIP, which may be named as `load_clip` takes it.
+
+    Raises:
+        UserError: There is no such folder, or no configuration in it.
+    """
+    directory = Path(directory)
+    shipped = SHIPPED / directory.name
+    if not directory.exists() and len(directory.parts) == 1 and shipped.is_dir():
+        directory = shipped
+    weights.check_folder(directory)
+    return directory
 
 
 def preprocessing(config: CLIPConfig) -> dict[str, Any]:

@@ -169,8 +169,12 @@ def stored_params(directory: str | os.PathLike[str]) -> dict[str, Any]:
     return unflatten(_open_folder(Path(directory))[1])
 
 
-def _open_folder(directory: Path) -> tuple[CLIPConfig, dict[str, np.ndarray]]:
-    """The configuration, and the parameters by path, checked."""
+def check_folder(directory: Path) -> None:
+    """Looks whether a folder may hold a CLIP.
+
+    Raises:
+        UserError: It is not there, or has no configuration or no weights.
+    """
     if not directory.is_dir():
         raise UserError(
             f'there is no folder {directory}; expected one with {CONFIG_FILE} and {WEIGHTS_FILE}, '
@@ -178,7 +182,15 @@ def _open_folder(directory: Path) -> tuple[CLIPConfig, dict[str, np.ndarray]]:
         )
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         if not (directory / name).is_file():
-            raise UserError(f'{directory} has no {name}; convert or export the weights again')
+            raise UserError(
+                f'{directory} has no {name}: a CLIP is a folder with both {CONFIG_FILE} and '
+                f'{WEIGHTS_FILE}, a trained CLIP-PAD is opened by cpad_jax.load'
+            )
+
+
+def _open_folder(directory: Path) -> tuple[CLIPConfig, dict[str, np.ndarray]]:
+    """The configuration, and the parameters by path, checked."""
+    check_folder(directory)
     config = read_config(directory / CONFIG_FILE)
     path = directory / WEIGHTS_FILE
     found = {k: v for k, v in safetensors_files.read(path).items() if not k.startswith(_ASIDE)}

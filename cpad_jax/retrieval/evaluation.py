@@ -249,6 +249,9 @@ def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
         person_id: by_identity.get(person['identity'], []) for person_id, person in people.items()
     }
     options = config.eval
+    for name in ('num_references', 'min_distractors'):
+        if options[name] < 1:
+            raise UserError(f'config.eval.{name} is {options[name]}, expected 1 or more')
     asked = scenarios.build_queries(
         [_labels(clips[number]) for number in range(len(clips))], people, references,
         scenarios=options.scenarios, num_references=options.num_references,

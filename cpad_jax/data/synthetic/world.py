@@ -77,6 +77,12 @@ class WorldSpec:
     seconds: float = 2.0
     faces_dir: str = ''
 
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name not in ('seed', 'faces_dir') and value < 0:
+                raise UserError(f'{field.name} of a world is {value}, expected 0 or more')
+
     def fingerprint(self) -> str:
         """A sha256 that changes when the world would look different."""
         value = {'renderer': RENDERER_VERSION, **dataclasses.asdict(self)}
