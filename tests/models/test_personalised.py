@@ -66,14 +66,16 @@ def test_loads_a_workdir_or_an_export(workdir, model):
 def test_another_person_is_another_query(model):
     text = '[TOK] in a park'
     one, other = (model.person(images=photos(s), cropped=True) for s in (1, 2))
-    known = model.person('Orla Brandt')
+    known = model.person('Orla Brandt', memory=True)
     embedded = [model.encode_query(text, person) for person in (one, other, known)]
     assert all(np.linalg.norm(e) == pytest.approx(1, abs=1e-5) for e in embedded)
     gram = np.stack(embedded) @ np.stack(embedded).T - 2 * np.eye(3)
     assert gram.max() < 1 - 1e-4
     # The name in the text says who, besides the token.
-    names = ('Anton Voss [TOK] in a park', 'Orla Brandt [TOK] in a park')
-    one, other = (model.encode_query(name, known) for name in names)
+    one, other = (
+        model.encode_query(f'{name} [TOK] in a park', model.person(name))
+        for name in ('Anton Voss', 'Orla Brandt')
+    )
     assert np.abs(one - other).max() > 1e-3
 
 
@@ -144,7 +146,11 @@ def test_token_and_person_go_together(model):
     with pytest.raises(UserError, match=r"has no \[TOK\].*write e.g. 'Orla Brandt \[TOK\]'"):
         model.encode_query('Orla Brandt in a park', person)
     with pytest.raises(UserError, match=r'is too long: its \[TOK\] lies beyond the 32 tokens'):
-        model.encode_query('very ' * 40 + '[TOK]', person)
+        model.encode_query('Orla Brandt is ' + 'very ' * 40 + '[TOK]', person)
+    # Nothing else says who it is.
+    with pytest.raises(UserError, match=r"does not name Orla Brandt.*'Orla Brandt \[TOK\]'"):
+        model.encode_query('[TOK] in a park', person)
+    assert model.encode_query('the orla brandt [TOK] in a park', person).shape == (32,)
 
 
 def test_unknown_names_are_answered_with_near_ones(model):
