@@ -4,7 +4,7 @@ import ml_collections
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """What the CLIP that comes with the package was trained with."""
+    """A CLIP of the shape that comes with the package, whose model card compares the two."""
     config = ml_collections.ConfigDict()
     config.name = 'small_clip'
     config.task = 'clip'

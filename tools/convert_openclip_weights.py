@@ -170,8 +170,8 @@ def convert_back(source: Path, out: Path) -> None:
     Raises:
         UserError: The source is no such folder, or open_clip has no such model.
     """
-    config, _ = weights.load_clip_variables(source)
     params = weights.stored_params(source)
+    config = weights.read_config(source / weights.CONFIG_FILE)
     state = openclip.to_open_clip(params, config) | weights.load_aside(source)
     with atomic.writing(out) as temporary:
         temporary.mkdir()

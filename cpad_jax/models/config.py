@@ -132,11 +132,6 @@ class ResNetConfig:
         if len(self.blocks) != 4:
             raise ValueError(f'vision.blocks must be four numbers, not {list(self.blocks)}')
 
-    @property
-    def positions(self) -> int:
-        """Length of the sequence that is pooled: the mean, and the places of the last stage."""
-        return (self.image_size // 32) ** 2 + 1
-
 
 @dataclasses.dataclass(frozen=True)
 class TextConfig:
