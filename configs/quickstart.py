@@ -53,6 +53,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.train.checkpoint_every = 250
     config.train.log_every = 25
     config.train.temperature = 0.07
+    config.train.remat = False  # compute blocks anew in the backward pass: slower, less memory
     config.train.loss = ml_collections.ConfigDict()
     config.train.loss.identity = 1.0
     config.train.loss.composition = 1.0

@@ -1,9 +1,11 @@
-"""One kind of error for everything a user can mend, and how the command line prints it."""
+"""One kind of error for everything a user can mend, and how commands read and print."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 
 class UserError(Exception):
@@ -12,6 +14,20 @@ class UserError(Exception):
     The message is one line: what was wrong, where (file, line or key), what was expected, and what
     to do about it.
     """
+
+
+class CommandParser(argparse.ArgumentParser):
+    """Reads a command line whose errors are one line too; `--help` keeps the lines it is given."""
+
+    def __init__(self, description: str):
+        """Takes what the command does, and examples."""
+        super().__init__(
+            description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raises a UserError."""
+        raise UserError(f'{message}; {self.prog} --help says more')
 
 
 def run_command(main: Callable[[], None]) -> None:

@@ -6,7 +6,6 @@ python tools/benchmark.py embed ViT-B-32 --dtype bfloat16
 
 from __future__ import annotations
 
-import argparse
 import functools
 import resource
 import subprocess
@@ -152,9 +151,7 @@ def preprocess(name: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and measures."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = errors.CommandParser(__doc__)
     parser.add_argument('what', choices=('load', 'embed', 'preprocess', '_load'))
     parser.add_argument('name', help='configuration, such as ViT-B-32')
     parser.add_argument('--dtype', default='float32', choices=('float32', 'bfloat16'))

@@ -1,14 +1,17 @@
-"""Builds a data set: the drawn world with its video files, photos and records.
+r"""Builds a data set: the drawn world with its video files, photos and records.
 
 python tools/build_dataset.py synthetic_cast --data_dir data
 python tools/build_dataset.py synthetic_cast --data_dir data --sheet docs/world.jpg
+python tools/build_dataset.py synthetic_cast --data_dir small --movies 2 --shows 1 \
+    --clips_per_title 6 --seen_people 20 --cast_seen 12 --unseen_people 6
 """
 
 from __future__ import annotations
 
-import argparse
 import collections
 import dataclasses
+import inspect
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -133,22 +136,30 @@ def _varied(clips, count: int) -> list[int]:
     return chosen
 
 
+def world_options() -> dict[str, str]:
+    """What each field of `WorldSpec` means, as its docstring says."""
+    _, _, attributes = inspect.getdoc(WorldSpec).partition('Attributes:\n')
+    found = re.findall(r'^ {4}(\w+): (.+(?:\n {8}.+)*)', attributes, re.MULTILINE)
+    return {name: ' '.join(text.split()).rstrip('.') for name, text in found}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and builds."""
     train.quiet()
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = errors.CommandParser(__doc__)
     parser.add_argument('name', choices=(build.SYNTHETIC_CAST,), help='the data set')
     parser.add_argument('--data_dir', required=True, type=Path, help='folder of data sets')
     parser.add_argument('--sheet', type=Path, help='also draw a picture of it (.jpg or .png)')
     parser.add_argument('--processes', type=int, help='default: one per CPU core')
     world = parser.add_argument_group('the world')
+    means = world_options()
     fields = {build.CONFIG_KEYS.get(f.name, f.name): f for f in dataclasses.fields(WorldSpec)}
     for option, field in fields.items():
         world.add_argument(
             f'--{option}',
             type=type(field.default),
             default=field.default,
-            help=f'default: {field.default!r}',
+            help=f'{means[field.name]} (default: {field.default!r})',
         )
     options = parser.parse_args(arguments)
     if options.sheet and options.sheet.suffix.lower() not in ('.jpg', '.jpeg', '.png'):

@@ -15,7 +15,6 @@ Needs open_clip (`pip install torch==2.13.0 timm ftfy regex huggingface-hub`, th
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import functools
 import importlib
@@ -312,7 +311,7 @@ images and {texts} texts from open_clip's in float64, when ours multiply in floa
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and compares."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = errors.CommandParser(__doc__)
     parser.add_argument('names', nargs='*', help='configurations; all by default')
     parser.add_argument('--full-size', action='store_true', help='compare embeddings at full size')
     parser.add_argument('--out', type=Path, help='write the table there')

@@ -7,7 +7,6 @@ python tools/convert_openclip_weights.py weights/b32 --to-openclip --out back/b3
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import shutil
 import sys
@@ -190,9 +189,7 @@ def convert_back(source: Path, out: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and converts."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = errors.CommandParser(__doc__)
     parser.add_argument(
         'source',
         help='a file (.safetensors, .bin, .pt, .pth), a folder, hf-hub:ORGANISATION/REPOSITORY, or '

@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import functools
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ _BATCH_SIZES = (1, 8, 64)
 Image = np.ndarray | str | os.PathLike[str]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Person:
     """Somebody as the text tower is told.
 
@@ -43,7 +44,7 @@ class Person:
     """
 
     name: str | None
-    tokens: np.ndarray
+    tokens: np.ndarray = dataclasses.field(repr=False)
     form: str
     num_images: int = 0
 
@@ -192,13 +193,19 @@ class PersonalisedCLIP:
             UserError: There is a [TOK] and no person, a person and no [TOK], somebody known by name
                 alone whom the text does not name, or too much text.
         """
+        if not isinstance(text, str) or not isinstance(person, Person | None):
+            raise UserError(
+                f'encode_query takes one text and what model.person(…) returns, not '
+                f'{type(text).__name__} and {type(person).__name__}'
+            )
         if person is None and PERSON_TOKEN in text:
             raise UserError(
                 f'the query {text!r} has a {PERSON_TOKEN} and no person: give one, '
                 'encode_query(text, model.person(name=…, images=…)), or leave it out'
             )
         if person is None:
-            return self.clip.encode_text(self.clip.tokenize([text]), normalize=True)[0]
+            tokens = np.zeros((1, *self.default_token.shape), np.float32)
+            return self.encode_queries([text], tokens)[0]
         if PERSON_TOKEN not in text:
             raise UserError(
                 f'the query {text!r} has no {PERSON_TOKEN} for the person that was given: '
@@ -223,17 +230,28 @@ class PersonalisedCLIP:
         Returns:
             float32 [B, D], of length 1.
 
+        Warns:
+            UserWarning: The end of a text is cut off, as CLIP does, since it reads so many tokens.
+
         Raises:
             UserError: A text is so long that its [TOK] is cut off.
         """
-        ids = self.clip.tokenize(texts, num_person_tokens=self.saved.config.num_tokens)
-        wanted = [text.count(PERSON_TOKEN) * self.saved.config.num_tokens for text in texts]
+        num_person_tokens = self.saved.config.num_tokens
+        reads = self.clip.tokenizer.context_length
+        ids = self.clip.tokenize(texts, num_person_tokens)
+        wanted = [text.count(PERSON_TOKEN) * num_person_tokens for text in texts]
         found = (ids == self.clip.config.text.person_token).sum(axis=-1)
         for text, want, has in zip(texts, wanted, found, strict=True):
             if has != want:
                 raise UserError(
                     f'the query {text!r} is too long: its {PERSON_TOKEN} lies beyond the '
-                    f'{self.clip.tokenizer.context_length} tokens that this CLIP reads; shorten it'
+                    f'{reads} tokens that this CLIP reads; shorten it'
+                )
+            if (count := self.clip.tokenizer.count(text, num_person_tokens)) > reads:
+                warnings.warn(
+                    f'the query {text!r} takes {count} tokens, of which this CLIP reads {reads}: '
+                    'its end is not seen',
+                    stacklevel=2,
                 )
         embedded = np.zeros((len(ids), self.clip.config.embed_dim), np.float32)
         # Apart, so that a query without a person runs through the very program of plain CLIP.

@@ -126,7 +126,16 @@ class PretrainedCLIP:
 
         Returns:
             float32 [B, D].
+
+        Raises:
+            UserError: These are no such pixels.
         """
+        pixels, size = np.asarray(pixels), self.config.image_size
+        if pixels.shape[1:] != (size, size, 3) or not jnp.issubdtype(pixels.dtype, jnp.floating):
+            raise UserError(
+                f'encode_image takes pixels float32 [B, {size}, {size}, 3], not {pixels.dtype} '
+                f'{list(pixels.shape)}: write encode_image(clip.preprocess(images))'
+            )
         return self._in_batches(self._image, pixels, normalize)
 
     def encode_text(self, ids: np.ndarray | jax.Array, normalize: bool = False) -> np.ndarray:
@@ -140,9 +149,14 @@ class PretrainedCLIP:
             float32 [B, D].
 
         Raises:
-            UserError: There is a [TOK], which means nothing to CLIP itself.
+            UserError: These are no token ids, or there is a [TOK], which means nothing to CLIP
+                itself.
         """
         ids = np.asarray(ids)
+        if ids.ndim != 2 or not np.issubdtype(ids.dtype, np.integer):
+            raise UserError(
+                'encode_text takes token ids [B, L]: write encode_text(clip.tokenize(texts))'
+            )
         text = self.config.text
         if (ids >= text.vocab_size).any():
             raise UserError(

@@ -159,12 +159,13 @@ def _references(
 
 
 def choose_examples(asked: Sequence[scenarios.Query], first: np.ndarray, seed: int) -> list[int]:
-    """Which queries the picture shows: one seen person per scenario, drawn, and one failure.
+    """Which queries the picture shows: one of a seen person per scenario, and both outcomes.
 
     Args:
         asked: Q queries.
         first: [Q] rank of the first right clip.
-        seed: Seed of the draw. The draw does not look at `first`, but for the failure.
+        seed: Seed of the draw, which does not look at `first`. Only where all that it drew have a
+            right clip among the first five, or none has, one of the other kind is drawn too.
 
     Returns:
         Numbers of queries.
@@ -175,9 +176,10 @@ def choose_examples(asked: Sequence[scenarios.Query], first: np.ndarray, seed: i
         which = _group(asked, scenario, 'seen')
         if len(which):
             chosen.append(int(rng.choice(which)))
-    failures = np.flatnonzero(first > 5)
-    if len(failures):
-        chosen.append(int(rng.choice(failures)))
+    found = first <= 5
+    for outcome in (True, False):
+        if (found[chosen] != outcome).all() and (found == outcome).any():
+            chosen.append(int(rng.choice(np.flatnonzero(found == outcome))))
     return chosen
 
 

@@ -48,7 +48,7 @@ class IdentityLearning:
         """
         self.config, self.features = config, features
         self.backbone_sha256 = clip.sha256
-        self.clip = CLIP(clip.config, dtype=jnp.dtype(config.dtype).type)
+        self.clip = CLIP(clip.config, dtype=jnp.dtype(config.dtype).type, remat=config.train.remat)
         self.frozen = {name: p for name, p in clip.params.items() if name != 'visual'}
         model, train = config.model, config.train
         table = np.asarray(clip.params['text']['token_embedding']['embedding'])

@@ -123,7 +123,8 @@ class Pretraining:
         """Prepares the task.
 
         Args:
-            config: The configuration: `backbone`, `dtype`, `seed`, `train.batch_size`.
+            config: The configuration: `backbone`, `dtype`, `seed`, `train.batch_size` and
+                `train.remat`.
             shards: What to learn from.
 
         Raises:
@@ -131,7 +132,9 @@ class Pretraining:
         """
         self.config = config
         self.clip_config = zoo.get(config.backbone)
-        self.model = clip.CLIP(self.clip_config, dtype=jnp.dtype(config.dtype).type)
+        self.model = clip.CLIP(
+            self.clip_config, dtype=jnp.dtype(config.dtype).type, remat=config.train.remat
+        )
         self.shards = shards
         self.batch_size = config.train.batch_size
         if shards.num_images < self.batch_size:

@@ -139,6 +139,19 @@ def test_encode_clip_is_the_mean_direction(model):
             model.encode_clip(bad)
 
 
+def test_an_end_that_is_not_seen_is_told(model):
+    text = 'a person ' + 'very ' * 40
+    for person, query in ((None, text), (model.person('Anton Voss'), f'Anton Voss [TOK] {text}')):
+        with pytest.warns(UserWarning, match='takes .* tokens, of which this CLIP reads 32'):
+            model.encode_query(query, person)
+
+
+def test_people_are_printed_without_their_numbers(model):
+    assert str(model.person('Anton Voss')) == (
+        "Person(name='Anton Voss', form='text', num_images=0)"
+    )
+
+
 def test_token_and_person_go_together(model):
     person = model.person('Orla Brandt')
     with pytest.raises(UserError, match=r'has a \[TOK\] and no person: give one'):
@@ -147,6 +160,8 @@ def test_token_and_person_go_together(model):
         model.encode_query('Orla Brandt in a park', person)
     with pytest.raises(UserError, match=r'is too long: its \[TOK\] lies beyond the 32 tokens'):
         model.encode_query('Orla Brandt is ' + 'very ' * 40 + '[TOK]', person)
+    with pytest.raises(UserError, match='takes one text and what model.person.* not str and str'):
+        model.encode_query('[TOK] in a park', 'Orla Brandt')
     # Nothing else says who it is.
     with pytest.raises(UserError, match=r"does not name Orla Brandt.*'Orla Brandt \[TOK\]'"):
         model.encode_query('[TOK] in a park', person)

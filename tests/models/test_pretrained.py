@@ -98,6 +98,14 @@ def test_a_person_token_without_a_person_is_refused(model):
         model.encode_text(np.array([[tokenizer.SOT, 320, 0]]))
 
 
+def test_what_was_not_prepared_is_refused(model):
+    with pytest.raises(UserError, match=r'encode_text\(clip.tokenize\(texts\)\)'):
+        model.encode_text(['a cat'])
+    for images in (['a.jpg'], np.zeros((1, 16, 16, 3), np.uint8), np.zeros((16, 16, 3), 'f')):
+        with pytest.raises(UserError, match=r'encode_image\(clip.preprocess\(images\)\)'):
+            model.encode_image(images)
+
+
 def test_bfloat16_stays_near(model, folder):
     pixels = np.random.default_rng(1).standard_normal((2, 16, 16, 3), np.float32)
     right = model.encode_image(pixels, normalize=True)

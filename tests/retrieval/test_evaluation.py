@@ -105,10 +105,13 @@ def test_examples_are_drawn_without_a_look_at_success():
     for seed in range(5):
         chosen = evaluation.choose_examples(asked, good, seed)
         assert [asked[number].scenario for number in chosen] == ['action', 'place']
-        # The same ones if all fail, and then one failure more.
-        assert evaluation.choose_examples(asked, bad, seed)[:2] == chosen
-        assert len(evaluation.choose_examples(asked, bad, seed)) == 3
-    one = good.copy()
-    one[77] = 6
-    assert evaluation.choose_examples(asked, one, 0)[-1] == 77
+        # The same ones whatever became of them, and one of the outcome that they lack.
+        assert evaluation.choose_examples(asked, bad, seed) == chosen
+    for most, other in ((1, 6), (9, 5)):
+        one = np.full(100, most)
+        one[77] = other
+        chosen = evaluation.choose_examples(asked, one, 0)
+        assert len(chosen) == 3 and chosen[-1] == 77
+        one[chosen[0]] = other
+        assert len(evaluation.choose_examples(asked, one, 0)) == 2
     assert len({tuple(evaluation.choose_examples(asked, good, s)) for s in range(10)}) > 5

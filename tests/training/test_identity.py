@@ -27,6 +27,7 @@ def make_config(backbone='testing', **train):
             'steps': 200, 'people_per_batch': 4, 'images_per_person': 2, 'max_references': 2,
             'learning_rate': 5e-3, 'low_rank_learning_rate': 2e-2,
             'weight_decay': 0.0, 'warmup_steps': 5, 'temperature': 0.07,
+            'remat': False,
             'checkpoint_every': 1000, 'log_every': 20,
             'loss': {'identity': 1.0, 'composition': 0.5, 'composition_length': 0.1,
                      'agreement': 0.7},
@@ -99,6 +100,16 @@ def test_gradients_reach_everything_that_is_learned(task, gradients, params):
     # Nothing of CLIP is among what the optimiser and the checkpoints hold.
     assert not any('resblocks' in name and 'low_rank' not in name for name in labels)
     assert set(task.frozen) == {'text', 'logit_scale'}
+
+
+def test_remat_changes_memory_and_not_gradients(clip, features, folder, gradients):
+    batch, moved, grads, _ = gradients
+    task = identity.IdentityLearning(make_config(str(folder), remat=True), clip, features)
+    grad = jax.grad(task.loss, has_aux=True)
+    again, _ = jax.jit(grad)(moved, batch, jax.random.key(0), task.frozen)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), grads, again)
+    traced = str(jax.make_jaxpr(grad)(moved, batch, jax.random.key(0), task.frozen))
+    assert traced.count('prevent_cse=True') == CONFIG.text.layers
 
 
 def test_loss_is_the_weighted_sum_of_what_the_product_computes(clip, task, gradients):

@@ -6,7 +6,7 @@ import pytest
 
 from cpad_jax.data.synthetic import captioned, claims
 from cpad_jax.errors import UserError
-from cpad_jax.models import weights
+from cpad_jax.models import weights, zoo
 from cpad_jax.training import captioned_shards, loop, pretraining
 
 COLOURS = {
@@ -51,7 +51,7 @@ def write_shards(directory, counts=(24, 16, 16), size=32):
 def make_config(**train):
     return ml_collections.ConfigDict({
         'name': 'clip', 'task': 'clip', 'seed': 0, 'backbone': 'testing', 'dtype': 'float32',
-        'train': {'steps': 60, 'batch_size': 8, 'alike': 0.0, 'plain_steps': 0,
+        'train': {'steps': 60, 'batch_size': 8, 'alike': 0.0, 'plain_steps': 0, 'remat': False,
                   'learning_rate': 2e-3, 'warmup_steps': 5, 'weight_decay': 0.1,
                   'checkpoint_every': 30, 'log_every': 10, **train},
     })  # fmt: skip
@@ -205,6 +205,19 @@ def test_learns_colours_and_leaves_unused_words(shards, tmp_path):
     # The padding stands behind the end, where no position of interest looks.
     used = set(np.unique(training.ids)) - {0}
     assert set(np.flatnonzero(np.asarray(drawn != learned).any(axis=1))) == used
+
+
+def test_remat_reaches_the_blocks_of_both_towers(shards):
+    def blocks_computed_anew(remat):
+        task = pretraining.Pretraining(make_config(remat=remat), shards[0])
+        params = jax.eval_shape(task.init_params, jax.random.key(0))
+        batch = next(task.batches(0))
+        grad = jax.grad(task.loss, has_aux=True)
+        return str(jax.make_jaxpr(grad)(params, batch, jax.random.key(0))).count('prevent_cse=True')
+
+    sizes = zoo.get('testing')
+    assert blocks_computed_anew(False) == 0
+    assert blocks_computed_anew(True) == sizes.vision.layers + sizes.text.layers
 
 
 def test_logit_scale_stays_at_or_below_100(shards):
