@@ -1,7 +1,6 @@
 """People are learned and asked for with each way of tokenising and pooling that a CLIP may have."""
 
 import dataclasses
-import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -18,6 +17,7 @@ from cpad_jax.models.clip import CLIP
 from cpad_jax.models.pretrained import TOKENIZER_FILE
 from cpad_jax.training import identity, loop
 from cpad_jax.training.feature_cache import IdentityFeatures
+from tools import check_parity
 
 TESTS = Path(__file__).parent
 NAMES = ['Ada', 'Bela', 'Clara', 'Dora']
@@ -34,11 +34,8 @@ FAMILIES = {
 
 def reduced(name):
     """A small model of the same kind whose vocabulary is that of the fixture."""
-    spec = importlib.util.spec_from_file_location('parity', TESTS.parent / 'tools/check_parity.py')
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
     kind, changes = FAMILIES[name]
-    full, config = zoo.get(name), tool.reduced(zoo.get(name))
+    full, config = zoo.get(name), check_parity.reduced(zoo.get(name))
     if kind is None:
         changes = {'vocab_size': full.text.vocab_size, 'end_token': full.text.end_token}
     else:

@@ -7,7 +7,6 @@ import json
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 EVAL = Path(__file__).parents[1] / 'runs' / 'quickstart' / 'eval'
@@ -71,7 +70,6 @@ def test_unseen_people_keep_three_quarters_in_image_form(comparisons, scenario):
 def test_readmes_python_runs_on_it(monkeypatch, capsys):
     root = EVAL.parents[2]
     monkeypatch.chdir(root)
-    (code,) = re.findall(r'^```python\n(.*?)^```', (root / 'README.md').read_text(), re.M | re.S)
-    frames = np.random.default_rng(0).integers(0, 256, (4, 168, 224, 3), np.uint8)
-    exec(compile(code, 'README.md', 'exec'), {'frames': frames})
+    code, *_ = re.findall(r'^```python\n(.*?)^```', (root / 'README.md').read_text(), re.M | re.S)
+    exec(compile(code, 'README.md', 'exec'), {})
     assert -1 < float(capsys.readouterr().out) < 1

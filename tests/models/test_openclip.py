@@ -2,9 +2,7 @@
 
 import dataclasses
 import functools
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import flax.traverse_util
@@ -18,20 +16,9 @@ from safetensors.numpy import load_file
 from cpad_jax.errors import UserError
 from cpad_jax.models import config as configs
 from cpad_jax.models import openclip, transformer, weights, zoo
+from tools import check_parity as parity
 
 FIXTURES = Path(__file__).parents[1] / 'fixtures'
-TOOL = Path(__file__).parents[2] / 'tools' / 'check_parity.py'
-
-
-def import_tool():
-    spec = importlib.util.spec_from_file_location('check_parity', TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = tool
-    spec.loader.exec_module(tool)
-    return tool
-
-
-parity = import_tool()
 with safetensors.safe_open(FIXTURES / 'openclip' / 'parity.safetensors', 'numpy') as file:
     SHAPES = json.loads(file.metadata()['shapes'])
 RIGHT = load_file(FIXTURES / 'openclip' / 'parity.safetensors')

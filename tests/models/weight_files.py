@@ -6,7 +6,7 @@ Pickles are put together opcode by opcode, because Python's pickler writes only 
 import json
 import struct
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -180,3 +180,18 @@ def safetensors_file(header: object, data: bytes = b'', length: int | None = Non
     """A safetensors file with any header: bytes, or something that becomes JSON."""
     head = header if isinstance(header, bytes) else json.dumps(header).encode()
     return struct.pack('<Q', len(head) if length is None else length) + head + data
+
+
+# Damage.
+
+
+def damaged(originals: Sequence[bytes], count: int, seed: int = 0) -> Iterator[bytes]:
+    """`count` copies of the files in turn with some bytes changed, one in seven cut off."""
+    rng = np.random.default_rng(seed)
+    for round_ in range(count):
+        data = bytearray(originals[round_ % len(originals)])
+        for _ in range(rng.integers(1, 4)):
+            data[rng.integers(len(data))] = rng.integers(256)
+        if round_ % 7 == 0:
+            del data[rng.integers(len(data)) :]
+        yield bytes(data)

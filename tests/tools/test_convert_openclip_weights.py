@@ -1,5 +1,4 @@
 import dataclasses
-import importlib.util
 import json
 import subprocess
 import sys
@@ -13,8 +12,8 @@ import cpad_jax
 from cpad_jax.errors import UserError
 from cpad_jax.models import openclip, safetensors_files, sources, weights, zoo
 from cpad_jax.models.config import CLIPConfig, ResNetConfig, TextConfig, ViTConfig
+from tools import convert_openclip_weights as tool
 
-TOOL = Path(__file__).parents[2] / 'tools' / 'convert_openclip_weights.py'
 TOKENIZERS = Path(__file__).parents[1] / 'fixtures' / 'tokenizers'
 
 CONFIG = CLIPConfig(
@@ -32,13 +31,6 @@ RESNET = dataclasses.replace(
     name='tiny-rn',
     vision=ResNetConfig(image_size=32, width=8, blocks=(1, 1, 1, 1), heads=4),
 )
-
-
-def import_tool():
-    spec = importlib.util.spec_from_file_location('convert_openclip_weights', TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return tool
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +58,7 @@ def write(path, state):
 
 
 def convert(*arguments):
-    import_tool().main([str(argument) for argument in arguments])
+    tool.main([str(argument) for argument in arguments])
 
 
 @pytest.mark.parametrize('config', [CONFIG, RESNET], ids=['vit', 'resnet'])
@@ -140,7 +132,7 @@ def test_a_tag_says_which_model_it_is(tmp_path, monkeypatch):
 def test_tags_that_need_quick_gelu(name, quick):
     model, _, tag = name.partition('/')
     resolved = sources.Resolved((), name, tag=sources.find_tag(model, tag))
-    config = import_tool().choose_config(None, resolved)
+    config = tool.choose_config(None, resolved)
     assert (config.text.activation == 'quick_gelu') == quick
 
 
@@ -184,7 +176,6 @@ def test_what_does_not_fit_is_named(tmp_path):
 
 def test_check_sees_other_numbers(tmp_path, monkeypatch):
     source = write(tmp_path / 'open_clip_model.safetensors', draw_state(CONFIG))
-    tool = import_tool()
     right = tool.weights.load_clip_variables
 
     def wrong(folder):
@@ -199,7 +190,15 @@ def test_check_sees_other_numbers(tmp_path, monkeypatch):
 
 
 def test_on_the_command_line(tmp_path):
-    command = [sys.executable, str(TOOL), 'none.safetensors', '--model', 'testing', '--out', 'out']
+    command = [
+        sys.executable,
+        tool.__file__,
+        'none.safetensors',
+        '--model',
+        'testing',
+        '--out',
+        'out',
+    ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and done.stdout == ''
     lines = done.stderr.splitlines()
