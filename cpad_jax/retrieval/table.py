@@ -17,8 +17,8 @@ POSTER = {
     queries.PAD_TEXT_IMAGE.key: ((65.0, 85.4), (71.5, 88.6), (66.3, 82.7)),
 }
 POSTER_NOTE = (
-    'CE is Collaborative Experts. The poster of CLIP-PAD (BMVC 2022) measured on another data set,',
-    'Celebrities in Action, real films: compare the pattern, not the numbers one by one.',
+    'CE is Collaborative Experts. The poster of CLIP-PAD (BMVC 2022) measured on real films,',
+    'Celebrities in Action: another data set. Compare the pattern, not the numbers.',
 )
 
 _NOTHING = '–'
