@@ -48,7 +48,8 @@ setup(
     ],
     extras_require={
         'test': ['dill', 'hypothesis', 'pytest>=8', 'pytest-xdist>=3.5', 'ranx>=0.3.20'],
-        'dev': ['ruff>=0.8'],
+        # Each minor version of ruff formats a little differently, and CI checks the format.
+        'dev': ['ruff>=0.17,<0.18'],
         'cuda': ['jax[cuda12]>=0.10'],
         'tpu': ['jax[tpu]>=0.10'],
     },
