@@ -1,0 +1,193 @@
+"""The annotation table: who is in which clip, and how we know.
+
+One JSON object per line. The labelling writes it, people may write it by hand, and the builders of
+clips read it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from cpad_jax import atomic
+from cpad_jax.errors import UserError
+
+SOURCES = ('movie', 'show')
+_MAX_LINE = 1 << 24  # Characters: no clip needs more, and a file need not be lines at all.
+
+
+@dataclasses.dataclass(frozen=True)
+class PersonAnnotation:
+    """Somebody in a clip.
+
+    Attributes:
+        person_id: Key of the person, unique in the table.
+        name: As queries say it.
+        confidence: 0 to 1; 1 for what a person has confirmed.
+        evidence: What the label comes from, in words, e.g. 'exemplar photos: similarity 0.71'.
+        actions: What this person does, by the data set's names; None where only the clip's actions
+            are known.
+        target: Index in `people` of the one it is done to, or -1.
+        times: Seconds from the start of the clip at which the face is seen, ascending.
+        boxes: Where, for each time: ymin xmin ymax xmax as fractions of the picture.
+    """
+
+    person_id: str
+    name: str
+    confidence: float = 1.0
+    evidence: tuple[str, ...] = ()
+    actions: tuple[str, ...] | None = None
+    target: int = -1
+    times: tuple[float, ...] = ()
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipAnnotation:
+    """A clip and the people in it.
+
+    Attributes:
+        clip_id: Unique in the table: the file's name without its ending where a clip is a file.
+        title: Id of the movie or show.
+        source: 'movie' or 'show'.
+        people: Those who are known; an unknown face is left out.
+        video: Path of the video, relative to the folder of videos; '' where `clip_id` says it.
+        start: Seconds of the video at which the clip starts.
+        end: Seconds at which it ends; None for the end of the video.
+    """
+
+    clip_id: str
+    title: str
+    source: str
+    people: tuple[PersonAnnotation, ...] = ()
+    video: str = ''
+    start: float = 0.0
+    end: float | None = None
+
+
+def write(path: str | os.PathLike[str], clips: Iterable[ClipAnnotation]) -> None:
+    """Writes a table, whole or not at all."""
+    with atomic.writing(path) as temporary, temporary.open('w', encoding='utf-8') as file:
+        for clip in clips:
+            file.write(json.dumps(dataclasses.asdict(clip), ensure_ascii=False) + '\n')
+
+
+def read(path: str | os.PathLike[str]) -> Iterator[ClipAnnotation]:
+    """Reads a table line by line.
+
+    Yields:
+        Clips in the file's order.
+
+    Raises:
+        UserError: There is no such file, or a line is not as expected; names file, line and key.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f'{path}: there is no such annotation table')
+    seen: dict[str, int] = {}
+    with path.open(encoding='utf-8') as file:
+        number = 0
+        while True:
+            number += 1
+            where = f'{path}:{number}'
+            try:
+                line = file.readline(_MAX_LINE)
+                if not line:
+                    return
+                value = json.loads(line) if line.strip() else None
+            except (ValueError, RecursionError) as error:
+                raise UserError(f'{where}: this is not a line of JSON ({error})') from error
+            if value is None:
+                continue
+            clip = _clip(value, where)
+            if clip.clip_id in seen:
+                raise UserError(
+                    f'{where}: clip_id {clip.clip_id!r} stands in line {seen[clip.clip_id]} '
+                    'already; write all people of a clip in one line'
+                )
+            seen[clip.clip_id] = number
+            yield clip
+
+
+def _clip(value: Any, where: str) -> ClipAnnotation:
+    fields = _object(value, ClipAnnotation, where)
+    _text(fields['clip_id'], f'{where}: clip_id')
+    _text(fields['title'], f'{where}: title')
+    if fields['source'] not in SOURCES:
+        raise UserError(f'{where}: source is {fields["source"]!r}, expected one of {SOURCES}')
+    video = fields.get('video', '')
+    # A table is passed on, and must not lead out of the folder of videos.
+    if not isinstance(video, str) or Path(video).is_absolute() or '..' in Path(video).parts:
+        raise UserError(f'{where}: video is {video!r}, expected a path inside the folder of videos')
+    start, end = fields.get('start', 0.0), fields.get('end')
+    _number(start, 0, math.inf, f'{where}: start')
+    if end is not None:
+        _number(end, start, math.inf, f'{where}: end')
+    people = fields.get('people', ())
+    if not isinstance(people, list | tuple):
+        raise UserError(f'{where}: people is {type(people).__name__}, expected a list')
+    fields['people'] = tuple(
+        _person(person, len(people), i, f'{where}: person {i}') for i, person in enumerate(people)
+    )
+    return ClipAnnotation(**fields)
+
+
+def _person(value: Any, count: int, index: int, where: str) -> PersonAnnotation:
+    fields = _object(value, PersonAnnotation, where)
+    _text(fields['person_id'], f'{where}: person_id')
+    _text(fields['name'], f'{where}: name')
+    _number(fields.get('confidence', 1.0), 0, 1, f'{where}: confidence')
+    target = fields.get('target', -1)
+    if type(target) is not int or not -1 <= target < count or target == index:
+        raise UserError(f'{where}: target is {target!r}, expected another person or -1')
+    for key in ('evidence', 'actions'):
+        words = fields.get(key, ())
+        if key == 'actions' and words is None:
+            continue
+        if not isinstance(words, list | tuple) or not all(isinstance(w, str) for w in words):
+            raise UserError(f'{where}: {key} is {words!r}, expected a list of texts')
+        fields[key] = tuple(words)
+    times, boxes = fields.get('times', ()), fields.get('boxes', ())
+    if not isinstance(times, list | tuple) or not isinstance(boxes, list | tuple):
+        raise UserError(f'{where}: times and boxes must be lists')
+    if len(times) != len(boxes):
+        raise UserError(f'{where}: {len(times)} times and {len(boxes)} boxes, expected as many')
+    for i, time in enumerate(times):
+        _number(time, times[i - 1] if i else 0, math.inf, f'{where}: times')
+    for box in boxes:
+        if not isinstance(box, list | tuple) or len(box) != 4:
+            raise UserError(f'{where}: a box is {box!r}, expected ymin xmin ymax xmax')
+        for side in box:
+            _number(side, -math.inf, math.inf, f'{where}: boxes')
+        if box[0] > box[2] or box[1] > box[3]:
+            raise UserError(f'{where}: a box is {list(box)}, expected ymin xmin ymax xmax')
+    fields['times'], fields['boxes'] = tuple(times), tuple(tuple(box) for box in boxes)
+    return PersonAnnotation(**fields)
+
+
+def _object(value: Any, kind: type, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise UserError(f'{where}: this is {type(value).__name__}, expected an object')
+    known = {field.name: field for field in dataclasses.fields(kind)}
+    if unknown := sorted(set(value) - set(known)):
+        raise UserError(f'{where}: unknown key {unknown[0]!r}; expected {", ".join(known)}')
+    needed = [name for name, field in known.items() if field.default is dataclasses.MISSING]
+    if missing := [name for name in needed if name not in value]:
+        raise UserError(f'{where}: {missing[0]!r} is missing')
+    return dict(value)
+
+
+def _text(value: Any, where: str) -> None:
+    if not isinstance(value, str) or not value.strip():
+        raise UserError(f'{where} is {value!r}, expected text')
+
+
+def _number(value: Any, lowest: float, highest: float, where: str) -> None:
+    valid = isinstance(value, int | float) and not isinstance(value, bool)
+    if not valid or not math.isfinite(value) or not lowest <= value <= highest:
+        raise UserError(f'{where} is {value!r}, expected a number from {lowest} to {highest}')
