@@ -1,5 +1,6 @@
 """Fixtures that several tests share: real footage where there is some, and a tiny built world."""
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from cpad_jax.data import build
 from cpad_jax.data.synthetic.world import WorldSpec
+from tools import check_parity
 
 
 @pytest.fixture(scope='session')
@@ -19,6 +21,14 @@ def real_data():
     if not (folder / 'videos').is_dir():
         pytest.fail(f'CPAD_REAL_DATA={folder} has no folder videos')
     return folder
+
+
+@pytest.fixture(scope='session')
+def open_clip():
+    """open_clip itself, where it is installed."""
+    if not importlib.util.find_spec('open_clip'):
+        pytest.skip('open_clip is not installed; tools/check_parity.py says how')
+    return check_parity.import_open_clip()
 
 
 @pytest.fixture(scope='session')

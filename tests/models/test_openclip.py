@@ -72,8 +72,7 @@ def test_state_dictionaries_come_back_bit_for_bit(name):
 
 
 @pytest.mark.parametrize('name', SHAPES)
-def test_live(name):
-    pytest.importorskip('open_clip')
+def test_live(name, open_clip):
     assert parity.check_names(zoo.get(name)) > 0
     compared = parity.compare(parity.reduced(zoo.get(name)))
     assert compared.float32 < 1e-5 and compared.bfloat16 < 2e-2

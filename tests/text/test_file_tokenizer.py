@@ -39,15 +39,14 @@ def test_ids_are_those_of_open_clip(kind):
 
 
 @pytest.mark.parametrize('kind', KINDS)
-def test_ids_are_those_of_open_clip_live(kind, tmp_path):
+def test_ids_are_those_of_open_clip_live(kind, tmp_path, open_clip):
     pytest.importorskip('transformers')
-    peer = pytest.importorskip('open_clip')
     settings = RECORDS[kind]['settings']
     (tmp_path / 'tokenizer.json').write_bytes((FOLDER / f'{kind}.json').read_bytes())
     config = {'tokenizer_class': 'PreTrainedTokenizerFast', **RECORDS[kind]['roles']}
     (tmp_path / 'tokenizer_config.json').write_text(json.dumps(config))
     for clean in ('whitespace', 'lower', 'canonicalize'):
-        theirs = peer.tokenizer.HFTokenizer(
+        theirs = open_clip.tokenizer.HFTokenizer(
             str(tmp_path), context_length=settings['context_length'], clean=clean,
             strip_sep_token=settings['strip_separator'],
         )  # fmt: skip
