@@ -2,6 +2,7 @@
 
 python tools/benchmark.py load ViT-L-14
 python tools/benchmark.py embed ViT-B-32 --dtype bfloat16
+python tools/benchmark.py attention ViT-B-32 --dtype bfloat16
 """
 
 from __future__ import annotations
@@ -113,6 +114,49 @@ def embed(name: str, dtype: str) -> None:
     print(f'one query at {short.shape[1]}: {rate(lambda: model.encode_text(short[:1]), 1):.1f}/s')
 
 
+def attention(name: str, dtype: str) -> None:
+    """Prints what the image tower's attention costs by our products and by JAX's own function."""
+    import jax  # noqa: PLC0415
+    import jax.numpy as jnp  # noqa: PLC0415
+
+    from cpad_jax.models import transformer  # noqa: PLC0415
+
+    vision = zoo.get(name).vision
+    positions = (vision.image_size // vision.patch_size) ** 2 + 1
+    shape = (16, vision.heads, positions, vision.width // vision.heads)
+    rng = np.random.default_rng(0)
+    inputs = [jnp.asarray(rng.standard_normal(shape, np.float32)) for _ in range(3)]
+    kind = jnp.dtype(dtype)
+
+    def ours(*inputs: jax.Array) -> jax.Array:
+        return transformer.attend(*inputs, None, kind)
+
+    def jax_own(*inputs: jax.Array) -> jax.Array:
+        query, key, value = (x.astype(kind).swapaxes(1, 2) for x in inputs)
+        out = jax.nn.dot_product_attention(query, key, value)
+        return out.swapaxes(1, 2).astype(jnp.float32)
+
+    print(f'{name}, {dtype}, attention of 16 images, {positions} positions, {vision.heads} heads')
+    for label, way in (('ours', ours), ('jax.nn.dot_product_attention', jax_own)):
+        forward = jax.jit(way)
+        both = jax.jit(jax.grad(lambda *x, way=way: way(*x).sum(), argnums=(0, 1, 2)))
+        # The quickest of many calls, since other work only ever adds to them.
+        cost = [1e3 * quickest(lambda f=f: jax.block_until_ready(f(*inputs)))
+                for f in (forward, both)]  # fmt: skip
+        print(f'{label}: {cost[0]:.1f} ms forward, {cost[1]:.1f} ms backward')
+
+
+def quickest(call: Callable[[], object], seconds: float = SECONDS) -> float:
+    """Seconds of the quickest of the calls that fit into a time, after a first one."""
+    call()
+    costs, end = [], time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        call()
+        costs.append(time.perf_counter() - start)
+    return min(costs)
+
+
 def texture(height: int, width: int, slope: float, seed: int) -> np.ndarray:
     """A random picture whose amplitudes fall as 1 / frequency ** slope: uint8 [H, W, 3]."""
     rng = np.random.default_rng(seed)
@@ -152,7 +196,7 @@ def preprocess(name: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and measures."""
     parser = errors.CommandParser(__doc__)
-    parser.add_argument('what', choices=('load', 'embed', 'preprocess', '_load'))
+    parser.add_argument('what', choices=('load', 'embed', 'attention', 'preprocess', '_load'))
     parser.add_argument('name', help='configuration, such as ViT-B-32')
     parser.add_argument('--dtype', default='float32', choices=('float32', 'bfloat16'))
     options = parser.parse_args(arguments)
@@ -160,6 +204,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _load(options.name)
     elif options.what == 'load':
         load(options.name)
+    elif options.what == 'attention':
+        attention(options.name, options.dtype)
     elif options.what == 'preprocess':
         preprocess(options.name)
     else:

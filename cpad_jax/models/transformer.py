@@ -175,6 +175,28 @@ def pick(x: Array, at: Array) -> Array:
     return jnp.take_along_axis(x, at[:, None, None], axis=1)
 
 
+def attend(query: Array, key: Array, value: Array, mask: Array | None, dtype: Any) -> Array:
+    """What each position reads from those that it may see, softmax(q·kᵀ/√d)·v per head.
+
+    By two products rather than `jax.nn.dot_product_attention`, which on CPUs costs as much at best
+    and has no float32 sums of bfloat16 factors there (`tools/benchmark.py attention` compares).
+
+    Args:
+        query: [B, h, Q, d].
+        key: [B, h, L, d].
+        value: [B, h, L, d].
+        mask: bool, broadcast to [B, h, Q, L]: true where a position may be seen; None for all.
+        dtype: See `product`.
+
+    Returns:
+        float32 [B, h, Q, d].
+    """
+    weights = product('bhqd,bhkd->bhqk', query * query.shape[-1] ** -0.5, key, dtype)
+    if mask is not None:
+        weights = jnp.where(mask, weights, jnp.finfo(weights.dtype).min)
+    return product('bhqk,bhkd->bhqd', jax.nn.softmax(weights, axis=-1), value, dtype)
+
+
 class Attention(nn.Module):
     """Attention of several heads.
 
@@ -220,12 +242,8 @@ class Attention(nn.Module):
             return x.reshape(*x.shape[:2], *shape).swapaxes(1, 2)  # [B, h, L, w/h]
 
         key, value = heads('key', x), heads('value', x)
-        query = heads('query', x if asking is None else asking) * shape[1] ** -0.5
-        weights = product('bhqd,bhkd->bhqk', query, key, self.dtype)
-        if mask is not None:
-            weights = jnp.where(mask, weights, jnp.finfo(weights.dtype).min)
-        weights = jax.nn.softmax(weights, axis=-1)
-        x = product('bhqk,bhkd->bhqd', weights, value, self.dtype)
+        query = heads('query', x if asking is None else asking)
+        x = attend(query, key, value, mask, self.dtype)  # [B, h, Q, w/h]
         x = x.swapaxes(1, 2).reshape(x.shape[0], -1, width)  # [B, Q, w]
         std = width**-0.5 * (2 * self.layers) ** -0.5
         outputs = (self.out_width or width,)
