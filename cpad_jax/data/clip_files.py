@@ -1,0 +1,162 @@
+"""From video files with labels to records: what the builders of real clips share.
+
+A record's frames are taken about twice a second, at most 32 of them, in the middles of equal parts
+of the clip, with the shorter side brought to 256 pixels where it is longer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cpad_jax import progress
+from cpad_jax.data import workers
+from cpad_jax.data.records import ClipRecord, PersonInClip
+from cpad_jax.errors import UserError
+from cpad_jax.media import images, video
+from cpad_jax.media.labelling.annotations import PersonAnnotation
+
+FRAME_RATE = 2.0  # Per second.
+MAX_FRAMES = 32
+SHORTER_SIDE = 256  # Pixels; smaller videos are not enlarged.
+
+# What a title and a name are where nobody says; the schema asks for text.
+UNKNOWN = 'unknown'
+
+SetAside = Callable[[str, str], None]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ClipPlan:
+    """A clip of which all is known but its frames; fields as in `records.ClipRecord`.
+
+    Attributes:
+        video: The file.
+        where: File and line that name the clip.
+    """
+
+    video: Path
+    where: str
+    clip_id: str
+    source: str
+    title: str
+    actions: tuple[int, ...]
+    place: int
+    people: tuple[PersonInClip, ...]
+
+
+def person_in_clip(
+    person_id: str,
+    name: str,
+    actions: Iterable[int],
+    target: int,
+    times: Sequence[float],
+    boxes: Sequence[Sequence[float]],
+) -> PersonInClip:
+    """Somebody in a clip, whose `identity` is given by `number_people`."""
+    return PersonInClip(
+        person_id=person_id,
+        name=name,
+        identity=0,
+        actions=sorted(set(actions)),
+        target=target,
+        tracks={
+            'times': np.asarray(times, np.float32),
+            'boxes': np.asarray(boxes, np.float32).reshape(-1, 4),
+        },
+    )  # fmt: skip
+
+
+def annotated_person(person: PersonAnnotation, actions: Iterable[int]) -> PersonInClip:
+    """Somebody of the annotation table, with what they do as numbers."""
+    return person_in_clip(
+        person.person_id, person.name, actions, person.target, person.times, person.boxes
+    )
+
+
+def number_people(plans: Sequence[ClipPlan]) -> list[tuple[str, str]]:
+    """Gives everybody their number, which is their place among all people by `person_id`.
+
+    Args:
+        plans: Of the whole data set; `identity` of the people in them is set.
+
+    Returns:
+        (person_id, name) by number. Of several names of one person the first is taken.
+    """
+    names: dict[str, str] = {}
+    for plan in plans:
+        for person in plan.people:
+            names.setdefault(person['person_id'], person['name'])
+    numbers = {person_id: number for number, person_id in enumerate(sorted(names))}
+    for plan in plans:
+        for person in plan.people:
+            person['identity'] = numbers[person['person_id']]
+    return [(person_id, names[person_id]) for person_id in numbers]
+
+
+def sample_clip(path: Path) -> tuple[list[bytes], np.ndarray]:
+    """Takes a record's frames out of a video, which is decoded once.
+
+    Args:
+        path: The file.
+
+    Returns:
+        (JPEGs, float32 [T] seconds at which they begin).
+
+    Raises:
+        UserError: The video cannot be read to its end.
+    """
+    info = video.probe(path)
+    frames, times = video.sample_frames(
+        path,
+        count=min(MAX_FRAMES, max(1, round(info.duration * FRAME_RATE))),
+        size=min(SHORTER_SIDE, info.height, info.width),
+    )
+    return [images.encode_jpeg(frame) for frame in frames], times
+
+
+def clip_records(
+    plans: Sequence[ClipPlan], processes: int | None, set_aside: SetAside
+) -> Iterator[ClipRecord]:
+    """Decodes clips, under a progress bar.
+
+    Args:
+        plans: What to decode.
+        processes: As in `workers.in_order`.
+        set_aside: Is told of videos that cannot be read.
+
+    Yields:
+        Records in the order of the plans, without those that were set aside.
+
+    Raises:
+        UserError: A process was killed.
+    """
+    made = workers.in_order(_record, plans, processes, doing='decodes clips')
+    with progress.bar(total=len(plans), stage='decoding clips', unit='clip') as bar:
+        for plan, record in zip(plans, made, strict=True):
+            if isinstance(record, str):
+                set_aside(plan.where, record)
+            else:
+                yield record
+            bar.update()
+
+
+def _record(plan: ClipPlan) -> ClipRecord | str:
+    """A record, or what is wrong with the video."""
+    try:
+        frames, times = sample_clip(plan.video)
+    except UserError as error:
+        return str(error)
+    return ClipRecord(
+        clip_id=plan.clip_id,
+        source=plan.source,
+        title=plan.title,
+        frames=frames,
+        times=times,
+        actions=list(plan.actions),
+        place=plan.place,
+        people=list(plan.people),
+    )
