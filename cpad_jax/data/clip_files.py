@@ -7,7 +7,8 @@ of the clip, with the shorter side brought to 256 pixels where it is longer.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from cpad_jax.data import workers
 from cpad_jax.data.records import ClipRecord, PersonInClip
 from cpad_jax.errors import UserError
 from cpad_jax.media import images, video
-from cpad_jax.media.labelling.annotations import PersonAnnotation
+from cpad_jax.media.labelling import annotations
+from cpad_jax.media.labelling.annotations import ClipAnnotation, PersonAnnotation
 
 FRAME_RATE = 2.0  # Per second.
 MAX_FRAMES = 32
@@ -36,6 +38,8 @@ class ClipPlan:
     Attributes:
         video: The file.
         where: File and line that name the clip.
+        who_does_what: Whether it is known of the people what each of them does; otherwise only the
+            clip has actions, and theirs are empty.
     """
 
     video: Path
@@ -46,6 +50,87 @@ class ClipPlan:
     actions: tuple[int, ...]
     place: int
     people: tuple[PersonInClip, ...]
+    who_does_what: bool
+
+
+class AnnotationTable:
+    """The annotation table by clip."""
+
+    def __init__(self, path: str | os.PathLike[str] | None):
+        """Reads a table.
+
+        Args:
+            path: The file; None for a table without clips.
+
+        Raises:
+            UserError: As `annotations.read_lines`.
+        """
+        self.path = path
+        self._rows = {}
+        if path is not None:
+            self._rows = {
+                clip.clip_id: (number, clip) for number, clip in annotations.read_lines(path)
+            }
+
+    def __getitem__(self, clip_id: str) -> ClipAnnotation | None:
+        """What is known of a clip, or None."""
+        return self._rows.get(clip_id, (0, None))[1]
+
+    def where(self, clip_id: str) -> str:
+        """File and line of a clip that is in the table."""
+        return f'{self.path}:{self._rows[clip_id][0]}'
+
+    def set_aside_others(self, known: Collection[str], set_aside: SetAside) -> None:
+        """Tells of the rows whose clip is not among `known`."""
+        for clip_id in self._rows:
+            if clip_id not in known:
+                set_aside(self.where(clip_id), f'there is no clip {clip_id} in the data set')
+
+    def actions(self, clip_id: str, numbers: Mapping[str, int]) -> list[list[int] | None]:
+        """What each person of a clip does; None where the table does not say.
+
+        Args:
+            clip_id: A clip that is in the table.
+            numbers: Name of an action → its number.
+
+        Raises:
+            UserError: An action is none of those.
+        """
+        found: list[list[int] | None] = []
+        for number, person in enumerate(self[clip_id].people):
+            for action in person.actions or ():
+                if action not in numbers:
+                    raise UserError(
+                        f'{self.where(clip_id)}: person {number}: actions has {action!r}, expected '
+                        f'some of {", ".join(numbers)}'
+                    )
+            done = person.actions
+            found.append(None if done is None else sorted({numbers[action] for action in done}))
+        return found
+
+    def place(self, clip_id: str, places: Sequence[str]) -> int:
+        """Number of a clip's place, or -1 where the table does not say.
+
+        Args:
+            clip_id: A clip that is in the table.
+            places: Names of the places.
+
+        Raises:
+            UserError: The place is none of those.
+        """
+        place = self[clip_id].place
+        if place and place not in places:
+            raise UserError(
+                f'{self.where(clip_id)}: place is {place!r}, expected one of {", ".join(places)}'
+            )
+        return places.index(place) if place else -1
+
+
+def relevance(plans: Iterable[ClipPlan]) -> str:
+    """What the labels can say: 'person' who does what, 'clip' only what is done in a clip."""
+    plans = [plan for plan in plans if plan.actions or plan.people]
+    known = all(plan.who_does_what for plan in plans if plan.actions)
+    return 'person' if known and any(plan.people for plan in plans) else 'clip'
 
 
 def person_in_clip(

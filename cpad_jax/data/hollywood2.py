@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 
-from cpad_jax.data import text_lines
+from cpad_jax.data import clip_files, text_lines
+from cpad_jax.data.clip_files import AnnotationTable, ClipPlan, SetAside
 from cpad_jax.errors import UserError
 from cpad_jax.text.prompts import ACTIONS, PLACES
+
+NUMBERS = {action: number for number, action in enumerate(ACTIONS)}
 
 INSTRUCTIONS = (
     'get Hollywood2-actions.tar.gz and Hollywood2-scenes.tar.gz from '
     'https://www.di.ens.fr/~laptev/actions/hollywood2/ and put them, or the folder Hollywood2 that '
     'is in them (AVIClips, AVIClipsScenes, ClipSets, ClipSetsScenes), into the folder that you give'
 )
-
-SetAside = Callable[[str, str], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,6 +162,59 @@ def _read_lists(
                     classes.add(name)
                 here.add(clip_id)
     return listed
+
+
+def plan_clips(
+    folder: Path,
+    part: str,
+    table: AnnotationTable,
+    set_aside: SetAside,
+    numbers: Mapping[str, int] = NUMBERS,
+) -> dict[str, list[ClipPlan]]:
+    """Joins the lists with the annotation table, which knows titles and people.
+
+    Args:
+        folder: As in `read_clips`.
+        part: 'actions' or 'scenes'.
+        table: Clips that it leaves out have the title 'unknown', and nobody is known to be in them.
+        set_aside: As in `read_clips`.
+        numbers: Name of an action → its number in the plans.
+
+    Returns:
+        Split → clips.
+
+    Raises:
+        UserError: As `read_clips`; or the table has an unknown action or place.
+    """
+    plans: dict[str, list[ClipPlan]] = {split: [] for split in PARTS[part].splits}
+    for clip in read_clips(folder, part, set_aside):
+        row = table[clip.clip_id]
+        actions = {numbers[action] for action in clip.actions}
+        place = PLACES.index(clip.place) if clip.place else -1
+        people, known = [], False
+        if row:
+            done = table.actions(clip.clip_id, numbers)
+            known = None not in done
+            people = [
+                clip_files.annotated_person(person, own or ())
+                for person, own in zip(row.people, done, strict=True)
+            ]
+            actions.update(*(own for own in done if own))
+            place = place if place >= 0 else table.place(clip.clip_id, PLACES)
+        plans[clip.split].append(
+            ClipPlan(
+                video=clip.video,
+                where=clip.where,
+                clip_id=clip.clip_id,
+                source=row.source if row else 'movie',
+                title=row.title if row else clip_files.UNKNOWN,
+                actions=tuple(sorted(actions)),
+                place=place,
+                people=tuple(people),
+                who_does_what=known,
+            )
+        )
+    return plans
 
 
 def read_shot_bounds(folder: Path, part: str, clip_id: str) -> tuple[int, ...]:
