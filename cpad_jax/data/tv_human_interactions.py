@@ -175,15 +175,16 @@ def read_annotation(path: Path, set_aside: SetAside) -> Annotation:
     bodies: dict[tuple[int, int], Body] = {}
     pairs: dict[tuple[int, int, int], str] = {}
     frame, expected, found = None, 0, 0
-    header = ''
+    frames, header = 0, ''
     for number, line in text_lines.read(path):
         where = f'{path}:{number}'
         if line.lstrip().startswith('#num_frames'):
             continue  # Never needed: the frames that are there say it.
         if line.lstrip().startswith('#'):
             _check_count(header, found, expected, set_aside)
-            header, found = where, 0
             frame, expected, here = _frame(line)
+            header, found = where if frame is not None else '', 0
+            frames += frame is not None
             if frame is None:
                 set_aside(where, f'this is {line.strip()[:80]!r}, expected #frame: and #num_bbxs:')
             pairs.update({(frame, i, j): where for i, j in here})
@@ -202,7 +203,7 @@ def read_annotation(path: Path, set_aside: SetAside) -> Annotation:
         else:
             bodies[frame, body.person] = body
     _check_count(header, found, expected, set_aside)
-    if not header:
+    if not frames:
         set_aside(str(path), 'no line begins with #frame: nobody is known to be in the clip')
     people = {body.person for body in bodies.values()}
     for (number, i, j), where in list(pairs.items()):

@@ -163,8 +163,9 @@ def _person(value: Any, count: int, index: int, where: str) -> PersonAnnotation:
     if type(target) is not int or not -1 <= target < count or target == index:
         raise UserError(f'{where}: target is {target!r}, expected another person or -1')
     for key in ('evidence', 'actions'):
-        words = fields.get(key, ())
-        if key == 'actions' and words is None:
+        words = fields.get(key)
+        # Without actions it is unknown what somebody does; with none, it is known to be nothing.
+        if key not in fields or (key == 'actions' and words is None):
             continue
         if not isinstance(words, list | tuple) or not all(isinstance(w, str) for w in words):
             raise UserError(f'{where}: {key} is {words!r}, expected a list of texts')

@@ -29,6 +29,20 @@ def test_what_is_not_said_takes_its_default(tmp_path):
     assert list(annotations.read_lines(path)) == [(2, ClipAnnotation('x', 't', 'show'))]
 
 
+def test_doing_nothing_and_doing_something_unknown_differ(tmp_path):
+    path = tmp_path / 'table.jsonl'
+    people = [
+        {'person_id': 'a', 'name': 'Ada'},
+        {'person_id': 'b', 'name': 'Ben', 'actions': None},
+        {'person_id': 'c', 'name': 'Cy', 'actions': []},
+    ]
+    line = {'clip_id': 'x', 'title': 't', 'source': 'show', 'people': people}
+    path.write_text(json.dumps(line))
+    (clip,) = annotations.read(path)
+    assert [person.actions for person in clip.people] == [None, None, ()]
+    assert clip.people[0] == PersonAnnotation('a', 'Ada')
+
+
 @pytest.mark.parametrize(('changes', 'who', 'said'), [
     ({'clip_id': ''}, {}, 'clip_id'),
     ({'title': 3}, {}, 'title'),
