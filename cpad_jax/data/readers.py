@@ -52,6 +52,7 @@ class _Reader:
                 f'kind that {type(self).__name__} reads'
             )
         self.features = features
+        self._metadata = dict(builder.info.metadata or {})
         # TFDS's own decoding of several pictures in a record needs TensorFlow and is slower.
         self._source = builder.as_data_source(
             split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
@@ -102,6 +103,14 @@ class ClipReader(_Reader):
     def places(self) -> tuple[str, ...]:
         """Names of the places that the records' numbers mean."""
         return tuple(self.features['place'].names)
+
+    @property
+    def relevance(self) -> str:
+        """Whether it is known what each person does ('person'), or only what is done in a 'clip'.
+
+        Where it is 'clip', people's actions are empty in the clips of which it is not known.
+        """
+        return self._metadata.get('relevance', 'person')
 
     def __getitem__(self, index: int) -> ClipRecord:
         parsed = self._parsed(index)
