@@ -42,11 +42,17 @@ FACE_SIZE = 224  # Pixels, as VGGFace2's authors cut faces.
 MIN_FACE = 24  # Pixels: smaller ones show hardly anything of who it is.
 _ENLARGE = 0.3
 
-CLIP_INSTRUCTIONS = (
-    'write one with the labelling tools, or by hand: a line of JSON for each clip, such as '
+TABLE_INSTRUCTIONS = (
+    'write it with the labelling tools, or by hand: a line of JSON for each clip, such as '
     '{"clip_id": "actioncliptrain00001", "title": "casablanca", "source": "movie", "people": '
     '[{"person_id": "n000001", "name": "Ingrid Bergman", "times": [0.5], "boxes": '
     '[[0.1, 0.2, 0.4, 0.35]]}]}'
+)
+INSTRUCTIONS = (
+    'nobody passes this data set on, so it is made of its sources, which belong into one folder '
+    f'DIR; {hollywood2.INSTRUCTIONS}; {tv_human_interactions.INSTRUCTIONS}; one of them is enough. '
+    f'Who is in which clip says DIR/annotations.jsonl, or the file that --annotations names; '
+    f'{TABLE_INSTRUCTIONS}'
 )
 
 
@@ -142,8 +148,13 @@ def plan(
         set_aside: Is told of everything that is dropped: where it stands, and why.
 
     Raises:
-        UserError: No clip is left; the splits leave a title out; or as the sources' `plan_clips`.
+        UserError: There is no source or no table; no clip is left; the splits leave a title out; or
+            as the sources' `plan_clips`.
     """
+    if not hollywood2_folder and not tv_folders:
+        raise UserError(f'there are neither clips of films nor of shows; {INSTRUCTIONS}')
+    if table.path is None:
+        raise UserError(f'there is no annotation table; {TABLE_INSTRUCTIONS}')
     found: list[ClipPlan] = []
     if hollywood2_folder:
         for part in hollywood2.PARTS:
@@ -162,7 +173,7 @@ def plan(
     if not clips:
         raise UserError(
             f'{table.path}: none of the {len(found)} clips is in the annotation table; '
-            f'{CLIP_INSTRUCTIONS}'
+            f'{TABLE_INSTRUCTIONS}'
         )
     titles = sorted({clip.title for clip in clips})
     if splits is not None and (missing := [title for title in titles if title not in splits]):

@@ -76,6 +76,14 @@ class AnnotationTable:
         """What is known of a clip, or None."""
         return self._rows.get(clip_id, (0, None))[1]
 
+    def people(self) -> list[tuple[str, str]]:
+        """(person_id, name) of everybody in it, some of them more than once."""
+        return [
+            (person.person_id, person.name)
+            for _, row in self._rows.values()
+            for person in row.people
+        ]
+
     def where(self, clip_id: str) -> str:
         """File and line of a clip that is in the table."""
         return f'{self.path}:{self._rows[clip_id][0]}'
@@ -162,16 +170,22 @@ def annotated_person(person: PersonAnnotation, actions: Iterable[int]) -> Person
     )
 
 
-def number_people(plans: Sequence[ClipPlan]) -> list[tuple[str, str]]:
+def number_people(
+    plans: Sequence[ClipPlan], others: Iterable[tuple[str, str]] = ()
+) -> list[tuple[str, str]]:
     """Gives everybody their number, which is their place among all people by `person_id`.
 
     Args:
-        plans: Of the whole data set; `identity` of the people in them is set.
+        plans: Of the whole data set; `identity` of the people in them is set, and their `name`
+            where several are given for one person: the first counts.
+        others: (person_id, name) of people who get numbers too.
 
     Returns:
-        (person_id, name) by number. Of several names of one person the first is taken.
+        (person_id, name) by number.
     """
     names: dict[str, str] = {}
+    for person_id, name in others:
+        names.setdefault(person_id, name)
     for plan in plans:
         for person in plan.people:
             names.setdefault(person['person_id'], person['name'])
@@ -179,6 +193,7 @@ def number_people(plans: Sequence[ClipPlan]) -> list[tuple[str, str]]:
     for plan in plans:
         for person in plan.people:
             person['identity'] = numbers[person['person_id']]
+            person['name'] = names[person['person_id']]
     return [(person_id, names[person_id]) for person_id in numbers]
 
 

@@ -20,8 +20,9 @@ NUMBERS = {action: number for number, action in enumerate(ACTIONS)}
 
 INSTRUCTIONS = (
     'get Hollywood2-actions.tar.gz and Hollywood2-scenes.tar.gz from '
-    'https://www.di.ens.fr/~laptev/actions/hollywood2/ and put them, or the folder Hollywood2 that '
-    'is in them (AVIClips, AVIClipsScenes, ClipSets, ClipSetsScenes), into the folder that you give'
+    'https://www.di.ens.fr/~laptev/actions/hollywood2/, unpack both in one folder (`tar xzf FILE '
+    '-C DIR`), so that DIR/Hollywood2 has AVIClips, AVIClipsScenes, ClipSets and ClipSetsScenes, '
+    'and give --manual_dir DIR'
 )
 
 
@@ -68,6 +69,24 @@ class Clip:
     actions: tuple[str, ...]
     place: str | None
     where: str
+
+
+def find(manual: Path, required: bool = True) -> Path | None:
+    """Finds the folder that holds `ClipSets` and the others.
+
+    Args:
+        manual: That folder, or one with `Hollywood2` in it.
+        required: Whether it must be there; otherwise None is given.
+
+    Raises:
+        UserError: It must be there and is not.
+    """
+    for folder in (manual / 'Hollywood2', manual / 'hollywood2', manual):
+        if any((folder / part.lists).is_dir() for part in PARTS.values()):
+            return folder
+    if required:
+        raise UserError(f'{manual}: Hollywood2 is not there; {INSTRUCTIONS}')
+    return None
 
 
 def read_clips(folder: Path, part: str, set_aside: SetAside) -> list[Clip]:

@@ -22,9 +22,9 @@ from cpad_jax.text.prompts import PLACES
 
 INSTRUCTIONS = (
     'get tv_human_interactions_videos.tar.gz and tv_human_interactions_annotations.tar.gz from '
-    'https://www.robots.ox.ac.uk/~alonso/tv_human_interactions.html and put them, or the folders '
-    'tv_human_interaction_videos and tv_human_interaction_annotations, into the folder that you '
-    'give'
+    'https://www.robots.ox.ac.uk/~alonso/tv_human_interactions.html, unpack both in one folder '
+    '(`tar xzf FILE -C DIR`), so that DIR has tv_human_interaction_videos and '
+    'tv_human_interaction_annotations, and give --manual_dir DIR'
 )
 
 ACTIONS = ('handShake', 'highFive', 'hug', 'kiss')
@@ -117,6 +117,27 @@ class Person:
     actions: tuple[str, ...]
     target: int | None
     bodies: tuple[Body, ...]
+
+
+def find(manual: Path, required: bool = True) -> tuple[Path, Path] | None:
+    """Finds the folders of videos and of annotations.
+
+    Args:
+        manual: The folder that they are in, or one with `tv_human_interactions` in it that they are
+            in.
+        required: Whether they must be there; otherwise None is given.
+
+    Raises:
+        UserError: They must be there and are not.
+    """
+    for folder in (manual / 'tv_human_interactions', manual):
+        for name in ('tv_human_interaction', 'tv_human_interactions'):
+            found = folder / f'{name}_videos', folder / f'{name}_annotations'
+            if all(path.is_dir() for path in found):
+                return found
+    if required:
+        raise UserError(f'{manual}: TV Human Interactions is not there; {INSTRUCTIONS}')
+    return None
 
 
 def read_clips(videos: Path, annotations: Path, set_aside: SetAside) -> list[Clip]:

@@ -190,3 +190,31 @@ def write_table(path, rows):
     path = Path(path)
     path.write_text(''.join(json.dumps(line) + '\n' for line in rows))
     return path
+
+
+# Faces of 32x32, 48x32 and 12x13 pixels in a video of 96x64.
+FACE, LARGE, SMALL = [0.25, 0.25, 0.75, 7 / 12], [0.25, 0.25, 0.75, 0.75], [0.1, 0.1, 0.3, 0.225]
+LEFT = [0.2, 0.15, 0.3, 0.25]  # In body 1 of the handshake.
+
+CELEBRITIES = [
+    row('actioncliptrain00001', 'casablanca', [
+        ('n1', 'Ingrid Bergman', {0.0: FACE, 1.0: LARGE}, {'actions': ['Kiss', 'HighFive']}),
+        ('n2', 'Humphrey Bogart', {0.0: SMALL}, {'actions': ['HugPerson'], 'target': 0}),
+    ], place='INT-bedroom'),
+    row('actioncliptest00001', 'notorious', [('n1', 'Ingrid Bergman', {0.2: FACE}, {})]),
+    row('scenecliptest00001', 'casablanca', [('n1', 'Ingrid Bergman', {0.0: FACE}, {})]),
+    row('handShake_0001', 'lost', [('n3', 'Kate', {0.04: LEFT}, {})], 'show'),
+    row('actionclipautoautotrain00001', 'heat', [('n1', 'Ingrid Bergman', {}, {})]),
+    row('nowhere', 'heat'),
+]  # fmt: skip
+SPLITS = {'casablanca': 'train', 'notorious': 'test', 'lost': 'validation'}
+
+
+def write_celebrities(root):
+    """Both sources, the table above and its splits, where the builder looks for them."""
+    root = Path(root)
+    write_hollywood2(root)
+    write_tv(root)
+    write_table(root / 'annotations.jsonl', CELEBRITIES)
+    (root / 'splits.json').write_text(json.dumps(SPLITS))
+    return root

@@ -4,7 +4,15 @@ import json
 
 import numpy as np
 import pytest
-from clip_archives import row, write_avi, write_hollywood2, write_table, write_tv
+from clip_archives import (
+    CELEBRITIES,
+    SPLITS,
+    row,
+    write_avi,
+    write_hollywood2,
+    write_table,
+    write_tv,
+)
 
 from cpad_jax.data import celebrities_in_action as celebrities
 from cpad_jax.data import clip_files, records
@@ -12,28 +20,15 @@ from cpad_jax.data.clip_files import AnnotationTable
 from cpad_jax.errors import UserError
 from cpad_jax.media import images
 
-# Faces of 32x32, 48x32 and 12x13 pixels in a video of 96x64.
-FACE, LARGE, SMALL = [0.25, 0.25, 0.75, 7 / 12], [0.25, 0.25, 0.75, 0.75], [0.1, 0.1, 0.3, 0.225]
-LEFT = [0.2, 0.15, 0.3, 0.25]  # In body 1 of the handshake.
-
-ROWS = [
-    row('actioncliptrain00001', 'casablanca', [
-        ('n1', 'Ingrid Bergman', {0.0: FACE, 1.0: LARGE}, {'actions': ['Kiss', 'HighFive']}),
-        ('n2', 'Humphrey Bogart', {0.0: SMALL}, {'actions': ['HugPerson'], 'target': 0}),
-    ], place='INT-bedroom'),
-    row('actioncliptest00001', 'notorious', [('n1', 'Ingrid Bergman', {0.2: FACE}, {})]),
-    row('scenecliptest00001', 'casablanca', [('n1', 'Ingrid Bergman', {0.0: FACE}, {})]),
-    row('handShake_0001', 'lost', [('n3', 'Kate', {0.04: LEFT}, {})], 'show'),
-    row('actionclipautoautotrain00001', 'heat', [('n1', 'Ingrid Bergman', {}, {})]),
-    row('nowhere', 'heat'),
-]  # fmt: skip
-SPLITS = {'casablanca': 'train', 'notorious': 'test', 'lost': 'validation'}
-
 
 @pytest.fixture(scope='module')
 def sources(tmp_path_factory):
     folder = tmp_path_factory.mktemp('manual')
-    return write_hollywood2(folder), write_tv(folder), write_table(folder / 'table.jsonl', ROWS)
+    return (
+        write_hollywood2(folder),
+        write_tv(folder),
+        write_table(folder / 'table.jsonl', CELEBRITIES),
+    )
 
 
 def plan(sources, splits=None):
@@ -94,7 +89,7 @@ def test_clips_without_annotation_and_rows_without_clip_are_told(sources):
 
 def test_relevance_is_the_clips_where_anybodys_actions_are_unknown(sources, tmp_path):
     assert plan(sources, SPLITS)[0].relevance == 'clip'
-    rows = [dict(line) for line in ROWS]
+    rows = [dict(line) for line in CELEBRITIES]
     rows[1] = row('actioncliptest00001', 'notorious', [('n1', 'Ingrid', {}, {'actions': []})])
     known = (*sources[:2], write_table(tmp_path / 'table.jsonl', rows))
     assert plan(known, SPLITS)[0].relevance == 'person'
@@ -196,14 +191,14 @@ def test_the_fingerprint_is_of_what_the_data_are(sources, tmp_path):
     made, _ = plan(sources, SPLITS)
     assert plan(sources, SPLITS)[0].fingerprint == made.fingerprint
     assert plan(sources, {**SPLITS, 'lost': 'train'})[0].fingerprint != made.fingerprint
-    rows = json.loads(json.dumps(ROWS))
+    rows = json.loads(json.dumps(CELEBRITIES))
     rows[0]['people'][0]['boxes'][0][0] = 0.3
     moved = (*sources[:2], write_table(tmp_path / 'table.jsonl', rows))
     assert plan(moved, SPLITS)[0].fingerprint != made.fingerprint
 
 
 def test_a_table_of_other_clips_is_refused(sources, tmp_path):
-    table = write_table(tmp_path / 'table.jsonl', ROWS[-1:])
+    table = write_table(tmp_path / 'table.jsonl', CELEBRITIES[-1:])
     with pytest.raises(UserError, match='none of the 12 clips is in the annotation table; write'):
         plan((*sources[:2], table))
 
