@@ -153,7 +153,7 @@ def ensure_synthetic_cast(
     claim_world(paths.folder, spec)
     for part in (paths.identities, paths.clips):
         if not _complete(part):
-            _prepare(part.parent.name, Path(directory), spec, processes)
+            prepare(SYNTHETIC_CAST, part.parent.name, directory, spec=spec, processes=processes)
     return paths
 
 
@@ -285,8 +285,29 @@ def builder_module(name: str) -> ModuleType:
     return module
 
 
-def _prepare(part: str, directory: Path, spec: WorldSpec, processes: int | None) -> None:
-    module = builder_module(SYNTHETIC_CAST)
+def prepare(
+    name: str,
+    part: str,
+    directory: str | os.PathLike[str],
+    manual_dir: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> Path:
+    """Writes one configuration of a data set, or finds that it is written.
+
+    Args:
+        name: Of the data set.
+        part: Of the configuration, e.g. 'clips'.
+        directory: Folder of data sets.
+        manual_dir: Where the archives are that the user brought.
+        **options: What its builder takes, e.g. `processes`.
+
+    Returns:
+        The version's folder.
+
+    Raises:
+        UserError: What the builder needs is not there, or the package's repository is not.
+    """
+    module = builder_module(name)
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
@@ -294,16 +315,14 @@ def _prepare(part: str, directory: Path, spec: WorldSpec, processes: int | None)
     with contextlib.suppress(RuntimeError):
         tf.config.set_visible_devices([], 'GPU')
     tfds.disable_progress_bar()  # Ours counts clips and photos.
-    builder = module.Builder(
-        data_dir=directory,
-        config=part,
-        file_format='array_record',
-        spec=spec,
-        processes=processes,
-    )
+    builder = module.Builder(data_dir=directory, config=part, file_format='array_record', **options)
     # TFDS announces downloads on stdout and makes a folder for them; there are none.
     with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as nothing:
-        builder.download_and_prepare(download_dir=nothing)
+        builder.download_and_prepare(
+            download_dir=nothing,
+            download_config=tfds.download.DownloadConfig(manual_dir=manual_dir),
+        )
+    return Path(builder.data_dir)
 
 
 def _paths(directory: Path, spec: WorldSpec) -> DatasetPaths:

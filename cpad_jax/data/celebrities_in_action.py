@@ -157,7 +157,9 @@ def plan(
         raise UserError(f'there is no annotation table; {TABLE_INSTRUCTIONS}')
     found: list[ClipPlan] = []
     if hollywood2_folder:
-        for part in hollywood2.PARTS:
+        for part, layout in hollywood2.PARTS.items():
+            if not (hollywood2_folder / layout.videos).is_dir():
+                continue  # Clips of actions and of places are two archives; one is enough.
             by_split = hollywood2.plan_clips(hollywood2_folder, part, table, set_aside, NUMBERS)
             found += by_split.get('train', []) + by_split['test']
     if tv_folders:

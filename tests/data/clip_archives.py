@@ -47,12 +47,18 @@ def _write_lists(folder, classes, clips, splits):
         (folder / f'{kind}_{split}.txt').write_text(''.join(everything))
 
 
+def write_hollywood2_lists(root, actions, scenes):
+    """The lists of both halves; each half is split → clip → classes that it is of."""
+    splits = ('train', 'test', 'autotrain')
+    _write_lists(root / 'ClipSets', HOLLYWOOD2_ACTIONS, actions, splits)
+    _write_lists(root / 'ClipSetsScenes', HOLLYWOOD2_PLACES, scenes, splits[1:])
+
+
 def write_hollywood2(root):
     """Five clips of actions and three of places that are whole, and traps; returns the folder."""
     root = Path(root) / 'Hollywood2'
-    _write_lists(
-        root / 'ClipSets',
-        HOLLYWOOD2_ACTIONS,
+    write_hollywood2_lists(
+        root,
         {
             'train': {
                 'actioncliptrain00001': {'Kiss', 'HugPerson'},
@@ -63,11 +69,6 @@ def write_hollywood2(root):
             'test': {'actioncliptest00001': {'StandUp'}, 'actioncliptest00002': set()},
             'autotrain': {'actionclipautoautotrain00001': {'DriveCar'}},
         },
-        ('train', 'test', 'autotrain'),
-    )
-    _write_lists(
-        root / 'ClipSetsScenes',
-        HOLLYWOOD2_PLACES,
         {
             'test': {
                 'scenecliptest00001': {'INT-kitchen'},
@@ -75,7 +76,6 @@ def write_hollywood2(root):
             },
             'autotrain': {'sceneclipautoautotrain00001': {'EXT-road'}},
         },
-        ('test', 'autotrain'),
     )
     for name, frames in (
         ('actioncliptrain00001', 50), ('actioncliptrain00002', 25), ('actioncliptest00001', 25),

@@ -1,21 +1,25 @@
 import collections
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
 from clip_archives import (
     CELEBRITIES,
+    FACE,
+    LARGE,
     SPLITS,
     row,
     write_avi,
+    write_celebrities,
     write_hollywood2,
     write_table,
     write_tv,
 )
 
+from cpad_jax.data import build, clip_files, readers, records
 from cpad_jax.data import celebrities_in_action as celebrities
-from cpad_jax.data import clip_files, records
 from cpad_jax.data.clip_files import AnnotationTable
 from cpad_jax.errors import UserError
 from cpad_jax.media import images
@@ -223,3 +227,73 @@ def test_processes_make_the_same(sources, tmp_path):
 
     assert made_by(1) == made_by(2)
     assert [where for where, _ in made_by(1)[1]] == ['list:3']
+
+
+@pytest.fixture(scope='module')
+def built(tmp_path_factory):
+    """The data set as the builder writes it: (folder of archives, folder of data sets)."""
+    manual = write_celebrities(tmp_path_factory.mktemp('archives'))
+    data = tmp_path_factory.mktemp('data')
+    for part in ('clips', 'identities'):
+        build.prepare('celebrities_in_action', part, data, manual, processes=1)
+    return manual, data
+
+
+def test_what_was_built_is_found_and_read(built):
+    manual, data = built
+    paths = build.locate({'name': 'celebrities_in_action', 'dir': str(data)}, manual)
+    assert [(p['person_id'], p['name'], p['seen'], p['gender']) for p in paths.read_people()] == [
+        ('n1', 'Ingrid Bergman', True, ''),
+        ('n2', 'Humphrey Bogart', False, ''),
+        ('n3', 'Kate', False, ''),
+    ]
+    clips = readers.ClipReader(paths.clips, 'train')
+    assert (clips.relevance, clips.actions, len(clips)) == ('clip', celebrities.ACTIONS, 2)
+    record = clips[0]
+    records.check_clip(record, 13, 10)
+    assert (record['clip_id'], record['actions'], record['place']) == (
+        'actioncliptrain00001', [6, 7, 12], 2,
+    )  # fmt: skip
+    np.testing.assert_allclose(record['people'][0]['tracks']['boxes'], [FACE, LARGE])
+    assert readers.ClipReader(paths.clips, 'validation')[0]['place'] == -1
+    photos = readers.IdentityReader(paths.identities, 'references')
+    assert [(photo['image_id'], photo['source']) for photo in photos] == [
+        ('actioncliptrain00001/0', 'casablanca'),
+        ('actioncliptest00001/0', 'notorious'),
+    ]
+    listed = (paths.folder / 'set_aside_clips.txt').read_text().splitlines()
+    assert len(listed) == len(set(listed)) and any(
+        line.startswith(f'{manual}/Hollywood2/ClipSets/Kiss_train.txt:7: ') for line in listed
+    )
+    assert len((paths.folder / 'set_aside_identities.txt').read_text().splitlines()) == (
+        len(listed) + 2  # Two faces are too small.
+    )
+
+
+def test_another_table_is_refused(built, tmp_path):
+    manual, data = built[0], shutil.copytree(built[1], tmp_path / 'data')
+    rows = json.loads(json.dumps(CELEBRITIES))
+    rows[0]['title'] = 'notorious'
+    table = write_table(tmp_path / 'other.jsonl', rows)
+    shutil.rmtree(data / 'celebrities_in_action' / 'identities')
+    with pytest.raises(UserError, match='this was built of other clips, another annotation table'):
+        build.prepare('celebrities_in_action', 'identities', data, manual, annotations=table)
+    with pytest.raises(UserError, match='the data set is not there, or was not finished; build it'):
+        build.locate({'name': 'celebrities_in_action', 'dir': str(data)}, manual)
+
+
+def test_what_is_missing_is_told(tmp_path):
+    for name, part, says in (
+        ('hollywood2', 'actions', 'Hollywood2 is not there; get Hollywood2-actions'),
+        ('tv_human_interactions', 'clips', 'TV Human Interactions is not there; get tv_human'),
+        ('celebrities_in_action', 'clips', 'neither clips of films nor of shows; nobody passes'),
+    ):
+        with pytest.raises(UserError, match='the folder is not there or empty; '):
+            build.prepare(name, part, tmp_path / 'data', tmp_path / 'nothing')
+        (tmp_path / 'manual').mkdir(exist_ok=True)
+        (tmp_path / 'manual' / 'x').touch()
+        with pytest.raises(UserError, match=says):
+            build.prepare(name, part, tmp_path / 'data', tmp_path / 'manual')
+    write_tv(tmp_path / 'manual')
+    with pytest.raises(UserError, match='there is no annotation table; write it with'):
+        build.prepare(name, part, tmp_path / 'data', tmp_path / 'manual')
