@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import importlib.util
 import io
 import json
@@ -263,7 +262,6 @@ def _locate_celebrities(directory: Path) -> DatasetPaths:
     return DatasetPaths(folder, identities, clips, version, _fingerprint(folder / 'data_set.json'))
 
 
-@functools.cache
 def builder_module(name: str) -> ModuleType:
     """Loads `datasets/NAME/NAME_dataset_builder.py` of the repository, which imports TFDS.
 
@@ -278,6 +276,8 @@ def builder_module(name: str) -> ModuleType:
             f'{path}: the code that builds {name} is not there, as it is not part of the installed '
             'package; clone the repository, install it with `pip install -e .` and run from there'
         )
+    if path.stem in sys.modules:
+        return sys.modules[path.stem]  # TFDS registers a builder once.
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module

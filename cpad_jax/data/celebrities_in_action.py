@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from cpad_jax import progress
-from cpad_jax.data import clip_files, hollywood2, tv_human_interactions, workers
+from cpad_jax.data import clip_files, hollywood2, tv_human_interactions, tv_human_plans, workers
 from cpad_jax.data.clip_files import AnnotationTable, ClipPlan, SetAside
 from cpad_jax.data.records import IdentityRecord, PersonInClip
 from cpad_jax.errors import UserError
@@ -142,7 +142,7 @@ def plan(
 
     Args:
         hollywood2_folder: As in `hollywood2.plan_clips`; None where there is none.
-        tv_folders: Videos and annotations, as in `tv_human_interactions.plan_clips`; or None.
+        tv_folders: Videos and annotations, as in `tv_human_plans.plan_clips`; or None.
         table: Who is in which clip. Clips that it leaves out are set aside.
         splits: Title → split; without it, `split_of` decides.
         set_aside: Is told of everything that is dropped: where it stands, and why.
@@ -163,7 +163,7 @@ def plan(
             by_split = hollywood2.plan_clips(hollywood2_folder, part, table, set_aside, NUMBERS)
             found += by_split.get('train', []) + by_split['test']
     if tv_folders:
-        by_split = tv_human_interactions.plan_clips(*tv_folders, table, set_aside, NUMBERS)
+        by_split = tv_human_plans.plan_clips(*tv_folders, table, set_aside, NUMBERS)
         found += [clip for clips in by_split.values() for clip in clips]
     table.set_aside_others({clip.clip_id for clip in found}, set_aside)
     clips = []

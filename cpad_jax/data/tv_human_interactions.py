@@ -10,26 +10,21 @@ import collections
 import dataclasses
 import math
 import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cpad_jax.data import clip_files, text_lines
-from cpad_jax.data.clip_files import AnnotationTable, ClipPlan, SetAside
-from cpad_jax.data.records import PersonInClip
+from cpad_jax.data import text_lines
+from cpad_jax.data.clip_files import SetAside
 from cpad_jax.errors import UserError
-from cpad_jax.media import video
-from cpad_jax.text.prompts import PLACES
 
 INSTRUCTIONS = (
-    'get tv_human_interactions_videos.tar.gz and tv_human_interactions_annotations.tar.gz from '
+    'get the videos and the annotations from '
     'https://www.robots.ox.ac.uk/~alonso/tv_human_interactions.html, unpack both in one folder '
-    '(`tar xzf FILE -C DIR`), so that DIR has tv_human_interaction_videos and '
+    '(`tar xzf FILE -C DIR`), so that DIR has tv_human_interactions_videos and '
     'tv_human_interaction_annotations, and give --manual_dir DIR'
 )
 
 ACTIONS = ('handShake', 'highFive', 'hug', 'kiss')
 NEGATIVE = 'negative'
-NUMBERS = {action: number for number, action in enumerate(ACTIONS)}
 SPLITS = ('set1', 'set2')
 _LABELS = {'hand_shake': 'handShake', 'high_five': 'highFive', 'hug': 'hug', 'kiss': 'kiss'}
 _NO_INTERACTION = 'no_interaction'
@@ -131,10 +126,15 @@ def find(manual: Path, required: bool = True) -> tuple[Path, Path] | None:
         UserError: They must be there and are not.
     """
     for folder in (manual / 'tv_human_interactions', manual):
-        for name in ('tv_human_interaction', 'tv_human_interactions'):
-            found = folder / f'{name}_videos', folder / f'{name}_annotations'
-            if all(path.is_dir() for path in found):
-                return found
+        # The archive of videos says "interactions", that of annotations "interaction".
+        found = [
+            path
+            for kind in ('videos', 'annotations')
+            for path in sorted(folder.glob(f'tv_human_interaction*_{kind}'))[:1]
+            if path.is_dir()
+        ]
+        if len(found) == 2:
+            return found[0], found[1]
     if required:
         raise UserError(f'{manual}: TV Human Interactions is not there; {INSTRUCTIONS}')
     return None
@@ -294,156 +294,3 @@ def people_of(annotation: Annotation) -> list[Person]:
             Person(person, actions, target, tuple(sorted(own, key=lambda body: body.frame)))
         )
     return people
-
-
-def track_of(
-    person: Person, info: video.VideoInfo
-) -> tuple[list[float], list[tuple[float, float, float, float]]]:
-    """Where somebody is: seconds, and ymin, xmin, ymax and xmax in fractions of the picture."""
-    times = [body.frame / info.fps for body in person.bodies]
-    boxes = [
-        (
-            body.y / info.height,
-            body.x / info.width,
-            (body.y + body.size) / info.height,
-            (body.x + body.size) / info.width,
-        )
-        for body in person.bodies
-    ]
-    return times, boxes
-
-
-def same_person(
-    people: Sequence[Person],
-    info: video.VideoInfo,
-    times: Sequence[float],
-    faces: Sequence[Sequence[float]],
-) -> int | None:
-    """Finds whom a track of faces belongs to.
-
-    Args:
-        people: Of the clip.
-        info: Of the video.
-        times: Seconds of the faces.
-        faces: ymin, xmin, ymax and xmax for each, as fractions of the picture.
-
-    Returns:
-        Index of the one in whose upper body, and in nobody else's, the middles of most faces lie,
-        where these are half of the faces at whose time anybody is marked; otherwise None.
-    """
-    by_frame: dict[int, list[tuple[int, tuple[float, ...]]]] = collections.defaultdict(list)
-    for index, person in enumerate(people):
-        for body, box in zip(person.bodies, track_of(person, info)[1], strict=True):
-            by_frame[body.frame].append((index, box))
-    marked = 0
-    votes: collections.Counter[int] = collections.Counter()
-    for time, (ymin, xmin, ymax, xmax) in zip(times, faces, strict=True):
-        here = by_frame.get(round(time * info.fps), [])
-        marked += bool(here)
-        y, x = (ymin + ymax) / 2, (xmin + xmax) / 2
-        inside = [index for index, box in here if box[0] <= y <= box[2] and box[1] <= x <= box[3]]
-        if len(inside) == 1:  # Bodies overlap in a hug, and then a face in both says nothing.
-            votes[inside[0]] += 1
-    if not votes:
-        return None
-    index = min(votes, key=lambda index: (-votes[index], index))
-    return index if 2 * votes[index] >= marked else None
-
-
-def plan_clips(
-    videos: Path,
-    annotations: Path,
-    table: AnnotationTable,
-    set_aside: SetAside,
-    numbers: Mapping[str, int] = NUMBERS,
-) -> dict[str, list[ClipPlan]]:
-    """Joins clips, their annotations and the annotation table, which knows titles and names.
-
-    Somebody of the table whose faces lie in the upper body of a person of the set is that person,
-    and does what they do. Persons whom nobody names are `CLIP/NUMBER` and have the name 'unknown'.
-
-    Args:
-        videos: As in `read_clips`.
-        annotations: As in `read_clips`.
-        table: Clips that it leaves out have the title 'unknown'.
-        set_aside: As in `read_clips`.
-        numbers: Name of an action → its number in the plans.
-
-    Returns:
-        Split → clips.
-
-    Raises:
-        UserError: As `read_clips`; or the table has an unknown action or place.
-    """
-    plans: dict[str, list[ClipPlan]] = {split: [] for split in SPLITS}
-    for clip in read_clips(videos, annotations, set_aside):
-        try:
-            info = video.probe(clip.video)
-        except UserError as error:
-            set_aside(str(clip.video), str(error))
-            continue
-        people: list[Person] = []
-        if clip.annotation:
-            people = people_of(read_annotation(clip.annotation, set_aside))
-        row = table[clip.clip_id]
-        everybody, known = _everybody(clip, people, info, table, numbers)
-        actions = {action for person in everybody for action in person['actions']}
-        if clip.action:
-            actions.add(numbers[clip.action])
-        plans[clip.split].append(
-            ClipPlan(
-                video=clip.video,
-                where=str(clip.video),
-                clip_id=clip.clip_id,
-                source=row.source if row else 'show',
-                title=row.title if row else clip_files.UNKNOWN,
-                actions=tuple(sorted(actions)),
-                place=table.place(clip.clip_id, PLACES) if row else -1,
-                people=tuple(everybody),
-                who_does_what=known and bool(people),
-            )
-        )
-    return plans
-
-
-def _everybody(
-    clip: Clip,
-    people: Sequence[Person],
-    info: video.VideoInfo,
-    table: AnnotationTable,
-    numbers: Mapping[str, int],
-) -> tuple[list[PersonInClip], bool]:
-    """The people of the table, then those whom it leaves out; and whether all actions are known."""
-    row = table[clip.clip_id]
-    named = row.people if row else ()
-    done = table.actions(clip.clip_id, numbers) if row else []
-    # Number of a person in the set → index in the record.
-    places: dict[int, int] = {}
-    owners: list[Person | None] = []
-    for index, person in enumerate(named):
-        match = same_person(people, info, person.times, person.boxes)
-        owner = None if match is None or people[match].person in places else people[match]
-        owners.append(owner)
-        if owner:
-            places[owner.person] = index
-    others = [person for person in people if person.person not in places]
-    places |= {person.person: len(named) + i for i, person in enumerate(others)}
-    everybody, known = [], True
-    for person, own, owner in zip(named, done, owners, strict=True):
-        entry = clip_files.annotated_person(person, own or ())
-        if own is None and owner:
-            entry['actions'] = sorted(numbers[action] for action in owner.actions)
-            entry['target'] = places.get(owner.target, -1)
-        known = known and (own is not None or owner is not None)
-        everybody.append(entry)
-    for person in others:
-        everybody.append(
-            clip_files.person_in_clip(
-                f'{clip.clip_id}/{person.person}',
-                clip_files.UNKNOWN,
-                (numbers[action] for action in person.actions),
-                places.get(person.target, -1),
-                *track_of(person, info),
-            )
-        )
-    return everybody, known

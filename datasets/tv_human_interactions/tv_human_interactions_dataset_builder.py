@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import tensorflow_datasets as tfds
 from etils import epath
 
-from cpad_jax.data import build, clip_builder, clip_files, tv_human_interactions
+from cpad_jax.data import build, clip_builder, clip_files, tv_human_interactions, tv_human_plans
 
 
 class Builder(clip_builder.ClipBuilder):
@@ -25,7 +25,7 @@ class Builder(clip_builder.ClipBuilder):
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
         manual = self.manual_folder(dl_manager)
-        plans = tv_human_interactions.plan_clips(
+        plans = tv_human_plans.plan_clips(
             *tv_human_interactions.find(manual), self.annotation_table(manual), self.drop
         )
         clips = [clip for own in plans.values() for clip in own]

@@ -148,9 +148,8 @@ NEGATIVE = """#num_frames: 1
 def write_tv(root):
     """Five clips that are whole, and traps; returns (folder of videos, folder of annotations)."""
     root = Path(root)
-    videos, annotations = (
-        root / f'tv_human_interaction_{kind}' for kind in ('videos', 'annotations')
-    )
+    videos = root / 'tv_human_interactions_videos'
+    annotations = root / 'tv_human_interaction_annotations'
     annotations.mkdir(parents=True)
     for name, text in (
         ('handShake_0001', HAND_SHAKE), ('hug_0002', HUG), ('negative_0050', NEGATIVE),

@@ -179,10 +179,8 @@ def test_every_part_of_the_world_can_be_configured():
 
 def test_without_the_repository_the_user_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(build, '__file__', str(tmp_path / 'site-packages/cpad_jax/data/build.py'))
-    build.builder_module.cache_clear()
     with pytest.raises(UserError, match='clone the repository'):
         build.builder_module('synthetic_cast')
-    build.builder_module.cache_clear()
 
 
 def test_workers_load_neither_tensorflow_nor_jax():

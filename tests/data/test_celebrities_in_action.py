@@ -285,7 +285,11 @@ def test_another_table_is_refused(built, tmp_path):
 def test_what_is_missing_is_told(tmp_path):
     for name, part, says in (
         ('hollywood2', 'actions', 'Hollywood2 is not there; get Hollywood2-actions'),
-        ('tv_human_interactions', 'clips', 'TV Human Interactions is not there; get tv_human'),
+        (
+            'tv_human_interactions',
+            'clips',
+            'TV Human Interactions is not there; get the videos',
+        ),
         ('celebrities_in_action', 'clips', 'neither clips of films nor of shows; nobody passes'),
     ):
         with pytest.raises(UserError, match='the folder is not there or empty; '):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from clip_archives import row, write_table, write_tv
 
-from cpad_jax.data import clip_files, records
+from cpad_jax.data import clip_files, records, tv_human_plans
 from cpad_jax.data import tv_human_interactions as tv
 from cpad_jax.data.clip_files import AnnotationTable
 from cpad_jax.errors import UserError
@@ -19,8 +19,11 @@ def archive(tmp_path_factory):
 def collect(archive, call, *arguments):
     """What a function of the module gives, and what it sets aside, paths relative."""
     dropped = []
-    folder = f'{archive[0].parent}/tv_human_interaction_'
-    given = call(*arguments, lambda where, why: dropped.append((where.replace(folder, ''), why)))
+
+    def short(where):
+        return where[len(str(archive[0].parent)) + 1 :].replace('tv_human_interaction', '')
+
+    given = call(*arguments, lambda where, why: dropped.append((short(where), why)))
     return given, dropped
 
 
@@ -48,11 +51,11 @@ def test_clips_and_what_is_no_clip(archive):
     ]
     assert dropped == [
         (
-            'annotations/kiss_0009.annotations',
+            '_annotations/kiss_0009.annotations',
             'there is no such file: nobody is known to be in the clip',
         ),
-        ('videos/trailer.avi', 'expected a name such as handShake_0001.avi'),
-        ('annotations/kiss_0050.annotations', 'there is no video kiss_0050.avi'),
+        ('s_videos/trailer.avi', 'expected a name such as handShake_0001.avi'),
+        ('_annotations/kiss_0050.annotations', 'there is no video kiss_0050.avi'),
     ]
 
 
@@ -78,19 +81,22 @@ def test_an_annotation_frame_by_frame(archive):
 def test_lines_that_are_wrong_are_told_one_by_one(archive):
     path = archive[1] / 'hug_0002.annotations'
     annotation, dropped = collect(archive, tv.read_annotation, path)
-    row_is = 'expected id, x, y, size, label and head'
+    row_is, file = 'expected id, x, y, size, label and head', '_annotations/hug_0002.annotations'
     assert dropped == [
-        ('annotations/hug_0002.annotations:4', f"this is '2 40 8 24 hug', {row_is}"),
-        ('annotations/hug_0002.annotations:9', f"this is '2 56 8 24 dance profile_left', {row_is}"),
-        ('annotations/hug_0002.annotations:11', 'person 2 stands in frame 1 already'),
-        ('annotations/hug_0002.annotations:12', f"this is '2 56 8 -3 hug profile_left', {row_is}"),
-        ('annotations/hug_0002.annotations:7', '4 boxes are announced and 5 follow'),
+        (f'{file}:4', f"this is '2 40 8 24 hug', {row_is}"),
         (
-            'annotations/hug_0002.annotations:13',
+            f'{file}:9',
+            f"this is '2 56 8 24 dance profile_left', {row_is}",
+        ),
+        (f'{file}:11', 'person 2 stands in frame 1 already'),
+        (f'{file}:12', f"this is '2 56 8 -3 hug profile_left', {row_is}"),
+        (f'{file}:7', '4 boxes are announced and 5 follow'),
+        (
+            f'{file}:13',
             "this is '#frame: 2', expected #frame: and #num_bbxs:",
         ),
-        ('annotations/hug_0002.annotations:14', 'this box is of no frame'),
-        ('annotations/hug_0002.annotations:7', '1 - 9 are not two people of this clip'),
+        (f'{file}:14', 'this box is of no frame'),
+        (f'{file}:7', '1 - 9 are not two people of this clip'),
     ]
     assert [(b.frame, b.person, b.action) for b in annotation.bodies] == [
         (0, 1, 'hug'), (0, 2, 'hug'), (1, 1, 'hug'), (1, 2, None),
@@ -108,9 +114,9 @@ def test_an_empty_file_is_told(archive):
 
 
 def test_records(archive):
-    plans, dropped = collect(archive, tv.plan_clips, *archive, NOBODY)
+    plans, dropped = collect(archive, tv_human_plans.plan_clips, *archive, NOBODY)
     everybody = [plan for own in plans.values() for plan in own]
-    assert ('videos/highFive_0002.avi', 'empty') in [
+    assert ('s_videos/highFive_0002.avi', 'empty') in [
         (where, 'empty') for where, why in dropped if 'empty' in why
     ]
     assert [name for name, _ in clip_files.number_people(everybody)] == [
@@ -148,7 +154,7 @@ def test_records(archive):
 def named(archive, tmp_path, *people):
     """The handshake with people of an annotation table."""
     table = write_table(tmp_path / 'table.jsonl', [row('handShake_0001', 'lost', people, 'show')])
-    plans = tv.plan_clips(*archive, AnnotationTable(table), lambda *_: None)
+    plans = tv_human_plans.plan_clips(*archive, AnnotationTable(table), lambda *_: None)
     (clip,) = (plan for plan in plans['set2'] if plan.clip_id == 'handShake_0001')
     return clip
 
@@ -200,11 +206,23 @@ def test_a_face_in_two_bodies_says_nothing():
     others = [tv.Body(0, 2, 30, 0, 60, None, ''), tv.Body(1, 2, 60, 0, 30, None, '')]
     people = [tv.Person(1, (), None, tuple(bodies)), tv.Person(2, (), None, tuple(others))]
     both, left = (0.1, 0.4, 0.2, 0.5), (0.1, 0.1, 0.2, 0.2)
-    assert tv.same_person(people, info, [0.0], [both]) is None
-    assert tv.same_person(people, info, [0.0, 0.04], [both, left]) == 0
+    assert tv_human_plans.same_person(people, info, [0.0], [both]) is None
+    assert tv_human_plans.same_person(people, info, [0.0, 0.04], [both, left]) == 0
+
+
+def test_folders_are_found_under_the_names_that_go_about(archive, tmp_path):
+    assert tv.find(archive[0].parent) == archive
+    assert tv.find(tmp_path, required=False) is None
+    for name in ('tv_human_interaction_videos', 'tv_human_interactions_annotations'):
+        assert tv.find(tmp_path, required=False) is None
+        (tmp_path / 'tv_human_interactions' / name).mkdir(parents=True)
+    found = tv.find(tmp_path)
+    assert [path.name for path in found] == [
+        'tv_human_interaction_videos', 'tv_human_interactions_annotations',
+    ]  # fmt: skip
 
 
 def test_without_the_data_the_user_is_told_where_to_get_it(archive, tmp_path):
     for folders in ((tmp_path, archive[1]), (archive[0], tmp_path)):
-        with pytest.raises(UserError, match='there are no .* files; get tv_human_inter'):
+        with pytest.raises(UserError, match='there are no .* files; get the videos and the annot'):
             tv.read_clips(*folders, lambda *_: None)
