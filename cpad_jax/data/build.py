@@ -308,6 +308,10 @@ def prepare(
         UserError: What the builder needs is not there, or the package's repository is not.
     """
     module = builder_module(name)
+    if manual_dir is not None and not Path(manual_dir).is_dir():
+        raise UserError(
+            f'{manual_dir}: there is no such folder; {module.Builder.MANUAL_DOWNLOAD_INSTRUCTIONS}'
+        )
     import tensorflow as tf
     import tensorflow_datasets as tfds
 

@@ -292,7 +292,7 @@ def test_what_is_missing_is_told(tmp_path):
         ),
         ('celebrities_in_action', 'clips', 'neither clips of films nor of shows; nobody passes'),
     ):
-        with pytest.raises(UserError, match='the folder is not there or empty; '):
+        with pytest.raises(UserError, match='nothing: there is no such folder; '):
             build.prepare(name, part, tmp_path / 'data', tmp_path / 'nothing')
         (tmp_path / 'manual').mkdir(exist_ok=True)
         (tmp_path / 'manual' / 'x').touch()
