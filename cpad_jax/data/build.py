@@ -13,6 +13,7 @@ import importlib.util
 import io
 import json
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -326,7 +327,14 @@ def prepare(
             download_dir=nothing,
             download_config=tfds.download.DownloadConfig(manual_dir=manual_dir),
         )
-    return Path(builder.data_dir)
+    folder = Path(builder.data_dir)
+    shutil.rmtree(unfinished(folder.parents[1], part), ignore_errors=True)
+    return folder
+
+
+def unfinished(folder: Path, part: str) -> Path:
+    """Where a build of `DIR/NAME` keeps what it has decoded, until it is finished."""
+    return folder / f'.unfinished_{part}'
 
 
 def _paths(directory: Path, spec: WorldSpec) -> DatasetPaths:

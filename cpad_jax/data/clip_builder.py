@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from cpad_jax import atomic
-from cpad_jax.data import clip_files, features, records
+from cpad_jax.data import build, clip_files, features, records
 from cpad_jax.data.clip_files import AnnotationTable, ClipPlan
 from cpad_jax.errors import UserError
 from cpad_jax.text.prompts import PLACES
@@ -85,7 +85,8 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return Path(self.data_dir).parents[1]
 
     def _generate_examples(self, plans: Sequence[ClipPlan]) -> Iterator[tuple[int, dict[str, Any]]]:
-        made = clip_files.clip_records(plans, self._processes, self.drop)
+        keep = build.unfinished(self.data_set, self.builder_config.name)
+        made = clip_files.clip_records(plans, self._processes, self.drop, keep)
         for number, record in enumerate(made):
             records.check_clip(record, len(self.ACTIONS), len(PLACES))
             yield number, record

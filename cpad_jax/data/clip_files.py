@@ -7,13 +7,14 @@ of the clip, with the shorter side brought to 256 pixels where it is longer.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from cpad_jax import progress
+from cpad_jax import atomic, progress
 from cpad_jax.data import workers
 from cpad_jax.data.records import ClipRecord, PersonInClip
 from cpad_jax.errors import UserError
@@ -219,7 +220,7 @@ def sample_clip(path: Path) -> tuple[list[bytes], np.ndarray]:
 
 
 def clip_records(
-    plans: Sequence[ClipPlan], processes: int | None, set_aside: SetAside
+    plans: Sequence[ClipPlan], processes: int | None, set_aside: SetAside, keep: Path | None = None
 ) -> Iterator[ClipRecord]:
     """Decodes clips, under a progress bar.
 
@@ -227,6 +228,8 @@ def clip_records(
         plans: What to decode.
         processes: As in `workers.in_order`.
         set_aside: Is told of videos that cannot be read.
+        keep: Folder in which frames are kept, so that a build that was interrupted goes on from
+            there; None keeps none.
 
     Yields:
         Records in the order of the plans, without those that were set aside.
@@ -234,7 +237,8 @@ def clip_records(
     Raises:
         UserError: A process was killed.
     """
-    made = workers.in_order(_record, plans, processes, doing='decodes clips')
+    make = functools.partial(_record, keep=keep)
+    made = workers.in_order(make, plans, processes, doing='decodes clips')
     with progress.bar(total=len(plans), stage='decoding clips', unit='clip') as bar:
         for plan, record in zip(plans, made, strict=True):
             if isinstance(record, str):
@@ -244,10 +248,10 @@ def clip_records(
             bar.update()
 
 
-def _record(plan: ClipPlan) -> ClipRecord | str:
+def _record(plan: ClipPlan, keep: Path | None) -> ClipRecord | str:
     """A record, or what is wrong with the video."""
     try:
-        frames, times = sample_clip(plan.video)
+        frames, times = _kept_frames(plan, keep) if keep else sample_clip(plan.video)
     except UserError as error:
         return str(error)
     return ClipRecord(
@@ -260,3 +264,27 @@ def _record(plan: ClipPlan) -> ClipRecord | str:
         place=plan.place,
         people=list(plan.people),
     )
+
+
+def _kept_frames(plan: ClipPlan, keep: Path) -> tuple[list[bytes], np.ndarray]:
+    """As `sample_clip`, out of a file in `keep` where the same video was decoded before."""
+    path = keep / f'{plan.clip_id}.npz'
+    stat = plan.video.stat()
+    stamp = np.array([stat.st_size, stat.st_mtime_ns])
+    if path.is_file():
+        # It was renamed into place, so it is whole.
+        with np.load(path, allow_pickle=False) as held:
+            if (held['stamp'] == stamp).all():
+                ends = np.cumsum(held['lengths'])
+                frames = [part.tobytes() for part in np.split(held['frames'], ends[:-1])]
+                return frames, held['times']
+    frames, times = sample_clip(plan.video)
+    with atomic.writing(path) as temporary:
+        np.savez(
+            temporary,
+            stamp=stamp,
+            lengths=np.array([len(frame) for frame in frames]),
+            frames=np.frombuffer(b''.join(frames), np.uint8),
+            times=times,
+        )
+    return frames, times

@@ -301,3 +301,44 @@ def test_what_is_missing_is_told(tmp_path):
     write_tv(tmp_path / 'manual')
     with pytest.raises(UserError, match='there is no annotation table; write it with'):
         build.prepare(name, part, tmp_path / 'data', tmp_path / 'manual')
+
+
+def test_an_interrupted_build_goes_on_with_what_was_decoded(sources, tmp_path, monkeypatch):
+    hollywood2, tv, _ = sources
+    manual, data = hollywood2.parent, tmp_path / 'data'
+    whole, decoded = clip_files.sample_clip, []
+
+    def breaks(path):
+        if len(decoded) == 2:
+            raise KeyboardInterrupt
+        decoded.append(path.stem)
+        return whole(path)
+
+    monkeypatch.setattr(clip_files, 'sample_clip', breaks)
+    with pytest.raises(KeyboardInterrupt):
+        build.prepare('tv_human_interactions', 'clips', data, manual, processes=1)
+    assert decoded == ['hug_0002', 'kiss_0009']
+    decoded.append('')  # From now on nothing breaks.
+    folder = build.prepare('tv_human_interactions', 'clips', data, manual, processes=1)
+    assert decoded[3:] == ['negative_0050', 'handShake_0001', 'negative_0051']
+    kept = readers.ClipReader(folder, 'set1')[1]
+    frames, times = whole(tv[0] / 'kiss_0009.avi')
+    assert kept['frames'] == frames
+    np.testing.assert_array_equal(kept['times'], times)
+    # What is left with a dot is TFDS's.
+    assert sorted(path.name for path in folder.parents[1].iterdir()) == [
+        '.config', 'clips', 'people.json', 'set_aside_clips.txt',
+    ]  # fmt: skip
+
+
+def test_kept_frames_are_of_the_same_video(sources, tmp_path):
+    made, _ = plan(sources, SPLITS)
+    (clip,) = made.clips['test']
+    video = tmp_path / 'video.avi'
+    clip = dataclasses.replace(clip, video=video)
+    counts = []
+    for frames in (25, 50):
+        write_avi(video, frames)
+        (record,) = clip_files.clip_records([clip], 1, pytest.fail, tmp_path / 'keep')
+        counts.append(len(record['frames']))
+    assert counts == [2, 4]
