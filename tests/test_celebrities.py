@@ -7,7 +7,7 @@ from clip_archives import row, write_avi, write_hollywood2_lists, write_table
 
 from cpad_jax import train
 from cpad_jax.data import build, readers
-from cpad_jax.retrieval import scenarios
+from cpad_jax.retrieval import evaluation, scenarios
 from cpad_jax.training import configs
 
 PEOPLE = [(f'n{number}', f'Person Number{number}') for number in range(5)]
@@ -17,9 +17,9 @@ FACE = [0.25, 0.25, 0.75, 7 / 12]
 
 
 @pytest.fixture(scope='module')
-def data(tmp_path_factory):
+def manual(tmp_path_factory):
     """Everybody kisses in a kitchen and eats on a road, in each of three films."""
-    manual, data = tmp_path_factory.mktemp('manual'), tmp_path_factory.mktemp('data')
+    manual = tmp_path_factory.mktemp('manual')
     clips, rows = {}, []
     for title in TITLES:
         for person_id, name in PEOPLE:
@@ -32,9 +32,18 @@ def data(tmp_path_factory):
     write_hollywood2_lists(manual / 'Hollywood2', {'test': clips}, {})
     write_table(manual / 'annotations.jsonl', rows)
     (manual / 'splits.json').write_text(json.dumps(TITLES))
+    return manual
+
+
+def built(manual, data, **options):
     for part in ('clips', 'identities'):
-        build.prepare(build.CELEBRITIES_IN_ACTION, part, data, manual, processes=1)
+        build.prepare(build.CELEBRITIES_IN_ACTION, part, data, manual, processes=1, **options)
     return data
+
+
+@pytest.fixture(scope='module')
+def data(manual, tmp_path_factory):
+    return built(manual, tmp_path_factory.mktemp('data'))
 
 
 def test_queries_take_references_from_other_titles_than_their_clips(data):
@@ -63,7 +72,7 @@ def test_queries_take_references_from_other_titles_than_their_clips(data):
 
 
 @pytest.mark.slow
-def test_training_and_evaluation_take_the_data_set(data, tmp_path, capsys):
+def test_training_and_evaluation_take_the_data_set(manual, data, tmp_path, capsys):
     config = configs.load('configs/testing.py')
     config.data.name, config.data.dir = 'celebrities_in_action', str(data)
     config.train.images_per_person = 1
@@ -78,3 +87,11 @@ def test_training_and_evaluation_take_the_data_set(data, tmp_path, capsys):
     said = capsys.readouterr().out
     assert 'celebrities_in_action 1.0.0: 20 clips; queries: 10 action, 10 place' in said
     assert 'all people of a clip count as doing what is done in it' in said
+
+    # Without titles of train nobody is seen, and the table is of the unseen.
+    splits = tmp_path / 'splits.json'
+    splits.write_text(json.dumps(TITLES | {'one': 'validation'}))
+    config.data.dir = str(built(manual, tmp_path / 'data', splits=splits))
+    evaluation.evaluate(tmp_path, config)
+    rows = json.loads((tmp_path / 'eval' / 'results.json').read_text())
+    assert {r['people'] for r in rows} == {'all', 'unseen'}
