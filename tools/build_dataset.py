@@ -1,13 +1,17 @@
-r"""Builds a data set: the drawn world with its video files, photos and records.
+r"""Builds a data set: the drawn world, or one of archives that you bring.
 
 python tools/build_dataset.py synthetic_cast --data_dir data
 python tools/build_dataset.py synthetic_cast --data_dir data --sheet docs/world.jpg
 python tools/build_dataset.py synthetic_cast --data_dir small --movies 2 --shows 1 \
     --clips_per_title 6 --seen_people 20 --cast_seen 12 --unseen_people 6
+python tools/build_dataset.py hollywood2 --manual_dir archives --data_dir data --part actions
+python tools/build_dataset.py celebrities_in_action --manual_dir archives --data_dir data \
+    --annotations people.jsonl
 """
 
 from __future__ import annotations
 
+import argparse
 import collections
 import dataclasses
 import inspect
@@ -22,6 +26,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from cpad_jax import atomic, errors, train  # noqa: E402
 from cpad_jax.data import build  # noqa: E402
 from cpad_jax.data.synthetic.world import WorldSpec  # noqa: E402
+
+# Data sets of archives, and their parts (TFDS's configurations).
+ARCHIVES = {
+    'hollywood2': ('actions', 'scenes'),
+    'tv_human_interactions': ('clips',),
+    build.CELEBRITIES_IN_ACTION: ('identities', 'clips'),
+}
 
 # The sheet is as wide as five clips and shows a row of eight people under them.
 _COLUMNS, _ROWS, _PEOPLE = 5, 4, 8
@@ -54,6 +65,45 @@ def summary(paths: build.DatasetPaths) -> str:
     for split in ('train', 'references'):
         lines.append(f'{split}: {len(readers.IdentityReader(paths.identities, split))} photos')
     lines.append('clips by action: ' + ', '.join(f'{k} {n}' for k, n in does.most_common()))
+    return '\n'.join(lines)
+
+
+def build_of_archives(name: str, options: argparse.Namespace) -> str:
+    """Builds a data set of what the user brings, and says what it holds.
+
+    Args:
+        name: One of `ARCHIVES`.
+        options: The command line.
+
+    Returns:
+        A line for each part.
+
+    Raises:
+        UserError: Something is missing, or an option is not for this data set.
+    """
+    from cpad_jax.data import readers
+
+    if options.manual_dir is None:
+        raise errors.UserError(
+            f'{name} needs --manual_dir, the folder of its archives; '
+            f'{build.builder_module(name).Builder.MANUAL_DOWNLOAD_INSTRUCTIONS}'
+        )
+    parts = ARCHIVES[name]
+    if options.part is not None and options.part not in parts:
+        raise errors.UserError(f'--part {options.part}: {name} has {", ".join(parts)}')
+    more = {'annotations': options.annotations, 'processes': options.processes}
+    if name == build.CELEBRITIES_IN_ACTION:
+        more['splits'] = options.splits
+    elif options.splits is not None:
+        raise errors.UserError(f'--splits: only {build.CELEBRITIES_IN_ACTION} is divided by it')
+    lines = []
+    for part in parts if options.part is None else (options.part,):
+        folder = build.prepare(name, part, options.data_dir, options.manual_dir, **more)
+        counts = ', '.join(f'{split} {n}' for split, n in readers.split_sizes(folder).items())
+        lines.append(f'{folder}: {counts}')
+        aside = folder.parents[1] / f'set_aside_{part}.txt'
+        if dropped := len(aside.read_text(encoding='utf-8').splitlines()):
+            lines.append(f'{aside}: {dropped} things that were left out, and why')
     return '\n'.join(lines)
 
 
@@ -147,8 +197,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and builds."""
     train.quiet()
     parser = errors.CommandParser(__doc__)
-    parser.add_argument('name', choices=(build.SYNTHETIC_CAST,), help='the data set')
+    parser.add_argument('name', choices=(build.SYNTHETIC_CAST, *ARCHIVES), help='the data set')
     parser.add_argument('--data_dir', required=True, type=Path, help='folder of data sets')
+    archives = parser.add_argument_group('data sets of archives that you bring')
+    archives.add_argument('--manual_dir', type=Path, help='folder of the archives, unpacked')
+    archives.add_argument('--part', help='only this part, e.g. actions (default: all)')
+    archives.add_argument(
+        '--annotations',
+        type=Path,
+        help='who is in which clip (default: MANUAL_DIR/annotations.jsonl, where it is there)',
+    )
+    archives.add_argument(
+        '--splits',
+        type=Path,
+        help='JSON with the split of each title (default: MANUAL_DIR/splits.json, or a draw)',
+    )
     parser.add_argument('--sheet', type=Path, help='also draw a picture of it (.jpg or .png)')
     parser.add_argument('--processes', type=int, help='default: one per CPU core')
     world = parser.add_argument_group('the world')
@@ -164,6 +227,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.sheet and options.sheet.suffix.lower() not in ('.jpg', '.jpeg', '.png'):
         raise errors.UserError(f'--sheet {options.sheet}: expected a .jpg or .png file')
+    if options.name != build.SYNTHETIC_CAST:
+        if options.sheet:
+            raise errors.UserError(f'--sheet: only {build.SYNTHETIC_CAST} is drawn')
+        print(build_of_archives(options.name, options))
+        return
     spec = build.world_spec({option: getattr(options, option) for option in fields})
     paths = build.ensure_synthetic_cast(options.data_dir, spec, options.processes)
     print(summary(paths))

@@ -1,31 +1,37 @@
 """Builds data sets, or finds those that were built: what training and evaluation ask for data.
 
 A data set lies in `DIR/NAME/`: `identities/VERSION/` and `clips/VERSION/` as TFDS writes them,
-`people.json`, and for the drawn world `world.json` and the video files.
+`people.json`, and for the drawn world `world.json` and the video files, for Celebrities in Action
+`data_set.json`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import importlib.util
 import io
 import json
 import os
+import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from cpad_jax import atomic
 from cpad_jax.data.synthetic.world import RENDERER_VERSION, World, WorldSpec
 from cpad_jax.errors import UserError
 
+if TYPE_CHECKING:
+    from cpad_jax.data import celebrities_in_action
+
 SYNTHETIC_CAST = 'synthetic_cast'
 SYNTHETIC_CAST_VERSION = '1.0.0'
+CELEBRITIES_IN_ACTION = 'celebrities_in_action'
+CELEBRITIES_IN_ACTION_VERSION = '1.0.0'
 
 # Where config.data calls something by another name than WorldSpec does.
 CONFIG_KEYS = {'seed': 'world_seed', 'train_people': 'seen_people', 'cast_unseen': 'unseen_people'}
@@ -37,7 +43,7 @@ class PersonEntry(TypedDict):
     Attributes:
         person_id: In VGGFace2's style, 'n000001'.
         name: As queries say it.
-        gender: 'woman' or 'man'.
+        gender: 'woman' or 'man', or '' where nobody says.
         seen: Whether there are training photos.
         identity: The number that records use.
     """
@@ -95,6 +101,8 @@ def ensure(
     Raises:
         UserError: The data set is unknown, or another one is in its place.
     """
+    if data['name'] == CELEBRITIES_IN_ACTION:
+        return locate(data, workdir)
     _known(data['name'])
     return ensure_synthetic_cast(_directory(data, workdir), world_spec(data), processes)
 
@@ -109,6 +117,8 @@ def locate(data: Mapping[str, Any], workdir: str | os.PathLike[str]) -> DatasetP
     Raises:
         UserError: The data set is unknown, not there, incomplete, or another one is in its place.
     """
+    if data['name'] == CELEBRITIES_IN_ACTION:
+        return _locate_celebrities(_directory(data, workdir))
     _known(data['name'])
     spec = world_spec(data)
     paths = _paths(_directory(data, workdir), spec)
@@ -143,7 +153,7 @@ def ensure_synthetic_cast(
     claim_world(paths.folder, spec)
     for part in (paths.identities, paths.clips):
         if not _complete(part):
-            _prepare(part.parent.name, Path(directory), spec, processes)
+            prepare(SYNTHETIC_CAST, part.parent.name, directory, spec=spec, processes=processes)
     return paths
 
 
@@ -181,7 +191,78 @@ def claim_world(folder: Path, spec: WorldSpec) -> None:
     )
 
 
-@functools.cache
+def write_people(folder: Path, people: Sequence[PersonEntry]) -> None:
+    """Writes a data set's table of people, by whose numbers its records call them.
+
+    Args:
+        folder: `DIR/NAME`.
+        people: In the order of `identity`.
+
+    Raises:
+        UserError: Another table is there, which other records may use.
+    """
+    path = folder / 'people.json'
+    if path.is_file() and json.loads(path.read_text(encoding='utf-8')) != list(people):
+        raise UserError(
+            f'{path}: other people are in this data set already, so the annotation table is '
+            f'another one now; delete {folder}, or give another folder'
+        )
+    atomic.write_json(path, list(people))
+
+
+def unknown_people(people: Sequence[tuple[str, str]]) -> list[PersonEntry]:
+    """A table of people of whom (person_id, name) are known and no training photos are there."""
+    return [
+        {'person_id': person_id, 'name': name, 'gender': '', 'seen': False, 'identity': number}
+        for number, (person_id, name) in enumerate(people)
+    ]
+
+
+def claim_celebrities(folder: Path, made: celebrities_in_action.DataSet) -> None:
+    """Writes down what a folder holds, and its people, before anything else is in it.
+
+    Args:
+        folder: `DIR/celebrities_in_action`.
+        made: The data set.
+
+    Raises:
+        UserError: The folder holds another one.
+    """
+    path = folder / 'data_set.json'
+    if path.is_file() and _fingerprint(path) != made.fingerprint:
+        raise UserError(
+            f'{folder}: this was built of other clips, another annotation table or other splits; '
+            'delete it, or give another folder'
+        )
+    people = unknown_people(made.people)
+    for entry, seen in zip(people, made.is_seen(), strict=True):
+        entry['seen'] = seen
+    write_people(folder, people)
+    atomic.write_json(path, {'fingerprint': made.fingerprint})
+
+
+def _fingerprint(path: Path) -> str:
+    try:
+        return str(json.loads(path.read_text(encoding='utf-8'))['fingerprint'])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f'{path}: this is not the description of a data set; delete {path.parent}'
+        ) from error
+
+
+def _locate_celebrities(directory: Path) -> DatasetPaths:
+    folder, version = directory / CELEBRITIES_IN_ACTION, CELEBRITIES_IN_ACTION_VERSION
+    identities, clips = folder / 'identities' / version, folder / 'clips' / version
+    for part in (identities, clips):
+        if not _complete(part):
+            raise UserError(
+                f'{part}: the data set is not there, or was not finished; build it with `python '
+                f'tools/build_dataset.py {CELEBRITIES_IN_ACTION} --manual_dir DIR --data_dir '
+                f'{directory}`'
+            )
+    return DatasetPaths(folder, identities, clips, version, _fingerprint(folder / 'data_set.json'))
+
+
 def builder_module(name: str) -> ModuleType:
     """Loads `datasets/NAME/NAME_dataset_builder.py` of the repository, which imports TFDS.
 
@@ -196,6 +277,8 @@ def builder_module(name: str) -> ModuleType:
             f'{path}: the code that builds {name} is not there, as it is not part of the installed '
             'package; clone the repository, install it with `pip install -e .` and run from there'
         )
+    if path.stem in sys.modules:
+        return sys.modules[path.stem]  # TFDS registers a builder once.
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
@@ -203,8 +286,33 @@ def builder_module(name: str) -> ModuleType:
     return module
 
 
-def _prepare(part: str, directory: Path, spec: WorldSpec, processes: int | None) -> None:
-    module = builder_module(SYNTHETIC_CAST)
+def prepare(
+    name: str,
+    part: str,
+    directory: str | os.PathLike[str],
+    manual_dir: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> Path:
+    """Writes one configuration of a data set, or finds that it is written.
+
+    Args:
+        name: Of the data set.
+        part: Of the configuration, e.g. 'clips'.
+        directory: Folder of data sets.
+        manual_dir: Where the archives are that the user brought.
+        **options: What its builder takes, e.g. `processes`.
+
+    Returns:
+        The version's folder.
+
+    Raises:
+        UserError: What the builder needs is not there, or the package's repository is not.
+    """
+    module = builder_module(name)
+    if manual_dir is not None and not Path(manual_dir).is_dir():
+        raise UserError(
+            f'{manual_dir}: there is no such folder; {module.Builder.MANUAL_DOWNLOAD_INSTRUCTIONS}'
+        )
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
@@ -212,16 +320,21 @@ def _prepare(part: str, directory: Path, spec: WorldSpec, processes: int | None)
     with contextlib.suppress(RuntimeError):
         tf.config.set_visible_devices([], 'GPU')
     tfds.disable_progress_bar()  # Ours counts clips and photos.
-    builder = module.Builder(
-        data_dir=directory,
-        config=part,
-        file_format='array_record',
-        spec=spec,
-        processes=processes,
-    )
+    builder = module.Builder(data_dir=directory, config=part, file_format='array_record', **options)
     # TFDS announces downloads on stdout and makes a folder for them; there are none.
     with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as nothing:
-        builder.download_and_prepare(download_dir=nothing)
+        builder.download_and_prepare(
+            download_dir=nothing,
+            download_config=tfds.download.DownloadConfig(manual_dir=manual_dir),
+        )
+    folder = Path(builder.data_dir)
+    shutil.rmtree(unfinished(folder.parents[1], part), ignore_errors=True)
+    return folder
+
+
+def unfinished(folder: Path, part: str) -> Path:
+    """Where a build of `DIR/NAME` keeps what it has decoded, until it is finished."""
+    return folder / f'.unfinished_{part}'
 
 
 def _paths(directory: Path, spec: WorldSpec) -> DatasetPaths:
@@ -246,7 +359,10 @@ def _directory(data: Mapping[str, Any], workdir: str | os.PathLike[str]) -> Path
 
 def _known(name: str) -> None:
     if name != SYNTHETIC_CAST:
-        raise UserError(f'config.data.name is {name!r}, expected {SYNTHETIC_CAST!r}')
+        raise UserError(
+            f'config.data.name is {name!r}, expected {SYNTHETIC_CAST!r} or '
+            f'{CELEBRITIES_IN_ACTION!r}'
+        )
 
 
 def _refuse_other_world(folder: Path, spec: WorldSpec) -> None:

@@ -6,26 +6,19 @@ number of processes gives the same bytes.
 
 from __future__ import annotations
 
-import collections
-import itertools
 import json
-import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cpad_jax import atomic, progress
+from cpad_jax.data import workers
 from cpad_jax.data.records import ClipRecord, IdentityRecord
 from cpad_jax.data.synthetic import people, render
 from cpad_jax.data.synthetic.world import ClipPlan, PhotoPlan, World, WorldSpec
-from cpad_jax.errors import UserError
 from cpad_jax.media import images, video
 
 # Frames per second that a record holds of a clip; the video file holds all.
@@ -136,42 +129,13 @@ def film(
     }[split]
     at_once = _CLIPS_AT_ONCE if split == 'test' else _PHOTOS_AT_ONCE
     batches = [list(plans[i : i + at_once]) for i in range(0, len(plans), at_once)]
-    count = min(processes or os.cpu_count() or 1, len(batches))
+    made = workers.in_order(
+        _make, batches, processes, _begin, (spec, str(videos)), doing='films clips'
+    )
     with progress.bar(total=len(plans), stage=stage, unit=unit) as bar:
-        if count <= 1:
-            _begin(spec, str(videos))
-            made = (_make(batch) for batch in batches)
-        else:
-            made = _in_processes(spec, str(videos), batches, count)
         for records in made:
             yield from records
             bar.update(len(records))
-
-
-def _in_processes(
-    spec: WorldSpec, videos: str, batches: list[list], count: int
-) -> Iterator[list[ClipRecord | IdentityRecord]]:
-    # Not forked: this process may run TensorFlow's threads, which do not survive it.
-    pool = ProcessPoolExecutor(
-        count, multiprocessing.get_context('spawn'), _begin_process, (spec, videos)
-    )
-    pending = iter(batches)
-    try:
-        # A few batches ahead and no more, so that memory stays the same however many there are.
-        ahead: collections.deque[Future] = collections.deque(
-            pool.submit(_make, batch) for batch in itertools.islice(pending, 4 * count)
-        )
-        while ahead:
-            records = ahead.popleft().result()
-            ahead.extend(pool.submit(_make, batch) for batch in itertools.islice(pending, 1))
-            yield records
-    except BrokenProcessPool as error:
-        raise UserError(
-            'a process that films clips was killed, most likely because memory ran out: run the '
-            'same command again, which goes on from here, with fewer processes'
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 _studio: Studio | None = None
@@ -180,21 +144,6 @@ _studio: Studio | None = None
 def _begin(spec: WorldSpec, videos: str) -> None:
     global _studio
     _studio = Studio(spec, Path(videos))
-
-
-def _begin_process(spec: WorldSpec, videos: str) -> None:
-    # Ctrl-C goes to every process of the terminal; the first one ends the others.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _begin(spec, videos)
-
-
-def _end_with_parent() -> None:
-    """Ends this process when the one that started it was killed, which no `finally` would tell."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _make(plans: list[ClipPlan | PhotoPlan]) -> list[ClipRecord | IdentityRecord]:

@@ -15,6 +15,12 @@ from cpad_jax.errors import UserError
 from cpad_jax.media.images import decode_jpeg
 
 
+def split_sizes(directory: str | os.PathLike[str]) -> dict[str, int]:
+    """Number of records in each split of a version's folder."""
+    splits = tfds.builder_from_directory(directory).info.splits
+    return {name: split.num_examples for name, split in splits.items()}
+
+
 class _Reader:
     """One split: `len(reader)`, `reader[i]`; can be pickled into worker processes."""
 
@@ -52,6 +58,7 @@ class _Reader:
                 f'kind that {type(self).__name__} reads'
             )
         self.features = features
+        self._metadata = dict(builder.info.metadata or {})
         # TFDS's own decoding of several pictures in a record needs TensorFlow and is slower.
         self._source = builder.as_data_source(
             split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
@@ -102,6 +109,14 @@ class ClipReader(_Reader):
     def places(self) -> tuple[str, ...]:
         """Names of the places that the records' numbers mean."""
         return tuple(self.features['place'].names)
+
+    @property
+    def relevance(self) -> str:
+        """Whether it is known what each person does ('person'), or only what is done in a 'clip'.
+
+        Where it is 'clip', people's actions are empty in the clips of which it is not known.
+        """
+        return self._metadata.get('relevance', 'person')
 
     def __getitem__(self, index: int) -> ClipRecord:
         parsed = self._parsed(index)

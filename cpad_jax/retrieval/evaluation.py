@@ -140,7 +140,7 @@ def compare(
 
 def _labels(record: Mapping[str, Any]) -> dict[str, Any]:
     """What a clip's record says without its pictures, which of a whole gallery fill the memory."""
-    return {name: record[name] for name in ('clip_id', 'title', 'place', 'people')}
+    return {name: record[name] for name in ('clip_id', 'title', 'actions', 'place', 'people')}
 
 
 def _references(
@@ -257,7 +257,8 @@ def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
     asked = scenarios.build_queries(
         [_labels(clips[number]) for number in range(len(clips))], people, references,
         scenarios=options.scenarios, num_references=options.num_references,
-        min_distractors=options.min_distractors,
+        min_distractors=options.min_distractors, actions=clips.actions, places=clips.places,
+        relevance=clips.relevance,
     )  # fmt: skip
     if not asked:
         raise UserError(
@@ -291,11 +292,11 @@ def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
         'dataset': config.data.name,
         'dataset_version': paths.version,
         'split': 'test',
-        'seed': config.data.world_seed,
+        'seed': config.data.world_seed if config.data.name == build.SYNTHETIC_CAST else None,
         'backbone': model.clip.config.name,
         'face_feature': model.face_feature,
         'num_references': options.num_references,
-        'relevance': 'person',
+        'relevance': clips.relevance,
         'num_clips': len(gallery),
     }
     rows = result_rows(asked, values, facts, options.bootstrap_samples, config.seed)

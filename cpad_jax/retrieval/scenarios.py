@@ -2,6 +2,8 @@
 
 Works on records and the table of people alone; it knows no model. A clip answers "person, action"
 only if that person does the action, and "person, place" if the person is in a clip shot there.
+Where a data set knows only what is done in a clip (relevance 'clip'), all its people count as doing
+it.
 """
 
 from __future__ import annotations
@@ -40,8 +42,8 @@ class Query:
         person_id: Whom it asks for.
         name: Their name.
         seen: Whether identity learning saw them.
-        action: One of `ACTIONS`, or None.
-        place: One of `PLACES`, or None.
+        action: One of the data set's actions, or None.
+        place: One of its places, or None.
         relevant: Numbers of the clips that answer it, ascending.
         references: `image_id`s of the photos that say who it is, best first.
     """
@@ -57,15 +59,26 @@ class Query:
     references: tuple[str, ...]
 
 
-def appearances(clips: Sequence[Mapping[str, Any]]) -> dict[str, list[Appearance]]:
-    """Who is where: person_id → appearances, in the order of the clips."""
+def appearances(
+    clips: Sequence[Mapping[str, Any]], relevance: str = 'person'
+) -> dict[str, list[Appearance]]:
+    """Who is where: person_id → appearances, in the order of the clips.
+
+    Args:
+        clips: As in `build_queries`.
+        relevance: 'person', or 'clip' where clips in which nobody has actions of their own lend
+            theirs to everybody.
+    """
     found: dict[str, list[Appearance]] = collections.defaultdict(list)
     for number, clip in enumerate(clips):
+        lent: Sequence[int] = ()
+        if relevance == 'clip' and not any(len(person['actions']) for person in clip['people']):
+            lent = clip['actions']
         for person in clip['people']:
             found[person['person_id']].append(
                 Appearance(
                     clip=number,
-                    actions=frozenset(int(a) for a in person['actions']),
+                    actions=frozenset(int(a) for a in (*person['actions'], *lent)),
                     place=int(clip['place']),
                     title=clip['title'],
                 )
@@ -108,12 +121,15 @@ def build_queries(
     scenarios: Sequence[str] = SCENARIOS,
     num_references: int = 5,
     min_distractors: int = MIN_DISTRACTORS,
+    actions: Sequence[str] = ACTIONS,
+    places: Sequence[str] = PLACES,
+    relevance: str = 'person',
 ) -> list[Query]:
     """All queries that the protocol allows.
 
     Args:
-        clips: Records of the `clips` schema without need of `frames`: `clip_id`, `title`, `place`
-            and `people`.
+        clips: Records of the `clips` schema without need of `frames`: `clip_id`, `title`, `actions`
+            (where relevance is 'clip'), `place` and `people`.
         people: person_id → `name` and `seen`.
         references: person_id → photos, each with `image_id` and `source`; a photo whose source is a
             title of a relevant clip is not used.
@@ -121,6 +137,9 @@ def build_queries(
         num_references: Photos per query, at most.
         min_distractors: Least number of clips that show the same person otherwise, and of clips
             that show the same action or place without that person.
+        actions: Names of the actions that the records' numbers mean.
+        places: Names of the places.
+        relevance: As in `appearances`.
 
     Returns:
         Queries by scenario, then person, then action and place.
@@ -133,7 +152,7 @@ def build_queries(
             raise UserError(
                 f'config.eval.scenarios names {scenario!r}, expected {", ".join(SCENARIOS)}'
             )
-    everybody = appearances(clips)
+    everybody = appearances(clips, relevance)
     # Clips in which anybody does what is asked, where it is asked.
     matching: dict[tuple[int | None, int | None], set[int]] = collections.defaultdict(set)
     for own in everybody.values():
@@ -157,8 +176,8 @@ def build_queries(
                 )
                 if min(same_person, same_doing) < min_distractors or not photos:
                     continue
-                words = [ACTIONS[action]] if action is not None else []
-                words += [PLACES[place]] if place is not None else []
+                words = [actions[action]] if action is not None else []
+                words += [places[place]] if place is not None else []
                 queries.append(
                     Query(
                         query_id='/'.join([scenario, person_id, *words]),
@@ -166,8 +185,8 @@ def build_queries(
                         person_id=person_id,
                         name=people[person_id]['name'],
                         seen=bool(people[person_id]['seen']),
-                        action=ACTIONS[action] if action is not None else None,
-                        place=PLACES[place] if place is not None else None,
+                        action=actions[action] if action is not None else None,
+                        place=places[place] if place is not None else None,
                         relevant=tuple(sorted(relevant)),
                         references=photos,
                     )

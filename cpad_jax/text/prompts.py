@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from cpad_jax.errors import UserError
 
-# Names of Hollywood2's actions and places, and what we say for each.
+# Names of Hollywood2's actions and places, one action that only TV Human Interactions has, and what
+# we say for each.
 ACTION_PHRASES = {
     'AnswerPhone': 'answering the phone',
     'DriveCar': 'driving a car',
@@ -21,6 +22,7 @@ ACTION_PHRASES = {
     'SitDown': 'sitting down',
     'SitUp': 'sitting up',
     'StandUp': 'standing up',
+    'HighFive': 'giving someone a high five',
 }
 PLACE_PHRASES = {
     'EXT-house': 'outside a house',
@@ -34,7 +36,8 @@ PLACE_PHRASES = {
     'INT-restaurant': 'in a restaurant',
     'INT-shop': 'in a shop',
 }
-ACTIONS = tuple(ACTION_PHRASES)
+ALL_ACTIONS = tuple(ACTION_PHRASES)
+ACTIONS = ALL_ACTIONS[:-1]  # Hollywood2's, which the drawn world acts out.
 PLACES = tuple(PLACE_PHRASES)
 
 NOBODY = 'a person'
@@ -46,7 +49,7 @@ def query_text(name: str | None, action: str | None, place: str | None, person_t
 
     Args:
         name: The person's name, or None.
-        action: One of `ACTIONS`, or None.
+        action: One of `ALL_ACTIONS`, or None.
         place: One of `PLACES`, or None.
         person_token: Whether a [TOK] stands for the person, after the name if there is one.
 

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from cpad_jax.data import build, filming, records
+from cpad_jax.data import build, features, filming, records
 from cpad_jax.data.synthetic.world import World, WorldSpec
 from cpad_jax.text.prompts import ACTIONS, PLACES
 
@@ -62,26 +61,15 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         super().__init__(**kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        kind = {'identities': self._identity_features, 'clips': _clip_features}
+        if self.builder_config.name == 'clips':
+            kind = features.clip_features(ACTIONS, PLACES)
+        else:
+            kind = features.identity_features([p.person_id for p in World(self._spec).people])
         return self.dataset_info_from_configs(
-            features=kind[self.builder_config.name](),
+            features=kind,
             # The world's own order, so that a record's number means the same in every build.
             disable_shuffling=True,
             metadata=tfds.core.MetadataDict(world=self._spec.fingerprint()),
-        )
-
-    def _identity_features(self) -> tfds.features.FeaturesDict:
-        person_ids = [person.person_id for person in World(self._spec).people]
-        return tfds.features.FeaturesDict(
-            {
-                'image': tfds.features.Image(shape=(None, None, 3), encoding_format='jpeg'),
-                'image_id': tfds.features.Text(),
-                'identity': tfds.features.ClassLabel(names=person_ids),
-                'name': tfds.features.Text(),
-                'bbox': tfds.features.Tensor(shape=(4,), dtype=np.float32),
-                'landmarks': tfds.features.Tensor(shape=(5, 2), dtype=np.float32),
-                'source': tfds.features.Text(),
-            }
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
@@ -101,34 +89,3 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             else:
                 records.check_identity(record)
             yield number, record
-
-
-def _clip_features() -> tfds.features.FeaturesDict:
-    actions = tfds.features.Sequence(tfds.features.ClassLabel(names=list(ACTIONS)))
-    frame = tfds.features.Image(shape=(None, None, 3), encoding_format='jpeg')
-    return tfds.features.FeaturesDict(
-        {
-            'clip_id': tfds.features.Text(),
-            'source': tfds.features.Text(),
-            'title': tfds.features.Text(),
-            'frames': tfds.features.Sequence(frame),
-            'times': tfds.features.Sequence(np.float32),
-            'actions': actions,
-            'place': tfds.features.ClassLabel(names=list(PLACES)),
-            'people': tfds.features.Sequence(
-                {
-                    'person_id': tfds.features.Text(),
-                    'name': tfds.features.Text(),
-                    'identity': np.int64,
-                    'actions': actions,
-                    'target': np.int32,
-                    'tracks': {
-                        'times': tfds.features.Sequence(np.float32),
-                        'boxes': tfds.features.Sequence(
-                            tfds.features.Tensor(shape=(4,), dtype=np.float32)
-                        ),
-                    },
-                }
-            ),
-        }
-    )

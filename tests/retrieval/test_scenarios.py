@@ -172,3 +172,31 @@ def test_stand_ins_are_somebody_else_of_the_same_kind():
         drawn.add(tuple(sorted(pairs.items())))
     assert len(drawn) > 15
     assert scenarios.strangers([query('s0', True), query('u0', False)], 0) == {}
+
+
+def test_where_only_clips_have_actions_everybody_in_them_does_them(clips):
+    for each in clips:
+        each['actions'] = sorted({a for person in each['people'] for a in person['actions']})
+        for person in each['people']:
+            person['actions'] = []
+    assert not any(key.startswith('action') for key in build(clips))
+    found = build(clips, relevance='clip')
+    # In 0 and 1 somebody eats while Ada and Bob are both there, so both are taken to eat.
+    assert found['action/ada/Eat'].relevant == (0, 1, 2)
+    # Of Bob's 0 1 3 5 8 only 3 then shows him otherwise, which is too few.
+    assert 'action/bob/Eat' not in found and found['action/bob/Run'].relevant == (3,)
+    assert found['place/ada/EXT-road'].relevant == (2, 3)
+
+
+def test_people_with_actions_of_their_own_are_lent_none(clips):
+    for each in clips:
+        each['actions'] = sorted({a for person in each['people'] for a in person['actions']})
+    known = build(clips)
+    assert build(clips, relevance='clip') == known
+
+
+def test_actions_and_places_are_those_of_the_data_set(clips):
+    found = build(clips, actions=[f'a{n}' for n in range(12)], places=[f'p{n}' for n in range(10)])
+    query = found[f'action+place/ada/a{EAT}/p{KITCHEN}']
+    assert (query.action, query.place) == (f'a{EAT}', f'p{KITCHEN}')
+    assert query.relevant == (0,)

@@ -55,6 +55,17 @@ def test_our_numbers_and_the_posters_stand_in_one_line_apart(rows):
     assert set(memory.split('│')[1].split()) == {'–'}
 
 
+def test_celebrities_in_action_says_what_differs_from_the_posters(rows):
+    assert 'synthetic_cast 1.0.0, world 0: 2516 clips' in table.render(rows, [])
+    for row in rows:
+        row |= {'dataset': 'celebrities_in_action', 'seed': None, 'relevance': 'clip'}
+    text = table.render(rows, [])
+    assert 'celebrities_in_action 1.0.0: 2516 clips' in text
+    assert 'another data set' not in text and 'which ones and whose is not public' in text
+    assert 'all people of a clip count as doing what is done in it' in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
 def test_no_line_is_longer_than_a_terminal(rows):
     text = table.render(rows, [difference(a='CLIP-PAD (name memory)/text'), RATIO])
     assert max(map(len, text.splitlines())) <= 100

@@ -9,6 +9,7 @@ def test_names_are_those_of_hollywood2():
         'AnswerPhone DriveCar Eat FightPerson GetOutCar HandShake HugPerson Kiss Run SitDown '
         'SitUp StandUp'
     )
+    assert prompts.ALL_ACTIONS == (*prompts.ACTIONS, 'HighFive')
     assert ' '.join(prompts.PLACES) == (
         'EXT-house EXT-road INT-bedroom INT-car INT-hotel INT-kitchen INT-living-room INT-office '
         'INT-restaurant INT-shop'
@@ -17,7 +18,7 @@ def test_names_are_those_of_hollywood2():
 
 def test_phrases_differ_and_have_several_words():
     phrases = [*prompts.ACTION_PHRASES.values(), *prompts.PLACE_PHRASES.values()]
-    assert len(set(phrases)) == 22 and all(len(phrase.split()) >= 2 for phrase in phrases)
+    assert len(set(phrases)) == 23 and all(len(phrase.split()) >= 2 for phrase in phrases)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,7 @@ def test_phrases_differ_and_have_several_words():
         ('Orla Brandt', 'HugPerson', 'INT-kitchen', True,
          'Orla Brandt [TOK] hugging someone in a kitchen'),
         (None, 'HugPerson', 'INT-kitchen', True, '[TOK] hugging someone in a kitchen'),
+        (None, 'HighFive', None, True, '[TOK] giving someone a high five'),
         ('Orla Brandt', 'SitUp', None, False, 'Orla Brandt sitting up'),
         (None, None, 'EXT-road', False, 'a person on a road'),
         (None, None, None, True, '[TOK]'),

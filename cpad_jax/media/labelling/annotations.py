@@ -59,6 +59,7 @@ class ClipAnnotation:
         video: Path of the video, relative to the folder of videos; '' where `clip_id` says it.
         start: Seconds of the video at which the clip starts.
         end: Seconds at which it ends; None for the end of the video.
+        place: Where it is, by the data set's names; '' where only the data set says, or nobody.
     """
 
     clip_id: str
@@ -68,6 +69,7 @@ class ClipAnnotation:
     video: str = ''
     start: float = 0.0
     end: float | None = None
+    place: str = ''
 
 
 def write(path: str | os.PathLike[str], clips: Iterable[ClipAnnotation]) -> None:
@@ -82,6 +84,19 @@ def read(path: str | os.PathLike[str]) -> Iterator[ClipAnnotation]:
 
     Yields:
         Clips in the file's order.
+
+    Raises:
+        UserError: As `read_lines`.
+    """
+    for _, clip in read_lines(path):
+        yield clip
+
+
+def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, ClipAnnotation]]:
+    """Reads a table as `read` does.
+
+    Yields:
+        (number of the line from 1, clip) in the file's order.
 
     Raises:
         UserError: There is no such file, or a line is not as expected; names file, line and key.
@@ -111,7 +126,7 @@ def read(path: str | os.PathLike[str]) -> Iterator[ClipAnnotation]:
                     'already; write all people of a clip in one line'
                 )
             seen[clip.clip_id] = number
-            yield clip
+            yield number, clip
 
 
 def _clip(value: Any, where: str) -> ClipAnnotation:
@@ -128,6 +143,8 @@ def _clip(value: Any, where: str) -> ClipAnnotation:
     _number(start, 0, math.inf, f'{where}: start')
     if end is not None:
         _number(end, start, math.inf, f'{where}: end')
+    if not isinstance(fields.get('place', ''), str):
+        raise UserError(f'{where}: place is {fields["place"]!r}, expected text')
     people = fields.get('people', ())
     if not isinstance(people, list | tuple):
         raise UserError(f'{where}: people is {type(people).__name__}, expected a list')
@@ -146,8 +163,9 @@ def _person(value: Any, count: int, index: int, where: str) -> PersonAnnotation:
     if type(target) is not int or not -1 <= target < count or target == index:
         raise UserError(f'{where}: target is {target!r}, expected another person or -1')
     for key in ('evidence', 'actions'):
-        words = fields.get(key, ())
-        if key == 'actions' and words is None:
+        words = fields.get(key)
+        # Without actions it is unknown what somebody does; with none, it is known to be nothing.
+        if key not in fields or (key == 'actions' and words is None):
             continue
         if not isinstance(words, list | tuple) or not all(isinstance(w, str) for w in words):
             raise UserError(f'{where}: {key} is {words!r}, expected a list of texts')

@@ -12,7 +12,7 @@ ADA = PersonAnnotation(
     (0.0, 0.5), ((0.1, 0.2, 0.3, 0.4), (0.1, 0.2, 0.3, 0.4)),
 )  # fmt: skip
 BEN = PersonAnnotation('n000002', 'Bén “the Ox”, jr.')
-CLIP = ClipAnnotation('movie1_0001', 'movie1', 'movie', (ADA, BEN), 'a/b.mp4', 1.5, 4.0)
+CLIP = ClipAnnotation('movie1_0001', 'movie1', 'movie', (ADA, BEN), 'a/b.mp4', 1.5, 4.0, 'INT-car')
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -26,7 +26,21 @@ def test_what_is_written_is_read(tmp_path):
 def test_what_is_not_said_takes_its_default(tmp_path):
     path = tmp_path / 'table.jsonl'
     path.write_text('\n{"clip_id": "x", "title": "t", "source": "show"}\n\n')
-    assert list(annotations.read(path)) == [ClipAnnotation('x', 't', 'show')]
+    assert list(annotations.read_lines(path)) == [(2, ClipAnnotation('x', 't', 'show'))]
+
+
+def test_doing_nothing_and_doing_something_unknown_differ(tmp_path):
+    path = tmp_path / 'table.jsonl'
+    people = [
+        {'person_id': 'a', 'name': 'Ada'},
+        {'person_id': 'b', 'name': 'Ben', 'actions': None},
+        {'person_id': 'c', 'name': 'Cy', 'actions': []},
+    ]
+    line = {'clip_id': 'x', 'title': 't', 'source': 'show', 'people': people}
+    path.write_text(json.dumps(line))
+    (clip,) = annotations.read(path)
+    assert [person.actions for person in clip.people] == [None, None, ()]
+    assert clip.people[0] == PersonAnnotation('a', 'Ada')
 
 
 @pytest.mark.parametrize(('changes', 'who', 'said'), [
@@ -38,6 +52,7 @@ def test_what_is_not_said_takes_its_default(tmp_path):
     ({'start': -1}, {}, 'start'),
     ({'end': 1.0}, {}, 'end'),
     ({'people': 'Ada'}, {}, 'people'),
+    ({'place': 3}, {}, 'place'),
     ({'genre': 'x'}, {}, "unknown key 'genre'"),
     ({}, {'confidence': 1.5}, 'confidence'),
     ({}, {'confidence': True}, 'confidence'),

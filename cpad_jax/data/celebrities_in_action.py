@@ -1,0 +1,304 @@
+"""Celebrities in Action, made of its two public sources and a table of who is in their clips.
+
+The clips are Hollywood2's, without those whose labels were read off scripts, and TV Human
+Interactions': about as many as the paper has. Titles are divided into splits, so that no film or
+show stands in two of them. Faces that say who somebody is are cut out of the clips themselves.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cpad_jax import progress
+from cpad_jax.data import clip_files, hollywood2, tv_human_interactions, tv_human_plans, workers
+from cpad_jax.data.clip_files import AnnotationTable, ClipPlan, SetAside
+from cpad_jax.data.records import IdentityRecord, PersonInClip
+from cpad_jax.errors import UserError
+from cpad_jax.media import faces, images, video
+from cpad_jax.text.prompts import ALL_ACTIONS
+
+SPLITS = ('train', 'validation', 'test')
+PHOTO_SPLITS = ('train', 'references')
+ACTIONS = ALL_ACTIONS
+_FROM_TV = {'handShake': 'HandShake', 'highFive': 'HighFive', 'hug': 'HugPerson', 'kiss': 'Kiss'}
+# Both sources' names, so that a table may use those of the source that it annotates.
+NUMBERS = {action: number for number, action in enumerate(ACTIONS)}
+NUMBERS |= {theirs: NUMBERS[ours] for theirs, ours in _FROM_TV.items()}
+
+# Shares of the titles in train and validation; half of them are left for test.
+_TRAIN, _VALIDATION = 0.4, 0.1
+
+# Of a person in a title, at most so many faces are references.
+MAX_REFERENCES = 5
+FACE_SIZE = 224  # Pixels, as VGGFace2's authors cut faces.
+MIN_FACE = 24  # Pixels: smaller ones show hardly anything of who it is.
+_ENLARGE = 0.3
+
+TABLE_INSTRUCTIONS = (
+    'write it with the labelling tools, or by hand: a line of JSON for each clip, such as '
+    '{"clip_id": "actioncliptrain00001", "title": "casablanca", "source": "movie", "people": '
+    '[{"person_id": "n000001", "name": "Ingrid Bergman", "times": [0.5], "boxes": '
+    '[[0.1, 0.2, 0.4, 0.35]]}]}'
+)
+INSTRUCTIONS = (
+    'nobody passes this data set on, so it is made of its sources, which belong into one folder '
+    f'DIR; {hollywood2.INSTRUCTIONS}; {tv_human_interactions.INSTRUCTIONS}; one of them is enough. '
+    f'Who is in which clip says DIR/annotations.jsonl, or the file that --annotations names; '
+    f'{TABLE_INSTRUCTIONS}'
+)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FacePlan:
+    """A face to cut out of a clip.
+
+    Attributes:
+        plan: The clip.
+        index: Of the person in the clip's people.
+        time: Seconds at which the face is largest.
+        box: float32 [4], ymin xmin ymax xmax as fractions of the picture.
+    """
+
+    plan: ClipPlan
+    index: int
+    time: float
+    box: np.ndarray
+
+    @property
+    def person(self) -> PersonInClip:
+        """Whose it is."""
+        return self.plan.people[self.index]
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSet:
+    """All of the data set but its pictures.
+
+    Attributes:
+        clips: Split of `SPLITS` → clips.
+        photos: Split of `PHOTO_SPLITS` → faces.
+        people: (person_id, name) by number.
+        relevance: As `clip_files.relevance`.
+        fingerprint: Changes when the data would be different.
+    """
+
+    clips: Mapping[str, Sequence[ClipPlan]]
+    photos: Mapping[str, Sequence[FacePlan]]
+    people: Sequence[tuple[str, str]]
+    relevance: str
+    fingerprint: str
+
+    def is_seen(self) -> list[bool]:
+        """Of everybody, whether there are training photos."""
+        learned = {photo.person['person_id'] for photo in self.photos['train']}
+        return [person_id in learned for person_id, _ in self.people]
+
+
+def split_of(title: str) -> str:
+    """The split of a title where nobody chose one: two fifths train, a tenth validation."""
+    draw = int.from_bytes(hashlib.sha256(title.encode()).digest()[:8]) / 2**64
+    if draw < _TRAIN:
+        return 'train'
+    return 'validation' if draw < _TRAIN + _VALIDATION else 'test'
+
+
+def read_splits(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Reads a choice of splits: a JSON file that has each title's, e.g. {"casablanca": "test"}.
+
+    Raises:
+        UserError: There is no such file, or it is not as expected.
+    """
+    path = Path(path)
+    try:
+        value = json.loads(path.read_text(encoding='utf-8'))
+    except OSError as error:
+        raise UserError(f'{path}: there is no such file of splits') from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f'{path}: this is not JSON ({error})') from error
+    if not isinstance(value, dict):
+        raise UserError(f'{path}: this is {type(value).__name__}, expected an object')
+    for title, split in value.items():
+        if split not in SPLITS:
+            raise UserError(f'{path}: {title!r} is {split!r}, expected one of {", ".join(SPLITS)}')
+    return value
+
+
+def plan(
+    hollywood2_folder: Path | None,
+    tv_folders: tuple[Path, Path] | None,
+    table: AnnotationTable,
+    splits: Mapping[str, str] | None,
+    set_aside: SetAside,
+) -> DataSet:
+    """Joins the sources and the table, and divides them.
+
+    Args:
+        hollywood2_folder: As in `hollywood2.plan_clips`; None where there is none.
+        tv_folders: Videos and annotations, as in `tv_human_plans.plan_clips`; or None.
+        table: Who is in which clip. Clips that it leaves out are set aside.
+        splits: Title → split; without it, `split_of` decides.
+        set_aside: Is told of everything that is dropped: where it stands, and why.
+
+    Raises:
+        UserError: There is no source or no table; no clip is left; the splits leave a title out; or
+            as the sources' `plan_clips`.
+    """
+    if not hollywood2_folder and not tv_folders:
+        raise UserError(f'there are neither clips of films nor of shows; {INSTRUCTIONS}')
+    if table.path is None:
+        raise UserError(f'there is no annotation table; {TABLE_INSTRUCTIONS}')
+    found: list[ClipPlan] = []
+    if hollywood2_folder:
+        for part, layout in hollywood2.PARTS.items():
+            if not (hollywood2_folder / layout.videos).is_dir():
+                continue  # Clips of actions and of places are two archives; one is enough.
+            by_split = hollywood2.plan_clips(hollywood2_folder, part, table, set_aside, NUMBERS)
+            found += by_split.get('train', []) + by_split['test']
+    if tv_folders:
+        by_split = tv_human_plans.plan_clips(*tv_folders, table, set_aside, NUMBERS)
+        found += [clip for clips in by_split.values() for clip in clips]
+    table.set_aside_others({clip.clip_id for clip in found}, set_aside)
+    clips = []
+    for clip in found:
+        if table[clip.clip_id]:
+            clips.append(dataclasses.replace(clip, people=_named(clip.people)))
+        else:
+            set_aside(clip.where, f'{clip.clip_id} is not in the annotation table')
+    if not clips:
+        raise UserError(
+            f'{table.path}: none of the {len(found)} clips is in the annotation table; '
+            f'{TABLE_INSTRUCTIONS}'
+        )
+    titles = sorted({clip.title for clip in clips})
+    if splits is not None and (missing := [title for title in titles if title not in splits]):
+        raise UserError(f'the file of splits leaves out the title {missing[0]!r}; add it')
+    split = {title: splits[title] if splits is not None else split_of(title) for title in titles}
+    people = clip_files.number_people(clips)
+    return DataSet(
+        clips={name: [c for c in clips if split[c.title] == name] for name in SPLITS},
+        photos=_choose_photos(clips, split),
+        people=people,
+        relevance=clip_files.relevance(clips),
+        fingerprint=_fingerprint(clips, split),
+    )
+
+
+def _named(people: Sequence[PersonInClip]) -> tuple[PersonInClip, ...]:
+    """Those whom a query can ask for; unnamed people are nobody's target."""
+    kept = [index for index, person in enumerate(people) if person['name'] != clip_files.UNKNOWN]
+    new = {old: index for index, old in enumerate(kept)}
+    return tuple(
+        PersonInClip(**{**people[old], 'target': new.get(people[old]['target'], -1)})
+        for old in kept
+    )
+
+
+def _choose_photos(
+    clips: Sequence[ClipPlan], split: Mapping[str, str]
+) -> dict[str, list[FacePlan]]:
+    """One face of every track: references, and in the titles of train every other one to learn."""
+    groups: dict[tuple[str, str], list[FacePlan]] = collections.defaultdict(list)
+    for clip in clips:
+        for index, person in enumerate(clip.people):
+            if face := _largest_face(clip, index):
+                groups[person['person_id'], clip.title].append(face)
+    photos: dict[str, list[FacePlan]] = {name: [] for name in PHOTO_SPLITS}
+    for (_, title), own in sorted(groups.items()):
+        own = sorted(own, key=lambda face: (-_visible(face.box), face.plan.clip_id))
+        references = own
+        if split[title] == 'train':
+            references = own[::2][:MAX_REFERENCES]
+            photos['train'] += [face for face in own if face not in references]
+        photos['references'] += references[:MAX_REFERENCES]
+    return photos
+
+
+def _largest_face(clip: ClipPlan, index: int) -> FacePlan | None:
+    tracks = clip.people[index]['tracks']
+    areas = [_visible(box) for box in tracks['boxes']]
+    if not areas or max(areas) <= 0:
+        return None
+    best = int(np.argmax(areas))
+    return FacePlan(clip, index, float(tracks['times'][best]), tracks['boxes'][best])
+
+
+def _visible(box: np.ndarray) -> float:
+    """Share of the picture that a box covers."""
+    ymin, xmin, ymax, xmax = np.clip(box, 0, 1)
+    return float((ymax - ymin) * (xmax - xmin))
+
+
+def _fingerprint(clips: Iterable[ClipPlan], split: Mapping[str, str]) -> str:
+    digest = hashlib.sha256()
+    for clip in clips:
+        facts = [
+            clip.clip_id, clip.source, clip.title, split[clip.title], clip.actions, clip.place,
+            clip.video.stat().st_size,
+        ]  # fmt: skip
+        for person in clip.people:
+            facts += [person['person_id'], person['name'], person['actions'], person['target']]
+            facts += [track.tolist() for track in person['tracks'].values()]
+        digest.update(json.dumps(facts).encode())
+    return digest.hexdigest()[:16]
+
+
+def photo_records(
+    photos: Sequence[FacePlan], processes: int | None, set_aside: SetAside
+) -> Iterator[IdentityRecord]:
+    """Cuts faces out of the videos, at the videos' own size, under a progress bar.
+
+    Args:
+        photos: Which.
+        processes: As in `workers.in_order`.
+        set_aside: Is told of faces that cannot be had.
+
+    Yields:
+        Records in the order of `photos`, without those that were set aside.
+
+    Raises:
+        UserError: A process was killed.
+    """
+    made = workers.in_order(_photo, photos, processes, doing='cuts out faces')
+    with progress.bar(total=len(photos), stage='cutting out faces', unit='face') as bar:
+        for photo, record in zip(photos, made, strict=True):
+            if isinstance(record, str):
+                set_aside(photo.plan.where, record)
+            else:
+                yield record
+            bar.update()
+
+
+def _photo(photo: FacePlan) -> IdentityRecord | str:
+    """A record, or what is wrong with the video or the face."""
+    try:
+        frames, _ = video.sample_frames(photo.plan.video, times=[photo.time])
+    except UserError as error:
+        return str(error)
+    height, width = frames.shape[1:3]
+    box = photo.box * np.array([height, width, height, width])
+    tall, wide = box[2:] - box[:2]
+    if min(tall, wide) < MIN_FACE:
+        return (
+            f'{photo.plan.clip_id}: the face of {photo.person["name"]} is {wide:.0f}x{tall:.0f} '
+            f'pixels at most, expected {MIN_FACE} or more'
+        )
+    # `crop_face` cuts a square around the box, whose longer side grows by that share.
+    side = max(tall, wide) * (1 + _ENLARGE)
+    around = np.array([1 - tall / side, 1 - wide / side, 1 + tall / side, 1 + wide / side]) / 2
+    return IdentityRecord(
+        image=images.encode_jpeg(faces.crop_face(frames[0], box, _ENLARGE, FACE_SIZE)),
+        image_id=f'{photo.plan.clip_id}/{photo.index}',
+        identity=photo.person['identity'],
+        name=photo.person['name'],
+        bbox=around.astype(np.float32),
+        landmarks=np.full((5, 2), -1, np.float32),
+        source=photo.plan.title,
+    )

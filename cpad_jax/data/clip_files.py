@@ -1,0 +1,290 @@
+"""From video files with labels to records: what the builders of real clips share.
+
+A record's frames are taken about twice a second, at most 32 of them, in the middles of equal parts
+of the clip, with the shorter side brought to 256 pixels where it is longer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cpad_jax import atomic, progress
+from cpad_jax.data import workers
+from cpad_jax.data.records import ClipRecord, PersonInClip
+from cpad_jax.errors import UserError
+from cpad_jax.media import images, video
+from cpad_jax.media.labelling import annotations
+from cpad_jax.media.labelling.annotations import ClipAnnotation, PersonAnnotation
+
+FRAME_RATE = 2.0  # Per second.
+MAX_FRAMES = 32
+SHORTER_SIDE = 256  # Pixels; smaller videos are not enlarged.
+
+# What a title and a name are where nobody says; the schema asks for text.
+UNKNOWN = 'unknown'
+
+SetAside = Callable[[str, str], None]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ClipPlan:
+    """A clip of which all is known but its frames; fields as in `records.ClipRecord`.
+
+    Attributes:
+        video: The file.
+        where: File and line that name the clip.
+        who_does_what: Whether it is known of the people what each of them does; otherwise only the
+            clip has actions, and theirs are empty.
+    """
+
+    video: Path
+    where: str
+    clip_id: str
+    source: str
+    title: str
+    actions: tuple[int, ...]
+    place: int
+    people: tuple[PersonInClip, ...]
+    who_does_what: bool
+
+
+class AnnotationTable:
+    """The annotation table by clip."""
+
+    def __init__(self, path: str | os.PathLike[str] | None):
+        """Reads a table.
+
+        Args:
+            path: The file; None for a table without clips.
+
+        Raises:
+            UserError: As `annotations.read_lines`.
+        """
+        self.path = path
+        self._rows = {}
+        if path is not None:
+            self._rows = {
+                clip.clip_id: (number, clip) for number, clip in annotations.read_lines(path)
+            }
+
+    def __getitem__(self, clip_id: str) -> ClipAnnotation | None:
+        """What is known of a clip, or None."""
+        return self._rows.get(clip_id, (0, None))[1]
+
+    def people(self) -> list[tuple[str, str]]:
+        """(person_id, name) of everybody in it, some of them more than once."""
+        return [
+            (person.person_id, person.name)
+            for _, row in self._rows.values()
+            for person in row.people
+        ]
+
+    def where(self, clip_id: str) -> str:
+        """File and line of a clip that is in the table."""
+        return f'{self.path}:{self._rows[clip_id][0]}'
+
+    def set_aside_others(self, known: Collection[str], set_aside: SetAside) -> None:
+        """Tells of the rows whose clip is not among `known`."""
+        for clip_id in self._rows:
+            if clip_id not in known:
+                set_aside(self.where(clip_id), f'there is no clip {clip_id} in the data set')
+
+    def actions(self, clip_id: str, numbers: Mapping[str, int]) -> list[list[int] | None]:
+        """What each person of a clip does; None where the table does not say.
+
+        Args:
+            clip_id: A clip that is in the table.
+            numbers: Name of an action → its number.
+
+        Raises:
+            UserError: An action is none of those.
+        """
+        found: list[list[int] | None] = []
+        for number, person in enumerate(self[clip_id].people):
+            for action in person.actions or ():
+                if action not in numbers:
+                    raise UserError(
+                        f'{self.where(clip_id)}: person {number}: actions has {action!r}, expected '
+                        f'some of {", ".join(numbers)}'
+                    )
+            done = person.actions
+            found.append(None if done is None else sorted({numbers[action] for action in done}))
+        return found
+
+    def place(self, clip_id: str, places: Sequence[str]) -> int:
+        """Number of a clip's place, or -1 where the table does not say.
+
+        Args:
+            clip_id: A clip that is in the table.
+            places: Names of the places.
+
+        Raises:
+            UserError: The place is none of those.
+        """
+        place = self[clip_id].place
+        if place and place not in places:
+            raise UserError(
+                f'{self.where(clip_id)}: place is {place!r}, expected one of {", ".join(places)}'
+            )
+        return places.index(place) if place else -1
+
+
+def relevance(plans: Iterable[ClipPlan]) -> str:
+    """What the labels can say: 'person' who does what, 'clip' only what is done in a clip."""
+    plans = [plan for plan in plans if plan.actions or plan.people]
+    known = all(plan.who_does_what for plan in plans if plan.actions)
+    return 'person' if known and any(plan.people for plan in plans) else 'clip'
+
+
+def person_in_clip(
+    person_id: str,
+    name: str,
+    actions: Iterable[int],
+    target: int,
+    times: Sequence[float],
+    boxes: Sequence[Sequence[float]],
+) -> PersonInClip:
+    """Somebody in a clip, whose `identity` is given by `number_people`."""
+    return PersonInClip(
+        person_id=person_id,
+        name=name,
+        identity=0,
+        actions=sorted(set(actions)),
+        target=target,
+        tracks={
+            'times': np.asarray(times, np.float32),
+            'boxes': np.asarray(boxes, np.float32).reshape(-1, 4),
+        },
+    )  # fmt: skip
+
+
+def annotated_person(person: PersonAnnotation, actions: Iterable[int]) -> PersonInClip:
+    """Somebody of the annotation table, with what they do as numbers."""
+    return person_in_clip(
+        person.person_id, person.name, actions, person.target, person.times, person.boxes
+    )
+
+
+def number_people(
+    plans: Sequence[ClipPlan], others: Iterable[tuple[str, str]] = ()
+) -> list[tuple[str, str]]:
+    """Gives everybody their number, which is their place among all people by `person_id`.
+
+    Args:
+        plans: Of the whole data set; `identity` of the people in them is set, and their `name`
+            where several are given for one person: the first counts.
+        others: (person_id, name) of people who get numbers too.
+
+    Returns:
+        (person_id, name) by number.
+    """
+    names: dict[str, str] = {}
+    for person_id, name in others:
+        names.setdefault(person_id, name)
+    for plan in plans:
+        for person in plan.people:
+            names.setdefault(person['person_id'], person['name'])
+    numbers = {person_id: number for number, person_id in enumerate(sorted(names))}
+    for plan in plans:
+        for person in plan.people:
+            person['identity'] = numbers[person['person_id']]
+            person['name'] = names[person['person_id']]
+    return [(person_id, names[person_id]) for person_id in numbers]
+
+
+def sample_clip(path: Path) -> tuple[list[bytes], np.ndarray]:
+    """Takes a record's frames out of a video, which is decoded once.
+
+    Args:
+        path: The file.
+
+    Returns:
+        (JPEGs, float32 [T] seconds at which they begin).
+
+    Raises:
+        UserError: The video cannot be read to its end.
+    """
+    info = video.probe(path)
+    frames, times = video.sample_frames(
+        path,
+        count=min(MAX_FRAMES, max(1, round(info.duration * FRAME_RATE))),
+        size=min(SHORTER_SIDE, info.height, info.width),
+    )
+    return [images.encode_jpeg(frame) for frame in frames], times
+
+
+def clip_records(
+    plans: Sequence[ClipPlan], processes: int | None, set_aside: SetAside, keep: Path | None = None
+) -> Iterator[ClipRecord]:
+    """Decodes clips, under a progress bar.
+
+    Args:
+        plans: What to decode.
+        processes: As in `workers.in_order`.
+        set_aside: Is told of videos that cannot be read.
+        keep: Folder in which frames are kept, so that a build that was interrupted goes on from
+            there; None keeps none.
+
+    Yields:
+        Records in the order of the plans, without those that were set aside.
+
+    Raises:
+        UserError: A process was killed.
+    """
+    make = functools.partial(_record, keep=keep)
+    made = workers.in_order(make, plans, processes, doing='decodes clips')
+    with progress.bar(total=len(plans), stage='decoding clips', unit='clip') as bar:
+        for plan, record in zip(plans, made, strict=True):
+            if isinstance(record, str):
+                set_aside(plan.where, record)
+            else:
+                yield record
+            bar.update()
+
+
+def _record(plan: ClipPlan, keep: Path | None) -> ClipRecord | str:
+    """A record, or what is wrong with the video."""
+    try:
+        frames, times = _kept_frames(plan, keep) if keep else sample_clip(plan.video)
+    except UserError as error:
+        return str(error)
+    return ClipRecord(
+        clip_id=plan.clip_id,
+        source=plan.source,
+        title=plan.title,
+        frames=frames,
+        times=times,
+        actions=list(plan.actions),
+        place=plan.place,
+        people=list(plan.people),
+    )
+
+
+def _kept_frames(plan: ClipPlan, keep: Path) -> tuple[list[bytes], np.ndarray]:
+    """As `sample_clip`, out of a file in `keep` where the same video was decoded before."""
+    path = keep / f'{plan.clip_id}.npz'
+    stat = plan.video.stat()
+    stamp = np.array([stat.st_size, stat.st_mtime_ns])
+    if path.is_file():
+        # It was renamed into place, so it is whole.
+        with np.load(path, allow_pickle=False) as held:
+            if (held['stamp'] == stamp).all():
+                ends = np.cumsum(held['lengths'])
+                frames = [part.tobytes() for part in np.split(held['frames'], ends[:-1])]
+                return frames, held['times']
+    frames, times = sample_clip(plan.video)
+    with atomic.writing(path) as temporary:
+        np.savez(
+            temporary,
+            stamp=stamp,
+            lengths=np.array([len(frame) for frame in frames]),
+            frames=np.frombuffer(b''.join(frames), np.uint8),
+            times=times,
+        )
+    return frames, times

@@ -1,0 +1,64 @@
+"""The features by which TFDS writes the two kinds of record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+
+def clip_features(actions: Sequence[str], places: Sequence[str]) -> tfds.features.FeaturesDict:
+    """Features of `records.ClipRecord`.
+
+    Args:
+        actions: What the numbers of actions mean.
+        places: What the numbers of places mean.
+    """
+    done = tfds.features.Sequence(tfds.features.ClassLabel(names=list(actions)))
+    frame = tfds.features.Image(shape=(None, None, 3), encoding_format='jpeg')
+    box = tfds.features.Tensor(shape=(4,), dtype=np.float32)
+    return tfds.features.FeaturesDict(
+        {
+            'clip_id': tfds.features.Text(),
+            'source': tfds.features.Text(),
+            'title': tfds.features.Text(),
+            'frames': tfds.features.Sequence(frame),
+            'times': tfds.features.Sequence(np.float32),
+            'actions': done,
+            'place': tfds.features.ClassLabel(names=list(places)),
+            'people': tfds.features.Sequence(
+                {
+                    'person_id': tfds.features.Text(),
+                    'name': tfds.features.Text(),
+                    'identity': np.int64,
+                    'actions': done,
+                    'target': np.int32,
+                    'tracks': {
+                        'times': tfds.features.Sequence(np.float32),
+                        'boxes': tfds.features.Sequence(box),
+                    },
+                }
+            ),
+        }
+    )
+
+
+def identity_features(person_ids: Sequence[str] | None = None) -> tfds.features.FeaturesDict:
+    """Features of `records.IdentityRecord`.
+
+    Args:
+        person_ids: What the numbers of `identity` mean; None where `people.json` says it.
+    """
+    identity = np.int64 if person_ids is None else tfds.features.ClassLabel(names=list(person_ids))
+    return tfds.features.FeaturesDict(
+        {
+            'image': tfds.features.Image(shape=(None, None, 3), encoding_format='jpeg'),
+            'image_id': tfds.features.Text(),
+            'identity': identity,
+            'name': tfds.features.Text(),
+            'bbox': tfds.features.Tensor(shape=(4,), dtype=np.float32),
+            'landmarks': tfds.features.Tensor(shape=(5, 2), dtype=np.float32),
+            'source': tfds.features.Text(),
+        }
+    )

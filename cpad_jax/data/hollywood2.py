@@ -1,0 +1,263 @@
+"""Hollywood2's folders and lists: which clips there are, what is done in them, and where.
+
+`ClipSets/Kiss_train.txt` says of every clip of a split whether it shows a kiss, so a clip's actions
+come out of twelve files. Clips that show places are other files with lists of their own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from cpad_jax.data import clip_files, text_lines
+from cpad_jax.data.clip_files import AnnotationTable, ClipPlan, SetAside
+from cpad_jax.errors import UserError
+from cpad_jax.text.prompts import ACTIONS, PLACES
+
+NUMBERS = {action: number for number, action in enumerate(ACTIONS)}
+
+INSTRUCTIONS = (
+    'get Hollywood2-actions.tar.gz and Hollywood2-scenes.tar.gz from '
+    'https://www.di.ens.fr/~laptev/actions/hollywood2/, unpack both in one folder (`tar xzf FILE '
+    '-C DIR`), so that DIR/Hollywood2 has AVIClips, AVIClipsScenes, ClipSets and ClipSetsScenes, '
+    'and give --manual_dir DIR'
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One of the two halves of Hollywood2.
+
+    Attributes:
+        videos: Folder of the clips.
+        lists: Folder of the lists.
+        classes: What lists are named after.
+        splits: What their names end in. Labels of `autotrain` were read off film scripts, and many
+            are wrong; those of the other splits were checked by people.
+    """
+
+    videos: str
+    lists: str
+    classes: tuple[str, ...]
+    splits: tuple[str, ...]
+
+
+PARTS = {
+    'actions': Part('AVIClips', 'ClipSets', ACTIONS, ('train', 'test', 'autotrain')),
+    'scenes': Part('AVIClipsScenes', 'ClipSetsScenes', PLACES, ('test', 'autotrain')),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+    """A clip and its labels.
+
+    Attributes:
+        clip_id: The video's name without its ending.
+        video: The file.
+        split: 'train', 'test' or 'autotrain'.
+        actions: What is done in it, in the order of `ACTIONS`; empty in the half of places.
+        place: Where it is, one of `PLACES`; None in the half of actions, or where none was marked.
+        where: File and line that first name it.
+    """
+
+    clip_id: str
+    video: Path
+    split: str
+    actions: tuple[str, ...]
+    place: str | None
+    where: str
+
+
+def find(manual: Path, required: bool = True) -> Path | None:
+    """Finds the folder that holds `ClipSets` and the others.
+
+    Args:
+        manual: That folder, or one with `Hollywood2` in it.
+        required: Whether it must be there; otherwise None is given.
+
+    Raises:
+        UserError: It must be there and is not.
+    """
+    for folder in (manual / 'Hollywood2', manual / 'hollywood2', manual):
+        if any((folder / part.lists).is_dir() for part in PARTS.values()):
+            return folder
+    if required:
+        raise UserError(f'{manual}: Hollywood2 is not there; {INSTRUCTIONS}')
+    return None
+
+
+def read_clips(folder: Path, part: str, set_aside: SetAside) -> list[Clip]:
+    """Reads the lists of one half.
+
+    Args:
+        folder: The one that holds `ClipSets` and the other folders.
+        part: 'actions' or 'scenes'.
+        set_aside: Is told of everything that is dropped: where it stands, and why.
+
+    Returns:
+        Clips by split, then by name.
+
+    Raises:
+        UserError: The videos or the lists are not there.
+    """
+    layout = PARTS[part]
+    for name in (layout.videos, layout.lists):
+        if not (folder / name).is_dir():
+            raise UserError(f'{folder / name}: there is no such folder; {INSTRUCTIONS}')
+    # Lists name clips and are passed on: only names of files that are there become paths.
+    videos = {
+        path.stem: path
+        for path in sorted((folder / layout.videos).iterdir())
+        if path.suffix.lower() == '.avi' and not path.name.startswith('.')
+    }
+    if not videos:
+        raise UserError(f'{folder / layout.videos}: there are no .avi files; {INSTRUCTIONS}')
+    listed = _read_lists(folder / layout.lists, layout, set_aside)
+    clips = []
+    for clip_id, (split, where, classes) in listed.items():
+        if clip_id not in videos:
+            set_aside(where, f'there is no {layout.videos}/{clip_id}.avi')
+            continue
+        known = tuple(name for name in layout.classes if name in classes)
+        place = None
+        if part == 'scenes':
+            place, *others = known or (None,)
+            if others:
+                set_aside(where, f'{clip_id} is {place} and also {", ".join(others)}: left out')
+        clips.append(
+            Clip(
+                clip_id=clip_id,
+                video=videos[clip_id],
+                split=split,
+                actions=known if part == 'actions' else (),
+                place=place,
+                where=where,
+            )
+        )
+    for clip_id in sorted(set(videos) - set(listed)):
+        set_aside(str(videos[clip_id]), f'no list in {layout.lists} names this video')
+    return sorted(clips, key=lambda clip: (layout.splits.index(clip.split), clip.clip_id))
+
+
+def _read_lists(
+    folder: Path, layout: Part, set_aside: SetAside
+) -> dict[str, tuple[str, str, set[str]]]:
+    """Clip → its split, the file and line that first name it, and the classes it is of."""
+    listed: dict[str, tuple[str, str, set[str]]] = {}
+    files = {}
+    for path in sorted(folder.glob('*.txt')):
+        # actions_train.txt and scenes_test.txt say the same over again in another form.
+        if path.name.startswith(('actions_', 'scenes_', '.')):
+            continue
+        name, _, split = path.stem.rpartition('_')
+        if name in layout.classes and split in layout.splits:
+            files[split, name] = path
+        else:
+            set_aside(str(path), 'this is not a list of a class that is known')
+    if not files:
+        raise UserError(f'{folder}: there are no lists; {INSTRUCTIONS}')
+    for split in layout.splits:
+        for name in layout.classes:
+            if (split, name) not in files:
+                set_aside(str(folder / f'{name}_{split}.txt'), 'there is no such list')
+                continue
+            here = set()
+            for number, line in text_lines.read(files[split, name]):
+                where = f'{files[split, name]}:{number}'
+                found = re.fullmatch(r'(\S+)\s+(-?1)', line.strip())
+                if not found:
+                    set_aside(where, f'this is {line.strip()[:80]!r}, expected a clip and 1 or -1')
+                    continue
+                clip_id, mark = found.groups()
+                first_split, _, classes = listed.setdefault(clip_id, (split, where, set()))
+                if first_split != split:
+                    set_aside(where, f'{clip_id} is of {split} here and of {first_split} elsewhere')
+                elif clip_id in here:
+                    set_aside(where, f'{clip_id} stands in this list already')
+                elif mark == '1':
+                    classes.add(name)
+                here.add(clip_id)
+    return listed
+
+
+def plan_clips(
+    folder: Path,
+    part: str,
+    table: AnnotationTable,
+    set_aside: SetAside,
+    numbers: Mapping[str, int] = NUMBERS,
+) -> dict[str, list[ClipPlan]]:
+    """Joins the lists with the annotation table, which knows titles and people.
+
+    Args:
+        folder: As in `read_clips`.
+        part: 'actions' or 'scenes'.
+        table: Clips that it leaves out have the title 'unknown', and nobody is known to be in them.
+        set_aside: As in `read_clips`.
+        numbers: Name of an action → its number in the plans.
+
+    Returns:
+        Split → clips.
+
+    Raises:
+        UserError: As `read_clips`; or the table has an unknown action or place.
+    """
+    plans: dict[str, list[ClipPlan]] = {split: [] for split in PARTS[part].splits}
+    for clip in read_clips(folder, part, set_aside):
+        row = table[clip.clip_id]
+        actions = {numbers[action] for action in clip.actions}
+        place = PLACES.index(clip.place) if clip.place else -1
+        people, known = [], False
+        if row:
+            done = table.actions(clip.clip_id, numbers)
+            known = None not in done
+            people = [
+                clip_files.annotated_person(person, own or ())
+                for person, own in zip(row.people, done, strict=True)
+            ]
+            actions.update(*(own for own in done if own))
+            place = place if place >= 0 else table.place(clip.clip_id, PLACES)
+        plans[clip.split].append(
+            ClipPlan(
+                video=clip.video,
+                where=clip.where,
+                clip_id=clip.clip_id,
+                source=row.source if row else 'movie',
+                title=row.title if row else clip_files.UNKNOWN,
+                actions=tuple(sorted(actions)),
+                place=place,
+                people=tuple(people),
+                who_does_what=known,
+            )
+        )
+    return plans
+
+
+def read_shot_bounds(folder: Path, part: str, clip_id: str) -> tuple[int, ...]:
+    """Numbers of the frames, counted from 0, with which new shots begin within a clip.
+
+    Args:
+        folder: As in `read_clips`.
+        part: 'actions' or 'scenes'.
+        clip_id: A clip's.
+
+    Returns:
+        Ascending; empty where the clip is one shot.
+
+    Raises:
+        UserError: There is no such file, or it holds something else.
+    """
+    name = 'ShotBounds' if part == 'actions' else 'ShotBoundsScenes'
+    path = folder / name / f'{clip_id}.sht'
+    if not path.is_file():
+        raise UserError(f'{path}: there is no such file of shot bounds')
+    bounds: list[int] = []
+    for number, line in text_lines.read(path):
+        for word in line.split():
+            if not re.fullmatch(r'\d{1,9}', word) or (bounds and int(word) < bounds[-1]):
+                raise UserError(f'{path}:{number}: {word[:20]!r}, expected ascending frame numbers')
+            bounds.append(int(word))
+    return tuple(bounds)

@@ -1,0 +1,344 @@
+import collections
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+from clip_archives import (
+    CELEBRITIES,
+    FACE,
+    LARGE,
+    SPLITS,
+    row,
+    write_avi,
+    write_celebrities,
+    write_hollywood2,
+    write_table,
+    write_tv,
+)
+
+from cpad_jax.data import build, clip_files, readers, records
+from cpad_jax.data import celebrities_in_action as celebrities
+from cpad_jax.data.clip_files import AnnotationTable
+from cpad_jax.errors import UserError
+from cpad_jax.media import images
+
+
+@pytest.fixture(scope='module')
+def sources(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('manual')
+    return (
+        write_hollywood2(folder),
+        write_tv(folder),
+        write_table(folder / 'table.jsonl', CELEBRITIES),
+    )
+
+
+def plan(sources, splits=None):
+    dropped = []
+    hollywood2, tv, table = sources
+    made = celebrities.plan(
+        hollywood2, tv, AnnotationTable(table), splits,
+        lambda where, why: dropped.append((where.rsplit('/', 1)[-1], why)),
+    )  # fmt: skip
+    return made, dropped
+
+
+def test_both_sources_and_the_table_are_joined(sources):
+    made, _ = plan(sources, SPLITS)
+    names = celebrities.ACTIONS
+    assert {
+        split: [
+            (c.clip_id, c.source, c.title, [names[a] for a in c.actions], c.place) for c in clips
+        ]
+        for split, clips in made.clips.items()
+    } == {
+        'train': [
+            (
+                'actioncliptrain00001',
+                'movie',
+                'casablanca',
+                ['HugPerson', 'Kiss', 'HighFive'],
+                2,
+            ),
+            ('scenecliptest00001', 'movie', 'casablanca', [], 5),
+        ],
+        'validation': [('handShake_0001', 'show', 'lost', ['HandShake'], -1)],
+        'test': [('actioncliptest00001', 'movie', 'notorious', ['StandUp'], -1)],
+    }
+    assert made.people == [('n1', 'Ingrid Bergman'), ('n2', 'Humphrey Bogart'), ('n3', 'Kate')]
+    people = {c.clip_id: c.people for clips in made.clips.values() for c in clips}
+    assert [
+        (p['person_id'], p['identity'], [names[a] for a in p['actions']], p['target'])
+        for p in people['actioncliptrain00001']
+    ] == [('n1', 0, ['Kiss', 'HighFive'], -1), ('n2', 1, ['HugPerson'], 0)]
+    # Her partner in the handshake has no name, so nobody can ask for him, and he is no target.
+    assert [
+        (p['name'], [names[a] for a in p['actions']], p['target']) for p in people['handShake_0001']
+    ] == [('Kate', ['HandShake'], -1)]
+
+
+def test_clips_without_annotation_and_rows_without_clip_are_told(sources):
+    _, dropped = plan(sources, SPLITS)
+    told = dict(dropped)
+    assert told['AnswerPhone_train.txt:2'] == 'actioncliptrain00002 is not in the annotation table'
+    assert told['hug_0002.avi'] == 'hug_0002 is not in the annotation table'
+    assert told['table.jsonl:6'] == 'there is no clip nowhere in the data set'
+    # Its labels were read off a script.
+    assert told['table.jsonl:5'] == 'there is no clip actionclipautoautotrain00001 in the data set'
+    missing = sum('not in the annotation table' in why for _, why in dropped)
+    assert missing == 3 + 1 + 4  # Of actions, of places and of TV.
+
+
+def test_relevance_is_the_clips_where_anybodys_actions_are_unknown(sources, tmp_path):
+    assert plan(sources, SPLITS)[0].relevance == 'clip'
+    rows = [dict(line) for line in CELEBRITIES]
+    rows[1] = row('actioncliptest00001', 'notorious', [('n1', 'Ingrid', {}, {'actions': []})])
+    known = (*sources[:2], write_table(tmp_path / 'table.jsonl', rows))
+    assert plan(known, SPLITS)[0].relevance == 'person'
+
+
+def test_no_title_stands_in_two_splits(sources):
+    made, _ = plan(sources)
+    assert {title for clips in made.clips.values() for title in (c.title for c in clips)} == {
+        *SPLITS
+    }
+    for split, clips in made.clips.items():
+        assert {celebrities.split_of(clip.title) for clip in clips} <= {split}
+    # The draw is of the title alone, so these never change.
+    assert {title: celebrities.split_of(title) for title in TITLES} == TITLES
+    count = collections.Counter(celebrities.split_of(f'movie{n}') for n in range(1000))
+    assert {split: round(n / 1000, 1) for split, n in count.items()} == {
+        'train': 0.4, 'validation': 0.1, 'test': 0.5,
+    }  # fmt: skip
+
+
+TITLES = {'casablanca': 'train', 'lost': 'validation', 'friends_s01': 'test', 'fargo': 'train'}
+
+
+def test_splits_can_be_chosen(sources, tmp_path):
+    path = tmp_path / 'splits.json'
+    path.write_text(json.dumps(SPLITS))
+    assert celebrities.read_splits(path) == SPLITS
+    with pytest.raises(UserError, match="leaves out the title 'lost'"):
+        plan(sources, {'casablanca': 'test', 'notorious': 'test'})
+    for text, says in (
+        ('{"lost": "dev"}', "'lost' is 'dev', expected one of train, validation, test"),
+        ('[]', 'this is list, expected an object'),
+        ('{', 'this is not JSON'),
+    ):
+        path.write_text(text)
+        with pytest.raises(UserError, match=says):
+            celebrities.read_splits(path)
+    with pytest.raises(UserError, match='no such file of splits'):
+        celebrities.read_splits(tmp_path / 'none.json')
+
+
+def test_faces_are_cut_where_they_are_largest(sources):
+    made, _ = plan(sources, SPLITS)
+    dropped = []
+    cut = {
+        split: list(celebrities.photo_records(photos, 1, lambda where, why: dropped.append(why)))
+        for split, photos in made.photos.items()
+    }
+    for own in cut.values():
+        for record in own:
+            records.check_identity(record)
+    # Two clips of one train title: the larger face is a reference, the other one to learn from.
+    assert {
+        split: [(r['image_id'], r['identity'], r['name'], r['source']) for r in own]
+        for split, own in cut.items()
+    } == {
+        'train': [('scenecliptest00001/0', 0, 'Ingrid Bergman', 'casablanca')],
+        'references': [
+            ('actioncliptrain00001/0', 0, 'Ingrid Bergman', 'casablanca'),
+            ('actioncliptest00001/0', 0, 'Ingrid Bergman', 'notorious'),
+        ],
+    }
+    assert sorted(dropped) == [
+        'actioncliptrain00001: the face of Humphrey Bogart is 12x13 pixels at most, expected 24 '
+        'or more',
+        'handShake_0001: the face of Kate is 10x6 pixels at most, expected 24 or more',
+    ]
+    largest = images.decode_jpeg(cut['references'][0]['image'])
+    assert largest.shape == (224, 224, 3)
+    # The middle of the box is that of the ramp (50), and at 1.0 s comes frame 25.
+    assert abs(float(largest[112, 105:119].mean()) - (50 + 4 * 25)) < 4
+    # 48x32 pixels in a square of 48 * 1.3.
+    side = 48 * 1.3
+    np.testing.assert_allclose(
+        cut['references'][0]['bbox'],
+        np.array([1 - 32 / side, 1 - 48 / side, 1 + 32 / side, 1 + 48 / side]) / 2,
+        atol=1e-6,
+    )
+    assert made.is_seen() == [True, False, False]
+
+
+def test_a_title_gives_few_references_and_trains_on_the_rest(tmp_path):
+    def clip(number, title, size):
+        person = clip_files.person_in_clip('n1', 'Ada', (), -1, [0], [[0, 0, size, size]])
+        return clip_files.ClipPlan(
+            tmp_path, '', f'{title}{number:02}', 'movie', title, (), -1, (person,), True
+        )
+
+    clips = [clip(n, title, 0.1 + 0.01 * n) for title in ('a', 'b') for n in range(14)]
+    chosen = celebrities._choose_photos(clips, {'a': 'train', 'b': 'test'})
+    ids = {split: [face.plan.clip_id for face in own] for split, own in chosen.items()}
+    assert ids['references'] == [
+        'a13', 'a11', 'a09', 'a07', 'a05', 'b13', 'b12', 'b11', 'b10', 'b09',
+    ]  # fmt: skip
+    assert ids['train'] == ['a12', 'a10', 'a08', 'a06', 'a04', 'a03', 'a02', 'a01', 'a00']
+
+
+def test_the_fingerprint_is_of_what_the_data_are(sources, tmp_path):
+    made, _ = plan(sources, SPLITS)
+    assert plan(sources, SPLITS)[0].fingerprint == made.fingerprint
+    assert plan(sources, {**SPLITS, 'lost': 'train'})[0].fingerprint != made.fingerprint
+    rows = json.loads(json.dumps(CELEBRITIES))
+    rows[0]['people'][0]['boxes'][0][0] = 0.3
+    moved = (*sources[:2], write_table(tmp_path / 'table.jsonl', rows))
+    assert plan(moved, SPLITS)[0].fingerprint != made.fingerprint
+
+
+def test_a_table_of_other_clips_is_refused(sources, tmp_path):
+    table = write_table(tmp_path / 'table.jsonl', CELEBRITIES[-1:])
+    with pytest.raises(UserError, match='none of the 12 clips is in the annotation table; write'):
+        plan((*sources[:2], table))
+
+
+def test_one_source_is_enough(sources):
+    made, _ = plan((None, *sources[1:]))
+    assert [c.clip_id for clips in made.clips.values() for c in clips] == ['handShake_0001']
+
+
+def test_processes_make_the_same(sources, tmp_path):
+    made, _ = plan(sources, SPLITS)
+    clips = made.clips['train']
+    broken = tmp_path / 'broken.avi'
+    write_avi(broken)
+    broken.write_bytes(broken.read_bytes()[:2000])
+    clips = [clips[0], dataclasses.replace(clips[1], video=broken, where='list:3'), clips[1]]
+
+    def made_by(processes):
+        dropped = []
+        made = clip_files.clip_records(clips, processes, lambda *why: dropped.append(why))
+        return repr(list(made)), dropped
+
+    assert made_by(1) == made_by(2)
+    assert [where for where, _ in made_by(1)[1]] == ['list:3']
+
+
+@pytest.fixture(scope='module')
+def built(tmp_path_factory):
+    """The data set as the builder writes it: (folder of archives, folder of data sets)."""
+    manual = write_celebrities(tmp_path_factory.mktemp('archives'))
+    data = tmp_path_factory.mktemp('data')
+    for part in ('clips', 'identities'):
+        build.prepare('celebrities_in_action', part, data, manual, processes=1)
+    return manual, data
+
+
+def test_what_was_built_is_found_and_read(built):
+    manual, data = built
+    paths = build.locate({'name': 'celebrities_in_action', 'dir': str(data)}, manual)
+    assert [(p['person_id'], p['name'], p['seen'], p['gender']) for p in paths.read_people()] == [
+        ('n1', 'Ingrid Bergman', True, ''),
+        ('n2', 'Humphrey Bogart', False, ''),
+        ('n3', 'Kate', False, ''),
+    ]
+    clips = readers.ClipReader(paths.clips, 'train')
+    assert (clips.relevance, clips.actions, len(clips)) == ('clip', celebrities.ACTIONS, 2)
+    record = clips[0]
+    records.check_clip(record, 13, 10)
+    assert (record['clip_id'], record['actions'], record['place']) == (
+        'actioncliptrain00001', [6, 7, 12], 2,
+    )  # fmt: skip
+    np.testing.assert_allclose(record['people'][0]['tracks']['boxes'], [FACE, LARGE])
+    assert readers.ClipReader(paths.clips, 'validation')[0]['place'] == -1
+    photos = readers.IdentityReader(paths.identities, 'references')
+    assert [(photo['image_id'], photo['source']) for photo in photos] == [
+        ('actioncliptrain00001/0', 'casablanca'),
+        ('actioncliptest00001/0', 'notorious'),
+    ]
+    listed = (paths.folder / 'set_aside_clips.txt').read_text().splitlines()
+    assert len(listed) == len(set(listed)) and any(
+        line.startswith(f'{manual}/Hollywood2/ClipSets/Kiss_train.txt:7: ') for line in listed
+    )
+    assert len((paths.folder / 'set_aside_identities.txt').read_text().splitlines()) == (
+        len(listed) + 2  # Two faces are too small.
+    )
+
+
+def test_another_table_is_refused(built, tmp_path):
+    manual, data = built[0], shutil.copytree(built[1], tmp_path / 'data')
+    rows = json.loads(json.dumps(CELEBRITIES))
+    rows[0]['title'] = 'notorious'
+    table = write_table(tmp_path / 'other.jsonl', rows)
+    shutil.rmtree(data / 'celebrities_in_action' / 'identities')
+    with pytest.raises(UserError, match='this was built of other clips, another annotation table'):
+        build.prepare('celebrities_in_action', 'identities', data, manual, annotations=table)
+    with pytest.raises(UserError, match='the data set is not there, or was not finished; build it'):
+        build.locate({'name': 'celebrities_in_action', 'dir': str(data)}, manual)
+
+
+def test_what_is_missing_is_told(tmp_path):
+    for name, part, says in (
+        ('hollywood2', 'actions', 'Hollywood2 is not there; get Hollywood2-actions'),
+        (
+            'tv_human_interactions',
+            'clips',
+            'TV Human Interactions is not there; get the videos',
+        ),
+        ('celebrities_in_action', 'clips', 'neither clips of films nor of shows; nobody passes'),
+    ):
+        with pytest.raises(UserError, match='nothing: there is no such folder; '):
+            build.prepare(name, part, tmp_path / 'data', tmp_path / 'nothing')
+        (tmp_path / 'manual').mkdir(exist_ok=True)
+        (tmp_path / 'manual' / 'x').touch()
+        with pytest.raises(UserError, match=says):
+            build.prepare(name, part, tmp_path / 'data', tmp_path / 'manual')
+    write_tv(tmp_path / 'manual')
+    with pytest.raises(UserError, match='there is no annotation table; write it with'):
+        build.prepare(name, part, tmp_path / 'data', tmp_path / 'manual')
+
+
+def test_an_interrupted_build_goes_on_with_what_was_decoded(sources, tmp_path, monkeypatch):
+    hollywood2, tv, _ = sources
+    manual, data = hollywood2.parent, tmp_path / 'data'
+    whole, decoded = clip_files.sample_clip, []
+
+    def breaks(path):
+        if len(decoded) == 2:
+            raise KeyboardInterrupt
+        decoded.append(path.stem)
+        return whole(path)
+
+    monkeypatch.setattr(clip_files, 'sample_clip', breaks)
+    with pytest.raises(KeyboardInterrupt):
+        build.prepare('tv_human_interactions', 'clips', data, manual, processes=1)
+    assert decoded == ['hug_0002', 'kiss_0009']
+    decoded.append('')  # From now on nothing breaks.
+    folder = build.prepare('tv_human_interactions', 'clips', data, manual, processes=1)
+    assert decoded[3:] == ['negative_0050', 'handShake_0001', 'negative_0051']
+    kept = readers.ClipReader(folder, 'set1')[1]
+    frames, times = whole(tv[0] / 'kiss_0009.avi')
+    assert kept['frames'] == frames
+    np.testing.assert_array_equal(kept['times'], times)
+    # What is left with a dot is TFDS's.
+    assert sorted(path.name for path in folder.parents[1].iterdir()) == [
+        '.config', 'clips', 'people.json', 'set_aside_clips.txt',
+    ]  # fmt: skip
+
+
+def test_kept_frames_are_of_the_same_video(sources, tmp_path):
+    made, _ = plan(sources, SPLITS)
+    (clip,) = made.clips['test']
+    video = tmp_path / 'video.avi'
+    clip = dataclasses.replace(clip, video=video)
+    counts = []
+    for frames in (25, 50):
+        write_avi(video, frames)
+        (record,) = clip_files.clip_records([clip], 1, pytest.fail, tmp_path / 'keep')
+        counts.append(len(record['frames']))
+    assert counts == [2, 4]

@@ -1,0 +1,199 @@
+import numpy as np
+import pytest
+from clip_archives import FPS, row, write_avi, write_hollywood2, write_table
+
+from cpad_jax.data import clip_files, hollywood2, records
+from cpad_jax.data.clip_files import AnnotationTable
+from cpad_jax.errors import UserError
+from cpad_jax.media import images
+
+NOBODY = AnnotationTable(None)
+
+
+@pytest.fixture(scope='module')
+def archive(tmp_path_factory):
+    return write_hollywood2(tmp_path_factory.mktemp('manual'))
+
+
+class Dropped(list):
+    """Collects what is set aside, with paths relative to a folder."""
+
+    def __init__(self, folder):
+        self._folder = folder
+
+    def __call__(self, where, why):
+        self.append((where.replace(f'{self._folder}/', ''), why))
+
+
+def test_lists_become_clips(archive):
+    dropped = Dropped(archive)
+    clips = hollywood2.read_clips(archive, 'actions', dropped)
+    assert [(c.split, c.clip_id, c.actions, c.place) for c in clips] == [
+        ('train', 'actioncliptrain00001', ('HugPerson', 'Kiss'), None),
+        ('train', 'actioncliptrain00002', ('Run',), None),
+        ('train', 'actioncliptrain00004', ('Eat',), None),
+        ('test', 'actioncliptest00001', ('StandUp',), None),
+        ('test', 'actioncliptest00002', (), None),
+        ('autotrain', 'actionclipautoautotrain00001', ('DriveCar',), None),
+    ]
+    assert clips[0].video == archive / 'AVIClips' / 'actioncliptrain00001.avi'
+    assert clips[0].where == f'{archive}/ClipSets/AnswerPhone_train.txt:1'
+
+
+def test_everything_that_is_dropped_is_told(archive):
+    dropped = Dropped(archive)
+    hollywood2.read_clips(archive, 'actions', dropped)
+    assert sorted(dropped) == [
+        ('AVIClips/actioncliptrain00099.avi', 'no list in ClipSets names this video'),
+        (
+            'ClipSets/AnswerPhone_train.txt:3',
+            'there is no AVIClips/actioncliptrain00003.avi',
+        ),
+        ('ClipSets/Jump_train.txt', 'this is not a list of a class that is known'),
+        (
+            'ClipSets/Kiss_train.txt:6',
+            'actioncliptrain00002 stands in this list already',
+        ),
+        (
+            'ClipSets/Kiss_train.txt:7',
+            "this is 'actioncliptrain00005 yes', expected a clip and 1 or -1",
+        ),
+        ('ClipSets/Kiss_train.txt:8', 'there is no AVIClips/../../etc/passwd.avi'),
+        (
+            'ClipSets/Run_test.txt:3',
+            'actioncliptrain00001 is of test here and of train elsewhere',
+        ),
+        ('ClipSets/SitUp_autotrain.txt', 'there is no such list'),
+    ]
+
+
+def test_places_have_their_own_lists(archive):
+    dropped = Dropped(archive)
+    clips = hollywood2.read_clips(archive, 'scenes', dropped)
+    assert [(c.split, c.clip_id, c.actions, c.place) for c in clips] == [
+        ('test', 'scenecliptest00001', (), 'INT-kitchen'),
+        ('test', 'scenecliptest00002', (), 'INT-bedroom'),
+        ('autotrain', 'sceneclipautoautotrain00001', (), 'EXT-road'),
+    ]
+    assert dropped == [
+        (
+            'ClipSetsScenes/EXT-house_test.txt:2',
+            'scenecliptest00002 is INT-bedroom and also INT-hotel: left out',
+        )
+    ]
+
+
+def test_records_of_whole_clips_and_the_broken_one_set_aside(archive):
+    dropped = Dropped(archive)
+    plans = hollywood2.plan_clips(archive, 'actions', NOBODY, lambda *_: None)
+    made = list(clip_files.clip_records(plans['train'], 1, dropped))
+    for record in made:
+        records.check_clip(record, 12, 10)
+    assert [(r['clip_id'], r['actions'], r['place'], r['title'], r['source']) for r in made] == [
+        ('actioncliptrain00001', [6, 7], -1, 'unknown', 'movie'),
+        ('actioncliptrain00002', [8], -1, 'unknown', 'movie'),
+    ]
+    assert [where for where, _ in dropped] == ['ClipSets/AnswerPhone_train.txt:4']
+    assert 'actioncliptrain00004.avi' in dropped[0][1]
+    # Two seconds at two frames a second, in the middles of equal parts: 0.25, 0.75, … s.
+    first = made[0]
+    np.testing.assert_allclose(first['times'], np.array([6, 18, 31, 43]) / FPS, atol=1e-5)
+    shown = [images.decode_jpeg(frame) for frame in first['frames']]
+    assert [frame.shape for frame in shown] == [(64, 96, 3)] * 4
+    np.testing.assert_allclose(
+        [frame[:, 10].mean() for frame in shown],
+        np.array([24, 72, 124, 172]) + 100 * 10 / 95,
+        atol=3,
+    )
+
+
+def test_large_and_long_videos_give_small_and_few_frames(tmp_path):
+    write_avi(tmp_path / 'long.avi', frames=25 * 20, width=32, height=16)
+    frames, times = clip_files.sample_clip(tmp_path / 'long.avi')
+    assert len(frames) == len(times) == 32
+    np.testing.assert_allclose(np.diff(times), 20 / 32, atol=0.041)
+    write_avi(tmp_path / 'large.avi', frames=5, width=768, height=512)
+    frames, times = clip_files.sample_clip(tmp_path / 'large.avi')
+    assert [images.decode_jpeg(frame).shape for frame in frames] == [(256, 384, 3)]
+    np.testing.assert_allclose(times, [2 / FPS], atol=1e-5)
+
+
+def test_the_annotation_table_adds_titles_and_people(archive, tmp_path):
+    table = write_table(
+        tmp_path / 'table.jsonl',
+        [
+            row('actioncliptrain00001', 'casablanca', [
+                ('n1', 'Ingrid Bergman', {0.0: [0.1, 0.2, 0.5, 0.4]},
+                 {'actions': ['Kiss'], 'target': 1}),
+                ('n2', 'Humphrey Bogart', {}, {'actions': ['Eat']}),
+            ], place='INT-office'),
+            row('actioncliptest00001', 'friends_s01', [('n2', 'Humphrey Bogart', {}, {})], 'show'),
+        ],
+    )  # fmt: skip
+    table = AnnotationTable(table)
+    plans = hollywood2.plan_clips(archive, 'actions', table, lambda *_: None)
+    clip = plans['train'][0]
+    assert (clip.title, clip.source, clip.actions) == ('casablanca', 'movie', (2, 6, 7))
+    assert (clip.place, clip.who_does_what) == (7, True)
+    assert [(p['person_id'], p['actions'], p['target']) for p in clip.people] == [
+        ('n1', [7], 1),
+        ('n2', [2], -1),
+    ]
+    np.testing.assert_allclose(clip.people[0]['tracks']['boxes'], [[0.1, 0.2, 0.5, 0.4]])
+    # Of this one only the clip's actions are known, so of the whole set only clips can be asked.
+    clip = plans['test'][0]
+    assert (clip.title, clip.source, clip.actions) == ('friends_s01', 'show', (11,))
+    assert [p['actions'] for p in clip.people] == [[]] and not clip.who_does_what
+    assert clip_files.relevance(plans['train'][:1]) == 'person'
+    assert clip_files.relevance(plans['train'][:1] + plans['test']) == 'clip'
+    everybody = [plan for own in plans.values() for plan in own]
+    assert clip_files.number_people(everybody) == [
+        ('n1', 'Ingrid Bergman'),
+        ('n2', 'Humphrey Bogart'),
+    ]
+    assert plans['test'][0].people[0]['identity'] == 1
+
+
+@pytest.mark.parametrize(('person', 'clip', 'says'), [
+    ({'actions': ['Jump']}, {}, r"jsonl:1: person 0: actions has 'Jump', expected some of Ans"),
+    ({}, {'place': 'Mars'}, r"table.jsonl:1: place is 'Mars', expected one of EXT-house"),
+])  # fmt: skip
+def test_words_of_the_table_that_are_unknown(archive, tmp_path, person, clip, says):
+    line = row('actioncliptrain00001', 'casablanca', [('n1', 'Ingrid Bergman', {}, person)], **clip)
+    table = AnnotationTable(write_table(tmp_path / 'table.jsonl', [line]))
+    with pytest.raises(UserError, match=says):
+        hollywood2.plan_clips(archive, 'actions', table, lambda *_: None)
+
+
+def test_shot_bounds(archive):
+    read = hollywood2.read_shot_bounds
+    assert read(archive, 'actions', 'actioncliptrain00001') == (12, 30)
+    assert read(archive, 'actions', 'actioncliptrain00002') == ()
+    assert read(archive, 'scenes', 'scenecliptest00001') == (7,)
+    with pytest.raises(UserError, match=r"actioncliptest00001.sht:1: '12', expected ascending"):
+        read(archive, 'actions', 'actioncliptest00001')
+    with pytest.raises(UserError, match='no such file of shot bounds'):
+        read(archive, 'actions', 'actioncliptest00002')
+
+
+def test_without_the_data_the_user_is_told_where_to_get_it(tmp_path):
+    with pytest.raises(UserError, match='AVIClips: there is no such folder; get Hollywood2-act'):
+        hollywood2.read_clips(tmp_path, 'actions', lambda *_: None)
+    (tmp_path / 'AVIClips').mkdir()
+    (tmp_path / 'ClipSets').mkdir()
+    with pytest.raises(UserError, match='no .avi files'):
+        hollywood2.read_clips(tmp_path, 'actions', lambda *_: None)
+    (tmp_path / 'AVIClips' / 'a.avi').touch()
+    with pytest.raises(UserError, match='there are no lists'):
+        hollywood2.read_clips(tmp_path, 'actions', lambda *_: None)
+
+
+def test_lists_that_are_no_text_cost_no_more_than_a_line(archive, tmp_path):
+    root = write_hollywood2(tmp_path)
+    path = root / 'ClipSets' / 'Kiss_train.txt'
+    path.write_bytes(b'\xff\x00' * 200_000 + b'\nactioncliptrain00002 1\n')
+    dropped = Dropped(root)
+    clips = hollywood2.read_clips(root, 'actions', dropped)
+    assert [c.actions for c in clips[:2]] == [('HugPerson',), ('Kiss', 'Run')]
+    why = dict(dropped)['ClipSets/Kiss_train.txt:1']
+    assert why.startswith("this is '\ufffd\\x00") and len(why) < 500

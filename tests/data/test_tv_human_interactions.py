@@ -1,0 +1,228 @@
+import numpy as np
+import pytest
+from clip_archives import row, write_table, write_tv
+
+from cpad_jax.data import clip_files, records, tv_human_plans
+from cpad_jax.data import tv_human_interactions as tv
+from cpad_jax.data.clip_files import AnnotationTable
+from cpad_jax.errors import UserError
+from cpad_jax.media import video
+
+NOBODY = AnnotationTable(None)
+
+
+@pytest.fixture(scope='module')
+def archive(tmp_path_factory):
+    return write_tv(tmp_path_factory.mktemp('manual'))
+
+
+def collect(archive, call, *arguments):
+    """What a function of the module gives, and what it sets aside, paths relative."""
+    dropped = []
+
+    def short(where):
+        return where[len(str(archive[0].parent)) + 1 :].replace('tv_human_interaction', '')
+
+    given = call(*arguments, lambda where, why: dropped.append((short(where), why)))
+    return given, dropped
+
+
+def test_the_two_sets_are_the_authors():
+    set1 = {
+        'handShake': '2,14,15,16,18,19,20,21,24,25,26,27,28,32,40,41,42,43,44,45,46,47,48,49,50',
+        'highFive': '1,6,7,8,9,10,11,12,13,23,24,25,27,28,29,30,31,32,33,34,35,44,45,47,48',
+        'hug': '2,3,4,11,12,15,16,17,18,20,21,27,29,30,31,32,33,34,35,36,42,44,46,49,50',
+        'kiss': '1,7,8,9,10,11,12,13,14,16,17,18,22,23,24,26,29,31,35,36,38,39,40,41,42',
+        'negative': ','.join(map(str, range(1, 51))),
+    }
+    for kind, numbers in set1.items():
+        assert sorted(tv._SET1[kind]) == [int(number) for number in numbers.split(',')]
+
+
+def test_clips_and_what_is_no_clip(archive):
+    clips, dropped = collect(archive, tv.read_clips, *archive)
+    assert [(c.split, c.clip_id, c.action, bool(c.annotation)) for c in clips] == [
+        ('set1', 'hug_0002', 'hug', True),
+        ('set1', 'kiss_0009', 'kiss', False),
+        ('set1', 'negative_0050', None, True),
+        ('set2', 'handShake_0001', 'handShake', True),
+        ('set2', 'highFive_0002', 'highFive', True),
+        ('set2', 'negative_0051', None, True),
+    ]
+    assert dropped == [
+        (
+            '_annotations/kiss_0009.annotations',
+            'there is no such file: nobody is known to be in the clip',
+        ),
+        ('s_videos/trailer.avi', 'expected a name such as handShake_0001.avi'),
+        ('_annotations/kiss_0050.annotations', 'there is no video kiss_0050.avi'),
+    ]
+
+
+def test_an_annotation_frame_by_frame(archive):
+    path = archive[1] / 'handShake_0001.annotations'
+    annotation, dropped = collect(archive, tv.read_annotation, path)
+    assert dropped == []
+    assert annotation.pairs == ((1, 1, 2), (2, 1, 2))
+    # Frames are counted from 1 there and from 0 here.
+    assert annotation.bodies[:3] == (
+        tv.Body(0, 1, 8, 8, 24, None, 'profile_right'),
+        tv.Body(0, 2, 56, 8, 32, None, 'profile_left'),
+        tv.Body(1, 1, 8, 8, 24, 'handShake', 'profile_right'),
+    )
+    people = tv.people_of(annotation)
+    assert [(p.person, p.actions, p.target, len(p.bodies)) for p in people] == [
+        (1, ('handShake',), 2, 3),
+        (2, ('handShake',), 1, 3),
+        (5, (), None, 1),
+    ]
+
+
+def test_lines_that_are_wrong_are_told_one_by_one(archive):
+    path = archive[1] / 'hug_0002.annotations'
+    annotation, dropped = collect(archive, tv.read_annotation, path)
+    row_is, file = 'expected id, x, y, size, label and head', '_annotations/hug_0002.annotations'
+    assert dropped == [
+        (f'{file}:4', f"this is '2 40 8 24 hug', {row_is}"),
+        (
+            f'{file}:9',
+            f"this is '2 56 8 24 dance profile_left', {row_is}",
+        ),
+        (f'{file}:11', 'person 2 stands in frame 1 already'),
+        (f'{file}:12', f"this is '2 56 8 -3 hug profile_left', {row_is}"),
+        (f'{file}:7', '4 boxes are announced and 5 follow'),
+        (
+            f'{file}:13',
+            "this is '#frame: 2', expected #frame: and #num_bbxs:",
+        ),
+        (f'{file}:14', 'this box is of no frame'),
+        (f'{file}:7', '1 - 9 are not two people of this clip'),
+    ]
+    assert [(b.frame, b.person, b.action) for b in annotation.bodies] == [
+        (0, 1, 'hug'), (0, 2, 'hug'), (1, 1, 'hug'), (1, 2, None),
+    ]  # fmt: skip
+    assert annotation.pairs == ((0, 1, 2),)
+
+
+def test_an_empty_file_is_told(archive):
+    path = archive[1] / 'highFive_0002.annotations'
+    annotation, dropped = collect(archive, tv.read_annotation, path)
+    assert (annotation.bodies, annotation.pairs) == ((), ())
+    assert [why for _, why in dropped] == [
+        'no line begins with #frame: nobody is known to be in the clip'
+    ]
+
+
+def test_records(archive):
+    plans, dropped = collect(archive, tv_human_plans.plan_clips, *archive, NOBODY)
+    everybody = [plan for own in plans.values() for plan in own]
+    assert ('s_videos/highFive_0002.avi', 'empty') in [
+        (where, 'empty') for where, why in dropped if 'empty' in why
+    ]
+    assert [name for name, _ in clip_files.number_people(everybody)] == [
+        'handShake_0001/1', 'handShake_0001/2', 'handShake_0001/5', 'hug_0002/1', 'hug_0002/2',
+        'negative_0050/1', 'negative_0051/1',
+    ]  # fmt: skip
+    made = list(clip_files.clip_records(plans['set2'], 1, lambda *_: pytest.fail('set aside')))
+    for record in made:
+        records.check_clip(record, 4, 10)
+    assert [(r['clip_id'], r['title'], r['source'], r['actions'], r['place']) for r in made] == [
+        ('handShake_0001', 'unknown', 'show', [0], -1),
+        ('negative_0051', 'unknown', 'show', [], -1),
+    ]
+    people = made[0]['people']
+    assert [(p['name'], p['identity'], p['actions'], p['target']) for p in people] == [
+        ('unknown', 0, [0], 1),
+        ('unknown', 1, [0], 0),
+        ('unknown', 2, [], -1),
+    ]
+    tracks = people[1]['tracks']
+    np.testing.assert_allclose(tracks['times'], [0, 0.04, 0.08], atol=1e-6)
+    # Of a picture of 96x64: x 56, y 8 and size 32 in the first frame, x 54 in the last.
+    np.testing.assert_allclose(
+        tracks['boxes'][[0, 2]],
+        [[8 / 64, 56 / 96, 40 / 64, 88 / 96], [8 / 64, 54 / 96, 40 / 64, 86 / 96]],
+        atol=1e-6,
+    )
+    assert [(p.clip_id, p.actions, p.who_does_what) for p in plans['set1']] == [
+        ('hug_0002', (2,), True),
+        ('kiss_0009', (3,), False),
+        ('negative_0050', (), True),
+    ]
+
+
+def named(archive, tmp_path, *people):
+    """The handshake with people of an annotation table."""
+    table = write_table(tmp_path / 'table.jsonl', [row('handShake_0001', 'lost', people, 'show')])
+    plans = tv_human_plans.plan_clips(*archive, AnnotationTable(table), lambda *_: None)
+    (clip,) = (plan for plan in plans['set2'] if plan.clip_id == 'handShake_0001')
+    return clip
+
+
+LEFT, RIGHT = [0.2, 0.15, 0.3, 0.25], [0.2, 0.7, 0.3, 0.8]  # Faces in bodies 1 and 2.
+
+
+def test_faces_with_names_take_over_what_bodies_do(archive, tmp_path):
+    clip = named(
+        archive, tmp_path,
+        ('n2', 'Kate', {0.04: RIGHT, 0.08: RIGHT}, {}),
+        ('n1', 'Jack', {0.0: LEFT, 0.04: LEFT, 0.08: RIGHT}, {}),
+    )  # fmt: skip
+    assert (clip.title, clip.source, clip.actions, clip.who_does_what) == (
+        'lost', 'show', (0,), True,
+    )  # fmt: skip
+    assert [(p['person_id'], p['name'], p['actions'], p['target']) for p in clip.people] == [
+        ('n2', 'Kate', [0], 1),
+        ('n1', 'Jack', [0], 0),
+        ('handShake_0001/5', 'unknown', [], -1),
+    ]
+    np.testing.assert_allclose(clip.people[0]['tracks']['boxes'], [RIGHT, RIGHT])
+
+
+def test_what_the_table_says_of_somebody_counts(archive, tmp_path):
+    clip = named(archive, tmp_path, ('n2', 'Kate', {0.04: RIGHT}, {'actions': []}))
+    assert [(p['person_id'], p['actions'], p['target']) for p in clip.people] == [
+        ('n2', [], -1),
+        ('handShake_0001/1', [0], 0),
+        ('handShake_0001/5', [], -1),
+    ]
+    assert clip.who_does_what
+
+
+@pytest.mark.parametrize('boxes', [
+    {},  # No face.
+    {0.04: [0.9, 0.4, 0.95, 0.45]},  # In nobody.
+    {0.0: LEFT, 0.04: [0.9, 0.4, 0.95, 0.45], 0.08: [0.9, 0.4, 0.95, 0.45]},  # Mostly in nobody.
+])  # fmt: skip
+def test_a_face_in_no_body_leaves_open_what_it_does(archive, tmp_path, boxes):
+    clip = named(archive, tmp_path, ('n2', 'Kate', boxes, {}))
+    assert [p['person_id'] for p in clip.people][1:] == [f'handShake_0001/{n}' for n in (1, 2, 5)]
+    assert clip.people[0]['actions'] == [] and not clip.who_does_what
+
+
+def test_a_face_in_two_bodies_says_nothing():
+    info = video.VideoInfo('x', 100, 100, 25.0, 10, 0.4)
+    bodies = [tv.Body(0, 1, 0, 0, 60, None, ''), tv.Body(1, 1, 0, 0, 30, None, '')]
+    others = [tv.Body(0, 2, 30, 0, 60, None, ''), tv.Body(1, 2, 60, 0, 30, None, '')]
+    people = [tv.Person(1, (), None, tuple(bodies)), tv.Person(2, (), None, tuple(others))]
+    both, left = (0.1, 0.4, 0.2, 0.5), (0.1, 0.1, 0.2, 0.2)
+    assert tv_human_plans.same_person(people, info, [0.0], [both]) is None
+    assert tv_human_plans.same_person(people, info, [0.0, 0.04], [both, left]) == 0
+
+
+def test_folders_are_found_under_the_names_that_go_about(archive, tmp_path):
+    assert tv.find(archive[0].parent) == archive
+    assert tv.find(tmp_path, required=False) is None
+    for name in ('tv_human_interaction_videos', 'tv_human_interactions_annotations'):
+        assert tv.find(tmp_path, required=False) is None
+        (tmp_path / 'tv_human_interactions' / name).mkdir(parents=True)
+    found = tv.find(tmp_path)
+    assert [path.name for path in found] == [
+        'tv_human_interaction_videos', 'tv_human_interactions_annotations',
+    ]  # fmt: skip
+
+
+def test_without_the_data_the_user_is_told_where_to_get_it(archive, tmp_path):
+    for folders in ((tmp_path, archive[1]), (archive[0], tmp_path)):
+        with pytest.raises(UserError, match='there are no .* files; get the videos and the annot'):
+            tv.read_clips(*folders, lambda *_: None)
