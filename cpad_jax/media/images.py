@@ -55,8 +55,9 @@ def _open_upright(path: Path) -> Image.Image:
         raise UserError(f'{path}: the file is empty; copy or download the picture again')
     try:
         with warnings.catch_warnings():
-            # Pillow warns at a lower size than the one refused below.
-            warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+            # Pillow warns at a lower size than the one refused below, and of damaged entries of
+            # pictures that it then reads or refuses.
+            warnings.simplefilter('ignore')
             with Image.open(path) as image:
                 width, height = image.size
                 if width * height > MAX_PIXELS:

@@ -4,11 +4,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 # Real files have a handful of boxes per level; a damaged one may claim millions of empty ones.
 _MOST_BOXES = 4096
+
+
+@dataclass(frozen=True)
+class PictureTrack:
+    """What a file says of its pictures.
+
+    Attributes:
+        seconds: How long they last: the shorter of what is there and what is shown of it, after
+            edits; 0 where that is not said.
+        names_key_frames: Whether there is a table of key frames; without one, FFmpeg takes every
+            frame for one when it seeks.
+    """
+
+    seconds: float
+    names_key_frames: bool
 
 
 def is_mp4(head: bytes) -> bool:
@@ -23,8 +39,8 @@ def has_index(path: str | os.PathLike[str]) -> bool:
         return any(kind == b'moov' and end <= size for kind, _, end in _boxes(file, 0, size))
 
 
-def picture_seconds(path: str | os.PathLike[str]) -> float | None:
-    """How long the first picture track of an MP4 file lasts, in seconds; None where unsaid."""
+def picture_track(path: str | os.PathLike[str]) -> PictureTrack | None:
+    """The first picture track of an MP4 file; None where there is none or it cannot be read."""
     size = Path(path).stat().st_size
     with Path(path).open('rb') as file:
         for kind, start, end in _boxes(file, 0, size):
@@ -33,36 +49,46 @@ def picture_seconds(path: str | os.PathLike[str]) -> float | None:
     return None
 
 
-def _first_picture_track(file: BinaryIO, start: int, end: int) -> float | None:
+def _first_picture_track(file: BinaryIO, start: int, end: int) -> PictureTrack | None:
     scale = None
     for kind, inner, after in _boxes(file, start, end):
         if kind == b'mvhd':
             scale = _timing(file, inner)[0]
-        elif kind == b'trak' and (seconds := _track_seconds(file, inner, after, scale)):
-            return seconds
+        elif kind == b'trak' and (track := _track(file, inner, after, scale)):
+            return track
     return None
 
 
-def _track_seconds(file: BinaryIO, start: int, end: int, scale: int | None) -> float | None:
-    """The shorter of what the track is shown (after edits) and what it holds."""
+def _track(file: BinaryIO, start: int, end: int, scale: int | None) -> PictureTrack | None:
     said = []
-    picture = False
-    for kind, inner, after in _boxes(file, start, end):
-        if kind == b'tkhd' and scale:
-            file.seek(inner)
-            header = file.read(36)
+    picture = names_keys = False
+    for path, inner, after in _nested(file, start, end, (b'mdia', b'minf', b'stbl')):
+        file.seek(inner)
+        header = file.read(36)
+        if path == b'tkhd' and scale:
             # Version 1 has times of 8 bytes; the track's number and 4 spare bytes stand between.
             span = header[28:36] if header[:1] == b'\1' else header[20:24]
             said.append(int.from_bytes(span) / scale)
-        elif kind == b'mdia':
-            for part, place, _ in _boxes(file, inner, after):
-                if part == b'mdhd':
-                    ticks, span = _timing(file, place)
-                    said.append(span / ticks if ticks else 0.0)
-                elif part == b'hdlr':
-                    file.seek(place + 8)
-                    picture = file.read(4) == b'vide'
-    return min((seconds for seconds in said if seconds > 0), default=None) if picture else None
+        elif path == b'mdhd':
+            ticks, span = _timing(file, inner)
+            said.append(span / ticks if ticks else 0.0)
+        elif path == b'hdlr' and header[8:12] == b'vide':
+            picture = True
+        elif path == b'stss':
+            names_keys = after - inner >= 8 and int.from_bytes(header[4:8]) > 0
+    if not picture:
+        return None
+    return PictureTrack(min((seconds for seconds in said if seconds > 0), default=0.0), names_keys)
+
+
+def _nested(
+    file: BinaryIO, start: int, end: int, within: tuple[bytes, ...]
+) -> Iterator[tuple[bytes, int, int]]:
+    """The boxes of a level, and of those below it in boxes of some kinds."""
+    for kind, inner, after in _boxes(file, start, end):
+        yield kind, inner, after
+        if kind in within:
+            yield from _nested(file, inner, after, within[within.index(kind) + 1 :])
 
 
 def _timing(file: BinaryIO, place: int) -> tuple[int, int]:

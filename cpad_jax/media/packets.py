@@ -76,6 +76,10 @@ def _vp9_clean(packet: bytes) -> bool:
     return bool(packet) and packet[0] >> 6 == 2 and packet[0] >> 4 & 3 != 3 and not packet[0] & 0xC
 
 
+def _jpeg_clean(packet: bytes) -> bool:
+    return packet[:2] == b'\xff\xd8'
+
+
 # For every codec that decoding can start in, how to see that a key frame is one: flags in files are
 # wrong at times. Other codecs (AV1 among them) are read from the start.
 _CLEAN: dict[str, Callable[[bytes], bool]] = {
@@ -84,7 +88,7 @@ _CLEAN: dict[str, Callable[[bytes], bool]] = {
     **dict.fromkeys(('mp4v', 'fmp4', 'xvid', 'divx', 'dx50'), _mpeg4_clean),
     **dict.fromkeys(('vp80', 'vp08'), _vp8_clean),
     **dict.fromkeys(('vp90', 'vp09'), _vp9_clean),
-    **dict.fromkeys(('mjpg', 'jpeg'), lambda packet: packet[:2] == b'\xff\xd8'),
+    **dict.fromkeys(('mjpg', 'jpeg'), _jpeg_clean),
 }
 
 
@@ -97,17 +101,21 @@ class Packets:
         read: How many packets were read.
     """
 
-    def __init__(self, capture: cv2.VideoCapture, origin: float):
+    def __init__(self, capture: cv2.VideoCapture, origin: float, is_avi: bool):
         """Takes a video that was just opened, and is used for nothing else.
 
         Args:
             capture: The open video.
             origin: The stamp of the first frame that is decoded, in seconds.
+            is_avi: Whether packets are stamped by their place in the file. Frames that are shown
+                in another order then have the stamp of another frame.
         """
-        self._capture, self._origin = capture, origin
+        self._capture, self._origin, self._is_avi = capture, origin, is_avi
         code = int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF
         self._clean = _CLEAN.get(code.to_bytes(4, 'little').decode('latin-1').lower())
-        self.trusted = self._clean is not None and capture.set(cv2.CAP_PROP_FORMAT, -1)
+        # Others have no business in AVI, and no test here.
+        known = self._clean in (_mpeg4_clean, _jpeg_clean) if is_avi else self._clean is not None
+        self.trusted = known and capture.set(cv2.CAP_PROP_FORMAT, -1)
         self.read = 0
         self._ended = False
         self._dropped = 0
@@ -171,6 +179,7 @@ class Packets:
         elif self.read == 1:
             self.trusted = False
         if time < 0:
+            self.trusted = self.trusted and not self._is_avi
             return  # Cut off by the container: decoded, but not shown.
         place = bisect.bisect_left(self._times, time)
         twice = place < len(self._times) and self._times[place] == time

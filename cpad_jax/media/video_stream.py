@@ -99,10 +99,12 @@ class VideoStream:
         """
         self._path, self._last = path, last
         self._capture, head = _open(path)
-        mp4 = mp4_boxes.is_mp4(head)
-        self.info = self._read_info(mp4)
+        track = mp4_boxes.picture_track(path) if mp4_boxes.is_mp4(head) else None
+        self.info = self._read_info(track)
         self.jumps = 0
-        self._may_jump = may_jump and (mp4 or head.startswith((_MATROSKA, _AVI)))
+        known = head.startswith((_MATROSKA, _AVI)) or (track and track.names_key_frames)
+        self._may_jump = may_jump and bool(known)
+        self._is_avi = head.startswith(_AVI)
         self._counts_frames = not head.startswith(_MATROSKA)
         self._rate = self._capture.get(cv2.CAP_PROP_FPS)
         self._packets: Packets | None = None
@@ -156,7 +158,7 @@ class VideoStream:
         if (time - self._time) * self.info.fps < _FAR:
             return None
         if self._packets is None:
-            self._packets = Packets(_open(self._path)[0], self._origin)
+            self._packets = Packets(_open(self._path)[0], self._origin, self._is_avi)
         wanted = self._packets.shown_at(time + TIME_SLACK)
         key = None if wanted is None else self._worthwhile(wanted)
         if key is None:
@@ -217,7 +219,11 @@ class VideoStream:
 
     def _ask(self, key: KeyFrame) -> int:
         """The number to tell OpenCV so that it begins to decode at a key frame."""
-        return int(self._rate * (self._origin + key.time)) + 1 + _LEAD
+        place = self._rate * (self._origin + key.time)
+        # Never beyond a key frame that lies on the even grid, as all do in AVI: its index may call
+        # the next frame a key frame, too. Off the grid it must not be before the key frame.
+        on_grid = abs(place - round(place)) < 1e-6
+        return (round(place) if on_grid else math.ceil(place)) + _LEAD
 
     def _counted(self, key: KeyFrame) -> int:
         """The number that OpenCV gives a key frame, from its time and the rate in the file."""
@@ -269,15 +275,14 @@ class VideoStream:
         self._capture, _ = _open(self._path)
         return all(self._capture.grab() for _ in range(self._number + 1))
 
-    def _read_info(self, mp4: bool) -> VideoInfo:
+    def _read_info(self, track: mp4_boxes.PictureTrack | None) -> VideoInfo:
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         frames = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         if not (math.isfinite(fps) and 0 < fps and math.isfinite(frames) and frames >= 1):
             fps, frames = self._measure()
-        if mp4 and (seconds := mp4_boxes.picture_seconds(self._path)):
-            # Where frames are missing from an even rate, OpenCV tells that rate, not the mean.
-            if abs(frames - fps * seconds) > _UNEVEN * frames + 1:
-                fps = frames / seconds
+        # Where frames are missing from an even rate, OpenCV tells that rate, not the mean.
+        if track and track.seconds and abs(frames - fps * track.seconds) > _UNEVEN * frames + 1:
+            fps = frames / track.seconds
         info = VideoInfo(
             path=self._path,
             width=int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
