@@ -34,7 +34,11 @@ _LASTING = 4
 _AROUND = 10
 
 # The least difference of a cut, and how many times that of the frames around it must be.
-_LEAST, _TIMES = 0.22, 3.0
+_LEAST, _TIMES = 0.26, 3.0
+
+# And how many times the differences of its two neighbours on either side: what comes into the
+# picture quickly makes several large ones.
+_PEAK = 1.3
 
 # Across a cut all of the nearest frames differ by at least this share of the least difference.
 _STAYS = 0.75
@@ -116,7 +120,9 @@ def _is_cut(near: deque[_Look], steps: deque[float], place: int) -> bool:
     if step < _LEAST:
         return False
     around = np.delete(np.asarray(steps), place - 1)
-    if around.size and step < _TIMES * np.median(around):
+    beside = [steps[i] for i in range(max(0, place - 3), min(len(steps), place + 2))]
+    beside.remove(step)
+    if around.size and step < max(_TIMES * np.median(around), _PEAK * max(beside, default=0.0)):
         return False
     before = [near[i] for i in range(max(0, place - _LASTING), place)]
     after = [near[i] for i in range(place, min(len(near), place + _LASTING))]
