@@ -12,14 +12,12 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-# First, because it keeps FFmpeg silent, which must be told before OpenCV opens a file.
-from cpad_jax.media.video_stream import TIME_SLACK, VideoInfo, VideoStream  # isort: skip
-
 import cv2
 import numpy as np
 
 from cpad_jax import atomic
 from cpad_jax.errors import UserError
+from cpad_jax.media.video_stream import TIME_SLACK, VideoInfo, VideoStream
 
 
 def probe(path: str | os.PathLike[str]) -> VideoInfo:

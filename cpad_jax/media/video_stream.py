@@ -35,6 +35,9 @@ TIME_SLACK = 1e-3
 # A stream that ends before this share of the length its file names was cut off.
 _WHOLE = 0.9
 
+# Seconds that no video lasts, of which a damaged file may speak.
+_LONGEST = 30 * 24 * 3600
+
 # A picture opens as a video of one frame, and so must be told apart by its first bytes.
 _PICTURES = (b'\xff\xd8\xff', b'\x89PNG', b'BM')
 
@@ -55,6 +58,9 @@ _FRUITLESS = 3000
 
 # A guess of what a jump costs beside decoding, in frames, until it has been measured.
 _JUMP_COST = 8.0
+
+# A jump must promise to be so many times as quick as reading on, as what it costs varies.
+_GAIN = 1.25
 
 
 @dataclass(frozen=True)
@@ -213,7 +219,7 @@ class VideoStream:
             if key.number + self._unseen(key) + 1 > target or self._ask(key) > self.info.frames:
                 continue
             cost = target - key.number + 1 + self._jump_cost
-            if key.time > self._time and cost < target - self._number and self._may_go(key):
+            if key.time > self._time and _GAIN * cost < target - self._number and self._may_go(key):
                 return key
         return None
 
@@ -266,7 +272,10 @@ class VideoStream:
         return True
 
     def _stopped_early(self) -> bool:
-        return self.jumps > 0 and self._capture.get(cv2.CAP_PROP_POS_FRAMES) > self.info.frames
+        """Whether OpenCV stops because of its count (see `_may_go`), not for want of frames."""
+        counted = self._capture.get(cv2.CAP_PROP_POS_FRAMES)
+        few = self._number + 1 < self.info.frames < counted
+        return few and self.jumps > 0 and self._counts_frames
 
     def _return(self) -> bool:
         """Reads from the start up to the present frame, and never jumps again."""
@@ -291,6 +300,11 @@ class VideoStream:
             frames=int(frames),
             duration=frames / fps,
         )
+        if info.frames > self._path.stat().st_size or info.duration > _LONGEST:
+            raise UserError(
+                f'{self._path}: the file says that it holds {info.frames} frames and lasts '
+                f'{info.duration:.0f} s, which cannot be; it is damaged: copy or download it again'
+            )
         if info.width * info.height > MAX_PIXELS:
             raise UserError(
                 f'{self._path}: the frames are too large ({info.width}x{info.height}); at most '

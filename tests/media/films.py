@@ -47,7 +47,17 @@ def _block(bit, height, width):
     return height // 8 + (bit // 5) * (height * 3 // 16), (bit % 5) * (width // 5)
 
 
-def write(path, times, codec='libx264', gop=25, b_frames=2, options=None, turned=0):
+def write(
+    path,
+    times,
+    codec='libx264',
+    gop=25,
+    b_frames=2,
+    options=None,
+    turned=0,
+    sound=False,
+    muxing=None,
+):
     """Writes a film of numbered frames.
 
     Args:
@@ -59,9 +69,11 @@ def write(path, times, codec='libx264', gop=25, b_frames=2, options=None, turned
         options: Of the encoder.
         turned: Degrees by which a player must turn the picture clockwise, as phones write it; the
             coded picture lies turned the other way.
+        sound: Whether it has a sound track, too.
+        muxing: Options of the container.
     """
     ticks = Fraction(1, 30_000 if path.suffix in ('.mp4', '.mov') else 1000)
-    with av.open(str(path), 'w') as container:
+    with av.open(str(path), 'w', options=muxing or {}) as container:
         stream = container.add_stream(codec, rate=25)
         stream.height, stream.width = (WIDTH, HEIGHT) if turned % 180 else (HEIGHT, WIDTH)
         stream.pix_fmt = 'yuvj420p' if codec == 'mjpeg' else 'yuv420p'
@@ -72,7 +84,10 @@ def write(path, times, codec='libx264', gop=25, b_frames=2, options=None, turned
         coder.time_base = ticks
         defaults = {'preset': 'ultrafast', 'sc_threshold': '0'} if codec == 'libx264' else {}
         stream.options = defaults | (options or {})
+        voice = container.add_stream('aac', rate=16_000) if sound else None
         for number, time in enumerate(times):
+            if voice and number % 25 == 0:
+                _mux_sound(container, voice, number // 25, 1)
             picture = np.rot90(numbered_frame(number), turned // 90)
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), 'rgb24')
             frame.pts, frame.time_base = round(time / ticks), ticks
@@ -96,9 +111,13 @@ def write_sound(path, seconds=1):
     """Writes a file with a sound track only."""
     with av.open(str(path), 'w') as container:
         stream = container.add_stream('aac', rate=16_000)
-        for start in range(0, 16_000 * seconds, 1024):
-            wave = np.sin(np.arange(start, start + 1024) / 9)[None].astype(np.float32)
-            frame = av.AudioFrame.from_ndarray(wave, 'fltp', 'mono')
-            frame.sample_rate, frame.pts = 16_000, start
-            container.mux(stream.encode(frame))
+        _mux_sound(container, stream, 0, seconds)
         container.mux(stream.encode())
+
+
+def _mux_sound(container, stream, begin, seconds):
+    for start in range(0, 16_000 * seconds, 1000):
+        wave = np.sin(np.arange(start, start + 1000) / 9)[None].astype(np.float32)
+        frame = av.AudioFrame.from_ndarray(wave, 'fltp', 'mono')
+        frame.sample_rate, frame.pts = 16_000, 16_000 * begin + start
+        container.mux(stream.encode(frame))

@@ -4,6 +4,7 @@ import films
 import numpy as np
 import pytest
 
+from cpad_jax.errors import UserError
 from cpad_jax.media import video
 from cpad_jax.media.video_stream import VideoStream
 
@@ -25,6 +26,8 @@ FILMS = {
     'uneven.mkv': (UNEVEN, {'b_frames': 3}, True),
     'gaps.mp4': (GAPS, {}, True),
     'gaps.mkv': (GAPS, {}, True),
+    'sound.mp4': (STEADY, {'sound': True}, True),
+    'sound.mkv': (UNEVEN, {'sound': True}, True),
     'turned.mp4': (UNEVEN, {'turned': 90}, True),
     'mpeg4.avi': (STEADY, {'codec': 'mpeg4', 'b_frames': 0}, True),
     'mpeg4.mp4': (UNEVEN, {'codec': 'mpeg4'}, True),
@@ -198,19 +201,48 @@ def test_a_film_whose_beginning_was_cut_off_by_an_edit(tmp_path, jumps):
     assert jumps
 
 
-def test_a_cut_off_film_breaks_off_where_it_does_without_jumps(tmp_path, jumps):
-    path = tmp_path / 'cut.mkv'
-    films.write(path, STEADY)
+@pytest.mark.parametrize('name', ['cut.mkv', 'cut.mp4'])
+def test_a_cut_off_film_breaks_off_where_it_does_without_jumps(tmp_path, jumps, name):
+    path = tmp_path / name
+    # With its index at the front, as in films from the web, an MP4 file opens however short.
+    films.write(path, STEADY, muxing={'movflags': 'faststart'} if name == 'cut.mp4' else None)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     told = []
     for may_jump in (True, False):
         reading = video.iterate_frames(path, [3.0, 6.0, 11.5], may_jump=may_jump)
         assert [films.read_number(next(reading)[0]) for _ in range(2)] == [75, 150]
-        with pytest.raises(video.UserError, match=r'breaks off at \d\.\d s of 12.0 s') as raised:
+        with pytest.raises(UserError, match=r'breaks off at \d\.\d s of 12.0 s') as raised:
             next(reading)
         told.append(str(raised.value))
     assert told[0] == told[1]
     assert jumps
+
+
+def test_opencv_stops_counting_before_the_end(tmp_path, monkeypatch, jumps):
+    # After a jump OpenCV counts frames that are missing, and ends once it has counted all.
+    path = tmp_path / 'gaps.mp4'
+    films.write(path, GAPS)
+    monkeypatch.setattr(VideoStream, '_may_go', lambda self, key: True)
+    times = [GAPS[100], GAPS[298], GAPS[299], GAPS[299] + 9]
+    numbers = [films.read_number(frame) for frame, _ in video.iterate_frames(path, times)]
+    assert numbers == [100, 298, 299, 299]
+    assert jumps
+
+
+def test_a_file_with_sound_only_and_one_that_claims_too_much(tmp_path):
+    path = tmp_path / 'sound.mp4'
+    films.write_sound(path)
+    with pytest.raises(UserError, match=r'sound\.mp4: no picture can be decoded'):
+        video.probe(path)
+    path = tmp_path / 'film.avi'
+    films.write(path, STEADY[:30], codec='mpeg4', b_frames=0)
+    data = bytearray(path.read_bytes())
+    place = data.index(b'strh') + 8 + 32
+    assert int.from_bytes(data[place : place + 4], 'little') == 30
+    data[place : place + 4] = (2**31 - 1).to_bytes(4, 'little')
+    path.write_bytes(data)
+    with pytest.raises(UserError, match='says that it holds 2147483647 frames'):
+        video.sample_frames(path, rate=1)
 
 
 def test_frames_side_by_side_are_read_without_asking_for_packets(tmp_path, monkeypatch):
