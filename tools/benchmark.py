@@ -246,7 +246,7 @@ def _read_video(path: Path) -> None:
         times = ((np.arange(max(1, int(info.duration * per_second))) + 0.5) / per_second).tolist()
         seconds, taken = {}, {}
         # In turn, so that other work on the machine weighs on both alike.
-        for may_jump in (False, True) * (3 if span >= 1 else 1):
+        for may_jump in (False, True) * 3:
             start = time.perf_counter()
             frames = video.iterate_frames(path, times, size=128, may_jump=may_jump)
             digests = [(hashlib.sha256(frame.data).digest(), begins) for frame, begins in frames]

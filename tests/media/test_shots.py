@@ -54,7 +54,7 @@ def shake(seed, count=30):
     return [view(picture, *(30 + rng.integers(-8, 9, 2))) for _ in range(count)]
 
 
-def flash(seed, count=30, lasting=2):
+def flash(seed, count=30, lasting=3):
     frames = still(seed, count)
     for i in range(12, 12 + lasting):
         frames[i] = np.clip(frames[i].astype(int) + 170, 0, 255).astype(np.uint8)
