@@ -18,7 +18,13 @@ HEAVY = ('tensorflow', 'tensorflow_datasets', 'clu', 'torch', 'orbax', 'cv2', 'j
 DOORS = {
     'orbax': {'training/checkpoints.py'},
     'clu': {'training/loop.py'},
-    'cv2': {'media/video.py', 'media/images.py', 'media/faces.py', 'media/canvas.py'},
+    'cv2': {
+        'media/video.py',
+        'media/images.py',
+        'media/faces.py',
+        'media/face_embedding.py',
+        'media/canvas.py',
+    },
     'huggingface_hub': {'models/sources.py'},
     'tokenizers': {'text/file_tokenizer.py'},
     'torch': set(),
