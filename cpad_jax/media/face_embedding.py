@@ -20,6 +20,11 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 # The largest that is in use, ArcFace's ResNet-100, has 261 MB; a file is read into memory.
 _MAX_BYTES = 1 << 30
 
+# The cosine from which on two faces are taken for one person's, by the file's sha256.
+# SFace: where OpenCV's documentation of FaceRecognizerSF sets it, by its accuracy on LFW.
+_THRESHOLDS = {model_files.FACE_EMBEDDER.sha256: 0.363}
+_THRESHOLD = 0.25
+
 
 class FaceEmbedder:
     """A face embedder in an ONNX file: SFace, or a network of ArcFace's form.
@@ -32,6 +37,7 @@ class FaceEmbedder:
         name: Of the file, without its ending.
         sha256: Of the file; features of different ones must never be mixed.
         width: F.
+        threshold: Cosine from which on two faces are taken for one person's.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None):
@@ -62,6 +68,7 @@ class FaceEmbedder:
         if not sized or not np.isfinite(first).all() or np.allclose(first, second):
             raise self._refusal()
         self.width = first.shape[1]
+        self.threshold = _THRESHOLDS.get(self.sha256, _THRESHOLD)
 
     def _refusal(self) -> UserError:
         return UserError(
