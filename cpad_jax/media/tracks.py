@@ -16,7 +16,7 @@ Embed = Callable[[np.ndarray, Sequence[Face]], np.ndarray]
 _MAX_GAP = 1.0  # Seconds.
 # In place of a box that moved too far to overlap, a face is known by its features.
 _OVERLAP, _NEAR = 0.3, 2.0
-_UNLIKE, _ALIKE = 0.1, 0.4
+_UNLIKE, _ALIKE = 0.2, 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +102,7 @@ class _Growing:
     boxes: list[np.ndarray] = field(default_factory=list)
     quality: list[float] = field(default_factory=list)
     total: np.ndarray | float = 0.0
+    last: np.ndarray | None = None
     crop: np.ndarray | None = None
 
     def add(
@@ -115,6 +116,7 @@ class _Growing:
         self.quality.append(quality)
         # A face that shows nothing still counts where there is no better one.
         self.total = self.total + max(quality, 1e-3) * feature
+        self.last = feature
 
     def expected(self, time: float) -> np.ndarray:
         """Where the face is at `time` if it goes on moving, for as long as it has been watched."""
@@ -141,7 +143,8 @@ def _assign(
     """Which face goes on which track: the surest pairs first, each face and track once."""
     pairs = []
     for row, track in enumerate(active):
-        likeness = features @ _unit(track.total[None])[0]
+        # A head that turns looks less and less like what it was, but like a moment ago.
+        likeness = np.maximum(features @ _unit(track.total[None])[0], features @ track.last)
         places = np.stack([track.boxes[-1], track.expected(time)])
         for number, box in enumerate(boxes):
             overlap = max(_overlap(place * scale, box * scale) for place in places)
