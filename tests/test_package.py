@@ -25,6 +25,7 @@ DOORS = {
         'media/shots.py',
         'media/images.py',
         'media/faces.py',
+        'media/face_embedding.py',
         'media/canvas.py',
     },  # fmt: skip
     'huggingface_hub': {'models/sources.py'},

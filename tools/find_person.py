@@ -1,0 +1,116 @@
+"""Finds the moments of videos in which a person is seen, from a few photos of them.
+
+python tools/find_person.py --fetch
+python tools/find_person.py --photos photos/ann --videos holiday2025 --sheet ann.jpg
+python tools/find_person.py --photos ann1.jpg ann2.jpg --videos beach.mp4 party.mov --json ann.json
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+# Run as a script, the package beside this folder is found without being installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from cpad_jax import atomic, errors  # noqa: E402
+from cpad_jax.media import (  # noqa: E402
+    contact_sheet,
+    face_embedding,
+    faces,
+    find,
+    images,
+    model_files,
+)
+from cpad_jax.media.contact_sheet import clock  # noqa: E402
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Reads the command line, searches, prints and writes."""
+    parser = errors.CommandParser(__doc__)
+    parser.add_argument('--photos', nargs='+', type=Path, help='files or folders; one face in each')
+    parser.add_argument('--videos', nargs='+', type=Path, help='files or folders')
+    parser.add_argument('--detector', type=Path, help='a YuNet .onnx file')
+    parser.add_argument('--embedder', type=Path, help='an SFace or ArcFace-like .onnx file')
+    parser.add_argument('--fetch', action='store_true', help='download these two, once')
+    parser.add_argument('--json', type=Path, help='write [{video, start, end, score}], best first')
+    parser.add_argument('--sheet', type=Path, help='draw the best moments (.jpg)')
+    parser.add_argument(
+        '--threshold',
+        type=float,
+        help='lowest score that is reported, -1 to 1 (default: what suits the embedder)',
+    )
+    parser.add_argument(
+        '--rate',
+        type=float,
+        default=find.RATE,
+        help='frames looked at per second of video (default: %(default)s)',
+    )
+    options = parser.parse_args(arguments)
+    if not 0 < options.rate <= 240:
+        raise errors.UserError(f'--rate {options.rate}: expected more than 0 and at most 240')
+    if options.threshold is not None and not -1 <= options.threshold <= 1:
+        raise errors.UserError(f'--threshold {options.threshold}: expected -1 to 1')
+    if options.sheet and options.sheet.suffix.lower() not in ('.jpg', '.jpeg'):
+        raise errors.UserError(f'--sheet {options.sheet}: expected a .jpg file')
+    if options.fetch:
+        for model in (model_files.FACE_DETECTOR, model_files.FACE_EMBEDDER):
+            print(f'{model.what}: {model_files.fetch(model)}')
+        if not options.photos and not options.videos:
+            return
+    if not options.photos or not options.videos:
+        raise errors.UserError('give --photos and --videos, or --fetch alone; --help says more')
+    search(options)
+
+
+def search(options) -> None:
+    """Does what the command line asks for, which was checked."""
+    photos = find.gather(options.photos, find.PHOTO_ENDINGS)
+    videos = find.gather(options.videos, find.VIDEO_ENDINGS)
+    detector = faces.FaceDetector(options.detector)
+    embedder = face_embedding.FaceEmbedder(options.embedder)
+    threshold = embedder.threshold if options.threshold is None else options.threshold
+    set_aside: list[errors.UserError] = []
+    try:
+        person = find.describe(photos, detector, embedder, set_aside.append)
+        moments = []
+        for path in videos:
+            try:
+                moments += find.find_moments(path, person, detector, embedder, options.rate)
+            except errors.UserError as error:
+                set_aside.append(error)
+        report(find.join(moments, threshold), moments, threshold, options)
+    finally:
+        for error in set_aside:
+            print(f'set aside: {error}', file=sys.stderr)
+
+
+def report(found, moments, threshold: float, options) -> None:
+    """Prints the moments found, and writes them where the command line says."""
+    for moment in found:
+        print(f'{moment.score:.3f}  {clock(moment.start)} - {clock(moment.end)}  {moment.video}')
+    if not found:
+        best = max(moments, key=lambda moment: moment.score, default=None)
+        nearest = 'no face was seen' if best is None else (
+            f'the nearest face scores {best.score:.3f} at {clock(best.shown)} of {best.video}'
+        )  # fmt: skip
+        print(f'nothing scores {threshold:.2f} or more; {nearest}')
+    if options.json:
+        rows = [
+            {
+                'video': str(moment.video),
+                'start': round(moment.start, 3),
+                'end': round(moment.end, 3),
+                'score': round(moment.score, 4),
+            }
+            for moment in found
+        ]
+        atomic.write_json(options.json, rows)
+    if options.sheet and found:
+        atomic.write_bytes(options.sheet, images.encode_jpeg(contact_sheet.draw(found)))
+        print(f'picture: {options.sheet}')
+
+
+if __name__ == '__main__':
+    errors.run_command(main)
