@@ -1,0 +1,238 @@
+import hashlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from cpad_jax.errors import UserError
+from cpad_jax.media import canvas, face_embedding, faces, images
+from cpad_jax.media.face_quality import face_quality
+from tests.media import drawn_faces as drawn
+
+
+@pytest.fixture
+def embedder(tmp_path):
+    path = tmp_path / 'colours.onnx'
+    path.write_bytes(drawn.network())
+    return face_embedding.FaceEmbedder(path)
+
+
+def picture(*people, side=112):
+    image = np.zeros((side + 80, len(people) * side + 80, 3), np.uint8)
+    for number, who in enumerate(people):
+        drawn.draw(image, 40, 40 + number * side, side, who)
+    return image
+
+
+def test_alignment_undoes_turn_scale_and_shift():
+    angle, scale, shift = 0.3, 0.7, np.array([12.0, -5.0])
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    matrix = faces.alignment(faces.ALIGNED_LANDMARKS @ (scale * turn).T + shift)
+    np.testing.assert_allclose(matrix[:, :2], turn.T / scale, atol=1e-9)
+    np.testing.assert_allclose(matrix[:, 2], -turn.T @ shift / scale, atol=1e-9)
+
+
+def test_alignment_is_the_least_squares_one():
+    rng = np.random.default_rng(0)
+    source = faces.ALIGNED_LANDMARKS + rng.normal(0, 6, (5, 2))
+    # Four unknowns a, b, c, d in x' = a x - b y + c, y' = b x + a y + d.
+    x, y = source.T
+    one, none = np.ones(5), np.zeros(5)
+    equations = np.concatenate(
+        [np.stack([x, -y, one, none], axis=1), np.stack([y, x, none, one], axis=1)]
+    )
+    a, b, c, d = np.linalg.lstsq(equations, faces.ALIGNED_LANDMARKS.T.ravel(), rcond=None)[0]
+    np.testing.assert_allclose(faces.alignment(source), [[a, -b, c], [b, a, d]], atol=1e-9)
+
+
+@pytest.mark.parametrize('landmarks', [np.ones((5, 2)), np.full((5, 2), np.nan)])
+def test_landmarks_on_one_point_are_refused(landmarks):
+    with pytest.raises(ValueError, match='five landmarks'):
+        faces.alignment(landmarks)
+
+
+@pytest.mark.parametrize('side', [56, 112, 224, 448, 1120])
+def test_a_face_is_cut_out_whatever_its_size(side):
+    image = picture(drawn.ANN, side=side)
+    aligned = faces.align_face(image, drawn.face(40, 40, side))
+    assert (aligned.shape, aligned.dtype) == ((112, 112, 3), np.uint8)
+    expected = picture(drawn.ANN)[40:152, 40:152]
+    # Away from the edges of what is drawn every pixel is as it was.
+    inside = [20, 30, 40, 48, 66, 80, 90]
+    near = np.abs(aligned.astype(int) - expected)[np.ix_(inside, inside)]
+    assert near.max() <= 2
+    # And the edges are where they were: half a pixel of shift would show as 60 grey levels.
+    assert np.abs(aligned[30:80, 50:62].astype(int) - expected[30:80, 50:62]).mean() < 12
+
+
+def test_a_turned_face_is_set_upright():
+    image = picture(drawn.ANN, side=224)
+    upright = drawn.face(40, 40, 224)
+    turned = np.rot90(image).copy()
+    # np.rot90 takes (x, y) to (y, width - 1 - x).
+    landmarks = np.stack(
+        [upright.landmarks[:, 1], image.shape[1] - 1 - upright.landmarks[:, 0]], axis=1
+    )
+    again = faces.align_face(turned, faces.Face(upright.box, landmarks, 0.9))
+    direct = faces.align_face(image, upright)
+    assert np.abs(again.astype(int) - direct).mean() < 3
+
+
+def test_a_face_over_the_edge_repeats_the_edge():
+    image = np.full((60, 60, 3), 90, np.uint8)
+    assert (faces.align_face(image, drawn.face(-30, -30, 100)) == 90).all()
+    # Even one that lies outside altogether.
+    assert (faces.align_face(image, drawn.face(500, 500, 300)) == 90).all()
+
+
+def test_embedding_is_what_the_network_says_at_length_one(embedder):
+    image = picture(drawn.ANN)
+    [feature] = embedder.embed(image, [drawn.face(40, 40, 112)])
+    assert (feature.shape, feature.dtype, embedder.width) == ((48,), np.float32, 48)
+    square = image[40:152, 40:152].astype(float)
+    cells = square.reshape(4, 28, 4, 28, 3).mean(axis=(1, 3)).transpose(2, 0, 1).ravel()
+    np.testing.assert_allclose(feature, cells / np.linalg.norm(cells), atol=1e-3)
+
+
+def test_people_are_told_apart_and_order_is_kept(embedder):
+    image = picture(drawn.ANN, drawn.BOB)
+    found = [drawn.face(40, 40, 112), drawn.face(40, 152, 112)]
+    ann, bob = embedder.embed(image, found)
+    np.testing.assert_array_equal(embedder.embed(image, found[::-1]), [bob, ann])
+    assert ann @ bob < 0.6
+    [again] = embedder.embed(picture(drawn.ANN, side=300), [drawn.face(40, 40, 300)])
+    assert again @ ann > 0.99 > 0.6 > again @ bob
+    assert embedder.embed(image, []).shape == (0, 48)
+
+
+def test_a_file_is_known_by_its_content(embedder, monkeypatch):
+    data = drawn.network()
+    assert embedder.sha256 == hashlib.sha256(data).hexdigest()
+    assert embedder.name == 'colours'
+    monkeypatch.setenv('CPAD_FACE_EMBEDDER', str(embedder.path))
+    assert face_embedding.FaceEmbedder().sha256 == embedder.sha256
+
+
+def test_without_a_file_it_says_how_to_get_one(tmp_path, monkeypatch):
+    monkeypatch.delenv('CPAD_FACE_EMBEDDER', raising=False)
+    monkeypatch.setenv('CPAD_CACHE', str(tmp_path))
+    for path, says in ((None, 'no face embedder is given'), (tmp_path / 'no.onnx', 'no such')):
+        with pytest.raises(UserError, match=says) as raised:
+            face_embedding.FaceEmbedder(path)
+        for part in ('--fetch', 'CPAD_FACE_EMBEDDER', '38696353 bytes', '0ba9fbfa01b5270c'):
+            assert part in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    'data',
+    [b'', b'not a network', drawn.network()[:100], drawn.network(cell=56)],
+    ids=['empty', 'text', 'cut off', 'too few numbers'],
+)
+def test_another_file_is_refused_in_a_line(tmp_path, data):
+    path = tmp_path / 'other.onnx'
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r'other\.onnx: this is not a face embedder') as raised:
+        face_embedding.FaceEmbedder(path)
+    assert '\n' not in str(raised.value)
+
+
+def textured(side):
+    """A picture of 200 pixels with a frontal face full of fine detail."""
+    image = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+    return image, drawn.face(20, 20, side, score=0.95)
+
+
+def test_quality_of_a_perfect_face_is_one():
+    assert face_quality(*textured(150)) == pytest.approx(1, abs=1e-6)
+
+
+def test_quality_is_the_geometric_mean_of_its_terms():
+    image, face = textured(150)
+    small = drawn.face(20, 20, 32, score=0.95)
+    assert face_quality(image, small) == pytest.approx(0.5**0.25, rel=0.02)
+    doubtful = faces.Face(face.box, face.landmarks, 0.725)
+    assert face_quality(image, doubtful) == pytest.approx(0.5**0.25, rel=1e-6)
+    assert face_quality(image, faces.Face(face.box, face.landmarks, 0.4)) == 0
+
+
+def test_blurred_and_turned_faces_are_worse():
+    image, face = textured(150)
+    sharp, shown = picture(drawn.ANN, side=150), drawn.face(40, 40, 150, score=0.95)
+    blurred = [face_quality(sharp, shown)]
+    blurred += [face_quality(canvas.blur(sharp, sigma), shown) for sigma in (1, 2, 4)]
+    assert blurred == sorted(blurred, reverse=True) and blurred[-1] < 0.75 * blurred[0]
+    turned = []
+    for aside in (0, 10, 20, 30):
+        landmarks = face.landmarks + np.array([[0], [0], [aside], [0], [0]]) * [1, 0]
+        turned.append(face_quality(image, faces.Face(face.box, landmarks, 0.95)))
+    assert turned == sorted(turned, reverse=True) and turned[-1] < 0.8
+    assert all(0 <= value <= 1 for value in blurred + turned)
+
+
+@pytest.fixture(scope='module')
+def networks(real_data):
+    models = real_data / 'models'
+    return (
+        faces.FaceDetector(next(models.glob('face_detection_yunet*.onnx'))),
+        face_embedding.FaceEmbedder(next(models.glob('face_embedding_*.onnx'))),
+    )
+
+
+def portrait(path: Path, detector, embedder):
+    image = images.read_image(path)
+    return embedder.embed(image, [faces.single_face(image, detector, path)])[0]
+
+
+def test_real_portraits_match_their_own(real_data, networks):
+    people = real_data / 'people'
+    people = {n: [portrait(people / n / f'{i}.jpg', *networks) for i in (1, 2)]
+              for n in ('obama', 'biden')}  # fmt: skip
+    for own, other in (('obama', 'biden'), ('biden', 'obama')):
+        same = people[own][0] @ people[own][1]
+        assert same > 0.45
+        assert same > 0.25 + max(a @ b for a in people[own] for b in people[other])
+    image = images.read_image(real_data / 'people' / 'obama_and_biden.jpg')
+    found = sorted(networks[0].detect(image)[:2], key=lambda face: face.box[1])
+    # From the left: Biden, Obama.
+    biden, obama = networks[1].embed(image, found)
+    assert min(obama @ f for f in people['obama']) > 0.3 + max(obama @ f for f in people['biden'])
+    assert min(biden @ f for f in people['biden']) > 0.3 + max(biden @ f for f in people['obama'])
+
+
+def test_the_network_is_fed_as_opencv_feeds_it(real_data, networks):
+    image = images.read_image(real_data / 'people' / 'obama' / '1.jpg')
+    face = networks[0].detect(image)[0]
+    theirs = cv2.FaceRecognizerSF.create(str(networks[1].path), '')
+    [expected] = theirs.feature(np.ascontiguousarray(faces.align_face(image, face)[..., ::-1]))
+    [feature] = networks[1].embed(image, [face])
+    np.testing.assert_allclose(feature, expected / np.linalg.norm(expected), atol=1e-5)
+
+
+def test_a_face_detector_is_no_embedder(networks):
+    with pytest.raises(UserError, match='this is not a face embedder'):
+        face_embedding.FaceEmbedder(networks[0].path)
+    with pytest.raises(UserError, match='this is not a YuNet'):
+        faces.FaceDetector(networks[1].path)
+
+
+def test_quality_goes_with_what_the_embedder_makes_of_a_face(real_data, networks):
+    detector, embedder = networks
+    rng = np.random.default_rng(0)
+    quality, likeness = [], []
+    for path in sorted((real_data / 'people').glob('*/*.jpg')):
+        image = images.read_image(path)
+        whole = portrait(path, detector, embedder)
+        height = faces.single_face(image, detector, path).height
+        for wanted in np.geomspace(12, 120, 12):
+            scale = wanted / height
+            small = images.scale_image(image, *(round(side * scale) for side in image.shape[:2]))
+            # Half of them are blurred on top.
+            if rng.random() < 0.5:
+                small = cv2.GaussianBlur(small, (0, 0), 0.04 * wanted)
+            for face in detector.detect(small)[:1]:
+                quality.append(face_quality(small, face))
+                likeness.append(float(embedder.embed(small, [face])[0] @ whole))
+    assert len(quality) >= 36
+    ranks = [np.argsort(np.argsort(values)) for values in (quality, likeness)]
+    assert np.corrcoef(*ranks)[0, 1] > 0.7
