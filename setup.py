@@ -47,7 +47,7 @@ setup(
         'tqdm>=4.66',
     ],
     extras_require={
-        'test': ['dill', 'hypothesis', 'pytest>=8', 'pytest-xdist>=3.5', 'ranx>=0.3.20'],
+        'test': ['av', 'dill', 'hypothesis', 'pytest>=8', 'pytest-xdist>=3.5', 'ranx>=0.3.20'],
         # Each minor version of ruff formats a little differently, and CI checks the format.
         'dev': ['ruff>=0.17,<0.18'],
         'cuda': ['jax[cuda12]>=0.10'],

@@ -18,7 +18,15 @@ HEAVY = ('tensorflow', 'tensorflow_datasets', 'clu', 'torch', 'orbax', 'cv2', 'j
 DOORS = {
     'orbax': {'training/checkpoints.py'},
     'clu': {'training/loop.py'},
-    'cv2': {'media/video.py', 'media/images.py', 'media/faces.py', 'media/canvas.py'},
+    'cv2': {
+        'media/video.py',
+        'media/video_stream.py',
+        'media/packets.py',
+        'media/shots.py',
+        'media/images.py',
+        'media/faces.py',
+        'media/canvas.py',
+    },  # fmt: skip
     'huggingface_hub': {'models/sources.py'},
     'tokenizers': {'text/file_tokenizer.py'},
     'torch': set(),

@@ -5,6 +5,7 @@ A picture is uint8 [H, W, 3] RGB here and everywhere else.
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Sequence
@@ -15,6 +16,10 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cpad_jax.errors import UserError
+
+# Pillow's log of damaged files would come out on stderr where a program sets up no logging; the
+# errors raised here say it once.
+logging.getLogger('PIL').addHandler(logging.NullHandler())
 
 # Mean and spread of the RGB values in [0, 1] that OpenAI's CLIP was trained with.
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -55,8 +60,9 @@ def _open_upright(path: Path) -> Image.Image:
         raise UserError(f'{path}: the file is empty; copy or download the picture again')
     try:
         with warnings.catch_warnings():
-            # Pillow warns at a lower size than the one refused below.
-            warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+            # Pillow warns at a lower size than the one refused below, and of damaged entries of
+            # pictures that it then reads or refuses.
+            warnings.simplefilter('ignore')
             with Image.open(path) as image:
                 width, height = image.size
                 if width * height > MAX_PIXELS:

@@ -10,51 +10,16 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-# FFmpeg and OpenCV write what they think of broken files to stderr, from C; the errors raised here
-# say it once. FFmpeg's level is read when the first file is opened; a user's own choice stays.
-os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
+# First, because it keeps FFmpeg silent, which must be told before OpenCV opens a file.
+from cpad_jax.media.video_stream import TIME_SLACK, VideoInfo, VideoStream  # isort: skip
 
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
+import cv2
+import numpy as np
 
-from cpad_jax import atomic  # noqa: E402
-from cpad_jax.errors import UserError  # noqa: E402
-from cpad_jax.media.images import scale_image  # noqa: E402
-
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-
-# Containers round time stamps to a millisecond; a frame asked for by its own time must be found.
-_TIME_SLACK = 1e-3
-
-# A stream that ends before this share of the length its file names was cut off.
-_WHOLE = 0.9
-
-# A picture opens as a video of one frame, and so must be told apart by its first bytes.
-_PICTURES = (b'\xff\xd8\xff', b'\x89PNG', b'BM')
-
-
-@dataclass(frozen=True)
-class VideoInfo:
-    """What a video file says it holds.
-
-    Attributes:
-        path: The file.
-        width: Pixels, after rotation.
-        height: Pixels, after rotation.
-        fps: Mean frames per second, > 0.
-        frames: Number of frames, >= 1; an estimate where the container does not count them.
-        duration: Seconds, frames / fps.
-    """
-
-    path: Path
-    width: int
-    height: int
-    fps: float
-    frames: int
-    duration: float
+from cpad_jax import atomic
+from cpad_jax.errors import UserError
 
 
 def probe(path: str | os.PathLike[str]) -> VideoInfo:
@@ -63,7 +28,7 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
     Raises:
         UserError: The file is missing, empty, no video, of zero length, broken, or without picture.
     """
-    with _Stream(Path(path)) as stream:
+    with VideoStream(Path(path)) as stream:
         next(stream)
         return stream.info
 
@@ -72,8 +37,12 @@ def iterate_frames(
     path: str | os.PathLike[str],
     times: Iterable[float] | None = None,
     size: int | tuple[int, int] | None = None,
+    may_jump: bool = True,
 ) -> Iterator[tuple[np.ndarray, float]]:
-    """Decodes a video once from its start and gives frames one by one, in constant memory.
+    """Gives a video's frames one by one, in constant memory.
+
+    With times that lie far apart it jumps from key frame to key frame where that is quicker and
+    surely gives the same; all else is decoded once from the start.
 
     Args:
         path: A video file.
@@ -82,6 +51,7 @@ def iterate_frames(
             times every frame is given once.
         size: None for the video's own size, (height, width), or the length of the shorter side in
             pixels with the aspect kept.
+        may_jump: False to decode every frame up to the last wanted one.
 
     Yields:
         (frame uint8 [H, W, 3] RGB, the time in seconds at which it begins).
@@ -91,18 +61,24 @@ def iterate_frames(
             before a time that was asked for.
     """
     path = Path(path)
-    with _Stream(path) as stream:
-        if times is None:
+    if times is None:
+        with VideoStream(path, may_jump=False) as stream:
             for time in stream:
                 yield stream.frame(size), time
             stream.check_whole()
-            return
+        return
+    last = times[-1] if isinstance(times, Sequence) and times else math.inf
+    with VideoStream(path, last, may_jump) as stream:
         wanted = iter(times)
         target = next(wanted, None)
         shown = None
         before, reach = 0.0, 0.1
-        while target is not None and (time := next(stream, None)) is not None:
-            while target is not None and target + _TIME_SLACK < time:
+        while target is not None:
+            if (time := stream.jump(target)) is not None:
+                before, shown = time, (stream.frame(size), time)
+            if (time := next(stream, None)) is None:
+                break
+            while target is not None and target + TIME_SLACK < time:
                 shown = shown or _frame_at(path, before, size)
                 yield shown
                 target = next(wanted, None)
@@ -110,9 +86,9 @@ def iterate_frames(
             # time is likely to fall on are converted. How long a frame is shown is known when the
             # next one comes; twice the longest so far is taken for the most.
             reach, before = max(reach, 2 * (time - before)), time
-            near = target is not None and target + _TIME_SLACK < time + reach
-            last = time + reach >= stream.info.duration
-            shown = (stream.frame(size), time) if near or last else None
+            near = target is not None and target + TIME_SLACK < time + reach
+            last_one = time + reach >= stream.info.duration
+            shown = (stream.frame(size), time) if near or last_one else None
         if target is None:
             return
         stream.check_whole()
@@ -189,7 +165,7 @@ def write_video(path: str | os.PathLike[str], frames: np.ndarray, fps: float) ->
     with atomic.writing(path) as temporary:
         _encode(temporary, frames, fps)
         try:
-            with _Stream(temporary) as stream:
+            with VideoStream(temporary) as stream:
                 held = sum(1 for _ in stream)
         except UserError:
             held = 0
@@ -211,135 +187,3 @@ def _encode(path: Path, frames: np.ndarray, fps: float) -> None:
             writer.write(np.ascontiguousarray(frame[..., ::-1]))
     finally:
         writer.release()
-
-
-class _Stream:
-    """An open video: iterating moves on by one frame and gives the time at which it begins."""
-
-    def __init__(self, path: Path):
-        self._path = path
-        self._capture = _open(path)
-        fps = self._capture.get(cv2.CAP_PROP_FPS)
-        frames = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        if not (math.isfinite(fps) and 0 < fps and math.isfinite(frames) and frames >= 1):
-            fps, frames = self._measure()
-        self.info = VideoInfo(
-            path=path,
-            width=int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
-            height=int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
-            fps=fps,
-            frames=int(frames),
-            duration=frames / fps,
-        )
-        self._origin = 0.0
-        self._time: float | None = None
-
-    def __enter__(self) -> _Stream:
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._capture.release()
-
-    def __iter__(self) -> _Stream:
-        return self
-
-    def __next__(self) -> float:
-        if not self._capture.grab():
-            if self._time is None:
-                raise UserError(
-                    f'{self._path}: the video holds no frame that can be decoded (zero length or '
-                    'broken); copy or export it again'
-                )
-            raise StopIteration
-        stamp = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        if self._time is None:
-            self._origin, self._time = stamp, 0.0
-        elif stamp - self._origin > self._time:
-            self._time = stamp - self._origin
-        else:
-            # Some AVI files give the last frames no time stamp, which comes out as 0.
-            self._time += 1 / self.info.fps
-        return self._time
-
-    def frame(self, size: int | tuple[int, int] | None) -> np.ndarray:
-        """The present frame, uint8 [H, W, 3] RGB."""
-        ok, image = self._capture.retrieve()
-        if not ok:
-            raise UserError(f'{self._path}: the frame at {self._time:.2f} s cannot be decoded')
-        if image.ndim == 2:
-            image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-        if isinstance(size, int):
-            scale = size / min(image.shape[:2])
-            size = (round(image.shape[0] * scale), round(image.shape[1] * scale))
-        if size is not None:
-            image = scale_image(image, *size)
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-    def check_whole(self) -> None:
-        """Raises a `UserError` where the stream, which has ended, fell short of its length."""
-        end = (self._time or 0.0) + 1 / self.info.fps
-        if end < _WHOLE * self.info.duration:
-            raise UserError(
-                f'{self._path}: the video breaks off at {end:.1f} s of {self.info.duration:.1f} s; '
-                'the file is truncated or damaged: copy or download it again'
-            )
-
-    def _measure(self) -> tuple[float, int]:
-        """Frames per second and their number, for a container that does not say."""
-        frames, last = 0, 0.0
-        while self._capture.grab():
-            frames += 1
-            last = max(last, self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
-        self._capture.release()
-        self._capture = _open(self._path)
-        return ((frames - 1) / last if frames > 1 and last > 0 else 25.0), max(frames, 1)
-
-
-def _open(path: Path) -> cv2.VideoCapture:
-    if not path.exists():
-        raise UserError(f'{path}: there is no such file; expected a video (mp4, mov, avi, mkv)')
-    if not path.is_file():
-        raise UserError(f'{path}: this is a folder; expected one video file')
-    with path.open('rb') as file:
-        head = file.read(4096)
-    if not head:
-        raise UserError(f'{path}: the file is empty; copy or download the video again')
-    # FFmpeg plays plain text as a video of a terminal; no real container is without a zero byte.
-    if head.startswith(_PICTURES) or b'\0' not in head:
-        raise UserError(f'{path}: this is not a video; expected a file such as mp4, mov, avi, mkv')
-    # Absolute, because FFmpeg takes what stands before a colon for a protocol.
-    capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
-    if not capture.isOpened():
-        raise UserError(f'{path}: {_why_closed(path, head)}')
-    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
-    return capture
-
-
-def _why_closed(path: Path, head: bytes) -> str:
-    if head[4:8] == b'ftyp' and not _has_index(path):
-        return (
-            "the video is truncated (its index, 'moov', is missing): the recording or the copy was "
-            'cut off; copy or download it again'
-        )
-    return (
-        'no picture can be decoded: it is not a video, holds only sound, or its codec is unknown '
-        'to FFmpeg; expected a file such as mp4, mov, avi, mkv'
-    )
-
-
-def _has_index(path: Path) -> bool:
-    """Whether an MP4 file reaches its 'moov' box, which is often the last."""
-    size, position = path.stat().st_size, 0
-    with path.open('rb') as file:
-        while position + 8 <= size:
-            file.seek(position)
-            header = file.read(16)
-            length = int.from_bytes(header[:4])
-            if header[4:8] == b'moov':
-                return position + length <= size
-            if length == 1:
-                length = int.from_bytes(header[8:16])
-            if length < 8:
-                return False
-            position += length
-    return False
