@@ -15,7 +15,7 @@ import numpy as np
 from cpad_jax.media.labelling.identify import Name
 
 # Probability, before anything is said, that a name of the cast is one of the unnamed faces at all.
-_PRESENT = 0.5
+_PRESENT = 0.8
 # A name must be said in so many shots with the face, and so many times as often as in the others.
 _LEAST_SHOTS, _LEAST_RATIO = 3, 2.0
 
@@ -75,8 +75,9 @@ def corroborate(
     with_face, without = _rates(on_screen, said)
     counts = on_screen.astype(int) @ said.T.astype(int)  # [G, P]
     enough = (counts >= _LEAST_SHOTS) & (with_face >= _LEAST_RATIO * without)
-    prior = _PRESENT / (1 - _PRESENT) / max(len(on_screen), 1)
-    odds = factors * prior
+    # A name is likelier that of a face which is seen much.
+    shots = on_screen.sum(1, keepdims=True)
+    odds = factors * _PRESENT / (1 - _PRESENT) * shots / max(int(shots.sum()), 1)
     while True:
         sure = np.minimum(
             odds / (odds.sum(0, keepdims=True) + 1), odds / (odds.sum(1, keepdims=True) + 1)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import collections
 import csv
 import dataclasses
+import hashlib
+import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+import zipfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from cpad_jax import progress
+from cpad_jax import atomic, progress
 from cpad_jax.errors import UserError
 from cpad_jax.media import images
 from cpad_jax.media.faces import Face, FaceDetector
@@ -25,6 +28,8 @@ _PICTURES = ('.jpg', '.jpeg', '.png', '.webp', '.bmp')
 _PARTS = ('', 'train', 'test', 'images')
 _LEAST_AGREEING = 0.5
 _MOST_PHOTOS = 60
+_MOST_OTHERS, _OTHER_PHOTOS = 200, 12
+_OTHER = 'other:'  # Before the folder of somebody out of the cast.
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -51,19 +56,20 @@ class IdentityModel:
 def find_photos(
     directory: str | os.PathLike[str], cast: Iterable[CastMember]
 ) -> dict[str, list[Path]]:
-    """Finds the photos of those in the cast of whom there are some.
+    """Finds photos of the cast, and of other people, who show what tells people apart.
 
     Args:
         directory: Holds a folder per person, called by name or `person_id`, at once or in
             `train`, `test` (VGGFace2) or `images` (VGGFace). An `identity_meta.csv` as VGGFace2's
             says which name an id stands for.
-        cast: Whom to look for; everybody else's photos are left alone.
+        cast: Whom to look for. Somebody without a folder is not among the keys.
 
     Returns:
-        person_id -> picture files, sorted.
+        person_id -> picture files, sorted, at most 60, evenly spread; and `other:FOLDER` -> at most
+        12 for 200 folders of people out of the cast.
 
     Raises:
-        UserError: There is no such folder.
+        UserError: There is no such folder, or no picture in it.
     """
     directory = Path(directory)
     if not directory.is_dir():
@@ -73,20 +79,35 @@ def find_photos(
     for member in cast:
         for key in (member.name, member.person_id):
             wanted[plain(key)] = member.person_id
-    found = collections.defaultdict(list)
+    own, others = collections.defaultdict(list), []
     for part in _PARTS:
         folder = directory / part
         for person in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if not person.is_dir() or (not part and person.name in _PARTS):
+                continue
             who = wanted.get(plain(person.name)) or wanted.get(called.get(person.name, ''))
-            if who and person.is_dir():
-                found[who] += sorted(
-                    file for file in person.iterdir() if file.suffix.lower() in _PICTURES
-                )
-    return {who: files for who, files in found.items() if files}
+            if who:
+                own[who] += _pictures(person)
+            else:
+                others.append(person)
+    found = {who: _spread(files, _MOST_PHOTOS) for who, files in own.items() if files}
+    for person in _spread(others, _MOST_OTHERS):
+        if files := _pictures(person):
+            found[f'{_OTHER}{person.relative_to(directory)}'] = _spread(files, _OTHER_PHOTOS)
+    if not found:
+        raise UserError(
+            f'{directory}: no photo was found; expected {directory}/PERSON/PHOTO.jpg, with PERSON '
+            'a name or person_id of the cast list'
+        )
+    return found
 
 
 def build_models(
-    photos: dict[str, list[Path]], detector: FaceDetector, embed: Embed
+    photos: Mapping[str, Sequence[Path]],
+    detector: FaceDetector,
+    embed: Embed,
+    feature: str,
+    kept: str | os.PathLike[str],
 ) -> tuple[list[IdentityModel], list[str]]:
     """Looks at the photos and keeps, for each person, those that show one and the same face.
 
@@ -94,38 +115,71 @@ def build_models(
     faces far from the person's middle one are dropped.
 
     Args:
-        photos: person_id -> files; of each person at most 60, evenly spread, are used.
+        photos: person_id -> files.
         detector: Finds faces.
         embed: Gives a face its feature.
+        feature: Says what `embed` is, with whatever changes when its features would.
+        kept: An `.npz` file to keep what was found in, and to take it from if it is there and no
+            photo has changed.
 
     Returns:
         (models of those with a usable photo, what was set aside and why: one line each).
     """
-    models, aside = [], []
-    chosen = {
-        who: [files[i] for i in np.unique(np.linspace(0, len(files) - 1, _MOST_PHOTOS).round())
-              .astype(int)]
-        for who, files in photos.items()
-    }  # fmt: skip
-    total = sum(map(len, chosen.values()))
-    with progress.bar(total=total, stage='looking at exemplar photos', unit='photo') as bar:
-        for who, files in chosen.items():
-            features = []
-            for file in files:
+    files = [(who, file) for who, of in photos.items() for file in of]
+    stats = [(file, file.stat()) for _, file in files]
+    listing = [[str(file), stat.st_size, stat.st_mtime_ns] for file, stat in stats]
+    key = hashlib.sha256(json.dumps([feature, listing]).encode()).hexdigest()
+    features, aside = _read(Path(kept), key) or ({}, [])
+    if not features and not aside:
+        with progress.bar(total=len(files), stage='looking at exemplars', unit='photo') as bar:
+            for number, (_, file) in enumerate(files):
                 try:
                     image = images.read_image(file)
                     if faces := detector.detect(image):
-                        features.append(embed(image, faces[:1])[0])
+                        features[number] = np.asarray(embed(image, faces[:1])[0], np.float32)
                     else:
                         aside.append(f'{file}: no face was found')
                 except UserError as error:
                     aside.append(str(error))
                 bar.update()
-            if features:
-                stacked = np.asarray(features, np.float32)
-                kept = stacked[agreeing(stacked)]
-                models.append(IdentityModel(who, kept, len(files)))
+        _write(Path(kept), key, features, aside)
+    models = []
+    by_person = collections.defaultdict(list)
+    for number, row in features.items():
+        by_person[files[number][0]].append(row)
+    for who, rows in by_person.items():
+        stacked = np.stack(rows)
+        models.append(IdentityModel(who, stacked[agreeing(stacked)], len(photos[who])))
     return models, aside
+
+
+def _read(path: Path, key: str) -> tuple[dict[int, np.ndarray], list[str]] | None:
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            if str(kept['key']) != key:
+                return None
+            rows = zip(kept['numbers'].tolist(), kept['features'], strict=True)
+            return dict(rows), [str(line) for line in kept['aside']]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def _write(path: Path, key: str, features: dict[int, np.ndarray], aside: list[str]) -> None:
+    with atomic.writing(path) as temporary, temporary.open('wb') as file:
+        np.savez_compressed(
+            file, key=np.array(key), numbers=np.array([*features], np.int64),
+            features=np.array([*features.values()], np.float32), aside=np.array(aside, np.str_),
+        )  # fmt: skip
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in _PICTURES)
+
+
+def _spread(entries: Sequence, most: int) -> list:
+    """At most so many of them, evenly spread."""
+    step = max(1.0, len(entries) / most)
+    return [entries[int(i * step)] for i in range(min(len(entries), most))]
 
 
 def agreeing(features: np.ndarray) -> np.ndarray:

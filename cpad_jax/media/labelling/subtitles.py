@@ -9,7 +9,7 @@ import html
 import os
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cpad_jax.errors import UserError
@@ -104,39 +104,50 @@ def read_subtitles(path: str | os.PathLike[str]) -> list[Cue]:
     return sorted(cues, key=lambda cue: (cue.start, cue.end))
 
 
-def find_mentions(cues: Sequence[Cue], cast: Sequence[CastMember]) -> list[Mention]:
-    """Finds the cast in subtitles, by full, first or last name of person or character.
+def find_mentions(
+    cues: Mapping[str, Sequence[Cue]], cast: Sequence[CastMember]
+) -> dict[str, list[Mention]]:
+    """Finds the cast in a title's subtitles, by full, first or last name of person or character.
 
-    A name that two members share, or that these subtitles also write small (will, grace), says
-    nothing by itself; the full name still does.
+    A name that two members share, or that the title's subtitles also write small (will, grace),
+    says nothing by itself; the full name still does.
 
     Args:
-        cues: All cues of the title, which tell names from common words.
+        cues: Name of a video -> its cues.
         cast: Who may be meant.
 
     Returns:
-        In the cues' order; a person who speaks and is named in a cue has two.
+        Name of a video -> mentions in the cues' order; who speaks and is named in one has two.
     """
-    names = _aliases(cues, cast)
+    names = _aliases([cue for of_video in cues.values() for cue in of_video], cast)
+    return {
+        video: [
+            Mention(cue.start, cue.end, *entry)
+            for cue in of_video
+            for entry in sorted(_named(cue, names))
+        ]
+        for video, of_video in cues.items()
+    }
+
+
+def _named(cue: Cue, names: Mapping[tuple[str, ...], str]) -> set[tuple[str, bool]]:
+    """(person_id, speaks) of those in a cue; of names that overlap, the longer one counts."""
     longest = max((len(name) for name in names), default=0)
-    found = []
-    for cue in cues:
-        who: set[tuple[str, bool]] = set()
-        for speaker, text in cue.lines:
-            for words, speaks in ((_words(speaker.title()), True), (_words(text), False)):
-                place = 0
-                while place < len(words):
-                    for length in range(min(longest, len(words) - place), 0, -1):
-                        run = words[place : place + length]
-                        person = names.get(tuple(_folded(word) for word in run))
-                        if person and all(word[0].isupper() for word in run):
-                            who.add((person, speaks))
-                            break
-                    else:
-                        length = 1
-                    place += length
-        found += [Mention(cue.start, cue.end, *entry) for entry in sorted(who)]
-    return found
+    who = set()
+    for speaker, text in cue.lines:
+        for words, speaks in ((_words(speaker.title()), True), (_words(text), False)):
+            place = 0
+            while place < len(words):
+                for length in range(min(longest, len(words) - place), 0, -1):
+                    run = words[place : place + length]
+                    name = tuple(_folded(word) for word in run)
+                    if name in names and all(word[0].isupper() for word in run):
+                        who.add((names[name], speaks))
+                        break
+                else:
+                    length = 1
+                place += length
+    return who
 
 
 def _aliases(cues: Sequence[Cue], cast: Sequence[CastMember]) -> dict[tuple[str, ...], str]:
