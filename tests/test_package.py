@@ -25,8 +25,9 @@ DOORS = {
         'media/shots.py',
         'media/images.py',
         'media/faces.py',
+        'media/face_embedding.py',
         'media/canvas.py',
-    },  # fmt: skip
+    },
     'huggingface_hub': {'models/sources.py'},
     'tokenizers': {'text/file_tokenizer.py'},
     'torch': set(),

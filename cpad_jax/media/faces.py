@@ -1,29 +1,21 @@
 """Faces in pictures: finding them with YuNet (by OpenCV), cutting them out, insisting on one.
 
-The detector's file does not come with the package; `FaceDetector` says where to get it.
+The detector's file does not come with the package; see `model_files`.
 """
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 
 from cpad_jax.errors import UserError
+from cpad_jax.media import canvas, model_files
 from cpad_jax.media.images import scale_image
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-
-DETECTOR_VARIABLE = 'CPAD_FACE_DETECTOR'
-_SOURCE = (
-    'get face_detection_yunet_2023mar.onnx (MIT licence, 232589 bytes, sha256 '
-    '8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4) from '
-    'https://github.com/opencv/opencv_zoo/tree/main/models/face_detection_yunet and give its path, '
-    f'or set {DETECTOR_VARIABLE} to it'
-)
 
 # YuNet knows faces of about 10 to 300 pixels: pictures are brought to where theirs fall into that.
 _LARGEST_SIDE = 640
@@ -68,18 +60,13 @@ class FaceDetector:
 
         Args:
             path: A YuNet `.onnx` file; without it, the one that the environment variable
-                CPAD_FACE_DETECTOR names.
+                CPAD_FACE_DETECTOR names, or that was fetched before.
             min_score: Faces the detector is less sure of are dropped, 0 to 1.
 
         Raises:
             UserError: No path is given, or there is no YuNet.
         """
-        path = path or os.environ.get(DETECTOR_VARIABLE)
-        if not path:
-            raise UserError(f'no face detector is given; {_SOURCE}')
-        self.path = Path(path)
-        if not self.path.is_file():
-            raise UserError(f'{self.path}: there is no such face detector; {_SOURCE}')
+        self.path = model_files.find(model_files.FACE_DETECTOR, path)
         try:
             self._network = cv2.FaceDetectorYN.create(
                 str(self.path), '', (_SMALLEST_SIDE, _SMALLEST_SIDE), min_score
@@ -87,7 +74,9 @@ class FaceDetector:
             # Another network than YuNet opens all the same, and fails when it is used.
             self.detect(np.zeros((_SMALLEST_SIDE, _SMALLEST_SIDE, 3), np.uint8))
         except cv2.error as error:
-            raise UserError(f'{self.path}: this is not a YuNet face detector; {_SOURCE}') from error
+            raise UserError(
+                f'{self.path}: this is not a YuNet face detector; {model_files.FACE_DETECTOR.where}'
+            ) from error
 
     def detect(self, image: np.ndarray) -> list[Face]:
         """Finds the faces in a picture.
@@ -176,3 +165,73 @@ def crop_face(
     rows = np.clip(np.arange(top, top + side), 0, image.shape[0] - 1)
     columns = np.clip(np.arange(left, left + side), 0, image.shape[1] - 1)
     return scale_image(image[rows][:, columns], size, size)
+
+
+# Where the landmarks of a frontal face lie in a picture of 112 x 112 pixels, (x, y): what face
+# embedders are trained on (ArcFace, Deng et al., CVPR 2019; InsightFace's `arcface_dst`).
+ALIGNED_SIZE = 112
+ALIGNED_LANDMARKS = np.array(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655],
+     [70.7299, 92.2041]]
+)  # fmt: skip
+ALIGNED_LANDMARKS.setflags(write=False)
+
+
+def alignment(landmarks: np.ndarray) -> np.ndarray:
+    """Turn, scale and shift that bring landmarks nearest to `ALIGNED_LANDMARKS`.
+
+    The least-squares similarity transform of Umeyama (PAMI 1991), in closed form for the plane and
+    without mirroring.
+
+    Args:
+        landmarks: float [5, 2], (x, y).
+
+    Returns:
+        float64 [2, 3], which takes (x, y, 1) to the place in the aligned picture.
+
+    Raises:
+        ValueError: All landmarks lie on one point, or are not finite.
+    """
+    source = np.asarray(landmarks, np.float64)
+    middle, target = source.mean(axis=0), ALIGNED_LANDMARKS.mean(axis=0)
+    x, y = (source - middle).T
+    u, v = (ALIGNED_LANDMARKS - target).T
+    spread = (x * x + y * y).sum()
+    if not (np.isfinite(spread) and spread > 1e-6):
+        raise ValueError(f'expected five landmarks of a face, got {source.tolist()}')
+    cosine, sine = (x * u + y * v).sum() / spread, (x * v - y * u).sum() / spread
+    turn = np.array([[cosine, -sine], [sine, cosine]])
+    return np.column_stack([turn, target - turn @ middle])
+
+
+def align_face(image: np.ndarray, face: Face) -> np.ndarray:
+    """Cuts a face out, upright and of one size: the picture that face embedders take.
+
+    Args:
+        image: uint8 [H, W, 3] RGB.
+        face: A face in it.
+
+    Returns:
+        uint8 [112, 112, 3]; over the edge of the picture, the edge's pixels are repeated.
+
+    Raises:
+        ValueError: As `alignment`.
+    """
+    matrix = alignment(face.landmarks)
+    scale = float(np.hypot(*matrix[:, 0]))
+    if scale < 0.5:
+        # A strong reduction would skip pixels: average them first, where they are needed.
+        corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]) * ALIGNED_SIZE - matrix[:, 2]
+        corners = corners @ np.linalg.inv(matrix[:, :2]).T
+        left, top = np.clip(np.floor(corners.min(axis=0)), 0, None).astype(int)
+        right, bottom = np.ceil(corners.max(axis=0)).astype(int)
+        part = image[top:bottom, left:right]
+        if part.size:
+            height, width = (max(1, round(side * scale / 0.75)) for side in part.shape[:2])
+            back = np.array([part.shape[1] / width, part.shape[0] / height])
+            matrix[:, 2] += matrix[:, :2] @ (left, top)
+            matrix[:, :2] *= back
+            # Pixels count from their middles.
+            matrix[:, 2] += matrix[:, :2] @ (0.5 - 0.5 / back)
+            image = scale_image(part, height, width)
+    return canvas.warp(image, matrix, ALIGNED_SIZE, ALIGNED_SIZE)

@@ -87,7 +87,7 @@ class PersonalisedCLIP:
             name: As in 'Michael Richards'; upper and lower case are the same.
             images: Photos of this person alone: paths, or uint8 arrays [H, W, 3] RGB.
             detector: A `media.faces.FaceDetector` or the path of its YuNet model; by default the
-                path in the environment variable `CPAD_FACE_DETECTOR`.
+                path in the environment variable `CPAD_FACE_DETECTOR`, or what was fetched before.
             cropped: The photos are face crops already, so that no detector is needed.
             memory: Without photos, use the mean face token that training kept of this person in
                 place of the default token.
@@ -306,15 +306,16 @@ def _turns(count: int) -> list[tuple[int, int, int]]:
 
 def _open_detector(detector: Any) -> Any:
     """The detector itself, opened from a path if need be."""
-    detector = detector or os.environ.get(media_faces.DETECTOR_VARIABLE)
-    if detector is None:
-        raise UserError(
-            'photos need a face detector: give the path of a YuNet model as detector=…, or in the '
-            f'environment variable {media_faces.DETECTOR_VARIABLE}; or pass cropped=True for '
-            'face crops'
-        )
     if isinstance(detector, (str, os.PathLike)):
         return media_faces.FaceDetector(detector)
+    if detector is None:
+        try:
+            return media_faces.FaceDetector()
+        except UserError as error:
+            raise UserError(
+                f'photos need a face detector, unless they are face crops and cropped=True is '
+                f'given: {error}'
+            ) from None
     return detector
 
 

@@ -17,8 +17,7 @@ from cpad_jax import atomic, progress
 from cpad_jax.errors import UserError
 from cpad_jax.media import shots, video
 from cpad_jax.media.faces import FaceDetector
-from cpad_jax.media.labelling.exemplars import Embed
-from cpad_jax.media.tracks import FaceTrack, track_faces
+from cpad_jax.media.tracks import Embed, FaceTrack, track_faces
 
 # Frames per second that are looked at: somebody who turns or walks moves less than a face between.
 RATE = 5.0

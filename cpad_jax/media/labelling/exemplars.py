@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,9 @@ import numpy as np
 from cpad_jax import atomic, progress
 from cpad_jax.errors import UserError
 from cpad_jax.media import images
-from cpad_jax.media.faces import Face, FaceDetector
+from cpad_jax.media.faces import FaceDetector
 from cpad_jax.media.labelling.cast import CastMember, plain
-
-# (image uint8 [H, W, 3] RGB, N faces in it) -> float32 [N, F], rows of length 1.
-Embed = Callable[[np.ndarray, Sequence[Face]], np.ndarray]
+from cpad_jax.media.tracks import Embed
 
 _PICTURES = ('.jpg', '.jpeg', '.png', '.webp', '.bmp')
 # Where the folders of people lie: by themselves, as VGGFace2, or as VGGFace has them.

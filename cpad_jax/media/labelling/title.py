@@ -22,6 +22,7 @@ from cpad_jax.media.labelling import (
 from cpad_jax.media.labelling import (
     cast as cast_lists,
 )
+from cpad_jax.media.tracks import Embed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +69,7 @@ class LabelledTitle:
 def label_title(
     files: TitleFiles,
     detector: FaceDetector,
-    embed: exemplars.Embed,
+    embed: Embed,
     feature: str,
     out: str | os.PathLike[str],
     least_confidence: float = label.LEAST_CONFIDENCE,
