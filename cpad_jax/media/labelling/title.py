@@ -56,12 +56,14 @@ class LabelledTitle:
     Attributes:
         labels: Every face and who it is taken for.
         videos: Name -> shots and tracks.
+        models: What people look like.
         clips: Number of rows of the table.
         aside: Videos, photos, subtitles and corrections that could not be used, and why.
     """
 
     labels: label.Labels
     videos: Mapping[str, appearances.VideoFaces]
+    models: tuple[exemplars.IdentityModel, ...]
     clips: int
     aside: tuple[str, ...]
 
@@ -118,7 +120,7 @@ def label_title(
     sheets.write_tracks(out / 'tracks.csv', labels, people)
     sheets.write_sheets(out / 'sheets', labels, people)
     atomic.write_bytes(out / 'aside.txt', ''.join(f'{line}\n' for line in aside).encode())
-    return LabelledTitle(labels, faces, len(table), tuple(aside))
+    return LabelledTitle(labels, faces, tuple(models), len(table), tuple(aside))
 
 
 def summary(labelled: LabelledTitle, people: Sequence[cast_lists.CastMember]) -> str:
