@@ -1,0 +1,181 @@
+"""Finds every face track of every video of a title, once: what was found is kept in a folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import os
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from cpad_jax import atomic, progress
+from cpad_jax.errors import UserError
+from cpad_jax.media import shots, video
+from cpad_jax.media.faces import FaceDetector
+from cpad_jax.media.tracks import Embed, FaceTrack, track_faces
+
+# Frames per second that are looked at: somebody who turns or walks moves less than a face between.
+RATE = 5.0
+_ENDINGS = ('.mp4', '.mov', '.avi', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv', '.ts')
+_FORMAT = 1  # Of the kept files.
+_MOST = 1 << 30  # Bytes of a kept file when unpacked.
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class VideoFaces:
+    """The shots of a video, (start, end) in seconds, and the face tracks of each."""
+
+    shots: tuple[tuple[float, float], ...]
+    tracks: tuple[tuple[FaceTrack, ...], ...]
+
+
+def find_videos(paths: Iterable[str | os.PathLike[str]]) -> dict[str, Path]:
+    """Lists videos by the name that the annotation table gives them.
+
+    Args:
+        paths: Video files, and folders that are searched with all that is in them.
+
+    Returns:
+        Path relative to the given folder, or the file's name -> file; sorted by it.
+
+    Raises:
+        UserError: There is nothing there, or two videos would bear one name.
+    """
+    found: dict[str, Path] = {}
+    for path in map(Path, paths):
+        if path.is_dir():
+            files = [file for file in path.rglob('*') if file.suffix.lower() in _ENDINGS]
+            named = {file.relative_to(path).as_posix(): file for file in files}
+        elif path.exists():
+            named = {path.name: path}
+        else:
+            raise UserError(f'{path}: there is no such video, nor folder of videos')
+        for name, file in named.items():
+            if name in found:
+                raise UserError(
+                    f'{file}: {found[name]} bears the same name; give the folder above both'
+                )
+            found[name] = file
+    if not found:
+        raise UserError(f'no video was found; expected files that end in {", ".join(_ENDINGS)}')
+    return dict(sorted(found.items()))
+
+
+def find_faces(
+    videos: Mapping[str, Path],
+    detector: FaceDetector,
+    embed: Embed,
+    feature: str,
+    folder: str | os.PathLike[str],
+) -> tuple[dict[str, VideoFaces], list[str]]:
+    """Follows the faces of all videos, and keeps what was found for the next time.
+
+    Args:
+        videos: Name -> file.
+        detector: Finds faces.
+        embed: Gives a face its feature.
+        feature: Says what `embed` is, with whatever changes when its features would.
+        folder: Where to keep what was found. A video that has changed is looked at anew.
+
+    Returns:
+        (name -> faces, what was set aside and why: one line each).
+    """
+    found, aside = {}, []
+    with progress.bar(total=len(videos), stage='following faces', unit='video') as bar:
+        for name, path in videos.items():
+            try:
+                found[name] = _kept_or_found(name, path, detector, embed, feature, Path(folder))
+            except UserError as error:
+                aside.append(str(error))
+            bar.update()
+    return found, aside
+
+
+def _kept_or_found(
+    name: str, path: Path, detector: FaceDetector, embed: Embed, feature: str, folder: Path
+) -> VideoFaces:
+    stat = path.stat()
+    key = json.dumps([_FORMAT, name, stat.st_size, stat.st_mtime_ns, feature, RATE])
+    kept = folder / f'{hashlib.sha256(name.encode()).hexdigest()[:24]}.npz'
+    if (faces := _read(kept, key)) is None:
+        faces = _follow(path, detector, embed)
+        _write(kept, key, faces)
+    return faces
+
+
+def _follow(path: Path, detector: FaceDetector, embed: Embed) -> VideoFaces:
+    parts = tuple(shots.shots(path))
+    starts = [start for start, _ in parts]
+    # In the middles of intervals, so that a video's last time is before its end.
+    times = (np.arange(max(1, round(parts[-1][1] * RATE))) + 0.5) / RATE
+    frames = video.iterate_frames(path, times.tolist())
+    tracks: dict[int, tuple[FaceTrack, ...]] = {}
+    # A frame belongs to the shot in which it begins.
+    in_shots = itertools.groupby(
+        _once(frames), lambda entry: int(np.searchsorted(starts, entry[1] + 1e-3, 'right')) - 1
+    )
+    for number, of_shot in in_shots:
+        tracks[number] = tuple(track_faces(of_shot, detector, embed))
+    return VideoFaces(parts, tuple(tracks.get(number, ()) for number in range(len(parts))))
+
+
+def _once(frames: Iterable[tuple[np.ndarray, float]]) -> Iterable[tuple[np.ndarray, float]]:
+    """Leaves out frames that come again, as they do where a video has fewer than are asked for."""
+    last = -1.0
+    for frame, time in frames:
+        if time > last:
+            yield frame, time
+            last = time
+
+
+def _write(path: Path, key: str, faces: VideoFaces) -> None:
+    flat = [track for of_shot in faces.tracks for track in of_shot]
+    arrays = {
+        'key': np.array(key),
+        'shots': np.asarray(faces.shots, np.float64).reshape(-1, 2),
+        'counts': np.array([len(of_shot) for of_shot in faces.tracks], np.int64),
+        'lengths': np.array([len(track.times) for track in flat], np.int64),
+    }
+    if flat:
+        arrays |= {
+            'times': np.concatenate([track.times for track in flat]),
+            'boxes': np.concatenate([track.boxes for track in flat]),
+            'quality': np.concatenate([track.quality for track in flat]),
+            'features': np.stack([track.feature for track in flat]),
+            'crops': np.stack([track.crop for track in flat]),
+        }
+    with atomic.writing(path) as temporary, temporary.open('wb') as file:
+        np.savez_compressed(file, **arrays)
+
+
+def _read(path: Path, key: str) -> VideoFaces | None:
+    """What is kept, or None where there is nothing, or it is of another video, feature or form."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > _MOST:
+                return None
+        with np.load(path, allow_pickle=False) as kept:
+            if str(kept['key']) != key:
+                return None
+            ends = np.cumsum(kept['lengths'])[:-1]
+            if len(kept['lengths']):
+                rows = zip(
+                    np.split(kept['times'], ends), np.split(kept['boxes'], ends),
+                    np.split(kept['quality'], ends), kept['features'], kept['crops'], strict=True,
+                )  # fmt: skip
+                flat = [FaceTrack(*row) for row in rows]
+            else:
+                flat = []
+            parts = tuple((float(start), float(end)) for start, end in kept['shots'])
+            flat_tracks = iter(flat)
+            tracks = tuple(
+                tuple(itertools.islice(flat_tracks, int(count))) for count in kept['counts']
+            )
+            return VideoFaces(parts, tracks)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None

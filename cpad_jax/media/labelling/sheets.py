@@ -1,0 +1,105 @@
+"""Contact sheets: the faces that got a name, and those that did not, for eyes to check."""
+
+from __future__ import annotations
+
+import collections
+import csv
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from cpad_jax import atomic
+from cpad_jax.media.labelling.cast import CastMember
+from cpad_jax.media.labelling.corrections import COLUMNS, UNKNOWN
+from cpad_jax.media.labelling.label import LabelledTrack, Labels
+
+_FACE, _GAP, _LINE, _COLUMNS = 96, 8, 13, 8
+_MOST_FACES, _MOST_UNKNOWN = 160, 20
+_PAPER, _INK, _FAINT = (250, 249, 246), (34, 34, 38), (120, 120, 126)
+
+
+def write_tracks(path: str | os.PathLike[str], labels: Labels, cast: Sequence[CastMember]) -> None:
+    """Writes a row for each face: where it is, who it is taken for, and why.
+
+    Rows have the columns of a file of corrections first: copied there with another `name`, they
+    correct that face, or all of its cluster with `cluster` as `scope`.
+    """
+    names = {member.person_id: member.name for member in cast}
+    with atomic.writing(path) as temporary, temporary.open('w', encoding='utf-8', newline='') as f:
+        rows = csv.writer(f)
+        rows.writerow([*COLUMNS, 'cluster', 'confidence', 'evidence'])
+        for labelled in labels.tracks:
+            name, best = labelled.name, int(labelled.track.quality.argmax())
+            rows.writerow([
+                labelled.video, f'{labelled.track.times[best]:.3f}',
+                *(f'{side:.4f}' for side in labelled.track.boxes[best]), 'track',
+                names[name.person_id] if name else UNKNOWN, labelled.cluster,
+                f'{name.confidence:.3f}' if name else '', name.evidence if name else '',
+            ])  # fmt: skip
+
+
+def write_sheets(
+    folder: str | os.PathLike[str], labels: Labels, cast: Sequence[CastMember]
+) -> list[Path]:
+    """Draws a sheet for each person who was found and for the largest groups without a name.
+
+    Args:
+        folder: Is replaced as a whole.
+        labels: As from `label_tracks`.
+        cast: Gives the names.
+
+    Returns:
+        The JPEG files: people in the order of the cast, then groups by size. A sheet shows at most
+        160 faces, the least sure first.
+    """
+    folder = Path(folder)
+    of_person, unnamed = collections.defaultdict(list), collections.defaultdict(list)
+    for labelled in labels.tracks:
+        if labelled.name:
+            of_person[labelled.name.person_id].append(labelled)
+        else:
+            unnamed[labelled.cluster].append(labelled)
+    sheets = [
+        (
+            f'{re.sub(r"[^A-Za-z0-9]+", "_", m.person_id)[:80]}_{number:04d}',
+            m.name,
+            of_person[m.person_id],
+        )
+        for number, m in enumerate(cast)
+        if m.person_id in of_person
+    ]
+    largest = sorted(unnamed.items(), key=lambda entry: (-len(entry[1]), entry[0]))
+    sheets += [
+        (f'{UNKNOWN}_{cluster:04d}', f'{UNKNOWN}, cluster {cluster}', rows)
+        for cluster, rows in largest[:_MOST_UNKNOWN]
+    ]
+    with atomic.writing(folder) as temporary:
+        temporary.mkdir()
+        for stem, title, rows in sheets:
+            _draw(title, rows).save(temporary / f'{stem}.jpg', quality=88)
+    return [folder / f'{stem}.jpg' for stem, _, _ in sheets]
+
+
+def _draw(title: str, rows: Sequence[LabelledTrack]) -> Image.Image:
+    rows = sorted(rows, key=lambda row: (row.name.confidence if row.name else 0, row.cluster))
+    shown = rows[:_MOST_FACES]
+    lines = -(-len(shown) // _COLUMNS)
+    cell = _FACE + 2 * _LINE + _GAP
+    sheet = Image.new('RGB', (_GAP + _COLUMNS * (_FACE + _GAP), 40 + lines * cell + _GAP), _PAPER)
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
+    pen.text(
+        (_GAP, _GAP), f'{title}: {len(rows)} faces', font=ImageFont.load_default(16), fill=_INK
+    )
+    for number, row in enumerate(shown):
+        x = _GAP + number % _COLUMNS * (_FACE + _GAP)
+        y = 40 + number // _COLUMNS * cell
+        face = Image.fromarray(row.track.crop).resize((_FACE, _FACE), Image.Resampling.LANCZOS)
+        sheet.paste(face, (x, y))
+        place = f'{Path(row.video).stem[-10:]} {row.track.start:.1f}s'
+        sure = f'{row.name.confidence:.2f} ' if row.name else ''
+        pen.text((x, y + _FACE + 1), place, font=font, fill=_INK)
+        pen.text((x, y + _FACE + 1 + _LINE), f'{sure}cluster {row.cluster}', font=font, fill=_FAINT)
+    return sheet
