@@ -79,8 +79,8 @@ class AnnotationTable:
             for number, row in own:
                 if (row.title, row.source) != (own[0][1].title, own[0][1].source):
                     raise UserError(
-                        f'{path}:{number}: {row.video} is of {row.source} {row.title!r} here and of '
-                        f'{own[0][1].source} {own[0][1].title!r} in line {own[0][0]}'
+                        f'{path}:{number}: {row.video} is of {row.source} {row.title!r} here and '
+                        f'of {own[0][1].source} {own[0][1].title!r} in line {own[0][0]}'
                     )
             self._rows[clip_id] = own[0][0], _join(clip_id, [row for _, row in own])
 
