@@ -66,7 +66,7 @@ def test_said_too_seldom_or_everywhere():
     seen = table('xxxx............')
     assert names(seen, table('xx..............'), 'a') == {}
     assert names(seen, table('xxx.............'), 'a') == {0: 'a'}
-    assert names(seen, table('xxxxxxxxx.......'), 'a') == {}  # 4 of 4 against 5 of 12: not twice.
+    assert names(seen, table('xxxxxxxxxxx.....'), 'a') == {}  # In 7 of the other 12, too.
 
 
 def test_a_denied_face_is_not_named_and_leaves_the_name_to_others():
