@@ -15,7 +15,8 @@ import numpy as np
 from cpad_jax.media.labelling.identify import Name
 
 # Probability, before anything is said, that a name of the cast is one of the unnamed faces at all.
-_PRESENT = 0.8
+# Low, because of eight names said by chance alone 0.8 would give one or two to somebody.
+_PRESENT = 0.2
 # A name must be said in so many shots with the face, and so many times as often as in the others.
 _LEAST_SHOTS, _LEAST_RATIO = 3, 2.0
 

@@ -59,7 +59,7 @@ def test_a_title_from_files_to_files(folder, tmp_path):
     assert {clip: set(people) for clip, people in found.items()} == TRUTH
     assert (done.clips, done.aside) == (12, ())
     ada, cy = found['00']['ada'], found['01']['cy']
-    assert ada.name == 'Ada Abbott' and ada.evidence[0].startswith('exemplar photos: similarity 0.')
+    assert ada.name == 'Ada Abbott' and ada.evidence == ('exemplar photos: similarity 1.00',)
     assert ada.confidence > 0.9
     assert cy.evidence == (
         'subtitles: named or speaking in 5 of 5 shots with this face, in 0 of 7 without',
