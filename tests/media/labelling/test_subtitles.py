@@ -117,6 +117,7 @@ def mentioned(*lines, cast=CAST):
     ('Adam, wait!', []),
     ('Zoe and Zoë', ['zoe']),
     ('Doctor Hart and Quirk', ['zoe']),
+    ('Dr. Moss', []),
     ('Tell Ada that Bo left.', ['ada', 'bo']),
     (('BO', 'Tell Ada.'), ['ada', 'bo']),
     (('Narrator', 'Nothing.'), []),
