@@ -48,11 +48,11 @@ def test_who_is_named_when_a_face_is_seen():
 
 def test_confidence_is_a_share_of_all_there_is():
     seen, said = table('xxx...'), table('xxx...')
-    # B(4,1) B(1,4) / B(4,4) · 2 = 17.5, times prior odds of 1/4.
+    # B(4,1) B(1,4) / B(4,4) · 2 = 17.5, times prior odds of 4.
     (name,) = corroboration.corroborate(seen, said, ['a'], nobody(seen, said), 0.5).values()
     factor = 2 * (1 / 16) / (math.factorial(3) ** 2 / math.factorial(7))
     assert factor == pytest.approx(17.5)
-    assert name.confidence == pytest.approx(17.5 / 21.5)
+    assert name.confidence == pytest.approx(70 / 71)
 
 
 def test_two_faces_that_fit_alike_get_no_name():
@@ -94,13 +94,14 @@ def test_each_face_and_each_name_once():
     assert names(SEEN[:1], table('xxxxx....xxxx.......', 'xxxxx...............')) == {0: 'b'}
 
 
-def test_chance_names_hardly_anybody():
+@pytest.mark.parametrize(('least', 'most'), [(0.5, 80), (0.8, 8), (0.95, 0)])
+def test_chance_names_the_fewer_the_surer_names_must_be(least, most):
     rng = np.random.default_rng(0)
     given = 0
     for _ in range(50):
         seen, said = rng.random((8, 60)) < 0.15, rng.random((8, 60)) < 0.15
-        given += len(names(seen, said, 'abcdefgh'))
-    assert given <= 8  # Of 400 names.
+        given += len(names(seen, said, 'abcdefgh', least=least))
+    assert given <= most  # Of 400 names.
 
 
 @pytest.mark.parametrize('shape', [(0, 3), (3, 0)])
