@@ -164,8 +164,9 @@ def measure(folder: Path, world, videos: Path, detector, embedder) -> list[dict]
             folder / 'cast' / f'{drawn.title_id}.csv', folder / 'exemplars', folder / 'subtitles',
         )  # fmt: skip
         done = titles.label_title(
-            files, detector, embedder.embed, embedder.sha256, folder / 'labels' / drawn.title_id
-        )
+            files, detector, embedder.embed, f'{detector.sha256} {embedder.sha256}',
+            folder / 'labels' / drawn.title_id,
+        )  # fmt: skip
         tracks = done.labels.tracks
         who = [truth.who(Path(t.video).stem, t.track) for t in tracks]
         _score_detector(found, truth, done.videos)

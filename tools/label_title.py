@@ -45,13 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from cpad_jax.media.faces import FaceDetector
     from cpad_jax.media.labelling import cast, title
 
-    embedder = FaceEmbedder(options.embedder)
+    detector, embedder = FaceDetector(options.detector), FaceEmbedder(options.embedder)
     labelled = title.label_title(
         title.TitleFiles(
             options.title, options.source, tuple(options.videos), options.cast, options.exemplars,
             options.subtitles, options.corrections,
         ),
-        FaceDetector(options.detector), embedder.embed, embedder.sha256, options.out,
+        detector, embedder.embed, f'{detector.sha256} {embedder.sha256}', options.out,
         options.least_confidence,
     )  # fmt: skip
     print(title.summary(labelled, cast.read_cast(options.cast)))

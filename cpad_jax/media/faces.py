@@ -5,6 +5,7 @@ The detector's file does not come with the package; see `model_files`.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 
@@ -53,7 +54,12 @@ class Face:
 
 
 class FaceDetector:
-    """YuNet. Not to be shared between threads."""
+    """YuNet. Not to be shared between threads.
+
+    Attributes:
+        path: The file.
+        sha256: Of the file; another one finds other faces.
+    """
 
     def __init__(self, path: str | os.PathLike[str] | None = None, min_score: float = 0.7):
         """Opens the detector's file.
@@ -67,6 +73,8 @@ class FaceDetector:
             UserError: No path is given, or there is no YuNet.
         """
         self.path = model_files.find(model_files.FACE_DETECTOR, path)
+        with self.path.open('rb') as file:
+            self.sha256 = hashlib.file_digest(file, 'sha256').hexdigest()
         try:
             self._network = cv2.FaceDetectorYN.create(
                 str(self.path), '', (_SMALLEST_SIDE, _SMALLEST_SIDE), min_score

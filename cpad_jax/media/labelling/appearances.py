@@ -8,8 +8,9 @@ import itertools
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -41,29 +42,41 @@ def find_videos(paths: Iterable[str | os.PathLike[str]]) -> dict[str, Path]:
         paths: Video files, and folders that are searched with all that is in them.
 
     Returns:
-        Path relative to the given folder, or the file's name -> file; sorted by it.
+        Path relative to the given folder, or the file's name -> file; sorted by it. Hidden
+        files are not among them.
 
     Raises:
-        UserError: There is nothing there, or two videos would bear one name.
+        UserError: There is nothing there, or the clips of two videos would bear one name.
     """
     found: dict[str, Path] = {}
+    by_stem: dict[str, Path] = {}
     for path in map(Path, paths):
         if path.is_dir():
-            files = [file for file in path.rglob('*') if file.suffix.lower() in _ENDINGS]
+            files = [
+                file for file in path.rglob('[!.]*')
+                if file.suffix.lower() in _ENDINGS and file.is_file()
+            ]  # fmt: skip
             named = {file.relative_to(path).as_posix(): file for file in files}
-        elif path.exists():
+        elif path.is_file():
             named = {path.name: path}
         else:
             raise UserError(f'{path}: there is no such video, nor folder of videos')
         for name, file in named.items():
-            if name in found:
+            stem = clip_stem(name)
+            if stem in by_stem:
                 raise UserError(
-                    f'{file}: {found[name]} bears the same name; give the folder above both'
+                    f'{file}: its clips would be called {stem} as those of {by_stem[stem]}; '
+                    'give the folder above both, or rename one'
                 )
-            found[name] = file
+            found[name] = by_stem[stem] = file
     if not found:
         raise UserError(f'no video was found; expected files that end in {", ".join(_ENDINGS)}')
     return dict(sorted(found.items()))
+
+
+def clip_stem(video: str) -> str:
+    """What the clips of `a/b.mp4` are called: `a_b`."""
+    return PurePosixPath(video).with_suffix('').as_posix().replace('/', '_')
 
 
 def find_faces(
@@ -79,7 +92,7 @@ def find_faces(
         videos: Name -> file.
         detector: Finds faces.
         embed: Gives a face its feature.
-        feature: Says what `embed` is, with whatever changes when its features would.
+        feature: Says what `detector` and `embed` are, with whatever changes when they would.
         folder: Where to keep what was found. A video that has changed is looked at anew.
 
     Returns:
@@ -177,5 +190,5 @@ def _read(path: Path, key: str) -> VideoFaces | None:
                 tuple(itertools.islice(flat_tracks, int(count))) for count in kept['counts']
             )
             return VideoFaces(parts, tracks)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None

@@ -21,8 +21,8 @@ class CastMember:
     """Somebody who may be in the title.
 
     Attributes:
-        person_id: Key of the person, unique in the list.
-        name: As queries say it; unique in the list.
+        person_id: Key of the person, unique in the list, where case and accents do not count.
+        name: As queries say it; unique like that.
         character: What they are called in the dialogue where that is another name, or ''.
     """
 
@@ -51,6 +51,7 @@ def read_cast(path: str | os.PathLike[str]) -> list[CastMember]:
         raise UserError(f'{path}: this is not UTF-8 text ({error}); save it as UTF-8') from error
     rows = csv.reader(io.StringIO(text, newline=''), skipinitialspace=True)
     members: list[CastMember] = []
+    called: dict[str, CastMember] = {}
     header: list[str] = []
     try:
         for row in rows:
@@ -73,9 +74,13 @@ def read_cast(path: str | os.PathLike[str]) -> list[CastMember]:
                     values.get('character', ''),
                 )
             )
-            for key in ('name', 'person_id'):
-                if any(getattr(m, key) == getattr(members[-1], key) for m in members[:-1]):
-                    raise UserError(f'{where}: {key} {getattr(members[-1], key)!r} stands twice')
+            # As folders of photos and corrections may call them by either.
+            for key in {members[-1].name, members[-1].person_id}:
+                if not plain(key):
+                    raise UserError(f'{where}: {key!r} has neither letters nor figures')
+                other = called.setdefault(plain(key), members[-1])
+                if other is not members[-1]:
+                    raise UserError(f'{where}: {key!r} stands for {other.name!r} already')
     except csv.Error as error:
         raise UserError(f'{path}:{rows.line_num}: this is not CSV ({error})') from error
     if not members:

@@ -195,7 +195,8 @@ def _correction(row: dict, line: int, people: dict[str, str], where: str) -> Cor
     if scope not in SCOPES:
         raise UserError(f'{where}: scope is {scope!r}, expected one of {SCOPES}')
     name = (row['name'] or '').strip()
-    denied = name.casefold().startswith(_NOT)
+    # There are people who are called Not.
+    denied = name.casefold().startswith(_NOT) and plain(name) not in people
     name = name[len(_NOT) :] if denied else name
     person_id = '' if name.casefold() == UNKNOWN and not denied else people.get(plain(name))
     if person_id is None:

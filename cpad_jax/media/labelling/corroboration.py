@@ -15,6 +15,7 @@ import numpy as np
 from cpad_jax.media.labelling.identify import Name
 
 # Probability, before anything is said, that a name of the cast is one of the unnamed faces at all.
+# High, as cast lists name who is in a title; names that are said by chance alone pay for it.
 _PRESENT = 0.8
 # A name must be said in so many shots with the face, and so many times as often as in the others.
 _LEAST_SHOTS, _LEAST_RATIO = 3, 2.0

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -116,7 +117,7 @@ def build_models(
         photos: person_id -> files.
         detector: Finds faces.
         embed: Gives a face its feature.
-        feature: Says what `embed` is, with whatever changes when its features would.
+        feature: Says what `detector` and `embed` are, with whatever changes when they would.
         kept: An `.npz` file to keep what was found in, and to take it from if it is there and no
             photo has changed.
 
@@ -158,7 +159,7 @@ def _read(path: Path, key: str) -> tuple[dict[int, np.ndarray], list[str]] | Non
                 return None
             rows = zip(kept['numbers'].tolist(), kept['features'], strict=True)
             return dict(rows), [str(line) for line in kept['aside']]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
 
 
@@ -171,7 +172,7 @@ def _write(path: Path, key: str, features: dict[int, np.ndarray], aside: list[st
 
 
 def _pictures(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if file.suffix.lower() in _PICTURES)
+    return sorted(f for f in folder.iterdir() if f.suffix.lower() in _PICTURES and f.is_file())
 
 
 def _spread(entries: Sequence, most: int) -> list:

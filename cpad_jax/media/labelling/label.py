@@ -10,13 +10,13 @@ from __future__ import annotations
 import collections
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
 
 import numpy as np
 
+from cpad_jax.errors import UserError
 from cpad_jax.media.labelling import clusters, corroboration, identify
 from cpad_jax.media.labelling.annotations import ClipAnnotation, PersonAnnotation
-from cpad_jax.media.labelling.appearances import VideoFaces
+from cpad_jax.media.labelling.appearances import VideoFaces, clip_stem
 from cpad_jax.media.labelling.cast import CastMember
 from cpad_jax.media.labelling.corrections import Correction, Said, find_tracks, kept_apart, settle
 from cpad_jax.media.labelling.exemplars import IdentityModel
@@ -157,23 +157,33 @@ def annotate(
         cast: Gives the names of people.
         title: Id of the movie or show.
         source: 'movie' or 'show'.
+
+    Raises:
+        UserError: Two clips would bear one name.
     """
     names = {member.person_id: member.name for member in cast}
     by_shot = collections.defaultdict(list)
     for labelled in labels.tracks:
         if labelled.name:
             by_shot[labelled.video, labelled.shot].append(labelled)
-    clips = []
+    clips, of_clip = [], {}
     for video, faces in videos.items():
-        stem = PurePosixPath(video).with_suffix('').as_posix().replace('/', '_')
+        stem = clip_stem(video)
         whole = len(faces.shots) == 1
         for shot, (start, end) in enumerate(faces.shots):
             people = collections.defaultdict(list)
             for labelled in by_shot[video, shot]:
                 people[labelled.name.person_id].append(labelled)
+            clip_id = stem if whole else f'{stem}_{shot + 1:04d}'
+            if clip_id in of_clip:
+                raise UserError(
+                    f'{video}: its clip {clip_id} is called as one of {of_clip[clip_id]}; '
+                    'rename one of the videos'
+                )
+            of_clip[clip_id] = video
             clips.append(
                 ClipAnnotation(
-                    stem if whole else f'{stem}_{shot + 1:04d}', title, source,
+                    clip_id, title, source,
                     tuple(_person(who, names[who], rows, start) for who, rows in people.items()),
                     video, start, None if whole else end,
                 )

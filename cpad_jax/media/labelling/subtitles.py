@@ -17,6 +17,7 @@ from cpad_jax.media.labelling.cast import CastMember
 
 _MOST = 1 << 24  # Bytes; the subtitles of a film are a hundred thousand.
 _TIME = r'(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3}))?'
+_ARROW = '-->'
 _TIMING = re.compile(rf'\s*{_TIME}\s*-+>\s*{_TIME}')
 _VOICE = re.compile(r'<v(?:\.[^ >]*)? +([^>]+)>')
 _TAG = re.compile(r'<[^<>\n]{0,200}>|\{[^{}\n]{0,200}\}')
@@ -68,7 +69,7 @@ def read_subtitles(path: str | os.PathLike[str]) -> list[Cue]:
         path: The file.
 
     Returns:
-        Cues by start. Those that end before they start, or say nothing, are left out.
+        Cues by start. Those whose times are broken, or that say nothing, are left out.
 
     Raises:
         UserError: There is no such file, or no cue in it.
@@ -80,9 +81,9 @@ def read_subtitles(path: str | os.PathLike[str]) -> list[Cue]:
         raise UserError(f'{path}: {path.stat().st_size} bytes are no subtitles')
     cues: list[Cue] = []
     timing, text = None, []
-    for line in [*_decoded(path.read_bytes()).splitlines(), '00:00:00,000 --> 00:00:00,000']:
+    for line in [*_decoded(path.read_bytes()).splitlines(), _ARROW]:
         match = _TIMING.match(line)
-        if match is None:
+        if match is None and _ARROW not in line:
             text.append(line)
             continue
         if timing is not None:
@@ -94,7 +95,10 @@ def read_subtitles(path: str | os.PathLike[str]) -> list[Cue]:
             lines = tuple(filter(None, map(_line, text)))
             if lines and timing[1] > timing[0]:
                 cues.append(Cue(*timing, lines))
-        timing = _seconds(match.groups()[:4]), _seconds(match.groups()[4:])
+        # What stands under broken times is said at no time, and not by the cue before.
+        timing = (
+            (_seconds(match.groups()[:4]), _seconds(match.groups()[4:])) if match else (0.0, 0.0)
+        )
         text = []
     if not cues:
         raise UserError(

@@ -82,14 +82,15 @@ def label_title(
         files: What is known of it.
         detector: Finds faces.
         embed: Gives faces their features.
-        feature: Says what `embed` is, with whatever changes when its features would.
+        feature: Says what `detector` and `embed` are, with whatever changes when they would.
         out: Folder for `annotations.jsonl` (the table), `tracks.csv` (every face, for corrections),
             `sheets/` (faces by name, for eyes), `aside.txt` and `found/`, what was found in videos
             and photos.
         least_confidence: Names with less are not given, 0 to 1.
 
     Raises:
-        UserError: A file or folder that was named is missing or not as expected.
+        UserError: A file or folder that was named is missing or not as expected, or no video could
+            be read.
     """
     if files.source not in annotations.SOURCES:
         raise UserError(f'source is {files.source!r}, expected one of {annotations.SOURCES}')
@@ -107,6 +108,8 @@ def label_title(
         models, unused = exemplars.build_models(photos, detector, embed, feature, kept)
         aside += unused
     faces, broken = appearances.find_faces(videos, detector, embed, feature, out / 'found')
+    if not faces:
+        raise UserError(f'none of {len(videos)} videos could be read; first: {broken[0]}')
     labels = label.label_tracks(
         faces, people, models, subtitles.find_mentions(cues, people), said_by_hand, least_confidence
     )
@@ -168,11 +171,13 @@ def _subtitles(
         ]  # fmt: skip
         if not fitting:
             continue
+        # One without a language before one with.
+        chosen = min(fitting, key=lambda file: (file.stem != stem.name, file.name))
         try:
-            cues[video] = subtitles.read_subtitles(fitting[0])
+            cues[video] = subtitles.read_subtitles(chosen)
         except UserError as error:
             aside.append(str(error))
-    if not cues:
+    if not cues and not aside:
         raise UserError(
             f'{folder}: there are no subtitles for these videos; expected e.g. '
             f'{PurePosixPath(next(iter(videos))).with_suffix(".srt")} in it'

@@ -1,0 +1,168 @@
+import os
+
+import drawn_faces
+import numpy as np
+import pytest
+from PIL import Image
+
+from cpad_jax.errors import UserError
+from cpad_jax.media.labelling import exemplars
+from cpad_jax.media.labelling.cast import CastMember
+
+ADA, JOSE = CastMember('n000002', 'Ada Abbott'), CastMember('n000007', 'José Díaz')
+CAST = [ADA, JOSE]
+RED, BLUE = drawn_faces.ANN, drawn_faces.BOB
+
+
+def photos(folder, *whose, start=1):
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, who in enumerate(whose, start):
+        image = np.zeros((64, 64, 3), np.uint8)
+        if who:
+            drawn_faces.draw(image, 8, 8, 48, who)
+        Image.fromarray(image).save(folder / f'{number:04d}_01.png')
+
+
+def names(found, root):
+    return {
+        who: [str(file.relative_to(root)) for file in files] for who, files in sorted(found.items())
+    }
+
+
+def test_a_folder_for_each_person_called_by_name_or_id(tmp_path):
+    photos(tmp_path / 'ada_ABBOTT', RED)
+    photos(tmp_path / 'n000007', BLUE, BLUE)
+    photos(tmp_path / 'Somebody Else', RED)
+    (tmp_path / 'n000007' / 'notes.txt').write_text('x')
+    (tmp_path / 'n000007' / 'folder.jpg').mkdir()
+    (tmp_path / 'ada_ABBOTT' / 'gone.jpg').symlink_to('nowhere')
+    (tmp_path / 'list.csv').write_text('x')
+    assert names(exemplars.find_photos(tmp_path, CAST), tmp_path) == {
+        'n000002': ['ada_ABBOTT/0001_01.png'],
+        'n000007': ['n000007/0001_01.png', 'n000007/0002_01.png'],
+        'other:Somebody Else': ['Somebody Else/0001_01.png'],
+    }
+
+
+# Of the real file: spaces, a quote that does not start the field, commas at the end and in a name.
+META = """Class_ID, Name, Sample_Num, Flag, Gender
+n000002, "Ada_Abbott",315,1, f,
+n000007, Jose_"Diaz",400,0, m
+n000009, "Smith,_Jr.",99,1, m,
+n000010
+"""
+
+
+def test_as_vggface2_has_them(tmp_path):
+    (tmp_path / 'identity_meta.csv').write_text(META)
+    photos(tmp_path / 'train' / 'n000002', RED)
+    photos(tmp_path / 'test' / 'n000007', BLUE)
+    photos(tmp_path / 'test' / 'n000009', BLUE)
+    cast = [CastMember(name, name) for name in ('Ada Abbott', 'José Díaz', 'Smith, Jr.')]
+    assert names(exemplars.find_photos(tmp_path, cast), tmp_path) == {
+        'Ada Abbott': ['train/n000002/0001_01.png'],
+        'José Díaz': ['test/n000007/0001_01.png'],
+        'Smith, Jr.': ['test/n000009/0001_01.png'],
+    }
+
+
+def test_as_vggface_has_them_and_from_several_places(tmp_path):
+    photos(tmp_path / 'images' / 'Ada_Abbott', RED)
+    photos(tmp_path / 'Ada_Abbott', RED)
+    assert names(exemplars.find_photos(tmp_path, CAST), tmp_path) == {
+        'n000002': ['Ada_Abbott/0001_01.png', 'images/Ada_Abbott/0001_01.png'],
+    }
+
+
+def test_so_many_and_evenly_spread(tmp_path):
+    for folder, count in (('n000002', 130), ('n000555', 24)):
+        (tmp_path / folder).mkdir()
+        for number in range(count):
+            (tmp_path / folder / f'{number:04d}.jpg').touch()
+    found = exemplars.find_photos(tmp_path, [ADA])
+    own = [int(file.stem) for file in found['n000002']]
+    assert len(own) == 60 and own[:4] == [0, 2, 4, 6] and own[-1] == 127
+    assert [int(f.stem) for f in found['other:n000555']] == list(range(0, 24, 2))
+
+
+def test_no_more_than_200_others(tmp_path):
+    for number in range(230):
+        (tmp_path / f'x{number:03d}').mkdir()
+        (tmp_path / f'x{number:03d}' / '1.jpg').touch()
+    assert len(exemplars.find_photos(tmp_path, CAST)) == 200
+
+
+def test_folders_without_photos_are_told(tmp_path):
+    with pytest.raises(UserError, match='no such folder of exemplar photos'):
+        exemplars.find_photos(tmp_path / 'x', CAST)
+    (tmp_path / 'Ada Abbott').mkdir()
+    with pytest.raises(UserError, match='no photo was found; expected .*/PERSON/PHOTO.jpg'):
+        exemplars.find_photos(tmp_path, CAST)
+
+
+@pytest.mark.parametrize(('degrees', 'agree'), [
+    # To the middle one, 10°, the others have cosines of 0.98, 1, 0.98 and 0.17; half of the median
+    # 0.98 is needed.
+    ((0, 10, 20, 90), [True, True, True, False]),
+    ((0, 10, 20, 69), [True, True, True, True]),
+    ((0, 180), [True, True]),
+    ((0,), [True]),
+])  # fmt: skip
+def test_photos_of_the_person_most_photos_show(degrees, agree):
+    angles = np.deg2rad(degrees)
+    features = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    assert exemplars.agreeing(features).tolist() == agree
+
+
+class Counting(drawn_faces.Detector):
+    def __init__(self):
+        self.calls = 0
+
+    def detect(self, image):
+        self.calls += 1
+        return super().detect(image)
+
+
+def colour(image, faces):
+    """A face's feature: its middle's mean colour."""
+    rows = []
+    for face in faces:
+        top, left, bottom, right = face.box.astype(int)
+        side = (bottom - top) // 6
+        row = image[top + side : bottom - side, left + side : right - side].mean((0, 1)) + 1
+        rows.append(row / np.linalg.norm(row))
+    return np.array(rows, np.float32)
+
+
+def test_models_and_what_is_set_aside(tmp_path):
+    photos(tmp_path / 'n000002', RED, RED, BLUE, RED, None)
+    (tmp_path / 'n000002' / 'broken.jpg').write_bytes(b'x')
+    photos(tmp_path / 'n000007', None)
+    found = exemplars.find_photos(tmp_path, CAST)
+    detector, kept = Counting(), tmp_path / 'kept' / 'exemplars.npz'
+    models, aside = exemplars.build_models(found, detector, colour, 'a', kept)
+    (ada,) = models
+    assert (ada.person_id, ada.photos, len(ada.features)) == ('n000002', 6, 3)
+    assert ada.feature.argmax() == 0 and np.linalg.norm(ada.feature) == pytest.approx(1)
+    assert [line.split('/')[-1].split(':')[0] for line in aside] == [
+        '0005_01.png', 'broken.jpg', '0001_01.png',
+    ]  # fmt: skip
+    assert 'no face was found' in aside[0] and str(tmp_path) in aside[1]
+
+    def again(feature='a'):
+        before = detector.calls
+        out, lines = exemplars.build_models(
+            exemplars.find_photos(tmp_path, CAST), detector, colour, feature, kept
+        )
+        assert lines == aside
+        np.testing.assert_array_equal(out[0].features, ada.features)
+        return detector.calls - before
+
+    assert again() == 0
+    assert again('b') == 6  # Another network.
+    os.utime(tmp_path / 'n000007' / '0001_01.png', (1, 1))
+    assert again('b') == 6  # Another photo.
+    kept.write_bytes(kept.read_bytes()[:-100])
+    assert again('b') == 6  # What was kept is broken.
+    assert again('b') == 0
+    assert [p.name for p in kept.parent.iterdir()] == ['exemplars.npz']
