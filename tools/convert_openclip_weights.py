@@ -1,6 +1,7 @@
 """Turns open_clip's weights into a folder that `cpad_jax.load_clip` reads, and back.
 
 python tools/convert_openclip_weights.py ViT-B-32/laion2b_s34b_b79k --out weights/b32
+python tools/convert_openclip_weights.py FOLDER --out weights/b32
 python tools/convert_openclip_weights.py model.safetensors --model ViT-L-14 --out weights/l14
 python tools/convert_openclip_weights.py weights/b32 --to-openclip --out back/b32
 """
@@ -12,6 +13,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes  # Lets NumPy know bfloat16.  # noqa: F401
 import numpy as np
@@ -39,7 +41,8 @@ def choose_config(model: str | None, resolved: sources.Resolved) -> CLIPConfig:
     """The configuration of weights: what the user says, and what is known of them.
 
     Args:
-        model: open_clip's name of the model; may be left out where the source is a tag.
+        model: open_clip's name of the model; may be left out where the source is a tag, or has an
+            `open_clip_config.json` beside it.
         resolved: Where the weights are.
 
     Returns:
@@ -47,18 +50,24 @@ def choose_config(model: str | None, resolved: sources.Resolved) -> CLIPConfig:
         `open_clip_config.json` asks for.
 
     Raises:
-        UserError: Nobody says which model it is, or there is no such one.
+        UserError: Nobody says which model it is, there is no such one, or its activation is not
+            what the weights are said to need.
     """
-    tag = resolved.tag
-    name = model or (tag.model if tag else None)
-    if name is None:
-        raise errors.UserError(
-            f'{resolved.origin} does not say which model it is: give --model, such as ViT-B-32'
-        )
-    config = zoo.get(name)
-    said = resolved.config or {}
-    if (tag and tag.quick_gelu) or said.get('model_cfg', {}).get('quick_gelu'):
+    tag, said = resolved.tag, resolved.config or {}
+    described = said.get('model_cfg')
+    described = described if isinstance(described, dict) else {}
+    if model or tag:
+        config = zoo.get(model or tag.model)
+    else:
+        config = _described_model(described, resolved.origin)
+    if (tag and tag.quick_gelu) or described.get('quick_gelu'):
         config = _with_quick_gelu(config)
+    elif described and config.text.activation == 'quick_gelu':
+        raise errors.UserError(
+            f'{config.name} has QuickGELU, and {sources.CONFIG_FILE} beside {resolved.origin} says '
+            'nothing of it: leave --model out, or write "quick_gelu": true into its model_cfg if '
+            'you know that the weights need it'
+        )
     images = {}
     if tag:
         images = {'mean': tag.mean, 'std': tag.std, 'interpolation': tag.interpolation,
@@ -73,6 +82,21 @@ def choose_config(model: str | None, resolved: sources.Resolved) -> CLIPConfig:
         return dataclasses.replace(config, **images)
     except ValueError as error:
         raise errors.UserError(f'{resolved.origin}: {error}') from error
+
+
+def _described_model(described: Mapping[str, Any], origin: str) -> CLIPConfig:
+    """The row of the zoo that a `model_cfg` of open_clip is."""
+    if not described:
+        raise errors.UserError(
+            f'{origin} does not say which model it is: give --model, such as ViT-B-32'
+        )
+    found = openclip_config.find(described, zoo.CONFIGS.values())
+    if len(found) != 1:
+        names = ', '.join(config.name for config in found) or 'none that is known here'
+        raise errors.UserError(
+            f'{origin}: its {sources.CONFIG_FILE} fits {names}: give --model, such as ViT-B-32'
+        )
+    return found[0]
 
 
 def _with_quick_gelu(config: CLIPConfig) -> CLIPConfig:
@@ -103,6 +127,7 @@ def convert(
     Raises:
         UserError: The source is of another kind, broken, or of another model.
     """
+    _check_free(out)
     resolved = sources.resolve(source)
     config = choose_config(model, resolved)
     state = sources.read(resolved)
@@ -125,8 +150,17 @@ def convert(
         if check:
             _check(temporary, state, kept)
     sha256 = weights.file_sha256(out / weights.WEIGHTS_FILE)
-    compared = '; read back, every number is the same' if check else ''
+    rounded = f' as rounded to {kept}' if kept else ''
+    compared = f'; read back, every number is the same{rounded}' if check else ''
     print(f'wrote {out}: {config.name}, {len(state)} arrays, sha256 {sha256}{compared}')
+
+
+def _check_free(out: Path) -> None:
+    """Refuses to put a CLIP in the place of anything else."""
+    ours = (weights.CONFIG_FILE, sources.CONFIG_FILE)
+    taken = out.exists() and (not out.is_dir() or any(out.iterdir()))
+    if taken and not any((out / name).is_file() for name in ours):
+        raise errors.UserError(f'--out {out}: something else is there; name a new folder')
 
 
 def _check(folder: Path, state: Mapping[str, np.ndarray], dtype: str | None) -> None:
@@ -169,6 +203,7 @@ def convert_back(source: Path, out: Path) -> None:
     Raises:
         UserError: The source is no such folder, or open_clip has no such model.
     """
+    _check_free(out)
     params = weights.stored_params(source)
     config = weights.read_config(source / weights.CONFIG_FILE)
     state = openclip.to_open_clip(params, config) | weights.load_aside(source)
@@ -197,7 +232,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument(
         '--model',
-        help="open_clip's name of the model, e.g. ViT-B-32-quickgelu; a MODEL/TAG says it itself",
+        help="open_clip's name of the model, e.g. ViT-B-32-quickgelu; not needed for a MODEL/TAG, "
+        'nor where open_clip_config.json lies beside the weights',
     )
     parser.add_argument('--out', required=True, type=Path, help='the folder to write')
     parser.add_argument(

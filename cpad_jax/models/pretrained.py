@@ -220,6 +220,13 @@ def find_clip(directory: str | os.PathLike[str]) -> Path:
     shipped = SHIPPED / directory.name
     if not directory.exists() and len(directory.parts) == 1 and shipped.is_dir():
         directory = shipped
+    if not directory.exists() and len(directory.parts) == 1:
+        ships = ', '.join(sorted(path.name for path in SHIPPED.iterdir() if path.is_dir()))
+        raise UserError(
+            f'there is no folder {directory}, and no CLIP of that name ships with the package '
+            f'({ships} does); tools/convert_openclip_weights.py makes a folder of weights of '
+            'open_clip'
+        )
     weights.check_folder(directory)
     return directory
 

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from cpad_jax.errors import UserError
-from cpad_jax.models import safetensors_files, torch_files
+from cpad_jax.models import safetensors_files, torch_files, weights
 
-CONFIG_FILE = 'open_clip_config.json'
+CONFIG_FILE = weights.OPEN_CLIP_CONFIG
 TOKENIZER_FILE = 'tokenizer.json'
 CARD_FILE = 'README.md'
 
@@ -120,6 +120,11 @@ def resolve(source: str | os.PathLike[str]) -> Resolved:
     if path.suffix in SUFFIXES:
         raise UserError(f'there is no file {path}; expected {_KINDS}')
     model, _, name = text.partition('/')
+    if not name and model in tags():
+        raise UserError(
+            f'{text} is a model, not its weights: add one of its tags, such as '
+            f'{text}/{next(iter(tags()[model]))}, or give a file or a folder'
+        )
     if not name or model not in tags():
         near = difflib.get_close_matches(model, tags(), 1)
         hint = f'; did you mean the model {near[0]}' if near else ''

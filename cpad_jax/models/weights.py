@@ -29,6 +29,7 @@ from cpad_jax.models.clip import CLIP, initial_token_embedding
 from cpad_jax.models.config import CLIPConfig
 
 CONFIG_FILE = 'config.json'
+OPEN_CLIP_CONFIG = 'open_clip_config.json'
 WEIGHTS_FILE = 'weights.safetensors'
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -179,6 +180,11 @@ def check_folder(directory: Path) -> None:
         raise UserError(
             f'there is no folder {directory}; expected one with {CONFIG_FILE} and {WEIGHTS_FILE}, '
             'as tools/convert_openclip_weights.py writes it'
+        )
+    if (directory / OPEN_CLIP_CONFIG).is_file() and not (directory / CONFIG_FILE).is_file():
+        raise UserError(
+            f'{directory} holds weights of open_clip: convert them first, '
+            f'`python tools/convert_openclip_weights.py {directory} --out FOLDER`'
         )
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         if not (directory / name).is_file():

@@ -243,5 +243,6 @@ def get(name: str) -> CLIPConfig:
     """
     if name in CONFIGS:
         return CONFIGS[name]
-    near = difflib.get_close_matches(str(name), CONFIGS, n=3, cutoff=0.4) or CONFIGS
+    near = [known for known in CONFIGS if known.casefold() == str(name).casefold()]
+    near = near or difflib.get_close_matches(str(name), CONFIGS, n=3, cutoff=0.4) or CONFIGS
     raise UserError(f'unknown CLIP {name!r}; did you mean {", ".join(near)}?')

@@ -10,7 +10,14 @@ import pytest
 
 import cpad_jax
 from cpad_jax.errors import UserError
-from cpad_jax.models import openclip, safetensors_files, sources, weights, zoo
+from cpad_jax.models import (
+    openclip,
+    openclip_config,
+    safetensors_files,
+    sources,
+    weights,
+    zoo,
+)
 from cpad_jax.models.config import CLIPConfig, ResNetConfig, TextConfig, ViTConfig
 from tools import convert_openclip_weights as tool
 
@@ -95,6 +102,50 @@ def test_what_is_written(tmp_path, capsys):
     assert 'open_clip_model.safetensors' in card and 'float32' in card
     stored = safetensors_files.read(tmp_path / 'out' / 'weights.safetensors')
     assert {array.dtype for array in stored.values()} == {np.dtype(np.float16)}
+
+
+def test_a_folder_says_which_model_it_is(tmp_path):
+    convert(write(tmp_path / 'x.safetensors', draw_state(QUICK)), '--model', 'tiny-quickgelu',
+            '--out', tmp_path / 'first')  # fmt: skip
+    convert(tmp_path / 'first', '--to-openclip', '--out', tmp_path / 'theirs')
+    convert(tmp_path / 'theirs', '--out', tmp_path / 'second')
+    assert weights.load_clip_variables(tmp_path / 'second')[0] == QUICK
+    # open_clip's own files say nothing of what is as it is by default.
+    path = tmp_path / 'theirs' / 'open_clip_config.json'
+    said = json.loads(path.read_text())
+    for cfg, words, fits in (
+        ({**said['model_cfg'], 'embed_dim': 9}, 'fits none that is known', ()),
+        ({**said['model_cfg'], 'vision_cfg': 'small'}, 'fits none that is known', ()),
+        ({**said['model_cfg'], 'quick_gelu': False}, 'says nothing of it', ('--model', QUICK.name)),
+    ):
+        path.write_text(json.dumps({'model_cfg': cfg}))
+        with pytest.raises(UserError, match=words):
+            convert(tmp_path / 'theirs', *fits, '--out', tmp_path / 'third')
+    with pytest.raises(UserError, match='convert them first'):
+        cpad_jax.load_clip(tmp_path / 'theirs')
+
+
+def test_every_model_is_known_by_its_description():
+    for config in zoo.CONFIGS.values():
+        assert openclip_config.find(openclip_config.model_cfg(config), zoo.CONFIGS.values()) == [
+            config
+        ]
+    # As open_clip writes ViT-B-32, with defaults left out.
+    cfg = {'embed_dim': 512, 'vision_cfg': {'patch_size': 32}, 'text_cfg': {}}
+    assert openclip_config.find(cfg, zoo.CONFIGS.values()) == [zoo.get('ViT-B-32')]
+
+
+def test_nothing_else_is_written_over(tmp_path):
+    source = write(tmp_path / 'open_clip_model.safetensors', draw_state(CONFIG))
+    photos = tmp_path / 'photos'
+    photos.mkdir()
+    (photos / 'beach.jpg').write_bytes(b'x')
+    for out in (photos, source):
+        with pytest.raises(UserError, match='something else is there'):
+            convert(source, '--model', 'tiny', '--out', out)
+    assert (photos / 'beach.jpg').exists()
+    for _ in range(2):
+        convert(source, '--model', 'tiny', '--out', tmp_path / 'out')
 
 
 def test_a_folder_says_what_it_needs(tmp_path):
