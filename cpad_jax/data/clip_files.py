@@ -6,11 +6,12 @@ of the clip, with the shorter side brought to 256 pixels where it is longer.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -55,7 +56,10 @@ class ClipPlan:
 
 
 class AnnotationTable:
-    """The annotation table by clip."""
+    """The annotation table by the name of the video file, which is the clip.
+
+    The labelling writes a row for each shot of a video; these become one.
+    """
 
     def __init__(self, path: str | os.PathLike[str] | None):
         """Reads a table.
@@ -64,14 +68,22 @@ class AnnotationTable:
             path: The file; None for a table without clips.
 
         Raises:
-            UserError: As `annotations.read_lines`.
+            UserError: As `annotations.read_lines`; or shots of a video are of several titles.
         """
         self.path = path
-        self._rows = {}
-        if path is not None:
-            self._rows = {
-                clip.clip_id: (number, clip) for number, clip in annotations.read_lines(path)
-            }
+        self._rows: dict[str, tuple[int, ClipAnnotation]] = {}
+        shots: dict[str, list[tuple[int, ClipAnnotation]]] = collections.defaultdict(list)
+        for number, row in annotations.read_lines(path) if path is not None else ():
+            shots[PurePosixPath(row.video).stem or row.clip_id].append((number, row))
+        for clip_id, own in shots.items():
+            line, first = own[0]
+            for number, row in own:
+                if (row.title, row.source) != (first.title, first.source):
+                    raise UserError(
+                        f'{path}:{number}: {row.video or clip_id} is of {row.source} {row.title!r} '
+                        f'here and of {first.source} {first.title!r} in line {line}'
+                    )
+            self._rows[clip_id] = line, _join(clip_id, [row for _, row in own])
 
     def __getitem__(self, clip_id: str) -> ClipAnnotation | None:
         """What is known of a clip, or None."""
@@ -133,6 +145,39 @@ class AnnotationTable:
                 f'{self.where(clip_id)}: place is {place!r}, expected one of {", ".join(places)}'
             )
         return places.index(place) if place else -1
+
+
+def _join(clip_id: str, rows: Sequence[ClipAnnotation]) -> ClipAnnotation:
+    """One row for a video, of those of its shots; times are then from the start of the video."""
+    rows = sorted(rows, key=lambda row: row.start)
+    shares: dict[str, list[tuple[ClipAnnotation, PersonAnnotation]]] = collections.defaultdict(list)
+    for row in rows:
+        for person in row.people:
+            shares[person.person_id].append((row, person))
+    numbers = {person_id: number for number, person_id in enumerate(shares)}
+    people = []
+    for own in shares.values():
+        times, boxes, done, target = [], [], set(), -1
+        for row, person in own:
+            times += [time + row.start for time in person.times]
+            boxes += person.boxes
+            done.update(person.actions or ())
+            if target < 0 <= person.target:
+                target = numbers[row.people[person.target].person_id]
+        known = all(person.actions is not None for _, person in own)
+        order = np.argsort(times, kind='stable')
+        people.append(
+            dataclasses.replace(
+                own[0][1],
+                actions=tuple(sorted(done)) if known else None,
+                target=-1 if target == numbers[own[0][1].person_id] else target,
+                times=tuple(times[i] for i in order),
+                boxes=tuple(boxes[i] for i in order),
+            )
+        )
+    place = next((row.place for row in rows if row.place), '')
+    first = rows[0]
+    return ClipAnnotation(clip_id, first.title, first.source, tuple(people), place=place)
 
 
 def relevance(plans: Iterable[ClipPlan]) -> str:

@@ -154,6 +154,48 @@ def test_the_annotation_table_adds_titles_and_people(archive, tmp_path):
     assert plans['test'][0].people[0]['identity'] == 1
 
 
+def shot(number, start, people, **more):
+    return row(
+        f'clips_actioncliptrain00001_{number:04}', 'casablanca', people,
+        video='clips/actioncliptrain00001.avi', start=start, end=start + 1, **more,
+    )  # fmt: skip
+
+
+def test_shots_that_the_labelling_writes_become_one_clip(archive, tmp_path):
+    left, right = [0.1, 0.1, 0.5, 0.4], [0.1, 0.6, 0.5, 0.9]
+    lines = [
+        shot(2, 1.0, [
+            ('n2', 'Humphrey', {0.0: right}, {'actions': ['Eat']}),
+            ('n1', 'Ingrid', {0.25: left}, {'actions': ['Kiss'], 'target': 0}),
+        ], place='INT-car'),
+        shot(1, 0.0, [('n1', 'Ingrid', {0.5: left}, {'actions': ['HugPerson']})]),
+        shot(3, 1.5, []),
+    ]  # fmt: skip
+    table = AnnotationTable(write_table(tmp_path / 'table.jsonl', lines))
+    clip = hollywood2.plan_clips(archive, 'actions', table, lambda *_: None)['train'][0]
+    assert (clip.clip_id, clip.actions, clip.place) == ('actioncliptrain00001', (2, 6, 7), 3)
+    assert [(p['person_id'], p['actions'], p['target']) for p in clip.people] == [
+        ('n1', [6, 7], 1),
+        ('n2', [2], -1),
+    ]
+    tracks = [person['tracks'] for person in clip.people]
+    np.testing.assert_allclose(tracks[0]['times'], [0.5, 1.25])
+    np.testing.assert_allclose(tracks[1]['times'], [1.0])
+    np.testing.assert_allclose(tracks[1]['boxes'], [right])
+    assert clip.who_does_what
+    # What somebody does in one of the shots only is not known of the whole.
+    del lines[1]['people'][0]['actions']
+    table = AnnotationTable(write_table(tmp_path / 'table.jsonl', lines))
+    clip = hollywood2.plan_clips(archive, 'actions', table, lambda *_: None)['train'][0]
+    assert [p['actions'] for p in clip.people] == [[], [2]] and not clip.who_does_what
+    lines[2]['title'] = 'notorious'
+    says = (
+        "jsonl:3: clips/actioncliptrain00001.avi is of movie 'notorious' here and of movie 'casab"
+    )
+    with pytest.raises(UserError, match=says):
+        AnnotationTable(write_table(tmp_path / 'table.jsonl', lines))
+
+
 @pytest.mark.parametrize(('person', 'clip', 'says'), [
     ({'actions': ['Jump']}, {}, r"jsonl:1: person 0: actions has 'Jump', expected some of Ans"),
     ({}, {'place': 'Mars'}, r"table.jsonl:1: place is 'Mars', expected one of EXT-house"),
