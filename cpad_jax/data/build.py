@@ -1,21 +1,25 @@
 """Builds data sets, or finds those that were built: what training and evaluation ask for data.
 
-A data set lies in `DIR/NAME/`: `identities/VERSION/` and `clips/VERSION/` as TFDS writes them,
-`people.json`, and for the drawn world `world.json` and the video files.
+A data set lies in `DIR/NAME/`: `identities/VERSION/` and `clips/VERSION/` as TFDS writes them. The
+drawn world has `people.json`, `world.json` and the video files beside them; what is built from the
+user's own files has `people.json` and `set_aside.txt` in the version's folder.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import functools
+import hashlib
 import importlib.util
 import io
 import json
 import os
+import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypedDict
@@ -27,6 +31,28 @@ from cpad_jax.errors import UserError
 SYNTHETIC_CAST = 'synthetic_cast'
 SYNTHETIC_CAST_VERSION = '1.0.0'
 
+PEOPLE = 'people.json'
+
+
+@dataclasses.dataclass(frozen=True)
+class ManualDataset:
+    """A data set that is built from files which the user has.
+
+    Attributes:
+        version: Of our form of it.
+        parts: The kinds of record that it has, of 'identities' and 'clips'.
+    """
+
+    version: str
+    parts: tuple[str, ...]
+
+
+MANUAL = {
+    'vggface': ManualDataset('1.0.0', ('identities',)),
+    'vggface2': ManualDataset('1.0.0', ('identities',)),
+}
+NAMES = (SYNTHETIC_CAST, *MANUAL)
+
 # Where config.data calls something by another name than WorldSpec does.
 CONFIG_KEYS = {'seed': 'world_seed', 'train_people': 'seen_people', 'cast_unseen': 'unseen_people'}
 
@@ -37,7 +63,7 @@ class PersonEntry(TypedDict):
     Attributes:
         person_id: In VGGFace2's style, 'n000001'.
         name: As queries say it.
-        gender: 'woman' or 'man'.
+        gender: 'woman', 'man', or '' where the data set does not say.
         seen: Whether there are training photos.
         identity: The number that records use.
     """
@@ -55,21 +81,29 @@ class DatasetPaths:
 
     Attributes:
         folder: All of it.
-        identities: Version folder of the photos, for `readers.IdentityReader`.
-        clips: Version folder of the clips, for `readers.ClipReader`.
+        people: The table of people, `read_people` reads it.
+        identities: Version folder of the photos, for `readers.IdentityReader`; None if it has none.
+        clips: Version folder of the clips, for `readers.ClipReader`; None if it has none.
         version: Of the data set.
         fingerprint: Changes when the data would be different.
     """
 
     folder: Path
-    identities: Path
-    clips: Path
+    people: Path
+    identities: Path | None
+    clips: Path | None
     version: str
     fingerprint: str
 
     def read_people(self) -> list[PersonEntry]:
         """Everybody, in the order of `identity`."""
-        return json.loads((self.folder / 'people.json').read_text(encoding='utf-8'))
+        return json.loads(self.people.read_text(encoding='utf-8'))
+
+    @property
+    def parts(self) -> dict[str, Path]:
+        """Version folders by kind of record."""
+        both = {'identities': self.identities, 'clips': self.clips}
+        return {part: folder for part, folder in both.items() if folder is not None}
 
 
 def world_spec(data: Mapping[str, Any]) -> WorldSpec:
@@ -96,6 +130,8 @@ def ensure(
         UserError: The data set is unknown, or another one is in its place.
     """
     _known(data['name'])
+    if data['name'] in MANUAL:
+        return find(data['name'], _directory(data, workdir))
     return ensure_synthetic_cast(_directory(data, workdir), world_spec(data), processes)
 
 
@@ -110,16 +146,104 @@ def locate(data: Mapping[str, Any], workdir: str | os.PathLike[str]) -> DatasetP
         UserError: The data set is unknown, not there, incomplete, or another one is in its place.
     """
     _known(data['name'])
+    if data['name'] in MANUAL:
+        return find(data['name'], _directory(data, workdir))
     spec = world_spec(data)
     paths = _paths(_directory(data, workdir), spec)
     _refuse_other_world(paths.folder, spec)
-    for part in (paths.identities, paths.clips):
+    for part in paths.parts.values():
         if not _complete(part):
             raise UserError(
                 f'{part}: the data set is not there, or was not finished; '
                 '`python -m cpad_jax.train` with the same --config and --workdir builds it'
             )
     return paths
+
+
+def find(name: str, directory: str | os.PathLike[str]) -> DatasetPaths:
+    """Finds a data set that was built from the user's own files.
+
+    Args:
+        name: One of `MANUAL`.
+        directory: Folder of data sets.
+
+    Raises:
+        UserError: It was not built there, or not to the end.
+    """
+    kind, folder = MANUAL[name], Path(directory) / name
+    parts = {part: folder / part / kind.version for part in kind.parts}
+    content = hashlib.sha256()
+    for part in parts.values():
+        if not _complete(part):
+            raise UserError(
+                f'{part}: the data set is not there, or was not finished; '
+                f'`python tools/build_dataset.py {name} --manual_dir DIR --data_dir {directory}` '
+                'builds it, from files that you have'
+            )
+        # The first holds the digest of all records, the others what their numbers mean.
+        for file in ('metadata.json', 'dataset_info.json', PEOPLE):
+            if (part / file).is_file():
+                content.update((part / file).read_bytes())
+    first = next(iter(parts.values()))
+    return DatasetPaths(
+        folder=folder,
+        people=first / PEOPLE,
+        identities=parts.get('identities'),
+        clips=parts.get('clips'),
+        version=kind.version,
+        fingerprint=content.hexdigest(),
+    )
+
+
+def prepare(
+    name: str,
+    directory: str | os.PathLike[str],
+    manual_dir: str | os.PathLike[str],
+    beam_options: str = '',
+    **options: Any,
+) -> DatasetPaths:
+    """Builds a data set from files that the user has, or uses what is there of it.
+
+    Args:
+        name: One of `MANUAL`.
+        directory: Folder of data sets; this one goes into `NAME` in it. A build that was cut off
+            leaves nothing there that looks finished, and starts anew.
+        manual_dir: The user's files; the data set's builder says what it expects.
+        beam_options: For a build by Apache Beam, its options as `runner=DirectRunner,…`.
+        **options: Taken by the data set's builder.
+
+    Raises:
+        UserError: Files are missing or damaged, or the package was installed without its
+            repository.
+    """
+    kind, folder = MANUAL[name], Path(directory) / name
+    instructions = builder_module(name).Builder.MANUAL_DOWNLOAD_INSTRUCTIONS
+    if not Path(manual_dir).is_dir():
+        raise UserError(f'--manual_dir {manual_dir}: there is no such folder. {instructions}')
+    with _alone(folder):
+        for part in kind.parts:
+            version = folder / part / kind.version
+            if _complete(version):
+                continue
+            for left in version.parent.glob(f'{kind.version}.incomplete*'):
+                shutil.rmtree(left)  # Of a build that was killed.
+            _download_and_prepare(
+                name, part, Path(directory), options, manual_dir=Path(manual_dir),
+                beam_options=beam_options,
+            )  # fmt: skip
+    return find(name, directory)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keeps a second build of the same data set out; the system ends it with the process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / '.building').open('w') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f'{folder}: another process is building this data set') from error
+        yield
 
 
 def ensure_synthetic_cast(
@@ -141,7 +265,7 @@ def ensure_synthetic_cast(
     """
     paths = _paths(Path(directory), spec)
     claim_world(paths.folder, spec)
-    for part in (paths.identities, paths.clips):
+    for part in paths.parts.values():
         if not _complete(part):
             _prepare(part.parent.name, Path(directory), spec, processes)
     return paths
@@ -158,7 +282,7 @@ def claim_world(folder: Path, spec: WorldSpec) -> None:
         UserError: The folder holds another world.
     """
     _refuse_other_world(folder, spec)
-    if (folder / 'world.json').is_file() and (folder / 'people.json').is_file():
+    if (folder / 'world.json').is_file() and (folder / PEOPLE).is_file():
         return
     people: list[PersonEntry] = [
         {
@@ -170,7 +294,7 @@ def claim_world(folder: Path, spec: WorldSpec) -> None:
         }
         for identity, person in enumerate(World(spec).people)
     ]
-    atomic.write_json(folder / 'people.json', people)
+    atomic.write_json(folder / PEOPLE, people)
     atomic.write_json(
         folder / 'world.json',
         {
@@ -204,7 +328,19 @@ def builder_module(name: str) -> ModuleType:
 
 
 def _prepare(part: str, directory: Path, spec: WorldSpec, processes: int | None) -> None:
-    module = builder_module(SYNTHETIC_CAST)
+    options = {'spec': spec, 'processes': processes}
+    _download_and_prepare(SYNTHETIC_CAST, part, directory, options)
+
+
+def _download_and_prepare(
+    name: str,
+    part: str,
+    directory: Path,
+    options: Mapping[str, Any],
+    manual_dir: Path | None = None,
+    beam_options: str = '',
+) -> None:
+    module = builder_module(name)
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
@@ -212,22 +348,32 @@ def _prepare(part: str, directory: Path, spec: WorldSpec, processes: int | None)
     with contextlib.suppress(RuntimeError):
         tf.config.set_visible_devices([], 'GPU')
     tfds.disable_progress_bar()  # Ours counts clips and photos.
-    builder = module.Builder(
-        data_dir=directory,
-        config=part,
-        file_format='array_record',
-        spec=spec,
-        processes=processes,
+    builder = module.Builder(data_dir=directory, config=part, file_format='array_record', **options)
+    config = tfds.download.DownloadConfig(
+        manual_dir=manual_dir, beam_options=_beam_options(beam_options)
     )
     # TFDS announces downloads on stdout and makes a folder for them; there are none.
     with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as nothing:
-        builder.download_and_prepare(download_dir=nothing)
+        builder.download_and_prepare(download_dir=nothing, download_config=config)
+
+
+def _beam_options(text: str) -> Any:
+    if not text:
+        return None
+    try:
+        from apache_beam.options.pipeline_options import PipelineOptions
+    except ImportError as error:
+        raise UserError(
+            "Apache Beam is not installed: `pip install -e '.[beam]'`, or leave --beam_options out"
+        ) from error
+    return PipelineOptions([f'--{option}' for option in text.split(',')])
 
 
 def _paths(directory: Path, spec: WorldSpec) -> DatasetPaths:
     folder = directory / SYNTHETIC_CAST
     return DatasetPaths(
         folder=folder,
+        people=folder / PEOPLE,
         identities=folder / 'identities' / SYNTHETIC_CAST_VERSION,
         clips=folder / 'clips' / SYNTHETIC_CAST_VERSION,
         version=SYNTHETIC_CAST_VERSION,
@@ -245,8 +391,8 @@ def _directory(data: Mapping[str, Any], workdir: str | os.PathLike[str]) -> Path
 
 
 def _known(name: str) -> None:
-    if name != SYNTHETIC_CAST:
-        raise UserError(f'config.data.name is {name!r}, expected {SYNTHETIC_CAST!r}')
+    if name not in NAMES:
+        raise UserError(f'config.data.name is {name!r}, expected one of {", ".join(NAMES)}')
 
 
 def _refuse_other_world(folder: Path, spec: WorldSpec) -> None:

@@ -161,7 +161,7 @@ def test_a_configuration_finds_its_data(mini_world, tmp_path):
     with pytest.raises(UserError, match=r'data.synthetic_cast.*is not there'):
         build.locate({**data, 'dir': ''}, tmp_path)
     assert not list(tmp_path.iterdir())
-    with pytest.raises(UserError, match="'vggface9', expected 'synthetic_cast'"):
+    with pytest.raises(UserError, match="'vggface9', expected one of synthetic_cast, "):
         build.ensure({**data, 'name': 'vggface9'}, tmp_path)
 
 
