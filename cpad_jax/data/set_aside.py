@@ -10,12 +10,46 @@ import json
 import os
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 from cpad_jax import atomic
 
 LIST, COUNTS = 'set_aside.txt', 'set_aside.json'
 # Entries that are listed of each reason; what goes beyond is counted.
 LISTED = 10_000
+_ITEM = 200  # Characters of an item that are kept.
+
+
+class Aside(Protocol):
+    """Whoever collects what is left out."""
+
+    def add(
+        self,
+        file: str | os.PathLike[str],
+        line: int | None,
+        reason: str,
+        item: str = '',
+        count: int = 1,
+    ) -> None:
+        """Notes something that is left out; see `SetAside.add`."""
+
+
+class Entries:
+    """Keeps entries as a list: for a part of a data set that another process reads."""
+
+    def __init__(self):
+        self.entries: list[tuple[str, int | None, str, str, int]] = []
+
+    def add(
+        self,
+        file: str | os.PathLike[str],
+        line: int | None,
+        reason: str,
+        item: str = '',
+        count: int = 1,
+    ) -> None:
+        """As `SetAside.add`."""
+        self.entries.append((os.fspath(file), line, reason, item[:_ITEM], count))
 
 
 class SetAside:
@@ -60,7 +94,7 @@ class SetAside:
         if before >= self._listed:
             return
         where = os.fspath(file) if line is None else f'{os.fspath(file)}:{line}'
-        what = f': {item[:200]}' if item else ''
+        what = f': {item[:_ITEM]}' if item else ''
         # Names of files can hold line breaks and worse; a line here is one entry.
         entry = f'{where}: {reason}{what}'
         self._file.write(''.join(c if c.isprintable() else repr(c)[1:-1] for c in entry) + '\n')
@@ -80,12 +114,7 @@ class SetAside:
                     self._file.write(f'… and others, {count} in all: {reason}\n')
         self._file.close()
         if kind is None:
-            write_counts(self._folder, self.counts)
-
-
-def write_counts(folder: str | os.PathLike[str], counts: collections.Counter[str]) -> None:
-    """Writes `FOLDER/set_aside.json`: reason → number of things, the most frequent first."""
-    atomic.write_json(Path(folder) / COUNTS, dict(counts.most_common()))
+            atomic.write_json(self._folder / COUNTS, dict(self.counts.most_common()))
 
 
 def read_counts(folder: str | os.PathLike[str]) -> dict[str, int]:

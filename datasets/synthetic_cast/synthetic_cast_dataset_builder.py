@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from cpad_jax.data import build, filming, records
+from cpad_jax.data import build, features, filming, records
 from cpad_jax.data.synthetic.world import World, WorldSpec
 from cpad_jax.text.prompts import ACTIONS, PLACES
 
@@ -72,17 +72,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _identity_features(self) -> tfds.features.FeaturesDict:
         person_ids = [person.person_id for person in World(self._spec).people]
-        return tfds.features.FeaturesDict(
-            {
-                'image': tfds.features.Image(shape=(None, None, 3), encoding_format='jpeg'),
-                'image_id': tfds.features.Text(),
-                'identity': tfds.features.ClassLabel(names=person_ids),
-                'name': tfds.features.Text(),
-                'bbox': tfds.features.Tensor(shape=(4,), dtype=np.float32),
-                'landmarks': tfds.features.Tensor(shape=(5, 2), dtype=np.float32),
-                'source': tfds.features.Text(),
-            }
-        )
+        return features.identity_features(person_ids)
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
         del dl_manager  # Nothing is downloaded.
