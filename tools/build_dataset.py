@@ -1,5 +1,6 @@
-r"""Builds a data set: the drawn world with its video files, photos and records.
+r"""Builds a data set: the drawn world with its video files, or one from files that you have.
 
+python tools/build_dataset.py vggface2 --manual_dir downloads/vggface2 --data_dir data
 python tools/build_dataset.py synthetic_cast --data_dir data
 python tools/build_dataset.py synthetic_cast --data_dir data --sheet docs/world.jpg
 python tools/build_dataset.py synthetic_cast --data_dir small --movies 2 --shows 1 \
@@ -8,6 +9,7 @@ python tools/build_dataset.py synthetic_cast --data_dir small --movies 2 --shows
 
 from __future__ import annotations
 
+import argparse
 import collections
 import dataclasses
 import inspect
@@ -20,7 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cpad_jax import atomic, errors, train  # noqa: E402
-from cpad_jax.data import build  # noqa: E402
+from cpad_jax.data import build, set_aside  # noqa: E402
 from cpad_jax.data.synthetic.world import WorldSpec  # noqa: E402
 
 # The sheet is as wide as five clips and shows a row of eight people under them.
@@ -54,6 +56,28 @@ def summary(paths: build.DatasetPaths) -> str:
     for split in ('train', 'references'):
         lines.append(f'{split}: {len(readers.IdentityReader(paths.identities, split))} photos')
     lines.append('clips by action: ' + ', '.join(f'{k} {n}' for k, n in does.most_common()))
+    return '\n'.join(lines)
+
+
+def manual_summary(paths: build.DatasetPaths) -> str:
+    """What a data set from the user's files holds, and what was set aside, as lines of text."""
+    import tensorflow_datasets as tfds
+
+    people = paths.read_people()
+    lines = [
+        f'{paths.folder}: {len(people)} people, of whom {sum(p["seen"] for p in people)} are for '
+        'training'
+    ]
+    for part, folder in paths.parts.items():
+        splits = tfds.builder_from_directory(folder).info.splits
+        kind = 'photos' if part == 'identities' else 'clips'
+        lines += [f'{name}: {split.num_examples} {kind}' for name, split in splits.items()]
+        counts = set_aside.read_counts(folder)
+        if counts:
+            lines.append(f'set aside: {sum(counts.values())}, see {folder / set_aside.LIST}')
+            lines += [f'  {count:>9} {reason}' for reason, count in counts.items()]
+        else:
+            lines.append('set aside: nothing')
     return '\n'.join(lines)
 
 
@@ -147,8 +171,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and builds."""
     train.quiet()
     parser = errors.CommandParser(__doc__)
-    parser.add_argument('name', choices=(build.SYNTHETIC_CAST,), help='the data set')
+    parser.add_argument('name', choices=build.NAMES, help='the data set')
     parser.add_argument('--data_dir', required=True, type=Path, help='folder of data sets')
+    parser.add_argument('--manual_dir', type=Path, help='your files, of all but synthetic_cast')
+    parser.add_argument(
+        '--beam_options',
+        default='',
+        help='build with Apache Beam, e.g. runner=DirectRunner,direct_num_workers=8',
+    )
     parser.add_argument('--sheet', type=Path, help='also draw a picture of it (.jpg or .png)')
     parser.add_argument('--processes', type=int, help='default: one per CPU core')
     world = parser.add_argument_group('the world')
@@ -162,6 +192,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             help=f'{means[field.name]} (default: {field.default!r})',
         )
     options = parser.parse_args(arguments)
+    if options.name != build.SYNTHETIC_CAST:
+        _build_manual(options)
+        return
+    if options.manual_dir or options.beam_options:
+        raise errors.UserError(
+            f'{options.name} is drawn: leave --manual_dir and --beam_options out'
+        )
     if options.sheet and options.sheet.suffix.lower() not in ('.jpg', '.jpeg', '.png'):
         raise errors.UserError(f'--sheet {options.sheet}: expected a .jpg or .png file')
     spec = build.world_spec({option: getattr(options, option) for option in fields})
@@ -170,6 +207,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.sheet:
         draw_sheet(paths, options.sheet)
         print(f'picture: {options.sheet}')
+
+
+def _build_manual(options: argparse.Namespace) -> None:
+    if options.sheet or options.processes:
+        raise errors.UserError('--sheet and --processes are for synthetic_cast only')
+    if options.manual_dir is None:
+        told = build.builder_module(options.name).Builder.MANUAL_DOWNLOAD_INSTRUCTIONS
+        raise errors.UserError(f'{options.name} needs --manual_dir. {told}')
+    paths = build.prepare(options.name, options.data_dir, options.manual_dir, options.beam_options)
+    print(manual_summary(paths))
 
 
 if __name__ == '__main__':

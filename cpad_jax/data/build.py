@@ -200,7 +200,6 @@ def prepare(
     directory: str | os.PathLike[str],
     manual_dir: str | os.PathLike[str],
     beam_options: str = '',
-    **options: Any,
 ) -> DatasetPaths:
     """Builds a data set from files that the user has, or uses what is there of it.
 
@@ -210,7 +209,6 @@ def prepare(
             leaves nothing there that looks finished, and starts anew.
         manual_dir: The user's files; the data set's builder says what it expects.
         beam_options: For a build by Apache Beam, its options as `runner=DirectRunner,…`.
-        **options: Taken by the data set's builder.
 
     Raises:
         UserError: Files are missing or damaged, or the package was installed without its
@@ -227,10 +225,7 @@ def prepare(
                 continue
             for left in version.parent.glob(f'{kind.version}.incomplete*'):
                 shutil.rmtree(left)  # Of a build that was killed.
-            _download_and_prepare(
-                name, part, Path(directory), options, manual_dir=Path(manual_dir),
-                beam_options=beam_options,
-            )  # fmt: skip
+            _download_and_prepare(name, part, Path(directory), {}, Path(manual_dir), beam_options)
     return find(name, directory)
 
 
