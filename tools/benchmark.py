@@ -1,15 +1,20 @@
-"""Measures speed and memory of a CLIP with random weights on this machine.
+"""Measures speed and memory on this machine: a CLIP with random weights, building VGGFace2.
 
 python tools/benchmark.py load ViT-L-14
 python tools/benchmark.py embed ViT-B-32 --dtype bfloat16
+python tools/benchmark.py vggface2 --images 20000
 """
 
 from __future__ import annotations
 
+import argparse
 import functools
+import io
 import resource
+import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +26,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cpad_jax import errors  # noqa: E402
+from cpad_jax.data import archives  # noqa: E402
 from cpad_jax.media import images  # noqa: E402
 from cpad_jax.models import weights, zoo  # noqa: E402
 
@@ -149,13 +155,104 @@ def preprocess(name: str) -> None:
                 )
 
 
+def write_vggface2(folder: Path, count: int) -> None:
+    """Draws pictures in the layout and of the size of VGGFace2, 300 to a person.
+
+    Args:
+        folder: Where to.
+        count: Pictures of the training split; the test split has one more person with 10.
+    """
+    rng = np.random.default_rng(0)
+    noise = texture(512, 512, 1, 0).astype(np.int16) + rng.integers(-24, 25, (512, 512, 3))
+    noise = np.clip(noise, 0, 255).astype(np.uint8)
+    people = -(-count // 300)
+    rows = [f'n{number:06d}, "Person_{number}",300,1, f,' for number in range(2, people + 2)]
+    meta = ['Class_ID, Name, Sample_Num, Flag, Gender', 'n000001, "Test",10,0, m,', *rows]
+    (folder / 'identity_meta.csv').write_text('\n'.join(meta))
+    names = [f'n{2 + i // 300:06d}/{1 + i % 300:04d}_01' for i in range(count)]
+    tests = [f'n000001/{i:04d}_01' for i in range(1, 11)]
+    for split, of_split in (('train', names), ('test', tests)):
+        boxes, points, listed = ['NAME_ID,X,Y,W,H'], ['NAME_ID'], []
+        with tarfile.open(folder / f'vggface2_{split}.tar.gz', 'w:gz', compresslevel=1) as tar:
+            for name in of_split:
+                height, width = rng.integers((140, 120), (181, 161))
+                top, left = rng.integers(0, 512 - 181, 2)
+                part = np.ascontiguousarray(noise[top : top + height, left : left + width])
+                data = images.encode_jpeg(part)
+                info = tarfile.TarInfo(f'{split}/{name}.jpg')
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+                boxes.append(f'"{name}",20,25,80,100')
+                points.append(f'"{name}",40,60,80,60,60,80,45,100,75,100')
+                listed.append(f'{name}.jpg')
+        (folder / f'loose_bb_{split}.csv').write_text('\n'.join(boxes))
+        (folder / f'loose_landmark_{split}.csv').write_text('\n'.join(points))
+        (folder / f'{split}_list.txt').write_text('\n'.join(listed))
+
+
+def vggface2(count: int) -> None:
+    """Prints how fast VGGFace2 is built from archives and from folders, and the memory it takes."""
+    results = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for images_in_it in sorted({1000, count}):
+            copy = Path(folder) / f'copy{images_in_it}'
+            copy.mkdir()
+            write_vggface2(copy, images_in_it)
+            for form in ('archives', 'folders'):
+                if form == 'folders':
+                    for archive in copy.glob('*.tar.gz'):
+                        archives.unpack(archive, copy, lambda name: True, 1 << 20)
+                data = Path(folder) / f'data{images_in_it}{form}'
+                command = [sys.executable, __file__, '_vggface2', str(copy), '--out', str(data)]
+                done = subprocess.run(command, capture_output=True, text=True, check=True)
+                seconds, memory = map(float, done.stdout.split()[-2:])
+                results[form, images_in_it] = memory
+                size = sum(file.stat().st_size for file in data.rglob('*.array_record*'))
+                shutil.rmtree(data)
+                print(
+                    f'{images_in_it} images of {size / images_in_it / 1000:.1f} KB from {form}: '
+                    f'{images_in_it / seconds:.0f} images/s, peak {memory / 1e6:.0f} MB'
+                )
+            shutil.rmtree(copy)
+    for form in ('archives', 'folders'):
+        grown = results[form, count] - results[form, 1000]
+        if count > 1000:
+            print(f'{form}: {grown / (count - 1000):.0f} bytes of memory more per image')
+
+
+def _vggface2(copy: str, out: str) -> None:
+    from cpad_jax.data import build  # noqa: PLC0415
+    from cpad_jax.training import runtime  # noqa: PLC0415
+
+    runtime.quiet()
+    import tensorflow  # noqa: F401, PLC0415  (So that importing it is not counted.)
+
+    build.builder_module('vggface2')
+    start = time.perf_counter()
+    build.prepare('vggface2', out, copy)
+    print(time.perf_counter() - start, peak())
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and measures."""
     parser = errors.CommandParser(__doc__)
-    parser.add_argument('what', choices=('load', 'embed', 'preprocess', '_load'))
-    parser.add_argument('name', help='configuration, such as ViT-B-32')
+    subjects = ('load', 'embed', 'preprocess', 'vggface2', '_load', '_vggface2')
+    parser.add_argument('what', choices=subjects)
+    parser.add_argument('name', nargs='?', default='', help='configuration, such as ViT-B-32')
     parser.add_argument('--dtype', default='float32', choices=('float32', 'bfloat16'))
+    parser.add_argument('--images', type=int, default=20000, help='how many vggface2 draws')
+    parser.add_argument('--out', help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
+    if options.what == 'vggface2':
+        if options.images < 1000:
+            raise errors.UserError(f'--images {options.images}: expected 1000 or more')
+        vggface2(options.images)
+        return
+    if options.what == '_vggface2':
+        _vggface2(options.name, options.out)
+        return
+    if not options.name:
+        raise errors.UserError(f'{options.what} of what? Give a configuration, such as ViT-B-32')
     if options.what == '_load':
         _load(options.name)
     elif options.what == 'load':

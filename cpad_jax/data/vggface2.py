@@ -6,6 +6,7 @@ Nothing is believed that can be checked. What does not fit is set aside with its
 from __future__ import annotations
 
 import array
+import bisect
 import dataclasses
 import functools
 import os
@@ -184,10 +185,12 @@ class _Rows:
             self.keys, self.lines, self.order = (
                 np.delete(values, again) for values in (self.keys, self.lines, self.order)
             )
+        self._view = memoryview(self.keys)
 
     def find(self, key: int) -> int | None:
-        row = int(self.keys.searchsorted(key))
-        return row if row < len(self.keys) and self.keys[row] == key else None
+        # Not numpy's search: it gives up Python's lock, and waits to have it back.
+        row = bisect.bisect_left(self._view, key)
+        return row if row < len(self._view) and self._view[row] == key else None
 
 
 class Measures:
