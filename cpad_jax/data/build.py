@@ -107,6 +107,19 @@ class DatasetPaths:
         """Version folder of the clips, for `readers.ClipReader`; None where there are none."""
         return self.parts.get('clips')
 
+    def part(self, kind: str) -> Path:
+        """The version folder of a kind of record.
+
+        Raises:
+            UserError: This data set has none of that kind.
+        """
+        if kind not in self.parts:
+            raise UserError(
+                f'{self.folder}: this data set has no {kind}, only {", ".join(self.parts)}; give '
+                'another one as config.data.name'
+            )
+        return self.parts[kind]
+
     def read_people(self) -> list[PersonEntry]:
         """Everybody, in the order of `identity`."""
         return json.loads(self.people.read_text(encoding='utf-8'))

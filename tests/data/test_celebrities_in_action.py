@@ -316,6 +316,10 @@ def test_an_interrupted_build_goes_on_with_what_was_decoded(sources, tmp_path, m
     assert kept['frames'] == frames
     np.testing.assert_array_equal(kept['times'], times)
     assert not build.unfinished(paths.folder, 'clips').exists()
+    data = {'name': 'tv_human_interactions', 'dir': str(data)}
+    assert build.locate(data, '') == paths and paths.part('clips') == paths.clips
+    with pytest.raises(UserError, match='has no identities, only clips; give another one as conf'):
+        paths.part('identities')
 
 
 def test_kept_frames_are_of_the_same_video(sources, tmp_path):
