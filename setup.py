@@ -50,6 +50,8 @@ setup(
         'test': ['av', 'dill', 'hypothesis', 'pytest>=8', 'pytest-xdist>=3.5', 'ranx>=0.3.20'],
         # Each minor version of ruff formats a little differently, and CI checks the format.
         'dev': ['ruff>=0.17,<0.18'],
+        # Builds data sets on a cluster.
+        'beam': ['apache-beam>=2.60'],
         'cuda': ['jax[cuda12]>=0.10'],
         'tpu': ['jax[tpu]>=0.10'],
     },

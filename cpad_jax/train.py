@@ -72,7 +72,7 @@ def _learn_identities(config: Any, workdir: Path, paths: build.DatasetPaths) -> 
     stage(2, 5, f'features of the training photos by {config.backbone}')
     clip = load_clip(config.backbone, dtype=config.dtype)
     features = feature_cache.identity_features(
-        readers.IdentityReader(paths.identities, 'train'),
+        readers.IdentityReader(paths.part('identities'), 'train'),
         f'{paths.fingerprint}/identities/train',
         clip,
         workdir / 'features',

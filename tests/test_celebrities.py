@@ -36,8 +36,7 @@ def manual(tmp_path_factory):
 
 
 def built(manual, data, **options):
-    for part in ('clips', 'identities'):
-        build.prepare(build.CELEBRITIES_IN_ACTION, part, data, manual, processes=1, **options)
+    build.prepare(build.CELEBRITIES_IN_ACTION, data, manual, processes=1, **options)
     return data
 
 

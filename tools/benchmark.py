@@ -1,21 +1,20 @@
-"""Measures speed and memory on this machine: of a CLIP with random weights, or of reading video.
+"""Measures speed and memory on this machine: of a CLIP with random weights, reading, building.
 
 python tools/benchmark.py load ViT-L-14
 python tools/benchmark.py embed ViT-B-32 --dtype bfloat16
+python tools/benchmark.py attention ViT-B-32 --dtype bfloat16
 python tools/benchmark.py video [FILE]
+python tools/benchmark.py vggface2 --images 20000
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
-import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +23,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cpad_jax import errors  # noqa: E402
-from cpad_jax.media import images, prefetch, video  # noqa: E402
+from cpad_jax.media import images  # noqa: E402
 from cpad_jax.models import weights, zoo  # noqa: E402
+from tools.benchmarks.measuring import peak, quickest, rate, texture  # noqa: E402
 
 BATCH = 64
-SECONDS = 10.0  # Of measuring each row, after a first call that compiles.
-FILM_MINUTES, FILM_RATE, KEY_FRAME_SECONDS = 20, 25, 2
 QUERY = 'Michael Richards [TOK] entering the room'.replace('[TOK] ', '')
 
 
@@ -51,15 +49,6 @@ def write_random(folder: Path, name: str) -> int:
     })  # fmt: skip
     weights.save_clip(folder, config, params)
     return (folder / weights.WEIGHTS_FILE).stat().st_size
-
-
-def peak() -> int:
-    """Most memory that this process has had, in bytes."""
-    status = Path('/proc/self/status')
-    if status.exists():  # `getrusage` on Linux counts what the starting process had, too.
-        line = next(x for x in status.read_text().splitlines() if x.startswith('VmHWM:'))
-        return int(line.split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def load(name: str) -> None:
@@ -86,17 +75,6 @@ def _load(folder: str) -> None:
     model = cpad_jax.load_clip(folder)
     model.params['logit_scale'].block_until_ready()
     print(time.perf_counter() - start, peak() - before)
-
-
-def rate(call: Callable[[], object], items: int, seconds: float = SECONDS) -> float:
-    """Items per second of calls that are repeated for so many seconds."""
-    call()
-    start = time.perf_counter()
-    calls = 0
-    while time.perf_counter() - start < seconds:
-        call()
-        calls += 1
-    return calls * items / (time.perf_counter() - start)
 
 
 def embed(name: str, dtype: str) -> None:
@@ -149,27 +127,6 @@ def attention(name: str, dtype: str) -> None:
         print(f'{label}: {cost[0]:.1f} ms forward, {cost[1]:.1f} ms backward')
 
 
-def quickest(call: Callable[[], object], seconds: float = SECONDS) -> float:
-    """Seconds of the quickest of the calls that fit into a time, after a first one."""
-    call()
-    costs, end = [], time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        start = time.perf_counter()
-        call()
-        costs.append(time.perf_counter() - start)
-    return min(costs)
-
-
-def texture(height: int, width: int, slope: float, seed: int) -> np.ndarray:
-    """A random picture whose amplitudes fall as 1 / frequency ** slope: uint8 [H, W, 3]."""
-    rng = np.random.default_rng(seed)
-    rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
-    frequency = np.maximum(np.hypot(rows, columns), 1 / max(height, width))
-    waves = np.fft.rfft2(rng.standard_normal((3, height, width))) / frequency**slope
-    picture = np.fft.irfft2(waves, (height, width)).transpose(1, 2, 0)
-    return np.clip(128 + 40 * picture / picture.std(), 0, 255).astype(np.uint8)
-
-
 def preprocess(name: str) -> None:
     """Prints how far the quick way of frames is from the exact one, and what both cost."""
     config = zoo.get(name)
@@ -196,110 +153,29 @@ def preprocess(name: str) -> None:
                 )
 
 
-def write_film(path: Path) -> None:
-    """Writes 20 minutes of H.264, 320x180, with a key frame every 2 s and B frames; by PyAV."""
-    try:
-        import av  # noqa: PLC0415
-    except ImportError as error:
-        raise errors.UserError(
-            'drawing a film needs PyAV, as OpenCV cannot place key frames: pip install av, or name '
-            'a video file'
-        ) from error
-    # So wide that a camera can move along it for a minute and turn back.
-    wide = texture(180, 320 + 60 * FILM_RATE, 1, 0)
-    with av.open(str(path), 'w') as container:
-        stream = container.add_stream('libx264', rate=FILM_RATE)
-        stream.height, stream.width, stream.pix_fmt = 180, 320, 'yuv420p'
-        stream.codec_context.gop_size = KEY_FRAME_SECONDS * FILM_RATE
-        stream.codec_context.max_b_frames = 2
-        stream.options = {'preset': 'veryfast', 'sc_threshold': '0'}
-        for number in range(FILM_MINUTES * 60 * FILM_RATE):
-            left = number % (120 * FILM_RATE)
-            left = min(left, 120 * FILM_RATE - left)
-            frame = np.ascontiguousarray(wide[:, left : left + 320])
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, 'rgb24')))
-        container.mux(stream.encode())
-
-
-def read_video(name: str | None) -> None:
-    """Prints what sampling a video takes: by reading every frame, and as `iterate_frames` does."""
-    if name is None:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / 'film.mp4'
-            write_film(path)
-            _read_video(path)
-    else:
-        _read_video(Path(name))
-
-
-def _read_video(path: Path) -> None:
-    info = video.probe(path)
-    print(
-        f'{path.name}: {info.duration / 60:.1f} min, {info.width}x{info.height}, '
-        f'{info.fps:.2f} frames/s, {path.stat().st_size / 1e6:.0f} MB, {os.cpu_count()} CPU cores'
-    )
-    print('| frames taken | of them | every frame read | as chosen | times as fast | the same |')
-    print('|---|---|---|---|---|---|')
-    spans = (1 / info.fps, 1, 2, 4, 10, 60)
-    for span in spans:
-        label, per_second = f'1 per {span:g} s' if span >= 1 else 'every one', 1 / span
-        times = ((np.arange(max(1, int(info.duration * per_second))) + 0.5) / per_second).tolist()
-        seconds, taken = {}, {}
-        # In turn, so that other work on the machine weighs on both alike.
-        for may_jump in (False, True) * 3:
-            start = time.perf_counter()
-            frames = video.iterate_frames(path, times, size=128, may_jump=may_jump)
-            digests = [(hashlib.sha256(frame.data).digest(), begins) for frame, begins in frames]
-            took = time.perf_counter() - start
-            seconds[may_jump] = min(took, seconds.get(may_jump, took))
-            taken[may_jump] = digests
-        same = 'yes' if taken[True] == taken[False] else 'NO'
-        print(
-            f'| {label} | {len(times)} | {seconds[False]:.2f} s | {seconds[True]:.2f} s | '
-            f'{seconds[False] / seconds[True]:.1f} | {same} |',
-            flush=True,
-        )
-    _read_ahead(path, min(60.0, info.duration))
-
-
-def _read_ahead(path: Path, length: float) -> None:
-    """Prints what it takes to use frames, read one by one and read ahead."""
-    times = np.arange(0, length, 0.1).tolist()
-    frames = list(video.iterate_frames(path, times, size=128))
-    start = time.perf_counter()
-    for _ in video.iterate_frames(path, times, size=128):
-        pass
-    reading = time.perf_counter() - start
-    pause = reading / len(frames)  # A model that takes as long as reading does.
-    print(f'reading {len(frames)} frames: {reading:.2f} s; using them as long: ', end='')
-    for ahead in (False, True):
-        start = time.perf_counter()
-        source = video.iterate_frames(path, times, size=128)
-        for _ in prefetch.Ahead(source) if ahead else source:
-            time.sleep(pause)
-        took = time.perf_counter() - start
-        print(
-            f'{took:.2f} s one after the other, ' if not ahead else f'{took:.2f} s read ahead',
-            end='',
-        )
-    print()
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and measures."""
     parser = errors.CommandParser(__doc__)
-    parser.add_argument(
-        'what', choices=('load', 'embed', 'attention', 'preprocess', 'video', '_load')
-    )
+    subjects = ('load', 'embed', 'attention', 'preprocess', 'video', 'vggface2', '_load')
+    parser.add_argument('what', choices=subjects)
     parser.add_argument(
         'name',
         nargs='?',
         help='configuration, such as ViT-B-32; for video, a file (or one is drawn)',
     )
     parser.add_argument('--dtype', default='float32', choices=('float32', 'bfloat16'))
+    parser.add_argument('--images', type=int, default=20000, help='how many vggface2 draws')
     options = parser.parse_args(arguments)
+    if options.images < 1000:
+        parser.error(f'--images is {options.images}, expected 1000 or more')
     if options.what == 'video':
-        read_video(options.name)
+        from tools.benchmarks import reading_video  # noqa: PLC0415
+
+        reading_video.read_video(options.name)
+    elif options.what == 'vggface2':
+        from tools.benchmarks import building_vggface2  # noqa: PLC0415
+
+        building_vggface2.vggface2(options.images)
     elif options.name is None:
         parser.error(f'{options.what} needs the name of a configuration, such as ViT-B-32')
     elif options.what == '_load':

@@ -1,12 +1,12 @@
-r"""Builds a data set: the drawn world, or one of archives that you bring.
+r"""Builds a data set: the drawn world with its video files, or one from files that you have.
 
+python tools/build_dataset.py vggface2 --manual_dir downloads/vggface2 --data_dir data
+python tools/build_dataset.py celebrities_in_action --manual_dir downloads --data_dir data \
+    --annotations people.jsonl
 python tools/build_dataset.py synthetic_cast --data_dir data
 python tools/build_dataset.py synthetic_cast --data_dir data --sheet docs/world.jpg
 python tools/build_dataset.py synthetic_cast --data_dir small --movies 2 --shows 1 \
     --clips_per_title 6 --seen_people 20 --cast_seen 12 --unseen_people 6
-python tools/build_dataset.py hollywood2 --manual_dir archives --data_dir data --part actions
-python tools/build_dataset.py celebrities_in_action --manual_dir archives --data_dir data \
-    --annotations people.jsonl
 """
 
 from __future__ import annotations
@@ -24,15 +24,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cpad_jax import atomic, errors, train  # noqa: E402
-from cpad_jax.data import build  # noqa: E402
+from cpad_jax.data import build, set_aside  # noqa: E402
 from cpad_jax.data.synthetic.world import WorldSpec  # noqa: E402
-
-# Data sets of archives, and their parts (TFDS's configurations).
-ARCHIVES = {
-    'hollywood2': ('actions', 'scenes'),
-    'tv_human_interactions': ('clips',),
-    build.CELEBRITIES_IN_ACTION: ('identities', 'clips'),
-}
 
 # The sheet is as wide as five clips and shows a row of eight people under them.
 _COLUMNS, _ROWS, _PEOPLE = 5, 4, 8
@@ -68,42 +61,26 @@ def summary(paths: build.DatasetPaths) -> str:
     return '\n'.join(lines)
 
 
-def build_of_archives(name: str, options: argparse.Namespace) -> str:
-    """Builds a data set of what the user brings, and says what it holds.
+def manual_summary(paths: build.DatasetPaths) -> str:
+    """What a data set from the user's files holds, and what was set aside, as lines of text."""
+    import tensorflow_datasets as tfds
 
-    Args:
-        name: One of `ARCHIVES`.
-        options: The command line.
-
-    Returns:
-        A line for each part.
-
-    Raises:
-        UserError: Something is missing, or an option is not for this data set.
-    """
-    from cpad_jax.data import readers
-
-    if options.manual_dir is None:
-        raise errors.UserError(
-            f'{name} needs --manual_dir, the folder of its archives; '
-            f'{build.builder_module(name).Builder.MANUAL_DOWNLOAD_INSTRUCTIONS}'
-        )
-    parts = ARCHIVES[name]
-    if options.part is not None and options.part not in parts:
-        raise errors.UserError(f'--part {options.part}: {name} has {", ".join(parts)}')
-    more = {'annotations': options.annotations, 'processes': options.processes}
-    if name == build.CELEBRITIES_IN_ACTION:
-        more['splits'] = options.splits
-    elif options.splits is not None:
-        raise errors.UserError(f'--splits: only {build.CELEBRITIES_IN_ACTION} is divided by it')
-    lines = []
-    for part in parts if options.part is None else (options.part,):
-        folder = build.prepare(name, part, options.data_dir, options.manual_dir, **more)
-        counts = ', '.join(f'{split} {n}' for split, n in readers.split_sizes(folder).items())
-        lines.append(f'{folder}: {counts}')
-        aside = folder.parents[1] / f'set_aside_{part}.txt'
-        if dropped := len(aside.read_text(encoding='utf-8').splitlines()):
-            lines.append(f'{aside}: {dropped} things that were left out, and why')
+    people = paths.read_people()
+    lines = [
+        f'{paths.folder}: {len(people)} people, of whom {sum(p["seen"] for p in people)} are for '
+        'training'
+    ]
+    for part, folder in paths.parts.items():
+        splits = tfds.builder_from_directory(folder).info.splits
+        kind = 'photos' if part == 'identities' else 'clips'
+        name = f'{part}, ' if len(paths.parts) > 1 else ''
+        lines += [f'{name}{key}: {split.num_examples} {kind}' for key, split in splits.items()]
+        counts = set_aside.read_counts(folder)
+        if counts:
+            lines.append(f'set aside: {sum(counts.values())}, see {folder / set_aside.LIST}')
+            lines += [f'  {count:>9} {reason}' for reason, count in counts.items()]
+        else:
+            lines.append('set aside: nothing')
     return '\n'.join(lines)
 
 
@@ -197,20 +174,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and builds."""
     train.quiet()
     parser = errors.CommandParser(__doc__)
-    parser.add_argument('name', choices=(build.SYNTHETIC_CAST, *ARCHIVES), help='the data set')
+    parser.add_argument('name', choices=build.NAMES, help='the data set')
     parser.add_argument('--data_dir', required=True, type=Path, help='folder of data sets')
-    archives = parser.add_argument_group('data sets of archives that you bring')
-    archives.add_argument('--manual_dir', type=Path, help='folder of the archives, unpacked')
-    archives.add_argument('--part', help='only this part, e.g. actions (default: all)')
-    archives.add_argument(
+    parser.add_argument('--manual_dir', type=Path, help='your files, of all but synthetic_cast')
+    parser.add_argument('--part', help='only this part of it, e.g. actions (default: all)')
+    parser.add_argument(
         '--annotations',
         type=Path,
         help='who is in which clip (default: MANUAL_DIR/annotations.jsonl, where it is there)',
     )
-    archives.add_argument(
+    parser.add_argument(
         '--splits',
         type=Path,
         help='JSON with the split of each title (default: MANUAL_DIR/splits.json, or a draw)',
+    )
+    parser.add_argument(
+        '--beam_options',
+        default='',
+        help='build with Apache Beam, e.g. runner=DirectRunner,direct_num_workers=8',
     )
     parser.add_argument('--sheet', type=Path, help='also draw a picture of it (.jpg or .png)')
     parser.add_argument('--processes', type=int, help='default: one per CPU core')
@@ -225,19 +206,44 @@ def main(arguments: Sequence[str] | None = None) -> None:
             help=f'{means[field.name]} (default: {field.default!r})',
         )
     options = parser.parse_args(arguments)
+    if options.name != build.SYNTHETIC_CAST:
+        _build_manual(options)
+        return
+    if options.manual_dir or options.beam_options:
+        raise errors.UserError(
+            f'{options.name} is drawn: leave --manual_dir and --beam_options out'
+        )
     if options.sheet and options.sheet.suffix.lower() not in ('.jpg', '.jpeg', '.png'):
         raise errors.UserError(f'--sheet {options.sheet}: expected a .jpg or .png file')
-    if options.name != build.SYNTHETIC_CAST:
-        if options.sheet:
-            raise errors.UserError(f'--sheet: only {build.SYNTHETIC_CAST} is drawn')
-        print(build_of_archives(options.name, options))
-        return
     spec = build.world_spec({option: getattr(options, option) for option in fields})
     paths = build.ensure_synthetic_cast(options.data_dir, spec, options.processes)
     print(summary(paths))
     if options.sheet:
         draw_sheet(paths, options.sheet)
         print(f'picture: {options.sheet}')
+
+
+def _build_manual(options: argparse.Namespace) -> None:
+    if options.sheet:
+        raise errors.UserError(f'--sheet is for {build.SYNTHETIC_CAST} only')
+    module = build.builder_module(options.name)
+    if options.manual_dir is None:
+        told = module.Builder.MANUAL_DOWNLOAD_INSTRUCTIONS
+        raise errors.UserError(f'{options.name} needs --manual_dir. {told}')
+    if options.splits and options.name != build.CELEBRITIES_IN_ACTION:
+        raise errors.UserError(f'--splits is for {build.CELEBRITIES_IN_ACTION} only')
+    clips = build.MANUAL[options.name].parts != ('identities',)
+    if (options.annotations or options.processes) and not clips:
+        raise errors.UserError(f'--annotations and --processes: {options.name} has no clips')
+    known = build.MANUAL[options.name].parts
+    if options.part is not None and options.part not in known:
+        raise errors.UserError(f'--part {options.part}: {options.name} has {", ".join(known)}')
+    paths = build.prepare(
+        options.name, options.data_dir, options.manual_dir, options.beam_options,
+        parts=None if options.part is None else (options.part,),
+        annotations=options.annotations, splits=options.splits, processes=options.processes,
+    )  # fmt: skip
+    print(manual_summary(paths))
 
 
 if __name__ == '__main__':

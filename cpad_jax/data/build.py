@@ -1,14 +1,17 @@
 """Builds data sets, or finds those that were built: what training and evaluation ask for data.
 
-A data set lies in `DIR/NAME/`: `identities/VERSION/` and `clips/VERSION/` as TFDS writes them,
-`people.json`, and for the drawn world `world.json` and the video files, for Celebrities in Action
-`data_set.json`.
+A data set lies in `DIR/NAME/`: its parts, such as `identities/VERSION/` and `clips/VERSION/`, as
+TFDS writes them. The drawn world has `people.json`, `world.json` and the video files beside them;
+what is built from the user's own files has `people.json` and `set_aside.txt` in the version's
+folder.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
+import hashlib
 import importlib.util
 import io
 import json
@@ -16,22 +19,43 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
 from cpad_jax import atomic
 from cpad_jax.data.synthetic.world import RENDERER_VERSION, World, WorldSpec
 from cpad_jax.errors import UserError
 
-if TYPE_CHECKING:
-    from cpad_jax.data import celebrities_in_action
-
 SYNTHETIC_CAST = 'synthetic_cast'
 SYNTHETIC_CAST_VERSION = '1.0.0'
+
+PEOPLE = 'people.json'
+
+
+@dataclasses.dataclass(frozen=True)
+class ManualDataset:
+    """A data set that is built from files which the user has.
+
+    Attributes:
+        version: Of our form of it.
+        parts: Its TFDS configurations: 'identities' are photos, everything else clips.
+    """
+
+    version: str
+    parts: tuple[str, ...]
+
+
 CELEBRITIES_IN_ACTION = 'celebrities_in_action'
-CELEBRITIES_IN_ACTION_VERSION = '1.0.0'
+MANUAL = {
+    'vggface': ManualDataset('1.0.0', ('identities',)),
+    'vggface2': ManualDataset('1.0.0', ('identities',)),
+    'hollywood2': ManualDataset('1.0.0', ('actions', 'scenes')),
+    'tv_human_interactions': ManualDataset('1.0.0', ('clips',)),
+    CELEBRITIES_IN_ACTION: ManualDataset('1.0.0', ('identities', 'clips')),
+}
+NAMES = (SYNTHETIC_CAST, *MANUAL)
 
 # Where config.data calls something by another name than WorldSpec does.
 CONFIG_KEYS = {'seed': 'world_seed', 'train_people': 'seen_people', 'cast_unseen': 'unseen_people'}
@@ -43,7 +67,7 @@ class PersonEntry(TypedDict):
     Attributes:
         person_id: In VGGFace2's style, 'n000001'.
         name: As queries say it.
-        gender: 'woman' or 'man', or '' where nobody says.
+        gender: 'woman', 'man', or '' where the data set does not say.
         seen: Whether there are training photos.
         identity: The number that records use.
     """
@@ -61,21 +85,44 @@ class DatasetPaths:
 
     Attributes:
         folder: All of it.
-        identities: Version folder of the photos, for `readers.IdentityReader`.
-        clips: Version folder of the clips, for `readers.ClipReader`.
+        people: The table of people, `read_people` reads it.
+        parts: Version folders by kind of record, e.g. 'identities'.
         version: Of the data set.
         fingerprint: Changes when the data would be different.
     """
 
     folder: Path
-    identities: Path
-    clips: Path
+    people: Path
+    parts: Mapping[str, Path]
     version: str
     fingerprint: str
 
+    @property
+    def identities(self) -> Path | None:
+        """Version folder of the photos, for `readers.IdentityReader`; None where there are none."""
+        return self.parts.get('identities')
+
+    @property
+    def clips(self) -> Path | None:
+        """Version folder of the clips, for `readers.ClipReader`; None where there are none."""
+        return self.parts.get('clips')
+
+    def part(self, kind: str) -> Path:
+        """The version folder of a kind of record.
+
+        Raises:
+            UserError: This data set has none of that kind.
+        """
+        if kind not in self.parts:
+            raise UserError(
+                f'{self.folder}: this data set has no {kind}, only {", ".join(self.parts)}; give '
+                'another one as config.data.name'
+            )
+        return self.parts[kind]
+
     def read_people(self) -> list[PersonEntry]:
         """Everybody, in the order of `identity`."""
-        return json.loads((self.folder / 'people.json').read_text(encoding='utf-8'))
+        return json.loads(self.people.read_text(encoding='utf-8'))
 
 
 def world_spec(data: Mapping[str, Any]) -> WorldSpec:
@@ -101,9 +148,9 @@ def ensure(
     Raises:
         UserError: The data set is unknown, or another one is in its place.
     """
-    if data['name'] == CELEBRITIES_IN_ACTION:
-        return locate(data, workdir)
     _known(data['name'])
+    if data['name'] in MANUAL:
+        return find(data['name'], _directory(data, workdir))
     return ensure_synthetic_cast(_directory(data, workdir), world_spec(data), processes)
 
 
@@ -117,19 +164,120 @@ def locate(data: Mapping[str, Any], workdir: str | os.PathLike[str]) -> DatasetP
     Raises:
         UserError: The data set is unknown, not there, incomplete, or another one is in its place.
     """
-    if data['name'] == CELEBRITIES_IN_ACTION:
-        return _locate_celebrities(_directory(data, workdir))
     _known(data['name'])
+    if data['name'] in MANUAL:
+        return find(data['name'], _directory(data, workdir))
     spec = world_spec(data)
     paths = _paths(_directory(data, workdir), spec)
     _refuse_other_world(paths.folder, spec)
-    for part in (paths.identities, paths.clips):
+    for part in paths.parts.values():
         if not _complete(part):
             raise UserError(
                 f'{part}: the data set is not there, or was not finished; '
                 '`python -m cpad_jax.train` with the same --config and --workdir builds it'
             )
     return paths
+
+
+def find(
+    name: str, directory: str | os.PathLike[str], parts: Sequence[str] | None = None
+) -> DatasetPaths:
+    """Finds a data set that was built from the user's own files.
+
+    Args:
+        name: One of `MANUAL`.
+        directory: Folder of data sets.
+        parts: Which of its parts; None for all.
+
+    Raises:
+        UserError: It was not built there, or not to the end.
+    """
+    kind, folder = MANUAL[name], Path(directory) / name
+    folders = {part: folder / part / kind.version for part in parts or kind.parts}
+    content = hashlib.sha256()
+    for part in folders.values():
+        if not _complete(part):
+            raise UserError(
+                f'{part}: the data set is not there, or was not finished; '
+                f'`python tools/build_dataset.py {name} --manual_dir DIR --data_dir {directory}` '
+                'builds it, from files that you have'
+            )
+        # The first holds the digest of all records, the others what their numbers mean.
+        for file in ('metadata.json', 'dataset_info.json', PEOPLE):
+            if (part / file).is_file():
+                content.update((part / file).read_bytes())
+    return DatasetPaths(
+        folder=folder,
+        people=next(iter(folders.values())) / PEOPLE,
+        parts=folders,
+        version=kind.version,
+        fingerprint=content.hexdigest(),
+    )
+
+
+def prepare(
+    name: str,
+    directory: str | os.PathLike[str],
+    manual_dir: str | os.PathLike[str],
+    beam_options: str = '',
+    parts: Sequence[str] | None = None,
+    **options: Any,
+) -> DatasetPaths:
+    """Builds a data set from files that the user has, or uses what is there of it.
+
+    Args:
+        name: One of `MANUAL`.
+        directory: Folder of data sets; this one goes into `NAME` in it. A build that was cut off
+            leaves nothing there that looks finished, and starts anew.
+        manual_dir: The user's files; the data set's builder says what it expects.
+        beam_options: For a build by Apache Beam, its options as `runner=DirectRunner,…`.
+        parts: Which of its parts; None for all.
+        **options: Taken by the data set's builder, where they are not None.
+
+    Raises:
+        UserError: Files are missing or damaged, or the package was installed without its
+            repository.
+    """
+    kind, folder = MANUAL[name], Path(directory) / name
+    instructions = builder_module(name).Builder.MANUAL_DOWNLOAD_INSTRUCTIONS
+    if not Path(manual_dir).is_dir():
+        raise UserError(f'--manual_dir {manual_dir}: there is no such folder. {instructions}')
+    if beam_options and kind.parts != ('identities',):
+        raise UserError(
+            f'{name} has clips, which are not built by Apache Beam but by every core of this '
+            'machine: leave --beam_options out'
+        )
+    options = {key: value for key, value in options.items() if value is not None}
+    with _alone(folder):
+        for part in parts or kind.parts:
+            version = folder / part / kind.version
+            if _complete(version):
+                continue
+            for left in version.parent.glob(f'{kind.version}.incomplete*'):
+                shutil.rmtree(left)  # Of a build that was killed.
+            _download_and_prepare(
+                name, part, Path(directory), options, manual_dir=Path(manual_dir),
+                beam_options=beam_options,
+            )  # fmt: skip
+            shutil.rmtree(unfinished(folder, part), ignore_errors=True)
+    return find(name, directory, parts)
+
+
+def unfinished(folder: Path, part: str) -> Path:
+    """Where a build of a part of `DIR/NAME` keeps what it has decoded, until it is finished."""
+    return folder / f'.unfinished_{part}'
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keeps a second build of the same data set out; the system ends it with the process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / '.building').open('w') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f'{folder}: another process is building this data set') from error
+        yield
 
 
 def ensure_synthetic_cast(
@@ -151,9 +299,9 @@ def ensure_synthetic_cast(
     """
     paths = _paths(Path(directory), spec)
     claim_world(paths.folder, spec)
-    for part in (paths.identities, paths.clips):
+    for part in paths.parts.values():
         if not _complete(part):
-            prepare(SYNTHETIC_CAST, part.parent.name, directory, spec=spec, processes=processes)
+            _prepare(part.parent.name, Path(directory), spec, processes)
     return paths
 
 
@@ -168,7 +316,7 @@ def claim_world(folder: Path, spec: WorldSpec) -> None:
         UserError: The folder holds another world.
     """
     _refuse_other_world(folder, spec)
-    if (folder / 'world.json').is_file() and (folder / 'people.json').is_file():
+    if (folder / 'world.json').is_file() and (folder / PEOPLE).is_file():
         return
     people: list[PersonEntry] = [
         {
@@ -180,7 +328,7 @@ def claim_world(folder: Path, spec: WorldSpec) -> None:
         }
         for identity, person in enumerate(World(spec).people)
     ]
-    atomic.write_json(folder / 'people.json', people)
+    atomic.write_json(folder / PEOPLE, people)
     atomic.write_json(
         folder / 'world.json',
         {
@@ -189,78 +337,6 @@ def claim_world(folder: Path, spec: WorldSpec) -> None:
             'spec': dataclasses.asdict(spec),
         },
     )
-
-
-def write_people(folder: Path, people: Sequence[PersonEntry]) -> None:
-    """Writes a data set's table of people, by whose numbers its records call them.
-
-    Args:
-        folder: `DIR/NAME`.
-        people: In the order of `identity`.
-
-    Raises:
-        UserError: Another table is there, which other records may use.
-    """
-    path = folder / 'people.json'
-    if path.is_file() and json.loads(path.read_text(encoding='utf-8')) != list(people):
-        raise UserError(
-            f'{path}: other people are in this data set already, so the annotation table is '
-            f'another one now; delete {folder}, or give another folder'
-        )
-    atomic.write_json(path, list(people))
-
-
-def unknown_people(people: Sequence[tuple[str, str]]) -> list[PersonEntry]:
-    """A table of people of whom (person_id, name) are known and no training photos are there."""
-    return [
-        {'person_id': person_id, 'name': name, 'gender': '', 'seen': False, 'identity': number}
-        for number, (person_id, name) in enumerate(people)
-    ]
-
-
-def claim_celebrities(folder: Path, made: celebrities_in_action.DataSet) -> None:
-    """Writes down what a folder holds, and its people, before anything else is in it.
-
-    Args:
-        folder: `DIR/celebrities_in_action`.
-        made: The data set.
-
-    Raises:
-        UserError: The folder holds another one.
-    """
-    path = folder / 'data_set.json'
-    if path.is_file() and _fingerprint(path) != made.fingerprint:
-        raise UserError(
-            f'{folder}: this was built of other clips, another annotation table or other splits; '
-            'delete it, or give another folder'
-        )
-    people = unknown_people(made.people)
-    for entry, seen in zip(people, made.is_seen(), strict=True):
-        entry['seen'] = seen
-    write_people(folder, people)
-    atomic.write_json(path, {'fingerprint': made.fingerprint})
-
-
-def _fingerprint(path: Path) -> str:
-    try:
-        return str(json.loads(path.read_text(encoding='utf-8'))['fingerprint'])
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f'{path}: this is not the description of a data set; delete {path.parent}'
-        ) from error
-
-
-def _locate_celebrities(directory: Path) -> DatasetPaths:
-    folder, version = directory / CELEBRITIES_IN_ACTION, CELEBRITIES_IN_ACTION_VERSION
-    identities, clips = folder / 'identities' / version, folder / 'clips' / version
-    for part in (identities, clips):
-        if not _complete(part):
-            raise UserError(
-                f'{part}: the data set is not there, or was not finished; build it with `python '
-                f'tools/build_dataset.py {CELEBRITIES_IN_ACTION} --manual_dir DIR --data_dir '
-                f'{directory}`'
-            )
-    return DatasetPaths(folder, identities, clips, version, _fingerprint(folder / 'data_set.json'))
 
 
 def builder_module(name: str) -> ModuleType:
@@ -286,33 +362,20 @@ def builder_module(name: str) -> ModuleType:
     return module
 
 
-def prepare(
+def _prepare(part: str, directory: Path, spec: WorldSpec, processes: int | None) -> None:
+    options = {'spec': spec, 'processes': processes}
+    _download_and_prepare(SYNTHETIC_CAST, part, directory, options)
+
+
+def _download_and_prepare(
     name: str,
     part: str,
-    directory: str | os.PathLike[str],
-    manual_dir: str | os.PathLike[str] | None = None,
-    **options: Any,
-) -> Path:
-    """Writes one configuration of a data set, or finds that it is written.
-
-    Args:
-        name: Of the data set.
-        part: Of the configuration, e.g. 'clips'.
-        directory: Folder of data sets.
-        manual_dir: Where the archives are that the user brought.
-        **options: What its builder takes, e.g. `processes`.
-
-    Returns:
-        The version's folder.
-
-    Raises:
-        UserError: What the builder needs is not there, or the package's repository is not.
-    """
+    directory: Path,
+    options: Mapping[str, Any],
+    manual_dir: Path | None = None,
+    beam_options: str = '',
+) -> None:
     module = builder_module(name)
-    if manual_dir is not None and not Path(manual_dir).is_dir():
-        raise UserError(
-            f'{manual_dir}: there is no such folder; {module.Builder.MANUAL_DOWNLOAD_INSTRUCTIONS}'
-        )
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
@@ -321,28 +384,32 @@ def prepare(
         tf.config.set_visible_devices([], 'GPU')
     tfds.disable_progress_bar()  # Ours counts clips and photos.
     builder = module.Builder(data_dir=directory, config=part, file_format='array_record', **options)
+    config = tfds.download.DownloadConfig(
+        manual_dir=manual_dir, beam_options=_beam_options(beam_options)
+    )
     # TFDS announces downloads on stdout and makes a folder for them; there are none.
     with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as nothing:
-        builder.download_and_prepare(
-            download_dir=nothing,
-            download_config=tfds.download.DownloadConfig(manual_dir=manual_dir),
-        )
-    folder = Path(builder.data_dir)
-    shutil.rmtree(unfinished(folder.parents[1], part), ignore_errors=True)
-    return folder
+        builder.download_and_prepare(download_dir=nothing, download_config=config)
 
 
-def unfinished(folder: Path, part: str) -> Path:
-    """Where a build of `DIR/NAME` keeps what it has decoded, until it is finished."""
-    return folder / f'.unfinished_{part}'
+def _beam_options(text: str) -> Any:
+    if not text:
+        return None
+    try:
+        from apache_beam.options.pipeline_options import PipelineOptions
+    except ImportError as error:
+        raise UserError(
+            "Apache Beam is not installed: `pip install -e '.[beam]'`, or leave --beam_options out"
+        ) from error
+    return PipelineOptions([f'--{option}' for option in text.split(',')])
 
 
 def _paths(directory: Path, spec: WorldSpec) -> DatasetPaths:
     folder = directory / SYNTHETIC_CAST
     return DatasetPaths(
         folder=folder,
-        identities=folder / 'identities' / SYNTHETIC_CAST_VERSION,
-        clips=folder / 'clips' / SYNTHETIC_CAST_VERSION,
+        people=folder / PEOPLE,
+        parts={part: folder / part / SYNTHETIC_CAST_VERSION for part in ('identities', 'clips')},
         version=SYNTHETIC_CAST_VERSION,
         fingerprint=spec.fingerprint(),
     )
@@ -358,11 +425,8 @@ def _directory(data: Mapping[str, Any], workdir: str | os.PathLike[str]) -> Path
 
 
 def _known(name: str) -> None:
-    if name != SYNTHETIC_CAST:
-        raise UserError(
-            f'config.data.name is {name!r}, expected {SYNTHETIC_CAST!r} or '
-            f'{CELEBRITIES_IN_ACTION!r}'
-        )
+    if name not in NAMES:
+        raise UserError(f'config.data.name is {name!r}, expected one of {", ".join(NAMES)}')
 
 
 def _refuse_other_world(folder: Path, spec: WorldSpec) -> None:

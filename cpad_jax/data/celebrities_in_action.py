@@ -17,10 +17,17 @@ from pathlib import Path
 
 import numpy as np
 
-from cpad_jax import progress
-from cpad_jax.data import clip_files, hollywood2, tv_human_interactions, tv_human_plans, workers
-from cpad_jax.data.clip_files import AnnotationTable, ClipPlan, SetAside
+from cpad_jax.data import (
+    clip_files,
+    hollywood2,
+    records,
+    tv_human_interactions,
+    tv_human_plans,
+    workers,
+)
+from cpad_jax.data.clip_files import AnnotationTable, ClipPlan
 from cpad_jax.data.records import IdentityRecord, PersonInClip
+from cpad_jax.data.set_aside import Aside
 from cpad_jax.errors import UserError
 from cpad_jax.media import faces, images, video
 from cpad_jax.text.prompts import ALL_ACTIONS
@@ -136,7 +143,7 @@ def plan(
     tv_folders: tuple[Path, Path] | None,
     table: AnnotationTable,
     splits: Mapping[str, str] | None,
-    set_aside: SetAside,
+    aside: Aside,
 ) -> DataSet:
     """Joins the sources and the table, and divides them.
 
@@ -145,7 +152,7 @@ def plan(
         tv_folders: Videos and annotations, as in `tv_human_plans.plan_clips`; or None.
         table: Who is in which clip. Clips that it leaves out are set aside.
         splits: Title → split; without it, `split_of` decides.
-        set_aside: Is told of everything that is dropped: where it stands, and why.
+        aside: Is told of everything that is left out.
 
     Raises:
         UserError: There is no source or no table; no clip is left; the splits leave a title out; or
@@ -160,18 +167,19 @@ def plan(
         for part, layout in hollywood2.PARTS.items():
             if not (hollywood2_folder / layout.videos).is_dir():
                 continue  # Clips of actions and of places are two archives; one is enough.
-            by_split = hollywood2.plan_clips(hollywood2_folder, part, table, set_aside, NUMBERS)
+            by_split = hollywood2.plan_clips(hollywood2_folder, part, table, aside, NUMBERS)
             found += by_split.get('train', []) + by_split['test']
     if tv_folders:
-        by_split = tv_human_plans.plan_clips(*tv_folders, table, set_aside, NUMBERS)
+        by_split = tv_human_plans.plan_clips(*tv_folders, table, aside, NUMBERS)
         found += [clip for clips in by_split.values() for clip in clips]
-    table.set_aside_others({clip.clip_id for clip in found}, set_aside)
+    table.set_aside_others({clip.clip_id for clip in found}, aside)
     clips = []
     for clip in found:
         if table[clip.clip_id]:
             clips.append(dataclasses.replace(clip, people=_named(clip.people)))
         else:
-            set_aside(clip.where, f'{clip.clip_id} is not in the annotation table')
+            what = clip.clip_id
+            aside.add(clip.file, clip.line, 'a clip that the annotation table leaves out', what)
     if not clips:
         raise UserError(
             f'{table.path}: none of the {len(found)} clips is in the annotation table; '
@@ -250,46 +258,48 @@ def _fingerprint(clips: Iterable[ClipPlan], split: Mapping[str, str]) -> str:
     return digest.hexdigest()[:16]
 
 
-def photo_records(
-    photos: Sequence[FacePlan], processes: int | None, set_aside: SetAside
-) -> Iterator[IdentityRecord]:
-    """Cuts faces out of the videos, at the videos' own size, under a progress bar.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Faces:
+    """Faces that are cut out of the videos as they are asked for, as `streamed.Source` has it.
 
-    Args:
-        photos: Which.
+    Attributes:
+        photos: Which faces.
         processes: As in `workers.in_order`.
-        set_aside: Is told of faces that cannot be had.
-
-    Yields:
-        Records in the order of `photos`, without those that were set aside.
-
-    Raises:
-        UserError: A process was killed.
     """
-    made = workers.in_order(_photo, photos, processes, doing='cuts out faces')
-    with progress.bar(total=len(photos), stage='cutting out faces', unit='face') as bar:
-        for photo, record in zip(photos, made, strict=True):
-            if isinstance(record, str):
-                set_aside(photo.plan.where, record)
+
+    photos: Sequence[FacePlan]
+    processes: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    def records(self, aside: Aside) -> Iterator[IdentityRecord]:
+        """Cuts the faces out, in their order; those that cannot be had are set aside.
+
+        Raises:
+            UserError: A process was killed.
+        """
+        made = workers.in_order(_photo, self.photos, self.processes, doing='cuts out faces')
+        for photo, record in zip(self.photos, made, strict=True):
+            if isinstance(record, tuple):
+                aside.add(photo.plan.file, photo.plan.line, *record)
             else:
+                records.check_identity(record)
                 yield record
-            bar.update()
 
 
-def _photo(photo: FacePlan) -> IdentityRecord | str:
-    """A record, or what is wrong with the video or the face."""
+def _photo(photo: FacePlan) -> IdentityRecord | tuple[str, str]:
+    """A record, or why there is none."""
     try:
         frames, _ = video.sample_frames(photo.plan.video, times=[photo.time])
     except UserError as error:
-        return str(error)
+        return clip_files.UNREADABLE, str(error)
     height, width = frames.shape[1:3]
     box = photo.box * np.array([height, width, height, width])
     tall, wide = box[2:] - box[:2]
     if min(tall, wide) < MIN_FACE:
-        return (
-            f'{photo.plan.clip_id}: the face of {photo.person["name"]} is {wide:.0f}x{tall:.0f} '
-            f'pixels at most, expected {MIN_FACE} or more'
-        )
+        what = f'{photo.person["name"]} in {photo.plan.clip_id}, {wide:.0f}x{tall:.0f} pixels'
+        return f'a face smaller than {MIN_FACE} pixels', what
     # `crop_face` cuts a square around the box, whose longer side grows by that share.
     side = max(tall, wide) * (1 + _ENLARGE)
     around = np.array([1 - tall / side, 1 - wide / side, 1 + tall / side, 1 + wide / side]) / 2

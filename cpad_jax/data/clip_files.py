@@ -10,14 +10,15 @@ import collections
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from cpad_jax import atomic, progress
-from cpad_jax.data import workers
+from cpad_jax import atomic
+from cpad_jax.data import records, workers
 from cpad_jax.data.records import ClipRecord, PersonInClip
+from cpad_jax.data.set_aside import Aside
 from cpad_jax.errors import UserError
 from cpad_jax.media import images, video
 from cpad_jax.media.labelling import annotations
@@ -30,7 +31,8 @@ SHORTER_SIDE = 256  # Pixels; smaller videos are not enlarged.
 # What a title and a name are where nobody says; the schema asks for text.
 UNKNOWN = 'unknown'
 
-SetAside = Callable[[str, str], None]
+# Why a clip or a face is set aside.
+UNREADABLE = 'a video that cannot be read'
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,13 +41,15 @@ class ClipPlan:
 
     Attributes:
         video: The file.
-        where: File and line that name the clip.
+        file: What names the clip.
+        line: In that file; None where the video itself is all that does.
         who_does_what: Whether it is known of the people what each of them does; otherwise only the
             clip has actions, and theirs are empty.
     """
 
     video: Path
-    where: str
+    file: Path
+    line: int | None
     clip_id: str
     source: str
     title: str
@@ -76,35 +80,28 @@ class AnnotationTable:
         for number, row in annotations.read_lines(path) if path is not None else ():
             shots[PurePosixPath(row.video).stem or row.clip_id].append((number, row))
         for clip_id, own in shots.items():
+            line, first = own[0]
             for number, row in own:
-                if (row.title, row.source) != (own[0][1].title, own[0][1].source):
+                if (row.title, row.source) != (first.title, first.source):
                     raise UserError(
-                        f'{path}:{number}: {row.video} is of {row.source} {row.title!r} here and '
-                        f'of {own[0][1].source} {own[0][1].title!r} in line {own[0][0]}'
+                        f'{path}:{number}: {row.video or clip_id} is of {row.source} {row.title!r} '
+                        f'here and of {first.source} {first.title!r} in line {line}'
                     )
-            self._rows[clip_id] = own[0][0], _join(clip_id, [row for _, row in own])
+            self._rows[clip_id] = line, _join(clip_id, [row for _, row in own])
 
     def __getitem__(self, clip_id: str) -> ClipAnnotation | None:
         """What is known of a clip, or None."""
         return self._rows.get(clip_id, (0, None))[1]
 
-    def people(self) -> list[tuple[str, str]]:
-        """(person_id, name) of everybody in it, some of them more than once."""
-        return [
-            (person.person_id, person.name)
-            for _, row in self._rows.values()
-            for person in row.people
-        ]
-
     def where(self, clip_id: str) -> str:
         """File and line of a clip that is in the table."""
         return f'{self.path}:{self._rows[clip_id][0]}'
 
-    def set_aside_others(self, known: Collection[str], set_aside: SetAside) -> None:
+    def set_aside_others(self, known: Collection[str], aside: Aside) -> None:
         """Tells of the rows whose clip is not among `known`."""
-        for clip_id in self._rows:
+        for clip_id, (line, _) in self._rows.items():
             if clip_id not in known:
-                set_aside(self.where(clip_id), f'there is no clip {clip_id} in the data set')
+                aside.add(self.path, line, 'a row without its clip', clip_id)
 
     def actions(self, clip_id: str, numbers: Mapping[str, int]) -> list[list[int] | None]:
         """What each person of a clip does; None where the table does not say.
@@ -215,22 +212,17 @@ def annotated_person(person: PersonAnnotation, actions: Iterable[int]) -> Person
     )
 
 
-def number_people(
-    plans: Sequence[ClipPlan], others: Iterable[tuple[str, str]] = ()
-) -> list[tuple[str, str]]:
+def number_people(plans: Sequence[ClipPlan]) -> list[tuple[str, str]]:
     """Gives everybody their number, which is their place among all people by `person_id`.
 
     Args:
         plans: Of the whole data set; `identity` of the people in them is set, and their `name`
             where several are given for one person: the first counts.
-        others: (person_id, name) of people who get numbers too.
 
     Returns:
         (person_id, name) by number.
     """
     names: dict[str, str] = {}
-    for person_id, name in others:
-        names.setdefault(person_id, name)
     for plan in plans:
         for person in plan.people:
             names.setdefault(person['person_id'], person['name'])
@@ -263,33 +255,42 @@ def sample_clip(path: Path) -> tuple[list[bytes], np.ndarray]:
     return [images.encode_jpeg(frame) for frame in frames], times
 
 
-def clip_records(
-    plans: Sequence[ClipPlan], processes: int | None, set_aside: SetAside, keep: Path | None = None
-) -> Iterator[ClipRecord]:
-    """Decodes clips, under a progress bar.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Clips:
+    """Clips whose records are made as they are asked for, as `streamed.Source` has it.
 
-    Args:
-        plans: What to decode.
+    Attributes:
+        plans: Which clips.
+        actions: Number of actions that the data set knows.
+        places: Number of places that it knows.
         processes: As in `workers.in_order`.
-        set_aside: Is told of videos that cannot be read.
         keep: Folder in which frames are kept, so that a build that was interrupted goes on from
             there; None keeps none.
-
-    Yields:
-        Records in the order of the plans, without those that were set aside.
-
-    Raises:
-        UserError: A process was killed.
     """
-    make = functools.partial(_record, keep=keep)
-    made = workers.in_order(make, plans, processes, doing='decodes clips')
-    with progress.bar(total=len(plans), stage='decoding clips', unit='clip') as bar:
-        for plan, record in zip(plans, made, strict=True):
+
+    plans: Sequence[ClipPlan]
+    actions: int
+    places: int
+    processes: int | None = None
+    keep: Path | None = None
+
+    def __len__(self) -> int:
+        return len(self.plans)
+
+    def records(self, aside: Aside) -> Iterator[ClipRecord]:
+        """Decodes the clips, in their order; those that cannot be read are set aside.
+
+        Raises:
+            UserError: A process was killed.
+        """
+        make = functools.partial(_record, keep=self.keep)
+        made = workers.in_order(make, self.plans, self.processes, doing='decodes clips')
+        for plan, record in zip(self.plans, made, strict=True):
             if isinstance(record, str):
-                set_aside(plan.where, record)
+                aside.add(plan.file, plan.line, UNREADABLE, record)
             else:
+                records.check_clip(record, self.actions, self.places)
                 yield record
-            bar.update()
 
 
 def _record(plan: ClipPlan, keep: Path | None) -> ClipRecord | str:

@@ -1,4 +1,4 @@
-"""The features by which TFDS writes the two kinds of record."""
+"""What TFDS is told about the fields of a record."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tensorflow_datasets as tfds
 
 
 def clip_features(actions: Sequence[str], places: Sequence[str]) -> tfds.features.FeaturesDict:
-    """Features of `records.ClipRecord`.
+    """The fields of `records.ClipRecord`.
 
     Args:
         actions: What the numbers of actions mean.
@@ -45,17 +45,16 @@ def clip_features(actions: Sequence[str], places: Sequence[str]) -> tfds.feature
 
 
 def identity_features(person_ids: Sequence[str] | None = None) -> tfds.features.FeaturesDict:
-    """Features of `records.IdentityRecord`.
+    """The fields of `records.IdentityRecord`.
 
     Args:
-        person_ids: What the numbers of `identity` mean; None where `people.json` says it.
+        person_ids: The names of the identities; None where they are set once they are known.
     """
-    identity = np.int64 if person_ids is None else tfds.features.ClassLabel(names=list(person_ids))
     return tfds.features.FeaturesDict(
         {
             'image': tfds.features.Image(shape=(None, None, 3), encoding_format='jpeg'),
             'image_id': tfds.features.Text(),
-            'identity': identity,
+            'identity': tfds.features.ClassLabel(names=person_ids),
             'name': tfds.features.Text(),
             'bbox': tfds.features.Tensor(shape=(4,), dtype=np.float32),
             'landmarks': tfds.features.Tensor(shape=(5, 2), dtype=np.float32),

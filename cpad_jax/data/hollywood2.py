@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cpad_jax.data import clip_files, text_lines
-from cpad_jax.data.clip_files import AnnotationTable, ClipPlan, SetAside
+from cpad_jax.data.clip_files import AnnotationTable, ClipPlan
+from cpad_jax.data.set_aside import Aside
 from cpad_jax.errors import UserError
 from cpad_jax.text.prompts import ACTIONS, PLACES
 
@@ -60,7 +61,8 @@ class Clip:
         split: 'train', 'test' or 'autotrain'.
         actions: What is done in it, in the order of `ACTIONS`; empty in the half of places.
         place: Where it is, one of `PLACES`; None in the half of actions, or where none was marked.
-        where: File and line that first name it.
+        file: The list that first names it.
+        line: In that list.
     """
 
     clip_id: str
@@ -68,7 +70,8 @@ class Clip:
     split: str
     actions: tuple[str, ...]
     place: str | None
-    where: str
+    file: Path
+    line: int
 
 
 def find(manual: Path, required: bool = True) -> Path | None:
@@ -89,13 +92,13 @@ def find(manual: Path, required: bool = True) -> Path | None:
     return None
 
 
-def read_clips(folder: Path, part: str, set_aside: SetAside) -> list[Clip]:
+def read_clips(folder: Path, part: str, aside: Aside) -> list[Clip]:
     """Reads the lists of one half.
 
     Args:
         folder: The one that holds `ClipSets` and the other folders.
         part: 'actions' or 'scenes'.
-        set_aside: Is told of everything that is dropped: where it stands, and why.
+        aside: Is told of everything that is left out.
 
     Returns:
         Clips by split, then by name.
@@ -115,18 +118,19 @@ def read_clips(folder: Path, part: str, set_aside: SetAside) -> list[Clip]:
     }
     if not videos:
         raise UserError(f'{folder / layout.videos}: there are no .avi files; {INSTRUCTIONS}')
-    listed = _read_lists(folder / layout.lists, layout, set_aside)
+    listed = _read_lists(folder / layout.lists, layout, aside)
     clips = []
-    for clip_id, (split, where, classes) in listed.items():
+    for clip_id, (split, file, line, classes) in listed.items():
         if clip_id not in videos:
-            set_aside(where, f'there is no {layout.videos}/{clip_id}.avi')
+            aside.add(file, line, 'a clip whose video is not there', clip_id)
             continue
         known = tuple(name for name in layout.classes if name in classes)
         place = None
         if part == 'scenes':
             place, *others = known or (None,)
             if others:
-                set_aside(where, f'{clip_id} is {place} and also {", ".join(others)}: left out')
+                what = f'{clip_id} is {place}, not {", ".join(others)}'
+                aside.add(file, line, 'a second place of a clip', what, len(others))
         clips.append(
             Clip(
                 clip_id=clip_id,
@@ -134,19 +138,20 @@ def read_clips(folder: Path, part: str, set_aside: SetAside) -> list[Clip]:
                 split=split,
                 actions=known if part == 'actions' else (),
                 place=place,
-                where=where,
+                file=file,
+                line=line,
             )
         )
     for clip_id in sorted(set(videos) - set(listed)):
-        set_aside(str(videos[clip_id]), f'no list in {layout.lists} names this video')
+        aside.add(videos[clip_id], None, 'a video that no list names')
     return sorted(clips, key=lambda clip: (layout.splits.index(clip.split), clip.clip_id))
 
 
 def _read_lists(
-    folder: Path, layout: Part, set_aside: SetAside
-) -> dict[str, tuple[str, str, set[str]]]:
+    folder: Path, layout: Part, aside: Aside
+) -> dict[str, tuple[str, Path, int, set[str]]]:
     """Clip → its split, the file and line that first name it, and the classes it is of."""
-    listed: dict[str, tuple[str, str, set[str]]] = {}
+    listed: dict[str, tuple[str, Path, int, set[str]]] = {}
     files = {}
     for path in sorted(folder.glob('*.txt')):
         # actions_train.txt and scenes_test.txt say the same over again in another form.
@@ -156,27 +161,27 @@ def _read_lists(
         if name in layout.classes and split in layout.splits:
             files[split, name] = path
         else:
-            set_aside(str(path), 'this is not a list of a class that is known')
+            aside.add(path, None, 'a list of no class that is known')
     if not files:
         raise UserError(f'{folder}: there are no lists; {INSTRUCTIONS}')
     for split in layout.splits:
         for name in layout.classes:
             if (split, name) not in files:
-                set_aside(str(folder / f'{name}_{split}.txt'), 'there is no such list')
+                aside.add(folder / f'{name}_{split}.txt', None, 'a list that is not there')
                 continue
             here = set()
-            for number, line in text_lines.read(files[split, name]):
-                where = f'{files[split, name]}:{number}'
+            file = files[split, name]
+            for number, line in text_lines.read(file):
                 found = re.fullmatch(r'(\S+)\s+(-?1)', line.strip())
                 if not found:
-                    set_aside(where, f'this is {line.strip()[:80]!r}, expected a clip and 1 or -1')
+                    aside.add(file, number, 'not a clip and 1 or -1', line.strip())
                     continue
                 clip_id, mark = found.groups()
-                first_split, _, classes = listed.setdefault(clip_id, (split, where, set()))
-                if first_split != split:
-                    set_aside(where, f'{clip_id} is of {split} here and of {first_split} elsewhere')
+                first, _, _, classes = listed.setdefault(clip_id, (split, file, number, set()))
+                if first != split:
+                    aside.add(file, number, 'a clip of another split', f'{clip_id} is of {first}')
                 elif clip_id in here:
-                    set_aside(where, f'{clip_id} stands in this list already')
+                    aside.add(file, number, 'a clip that stands in the list already', clip_id)
                 elif mark == '1':
                     classes.add(name)
                 here.add(clip_id)
@@ -187,7 +192,7 @@ def plan_clips(
     folder: Path,
     part: str,
     table: AnnotationTable,
-    set_aside: SetAside,
+    aside: Aside,
     numbers: Mapping[str, int] = NUMBERS,
 ) -> dict[str, list[ClipPlan]]:
     """Joins the lists with the annotation table, which knows titles and people.
@@ -196,7 +201,7 @@ def plan_clips(
         folder: As in `read_clips`.
         part: 'actions' or 'scenes'.
         table: Clips that it leaves out have the title 'unknown', and nobody is known to be in them.
-        set_aside: As in `read_clips`.
+        aside: As in `read_clips`.
         numbers: Name of an action → its number in the plans.
 
     Returns:
@@ -206,7 +211,7 @@ def plan_clips(
         UserError: As `read_clips`; or the table has an unknown action or place.
     """
     plans: dict[str, list[ClipPlan]] = {split: [] for split in PARTS[part].splits}
-    for clip in read_clips(folder, part, set_aside):
+    for clip in read_clips(folder, part, aside):
         row = table[clip.clip_id]
         actions = {numbers[action] for action in clip.actions}
         place = PLACES.index(clip.place) if clip.place else -1
@@ -223,7 +228,8 @@ def plan_clips(
         plans[clip.split].append(
             ClipPlan(
                 video=clip.video,
-                where=clip.where,
+                file=clip.file,
+                line=clip.line,
                 clip_id=clip.clip_id,
                 source=row.source if row else 'movie',
                 title=row.title if row else clip_files.UNKNOWN,

@@ -15,12 +15,6 @@ from cpad_jax.errors import UserError
 from cpad_jax.media.images import decode_jpeg
 
 
-def split_sizes(directory: str | os.PathLike[str]) -> dict[str, int]:
-    """Number of records in each split of a version's folder."""
-    splits = tfds.builder_from_directory(directory).info.splits
-    return {name: split.num_examples for name, split in splits.items()}
-
-
 class _Reader:
     """One split: `len(reader)`, `reader[i]`; can be pickled into worker processes."""
 

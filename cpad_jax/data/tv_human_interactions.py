@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 
 from cpad_jax.data import text_lines
-from cpad_jax.data.clip_files import SetAside
+from cpad_jax.data.set_aside import Aside
 from cpad_jax.errors import UserError
 
 INSTRUCTIONS = (
@@ -140,13 +140,13 @@ def find(manual: Path, required: bool = True) -> tuple[Path, Path] | None:
     return None
 
 
-def read_clips(videos: Path, annotations: Path, set_aside: SetAside) -> list[Clip]:
+def read_clips(videos: Path, annotations: Path, aside: Aside) -> list[Clip]:
     """Finds the clips.
 
     Args:
         videos: Folder of `<class>_<number>.avi`.
         annotations: Folder of `<class>_<number>.annotations`.
-        set_aside: Is told of everything that is dropped: where it stands, and why.
+        aside: Is told of everything that is left out.
 
     Returns:
         Clips by set, then by name.
@@ -163,12 +163,12 @@ def read_clips(videos: Path, annotations: Path, set_aside: SetAside) -> list[Cli
             continue
         found = re.fullmatch(rf'({"|".join(_SET1)})_(\d{{4}})', path.stem)
         if not found:
-            set_aside(str(path), 'expected a name such as handShake_0001.avi')
+            aside.add(path, None, 'a video of another name than handShake_0001.avi')
             continue
         kind, number = found[1], int(found[2])
         annotation = annotations / f'{path.stem}.annotations'
         if not annotation.is_file():
-            set_aside(str(annotation), 'there is no such file: nobody is known to be in the clip')
+            aside.add(annotation, None, 'an annotation that is not there')
             annotation = None
         clips.append(
             Clip(
@@ -182,66 +182,64 @@ def read_clips(videos: Path, annotations: Path, set_aside: SetAside) -> list[Cli
     there = {clip.clip_id for clip in clips}
     for path in sorted(annotations.glob('*.annotations')):
         if path.stem not in there and not path.name.startswith('.'):
-            set_aside(str(path), f'there is no video {path.stem}.avi')
+            aside.add(path, None, 'an annotation without its video')
     return sorted(clips, key=lambda clip: (clip.split, clip.clip_id))
 
 
-def read_annotation(path: Path, set_aside: SetAside) -> Annotation:
+def read_annotation(path: Path, aside: Aside) -> Annotation:
     """Reads who is where and does what.
 
     Args:
         path: An `.annotations` file.
-        set_aside: Is told of every line that is dropped: file and line, and why.
+        aside: Is told of every line that is left out.
     """
     bodies: dict[tuple[int, int], Body] = {}
-    pairs: dict[tuple[int, int, int], str] = {}
+    pairs: dict[tuple[int, int, int], int] = {}
     frame, expected, found = None, 0, 0
-    frames, header = 0, ''
+    frames, header = 0, 0  # How many, and the line of the last one.
+
+    def check_count() -> None:
+        if header and found != expected:
+            what = f'{expected} are announced, {found} follow'
+            aside.add(path, header, 'another number of boxes than announced', what)
+
     for number, line in text_lines.read(path):
-        where = f'{path}:{number}'
         if line.lstrip().startswith('#num_frames'):
             continue  # Never needed: the frames that are there say it.
         if line.lstrip().startswith('#'):
-            _check_count(header, found, expected, set_aside)
+            check_count()
             frame, expected, here = _frame(line)
-            header, found = where if frame is not None else '', 0
+            header, found = number if frame is not None else 0, 0
             frames += frame is not None
             if frame is None:
-                set_aside(where, f'this is {line.strip()[:80]!r}, expected #frame: and #num_bbxs:')
-            pairs.update({(frame, i, j): where for i, j in here})
+                aside.add(path, number, 'not #frame: and #num_bbxs:', line.strip())
+            pairs.update({(frame, i, j): number for i, j in here})
             continue
         found += 1
         if frame is None:
-            set_aside(where, 'this box is of no frame')
+            aside.add(path, number, 'a box of no frame')
             continue
         body = _body(line, frame)
         if body is None:
-            set_aside(
-                where, f'this is {line.strip()[:80]!r}, expected id, x, y, size, label and head'
-            )
+            aside.add(path, number, 'not id, x, y, size, label and head', line.strip())
         elif (frame, body.person) in bodies:
-            set_aside(where, f'person {body.person} stands in frame {frame} already')
+            aside.add(path, number, 'a person twice in a frame', f'person {body.person}')
         else:
             bodies[frame, body.person] = body
-    _check_count(header, found, expected, set_aside)
+    check_count()
     if not frames:
-        set_aside(str(path), 'no line begins with #frame: nobody is known to be in the clip')
+        aside.add(path, None, 'an annotation without frames')
     people = {body.person for body in bodies.values()}
-    for (number, i, j), where in list(pairs.items()):
+    for (where, i, j), number in list(pairs.items()):
         if i == j or not {i, j} <= people:
-            set_aside(where, f'{i} - {j} are not two people of this clip')
-            del pairs[number, i, j]
+            aside.add(path, number, 'an interaction of others than two people', f'{i} - {j}')
+            del pairs[where, i, j]
     # The set's own tools count from 1; where a frame 0 stands, it was counted from 0.
     first = 0 if any(body.frame == 0 for body in bodies.values()) else 1
     return Annotation(
         bodies=tuple(dataclasses.replace(b, frame=b.frame - first) for b in bodies.values()),
         pairs=tuple((frame - first, i, j) for frame, i, j in pairs),
     )
-
-
-def _check_count(header: str, found: int, expected: int, set_aside: SetAside) -> None:
-    if header and found != expected:
-        set_aside(header, f'{expected} boxes are announced and {found} follow')
 
 
 def _frame(line: str) -> tuple[int | None, int, list[tuple[int, int]]]:

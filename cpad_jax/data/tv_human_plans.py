@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cpad_jax.data import clip_files
-from cpad_jax.data.clip_files import AnnotationTable, ClipPlan, SetAside
+from cpad_jax.data.clip_files import AnnotationTable, ClipPlan
 from cpad_jax.data.records import PersonInClip
+from cpad_jax.data.set_aside import Aside
 from cpad_jax.data.tv_human_interactions import (
     ACTIONS,
     SPLITS,
@@ -87,7 +88,7 @@ def plan_clips(
     videos: Path,
     annotations: Path,
     table: AnnotationTable,
-    set_aside: SetAside,
+    aside: Aside,
     numbers: Mapping[str, int] = NUMBERS,
 ) -> dict[str, list[ClipPlan]]:
     """Joins clips, their annotations and the annotation table.
@@ -98,7 +99,7 @@ def plan_clips(
         videos: As in `tv_human_interactions.read_clips`.
         annotations: As in `tv_human_interactions.read_clips`.
         table: Clips that it leaves out have the title 'unknown'.
-        set_aside: As in `tv_human_interactions.read_clips`.
+        aside: As in `tv_human_interactions.read_clips`.
         numbers: Name of an action → its number in the plans.
 
     Returns:
@@ -109,15 +110,15 @@ def plan_clips(
             place.
     """
     plans: dict[str, list[ClipPlan]] = {split: [] for split in SPLITS}
-    for clip in read_clips(videos, annotations, set_aside):
+    for clip in read_clips(videos, annotations, aside):
         try:
             info = video.probe(clip.video)
         except UserError as error:
-            set_aside(str(clip.video), str(error))
+            aside.add(clip.video, None, clip_files.UNREADABLE, str(error))
             continue
         people: list[Person] = []
         if clip.annotation:
-            people = people_of(read_annotation(clip.annotation, set_aside))
+            people = people_of(read_annotation(clip.annotation, aside))
         row = table[clip.clip_id]
         everybody, known = _everybody(clip, people, info, table, numbers)
         actions = {action for person in everybody for action in person['actions']}
@@ -126,7 +127,8 @@ def plan_clips(
         plans[clip.split].append(
             ClipPlan(
                 video=clip.video,
-                where=str(clip.video),
+                file=clip.video,
+                line=None,
                 clip_id=clip.clip_id,
                 source=row.source if row else 'show',
                 title=row.title if row else clip_files.UNKNOWN,

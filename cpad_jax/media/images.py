@@ -5,6 +5,7 @@ A picture is uint8 [H, W, 3] RGB here and everywhere else.
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import warnings
@@ -28,6 +29,8 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 # A file of a few kilobytes can claim to hold a picture that fills the memory. No camera makes more
 # than this; it is 384 MB as RGB.
 MAX_PIXELS = 128_000_000
+
+_ORIENTATION = 0x0112  # EXIF's number of it.
 
 _INTERPOLATIONS = {'bicubic': Image.Resampling.BICUBIC, 'bilinear': Image.Resampling.BILINEAR}
 
@@ -119,6 +122,34 @@ def decode_jpeg(data: bytes) -> np.ndarray:
             'the data set is damaged: build it again'
         )
     return image
+
+
+def jpeg_size(data: bytes) -> tuple[int, int]:
+    """Makes sure that bytes are a whole JPEG picture, without the cost of all its pixels.
+
+    Args:
+        data: A JPEG file.
+
+    Returns:
+        Height and width in pixels, of the picture turned upright as `decode_jpeg` turns it.
+
+    Raises:
+        UserError: It is no JPEG, broken, cut short, or claims more than `MAX_PIXELS`.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=('JPEG',)) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise UserError(f'a picture of {width}x{height} pixels is too large')
+            turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+            # An eighth of the size: every byte is still read, little is computed.
+            image.draft(None, (max(width // 8, 1), max(height // 8, 1)))
+            image.load()
+    except UnidentifiedImageError as error:
+        raise UserError('not a JPEG picture') from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f'a broken JPEG picture ({error})') from error
+    return (width, height) if turned else (height, width)
 
 
 def preprocess(

@@ -231,8 +231,8 @@ def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
     workdir = Path(workdir)
     model = personalised.load(workdir, dtype=config.dtype)
     paths = build.locate(config.data, workdir)
-    clips = readers.ClipReader(paths.clips, 'test')
-    photos = readers.IdentityReader(paths.identities, 'references')
+    clips = readers.ClipReader(paths.part('clips'), 'test')
+    photos = readers.IdentityReader(paths.part('identities'), 'references')
     cache = workdir / 'features'
     gallery = feature_cache.clip_features(
         clips, f'{paths.fingerprint}/clips/test', model.clip, cache,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
 
 import tensorflow_datasets as tfds
 from etils import epath
@@ -15,9 +16,11 @@ from cpad_jax.data import (
     clip_builder,
     features,
     hollywood2,
-    records,
+    streamed,
     tv_human_interactions,
 )
+from cpad_jax.data.set_aside import Aside
+from cpad_jax.errors import UserError
 
 
 class Builder(clip_builder.ClipBuilder):
@@ -25,8 +28,9 @@ class Builder(clip_builder.ClipBuilder):
 
     name = build.CELEBRITIES_IN_ACTION
     pkg_dir_path = epath.Path(__file__).parent
-    VERSION = tfds.core.Version(build.CELEBRITIES_IN_ACTION_VERSION)
+    VERSION = tfds.core.Version(build.MANUAL[name].version)
     RELEASE_NOTES = {'1.0.0': 'First version.'}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = celebrities_in_action.INSTRUCTIONS
     BUILDER_CONFIGS = [
         tfds.core.BuilderConfig(
             name='identities', description='Faces: to learn from, and to ask with.'
@@ -35,15 +39,14 @@ class Builder(clip_builder.ClipBuilder):
             name='clips', description='Clips of which it is known who is in them.'
         ),
     ]
-    MANUAL_DOWNLOAD_INSTRUCTIONS = celebrities_in_action.INSTRUCTIONS
     ACTIONS = celebrities_in_action.ACTIONS
 
     def __init__(self, *, splits: str | os.PathLike[str] | None = None, **kwargs):
         """Chooses the splits.
 
         Args:
-            splits: A JSON file with the split of each title; without it `splits.json` in the folder
-                of the archives, where there is one, or a draw by the title's name.
+            splits: A JSON file with the split of each title; without it `splits.json` in the user's
+                folder, where there is one, or a draw by the title's name.
             **kwargs: As `ClipBuilder`.
         """
         self._splits = splits
@@ -53,30 +56,38 @@ class Builder(clip_builder.ClipBuilder):
         if self.builder_config.name == 'clips':
             return super()._info()
         return self.dataset_info_from_configs(
-            features=features.identity_features(), disable_shuffling=True
+            features=features.identity_features(),
+            disable_shuffling=True,
+            metadata=tfds.core.MetadataDict(),
         )
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
-        manual = self.manual_folder(dl_manager)
-        beside = manual / 'splits.json'
+    def _sources(self, manual_dir: Path, aside: Aside) -> Mapping[str, streamed.Source]:
+        beside = manual_dir / 'splits.json'
         splits = self._splits or (beside if beside.is_file() else None)
         made = celebrities_in_action.plan(
-            hollywood2.find(manual, required=False),
-            tv_human_interactions.find(manual, required=False),
-            self.annotation_table(manual),
+            hollywood2.find(manual_dir, required=False),
+            tv_human_interactions.find(manual_dir, required=False),
+            self.annotation_table(manual_dir),
             celebrities_in_action.read_splits(splits) if splits else None,
-            self.drop,
+            aside,
         )
-        build.claim_celebrities(self.data_set, made)
+        self._refuse_other_sources(made.fingerprint)
+        self.info.metadata['sources'] = made.fingerprint
+        self._write_people(clip_builder.entries(made.people, made.is_seen()))
         if self.builder_config.name == 'clips':
-            return self.clip_generators(made.clips)
-        return {split: self._photos(photos) for split, photos in made.photos.items() if photos}
+            return self.clip_sources(made.clips)
+        self.info.features['identity'].names = [person_id for person_id, _ in made.people]
+        return {
+            split: celebrities_in_action.Faces(photos, self._processes)
+            for split, photos in made.photos.items()
+            if photos
+        }
 
-    def _photos(
-        self, photos: Sequence[celebrities_in_action.FacePlan]
-    ) -> Iterator[tuple[int, dict[str, Any]]]:
-        cut = celebrities_in_action.photo_records(photos, self._processes, self.drop)
-        for number, record in enumerate(cut):
-            records.check_identity(record)
-            yield number, record
-        self.write_set_aside()
+    def _refuse_other_sources(self, fingerprint: str) -> None:
+        """Raises a `UserError` where the other part was built of something else."""
+        for path in self.data_set.glob(f'*/{self.VERSION}/metadata.json'):
+            if json.loads(path.read_text(encoding='utf-8')).get('sources') != fingerprint:
+                raise UserError(
+                    f'{path.parent}: this was built of other clips, another annotation table or '
+                    'other splits; delete it, or give another folder for the data'
+                )

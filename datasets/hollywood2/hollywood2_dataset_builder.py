@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from pathlib import Path
 
 import tensorflow_datasets as tfds
 from etils import epath
 
 from cpad_jax.data import build, clip_builder, clip_files, hollywood2
+from cpad_jax.data.set_aside import Aside
 
 
 class Builder(clip_builder.ClipBuilder):
@@ -15,8 +16,9 @@ class Builder(clip_builder.ClipBuilder):
 
     name = 'hollywood2'
     pkg_dir_path = epath.Path(__file__).parent
-    VERSION = tfds.core.Version('1.0.0')
+    VERSION = tfds.core.Version(build.MANUAL[name].version)
     RELEASE_NOTES = {'1.0.0': 'First version.'}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = hollywood2.INSTRUCTIONS
     BUILDER_CONFIGS = [
         tfds.core.BuilderConfig(
             name='actions', description='What is done: train, test, and autotrain from scripts.'
@@ -25,16 +27,12 @@ class Builder(clip_builder.ClipBuilder):
             name='scenes', description='Where it is: test, and autotrain from scripts.'
         ),
     ]
-    MANUAL_DOWNLOAD_INSTRUCTIONS = hollywood2.INSTRUCTIONS
     ACTIONS = hollywood2.ACTIONS
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
-        manual = self.manual_folder(dl_manager)
-        table = self.annotation_table(manual)
-        part = self.builder_config.name
-        plans = hollywood2.plan_clips(hollywood2.find(manual), part, table, self.drop)
-        clips = [clip for own in plans.values() for clip in own]
-        # The whole table's people, so that their numbers are the same in both configurations.
-        people = clip_files.number_people(clips, table.people())
-        build.write_people(self.data_set, build.unknown_people(people))
-        return self.clip_generators(plans)
+    def _sources(self, manual_dir: Path, aside: Aside) -> dict[str, clip_files.Clips]:
+        table = self.annotation_table(manual_dir)
+        folder = hollywood2.find(manual_dir)
+        plans = hollywood2.plan_clips(folder, self.builder_config.name, table, aside)
+        people = clip_files.number_people([clip for own in plans.values() for clip in own])
+        self._write_people(clip_builder.entries(people, [False] * len(people)))
+        return self.clip_sources(plans)

@@ -217,3 +217,14 @@ def write_celebrities(root):
     write_table(root / 'annotations.jsonl', CELEBRITIES)
     (root / 'splits.json').write_text(json.dumps(SPLITS))
     return root
+
+
+class Dropped(list):
+    """Collects what is left out: (file and line, relative to a folder; reason and item)."""
+
+    def __init__(self, folder=''):
+        self._folder = str(folder)
+
+    def add(self, file, line, reason, item='', count=1):
+        where = str(file).removeprefix(f'{self._folder}/') + (f':{line}' if line else '')
+        self.append((where, f'{reason}: {item}' if item else reason))

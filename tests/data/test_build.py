@@ -46,7 +46,7 @@ def test_files_are_where_they_are_said_to_be(mini_world):
 
 def test_a_world_that_is_there_is_used_again(mini_world, monkeypatch):
     paths, spec = mini_world
-    monkeypatch.setattr(build, 'prepare', lambda *_, **__: pytest.fail('built again'))
+    monkeypatch.setattr(build, '_prepare', lambda *_: pytest.fail('built again'))
     assert build.ensure_synthetic_cast(paths.folder.parent, spec) == paths
 
 
@@ -161,7 +161,7 @@ def test_a_configuration_finds_its_data(mini_world, tmp_path):
     with pytest.raises(UserError, match=r'data.synthetic_cast.*is not there'):
         build.locate({**data, 'dir': ''}, tmp_path)
     assert not list(tmp_path.iterdir())
-    with pytest.raises(UserError, match="'vggface9', expected 'synthetic_cast' or"):
+    with pytest.raises(UserError, match="'vggface9', expected one of synthetic_cast, "):
         build.ensure({**data, 'name': 'vggface9'}, tmp_path)
 
 

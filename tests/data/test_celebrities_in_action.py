@@ -10,6 +10,7 @@ from clip_archives import (
     FACE,
     LARGE,
     SPLITS,
+    Dropped,
     row,
     write_avi,
     write_celebrities,
@@ -36,13 +37,10 @@ def sources(tmp_path_factory):
 
 
 def plan(sources, splits=None):
-    dropped = []
+    dropped = Dropped()
     hollywood2, tv, table = sources
-    made = celebrities.plan(
-        hollywood2, tv, AnnotationTable(table), splits,
-        lambda where, why: dropped.append((where.rsplit('/', 1)[-1], why)),
-    )  # fmt: skip
-    return made, dropped
+    made = celebrities.plan(hollywood2, tv, AnnotationTable(table), splits, dropped)
+    return made, [(where.rsplit('/', 1)[-1], why) for where, why in dropped]
 
 
 def test_both_sources_and_the_table_are_joined(sources):
@@ -82,12 +80,13 @@ def test_both_sources_and_the_table_are_joined(sources):
 def test_clips_without_annotation_and_rows_without_clip_are_told(sources):
     _, dropped = plan(sources, SPLITS)
     told = dict(dropped)
-    assert told['AnswerPhone_train.txt:2'] == 'actioncliptrain00002 is not in the annotation table'
-    assert told['hug_0002.avi'] == 'hug_0002 is not in the annotation table'
-    assert told['table.jsonl:6'] == 'there is no clip nowhere in the data set'
+    left_out = 'a clip that the annotation table leaves out: '
+    assert told['AnswerPhone_train.txt:2'] == f'{left_out}actioncliptrain00002'
+    assert told['hug_0002.avi'] == f'{left_out}hug_0002'
+    assert told['table.jsonl:6'] == 'a row without its clip: nowhere'
     # Its labels were read off a script.
-    assert told['table.jsonl:5'] == 'there is no clip actionclipautoautotrain00001 in the data set'
-    missing = sum('not in the annotation table' in why for _, why in dropped)
+    assert told['table.jsonl:5'] == 'a row without its clip: actionclipautoautotrain00001'
+    missing = sum(why.startswith(left_out) for _, why in dropped)
     assert missing == 3 + 1 + 4  # Of actions, of places and of TV.
 
 
@@ -137,14 +136,11 @@ def test_splits_can_be_chosen(sources, tmp_path):
 
 def test_faces_are_cut_where_they_are_largest(sources):
     made, _ = plan(sources, SPLITS)
-    dropped = []
+    dropped = Dropped()
     cut = {
-        split: list(celebrities.photo_records(photos, 1, lambda where, why: dropped.append(why)))
+        split: list(celebrities.Faces(photos, 1).records(dropped))
         for split, photos in made.photos.items()
     }
-    for own in cut.values():
-        for record in own:
-            records.check_identity(record)
     # Two clips of one train title: the larger face is a reference, the other one to learn from.
     assert {
         split: [(r['image_id'], r['identity'], r['name'], r['source']) for r in own]
@@ -156,10 +152,9 @@ def test_faces_are_cut_where_they_are_largest(sources):
             ('actioncliptest00001/0', 0, 'Ingrid Bergman', 'notorious'),
         ],
     }
-    assert sorted(dropped) == [
-        'actioncliptrain00001: the face of Humphrey Bogart is 12x13 pixels at most, expected 24 '
-        'or more',
-        'handShake_0001: the face of Kate is 10x6 pixels at most, expected 24 or more',
+    assert sorted(why for _, why in dropped) == [
+        'a face smaller than 24 pixels: Humphrey Bogart in actioncliptrain00001, 12x13 pixels',
+        'a face smaller than 24 pixels: Kate in handShake_0001, 10x6 pixels',
     ]
     largest = images.decode_jpeg(cut['references'][0]['image'])
     assert largest.shape == (224, 224, 3)
@@ -179,7 +174,7 @@ def test_a_title_gives_few_references_and_trains_on_the_rest(tmp_path):
     def clip(number, title, size):
         person = clip_files.person_in_clip('n1', 'Ada', (), -1, [0], [[0, 0, size, size]])
         return clip_files.ClipPlan(
-            tmp_path, '', f'{title}{number:02}', 'movie', title, (), -1, (person,), True
+            tmp_path, tmp_path, None, f'{title}{number:02}', 'movie', title, (), -1, (person,), True
         )
 
     clips = [clip(n, title, 0.1 + 0.01 * n) for title in ('a', 'b') for n in range(14)]
@@ -218,12 +213,11 @@ def test_processes_make_the_same(sources, tmp_path):
     broken = tmp_path / 'broken.avi'
     write_avi(broken)
     broken.write_bytes(broken.read_bytes()[:2000])
-    clips = [clips[0], dataclasses.replace(clips[1], video=broken, where='list:3'), clips[1]]
+    clips = [clips[0], dataclasses.replace(clips[1], video=broken, file='list', line=3), clips[1]]
 
     def made_by(processes):
-        dropped = []
-        made = clip_files.clip_records(clips, processes, lambda *why: dropped.append(why))
-        return repr(list(made)), dropped
+        dropped = Dropped()
+        return repr(list(clip_files.Clips(clips, 13, 10, processes).records(dropped))), dropped
 
     assert made_by(1) == made_by(2)
     assert [where for where, _ in made_by(1)[1]] == ['list:3']
@@ -234,8 +228,7 @@ def built(tmp_path_factory):
     """The data set as the builder writes it: (folder of archives, folder of data sets)."""
     manual = write_celebrities(tmp_path_factory.mktemp('archives'))
     data = tmp_path_factory.mktemp('data')
-    for part in ('clips', 'identities'):
-        build.prepare('celebrities_in_action', part, data, manual, processes=1)
+    build.prepare('celebrities_in_action', data, manual, processes=1)
     return manual, data
 
 
@@ -261,13 +254,12 @@ def test_what_was_built_is_found_and_read(built):
         ('actioncliptrain00001/0', 'casablanca'),
         ('actioncliptest00001/0', 'notorious'),
     ]
-    listed = (paths.folder / 'set_aside_clips.txt').read_text().splitlines()
-    assert len(listed) == len(set(listed)) and any(
-        line.startswith(f'{manual}/Hollywood2/ClipSets/Kiss_train.txt:7: ') for line in listed
-    )
-    assert len((paths.folder / 'set_aside_identities.txt').read_text().splitlines()) == (
-        len(listed) + 2  # Two faces are too small.
-    )
+    listed = (paths.clips / 'set_aside.txt').read_text().splitlines()
+    line = f'{manual}/Hollywood2/ClipSets/Kiss_train.txt:7: not a clip and 1 or -1: '
+    assert f'{line}actioncliptrain00005 yes' in listed and len(listed) == len(set(listed))
+    # Two faces are too small.
+    assert len((paths.identities / 'set_aside.txt').read_text().splitlines()) == len(listed) + 2
+    assert photos.features['identity'].names == ['n1', 'n2', 'n3']
 
 
 def test_another_table_is_refused(built, tmp_path):
@@ -277,30 +269,28 @@ def test_another_table_is_refused(built, tmp_path):
     table = write_table(tmp_path / 'other.jsonl', rows)
     shutil.rmtree(data / 'celebrities_in_action' / 'identities')
     with pytest.raises(UserError, match='this was built of other clips, another annotation table'):
-        build.prepare('celebrities_in_action', 'identities', data, manual, annotations=table)
-    with pytest.raises(UserError, match='the data set is not there, or was not finished; build it'):
+        build.prepare('celebrities_in_action', data, manual, annotations=table)
+    with pytest.raises(UserError, match='the data set is not there, or was not finished; .python'):
         build.locate({'name': 'celebrities_in_action', 'dir': str(data)}, manual)
 
 
 def test_what_is_missing_is_told(tmp_path):
-    for name, part, says in (
-        ('hollywood2', 'actions', 'Hollywood2 is not there; get Hollywood2-actions'),
-        (
-            'tv_human_interactions',
-            'clips',
-            'TV Human Interactions is not there; get the videos',
-        ),
-        ('celebrities_in_action', 'clips', 'neither clips of films nor of shows; nobody passes'),
+    (tmp_path / 'manual').mkdir()
+    (tmp_path / 'manual' / 'x').touch()
+    for name, says in (
+        ('hollywood2', 'Hollywood2 is not there; get Hollywood2-actions'),
+        ('tv_human_interactions', 'TV Human Interactions is not there; get the videos'),
+        ('celebrities_in_action', 'neither clips of films nor of shows; nobody passes'),
     ):
-        with pytest.raises(UserError, match='nothing: there is no such folder; '):
-            build.prepare(name, part, tmp_path / 'data', tmp_path / 'nothing')
-        (tmp_path / 'manual').mkdir(exist_ok=True)
-        (tmp_path / 'manual' / 'x').touch()
+        with pytest.raises(UserError, match='nothing: there is no such folder. '):
+            build.prepare(name, tmp_path / 'data', tmp_path / 'nothing')
         with pytest.raises(UserError, match=says):
-            build.prepare(name, part, tmp_path / 'data', tmp_path / 'manual')
+            build.prepare(name, tmp_path / 'data', tmp_path / 'manual')
     write_tv(tmp_path / 'manual')
     with pytest.raises(UserError, match='there is no annotation table; write it with'):
-        build.prepare(name, part, tmp_path / 'data', tmp_path / 'manual')
+        build.prepare(name, tmp_path / 'data', tmp_path / 'manual')
+    with pytest.raises(UserError, match='has clips, which are not built by Apache Beam'):
+        build.prepare(name, tmp_path / 'data', tmp_path / 'manual', 'runner=DirectRunner')
 
 
 def test_an_interrupted_build_goes_on_with_what_was_decoded(sources, tmp_path, monkeypatch):
@@ -316,19 +306,20 @@ def test_an_interrupted_build_goes_on_with_what_was_decoded(sources, tmp_path, m
 
     monkeypatch.setattr(clip_files, 'sample_clip', breaks)
     with pytest.raises(KeyboardInterrupt):
-        build.prepare('tv_human_interactions', 'clips', data, manual, processes=1)
+        build.prepare('tv_human_interactions', data, manual, processes=1)
     assert decoded == ['hug_0002', 'kiss_0009']
     decoded.append('')  # From now on nothing breaks.
-    folder = build.prepare('tv_human_interactions', 'clips', data, manual, processes=1)
+    paths = build.prepare('tv_human_interactions', data, manual, processes=1)
     assert decoded[3:] == ['negative_0050', 'handShake_0001', 'negative_0051']
-    kept = readers.ClipReader(folder, 'set1')[1]
+    kept = readers.ClipReader(paths.clips, 'set1')[1]
     frames, times = whole(tv[0] / 'kiss_0009.avi')
     assert kept['frames'] == frames
     np.testing.assert_array_equal(kept['times'], times)
-    # What is left with a dot is TFDS's.
-    assert sorted(path.name for path in folder.parents[1].iterdir()) == [
-        '.config', 'clips', 'people.json', 'set_aside_clips.txt',
-    ]  # fmt: skip
+    assert not build.unfinished(paths.folder, 'clips').exists()
+    data = {'name': 'tv_human_interactions', 'dir': str(data)}
+    assert build.locate(data, '') == paths and paths.part('clips') == paths.clips
+    with pytest.raises(UserError, match='has no identities, only clips; give another one as conf'):
+        paths.part('identities')
 
 
 def test_kept_frames_are_of_the_same_video(sources, tmp_path):
@@ -339,6 +330,6 @@ def test_kept_frames_are_of_the_same_video(sources, tmp_path):
     counts = []
     for frames in (25, 50):
         write_avi(video, frames)
-        (record,) = clip_files.clip_records([clip], 1, pytest.fail, tmp_path / 'keep')
+        (record,) = clip_files.Clips([clip], 13, 10, 1, tmp_path / 'keep').records(Dropped())
         counts.append(len(record['frames']))
     assert counts == [2, 4]

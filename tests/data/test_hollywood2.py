@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from clip_archives import FPS, row, write_avi, write_hollywood2, write_table
+from clip_archives import FPS, Dropped, row, write_avi, write_hollywood2, write_table
 
-from cpad_jax.data import clip_files, hollywood2, records
+from cpad_jax.data import clip_files, hollywood2
 from cpad_jax.data.clip_files import AnnotationTable
 from cpad_jax.errors import UserError
 from cpad_jax.media import images
@@ -13,16 +13,6 @@ NOBODY = AnnotationTable(None)
 @pytest.fixture(scope='module')
 def archive(tmp_path_factory):
     return write_hollywood2(tmp_path_factory.mktemp('manual'))
-
-
-class Dropped(list):
-    """Collects what is set aside, with paths relative to a folder."""
-
-    def __init__(self, folder):
-        self._folder = folder
-
-    def __call__(self, where, why):
-        self.append((where.replace(f'{self._folder}/', ''), why))
 
 
 def test_lists_become_clips(archive):
@@ -37,33 +27,23 @@ def test_lists_become_clips(archive):
         ('autotrain', 'actionclipautoautotrain00001', ('DriveCar',), None),
     ]
     assert clips[0].video == archive / 'AVIClips' / 'actioncliptrain00001.avi'
-    assert clips[0].where == f'{archive}/ClipSets/AnswerPhone_train.txt:1'
+    assert clips[0].file == archive / 'ClipSets' / 'AnswerPhone_train.txt'
+    assert clips[0].line == 1
 
 
 def test_everything_that_is_dropped_is_told(archive):
     dropped = Dropped(archive)
     hollywood2.read_clips(archive, 'actions', dropped)
+    absent, twice = 'a clip whose video is not there', 'a clip that stands in the list already'
     assert sorted(dropped) == [
-        ('AVIClips/actioncliptrain00099.avi', 'no list in ClipSets names this video'),
-        (
-            'ClipSets/AnswerPhone_train.txt:3',
-            'there is no AVIClips/actioncliptrain00003.avi',
-        ),
-        ('ClipSets/Jump_train.txt', 'this is not a list of a class that is known'),
-        (
-            'ClipSets/Kiss_train.txt:6',
-            'actioncliptrain00002 stands in this list already',
-        ),
-        (
-            'ClipSets/Kiss_train.txt:7',
-            "this is 'actioncliptrain00005 yes', expected a clip and 1 or -1",
-        ),
-        ('ClipSets/Kiss_train.txt:8', 'there is no AVIClips/../../etc/passwd.avi'),
-        (
-            'ClipSets/Run_test.txt:3',
-            'actioncliptrain00001 is of test here and of train elsewhere',
-        ),
-        ('ClipSets/SitUp_autotrain.txt', 'there is no such list'),
+        ('AVIClips/actioncliptrain00099.avi', 'a video that no list names'),
+        ('ClipSets/AnswerPhone_train.txt:3', f'{absent}: actioncliptrain00003'),
+        ('ClipSets/Jump_train.txt', 'a list of no class that is known'),
+        ('ClipSets/Kiss_train.txt:6', f'{twice}: actioncliptrain00002'),
+        ('ClipSets/Kiss_train.txt:7', 'not a clip and 1 or -1: actioncliptrain00005 yes'),
+        ('ClipSets/Kiss_train.txt:8', f'{absent}: ../../etc/passwd'),
+        ('ClipSets/Run_test.txt:3', 'a clip of another split: actioncliptrain00001 is of train'),
+        ('ClipSets/SitUp_autotrain.txt', 'a list that is not there'),
     ]
 
 
@@ -78,17 +58,15 @@ def test_places_have_their_own_lists(archive):
     assert dropped == [
         (
             'ClipSetsScenes/EXT-house_test.txt:2',
-            'scenecliptest00002 is INT-bedroom and also INT-hotel: left out',
+            'a second place of a clip: scenecliptest00002 is INT-bedroom, not INT-hotel',
         )
     ]
 
 
 def test_records_of_whole_clips_and_the_broken_one_set_aside(archive):
     dropped = Dropped(archive)
-    plans = hollywood2.plan_clips(archive, 'actions', NOBODY, lambda *_: None)
-    made = list(clip_files.clip_records(plans['train'], 1, dropped))
-    for record in made:
-        records.check_clip(record, 12, 10)
+    plans = hollywood2.plan_clips(archive, 'actions', NOBODY, Dropped())
+    made = list(clip_files.Clips(plans['train'], 12, 10, 1).records(dropped))
     assert [(r['clip_id'], r['actions'], r['place'], r['title'], r['source']) for r in made] == [
         ('actioncliptrain00001', [6, 7], -1, 'unknown', 'movie'),
         ('actioncliptrain00002', [8], -1, 'unknown', 'movie'),
@@ -131,7 +109,7 @@ def test_the_annotation_table_adds_titles_and_people(archive, tmp_path):
         ],
     )  # fmt: skip
     table = AnnotationTable(table)
-    plans = hollywood2.plan_clips(archive, 'actions', table, lambda *_: None)
+    plans = hollywood2.plan_clips(archive, 'actions', table, Dropped())
     clip = plans['train'][0]
     assert (clip.title, clip.source, clip.actions) == ('casablanca', 'movie', (2, 6, 7))
     assert (clip.place, clip.who_does_what) == (7, True)
@@ -172,7 +150,7 @@ def test_shots_that_the_labelling_writes_become_one_clip(archive, tmp_path):
         shot(3, 1.5, []),
     ]  # fmt: skip
     table = AnnotationTable(write_table(tmp_path / 'table.jsonl', lines))
-    clip = hollywood2.plan_clips(archive, 'actions', table, lambda *_: None)['train'][0]
+    clip = hollywood2.plan_clips(archive, 'actions', table, Dropped())['train'][0]
     assert (clip.clip_id, clip.actions, clip.place) == ('actioncliptrain00001', (2, 6, 7), 3)
     assert [(p['person_id'], p['actions'], p['target']) for p in clip.people] == [
         ('n1', [6, 7], 1),
@@ -186,7 +164,7 @@ def test_shots_that_the_labelling_writes_become_one_clip(archive, tmp_path):
     # What somebody does in one of the shots only is not known of the whole.
     del lines[1]['people'][0]['actions']
     table = AnnotationTable(write_table(tmp_path / 'table.jsonl', lines))
-    clip = hollywood2.plan_clips(archive, 'actions', table, lambda *_: None)['train'][0]
+    clip = hollywood2.plan_clips(archive, 'actions', table, Dropped())['train'][0]
     assert [p['actions'] for p in clip.people] == [[], [2]] and not clip.who_does_what
     lines[2]['title'] = 'notorious'
     says = (
@@ -204,7 +182,7 @@ def test_words_of_the_table_that_are_unknown(archive, tmp_path, person, clip, sa
     line = row('actioncliptrain00001', 'casablanca', [('n1', 'Ingrid Bergman', {}, person)], **clip)
     table = AnnotationTable(write_table(tmp_path / 'table.jsonl', [line]))
     with pytest.raises(UserError, match=says):
-        hollywood2.plan_clips(archive, 'actions', table, lambda *_: None)
+        hollywood2.plan_clips(archive, 'actions', table, Dropped())
 
 
 def test_shot_bounds(archive):
@@ -220,14 +198,14 @@ def test_shot_bounds(archive):
 
 def test_without_the_data_the_user_is_told_where_to_get_it(tmp_path):
     with pytest.raises(UserError, match='AVIClips: there is no such folder; get Hollywood2-act'):
-        hollywood2.read_clips(tmp_path, 'actions', lambda *_: None)
+        hollywood2.read_clips(tmp_path, 'actions', Dropped())
     (tmp_path / 'AVIClips').mkdir()
     (tmp_path / 'ClipSets').mkdir()
     with pytest.raises(UserError, match='no .avi files'):
-        hollywood2.read_clips(tmp_path, 'actions', lambda *_: None)
+        hollywood2.read_clips(tmp_path, 'actions', Dropped())
     (tmp_path / 'AVIClips' / 'a.avi').touch()
     with pytest.raises(UserError, match='there are no lists'):
-        hollywood2.read_clips(tmp_path, 'actions', lambda *_: None)
+        hollywood2.read_clips(tmp_path, 'actions', Dropped())
 
 
 def test_lists_that_are_no_text_cost_no_more_than_a_line(archive, tmp_path):
@@ -237,5 +215,4 @@ def test_lists_that_are_no_text_cost_no_more_than_a_line(archive, tmp_path):
     dropped = Dropped(root)
     clips = hollywood2.read_clips(root, 'actions', dropped)
     assert [c.actions for c in clips[:2]] == [('HugPerson',), ('Kiss', 'Run')]
-    why = dict(dropped)['ClipSets/Kiss_train.txt:1']
-    assert why.startswith("this is '\ufffd\\x00") and len(why) < 500
+    assert dict(dropped)['ClipSets/Kiss_train.txt:1'].startswith('not a clip and 1 or -1: \ufffd\0')

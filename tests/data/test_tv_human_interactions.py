@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from clip_archives import row, write_table, write_tv
+from clip_archives import Dropped, row, write_table, write_tv
 
-from cpad_jax.data import clip_files, records, tv_human_plans
+from cpad_jax.data import clip_files, tv_human_plans
 from cpad_jax.data import tv_human_interactions as tv
 from cpad_jax.data.clip_files import AnnotationTable
 from cpad_jax.errors import UserError
@@ -17,14 +17,10 @@ def archive(tmp_path_factory):
 
 
 def collect(archive, call, *arguments):
-    """What a function of the module gives, and what it sets aside, paths relative."""
-    dropped = []
-
-    def short(where):
-        return where[len(str(archive[0].parent)) + 1 :].replace('tv_human_interaction', '')
-
-    given = call(*arguments, lambda where, why: dropped.append((short(where), why)))
-    return given, dropped
+    """What a function of the module gives, and what it leaves out, paths relative."""
+    dropped = Dropped(archive[0].parent)
+    given = call(*arguments, dropped)
+    return given, [(where.replace('tv_human_interaction', ''), why) for where, why in dropped]
 
 
 def test_the_two_sets_are_the_authors():
@@ -50,12 +46,9 @@ def test_clips_and_what_is_no_clip(archive):
         ('set2', 'negative_0051', None, True),
     ]
     assert dropped == [
-        (
-            '_annotations/kiss_0009.annotations',
-            'there is no such file: nobody is known to be in the clip',
-        ),
-        ('s_videos/trailer.avi', 'expected a name such as handShake_0001.avi'),
-        ('_annotations/kiss_0050.annotations', 'there is no video kiss_0050.avi'),
+        ('_annotations/kiss_0009.annotations', 'an annotation that is not there'),
+        ('s_videos/trailer.avi', 'a video of another name than handShake_0001.avi'),
+        ('_annotations/kiss_0050.annotations', 'an annotation without its video'),
     ]
 
 
@@ -81,22 +74,16 @@ def test_an_annotation_frame_by_frame(archive):
 def test_lines_that_are_wrong_are_told_one_by_one(archive):
     path = archive[1] / 'hug_0002.annotations'
     annotation, dropped = collect(archive, tv.read_annotation, path)
-    row_is, file = 'expected id, x, y, size, label and head', '_annotations/hug_0002.annotations'
+    row, file = 'not id, x, y, size, label and head', '_annotations/hug_0002.annotations'
     assert dropped == [
-        (f'{file}:4', f"this is '2 40 8 24 hug', {row_is}"),
-        (
-            f'{file}:9',
-            f"this is '2 56 8 24 dance profile_left', {row_is}",
-        ),
-        (f'{file}:11', 'person 2 stands in frame 1 already'),
-        (f'{file}:12', f"this is '2 56 8 -3 hug profile_left', {row_is}"),
-        (f'{file}:7', '4 boxes are announced and 5 follow'),
-        (
-            f'{file}:13',
-            "this is '#frame: 2', expected #frame: and #num_bbxs:",
-        ),
-        (f'{file}:14', 'this box is of no frame'),
-        (f'{file}:7', '1 - 9 are not two people of this clip'),
+        (f'{file}:4', f'{row}: 2 40 8 24 hug'),
+        (f'{file}:9', f'{row}: 2 56 8 24 dance profile_left'),
+        (f'{file}:11', 'a person twice in a frame: person 2'),
+        (f'{file}:12', f'{row}: 2 56 8 -3 hug profile_left'),
+        (f'{file}:7', 'another number of boxes than announced: 4 are announced, 5 follow'),
+        (f'{file}:13', 'not #frame: and #num_bbxs:: #frame: 2'),
+        (f'{file}:14', 'a box of no frame'),
+        (f'{file}:7', 'an interaction of others than two people: 1 - 9'),
     ]
     assert [(b.frame, b.person, b.action) for b in annotation.bodies] == [
         (0, 1, 'hug'), (0, 2, 'hug'), (1, 1, 'hug'), (1, 2, None),
@@ -108,24 +95,21 @@ def test_an_empty_file_is_told(archive):
     path = archive[1] / 'highFive_0002.annotations'
     annotation, dropped = collect(archive, tv.read_annotation, path)
     assert (annotation.bodies, annotation.pairs) == ((), ())
-    assert [why for _, why in dropped] == [
-        'no line begins with #frame: nobody is known to be in the clip'
-    ]
+    assert [why for _, why in dropped] == ['an annotation without frames']
 
 
 def test_records(archive):
     plans, dropped = collect(archive, tv_human_plans.plan_clips, *archive, NOBODY)
     everybody = [plan for own in plans.values() for plan in own]
-    assert ('s_videos/highFive_0002.avi', 'empty') in [
-        (where, 'empty') for where, why in dropped if 'empty' in why
-    ]
+    (unread,) = [why for where, why in dropped if where == 's_videos/highFive_0002.avi']
+    assert unread.startswith('a video that cannot be read: ') and 'the file is empty' in unread
     assert [name for name, _ in clip_files.number_people(everybody)] == [
         'handShake_0001/1', 'handShake_0001/2', 'handShake_0001/5', 'hug_0002/1', 'hug_0002/2',
         'negative_0050/1', 'negative_0051/1',
     ]  # fmt: skip
-    made = list(clip_files.clip_records(plans['set2'], 1, lambda *_: pytest.fail('set aside')))
-    for record in made:
-        records.check_clip(record, 4, 10)
+    dropped = Dropped()
+    made = list(clip_files.Clips(plans['set2'], 4, 10, 1).records(dropped))
+    assert dropped == []
     assert [(r['clip_id'], r['title'], r['source'], r['actions'], r['place']) for r in made] == [
         ('handShake_0001', 'unknown', 'show', [0], -1),
         ('negative_0051', 'unknown', 'show', [], -1),
@@ -154,7 +138,7 @@ def test_records(archive):
 def named(archive, tmp_path, *people):
     """The handshake with people of an annotation table."""
     table = write_table(tmp_path / 'table.jsonl', [row('handShake_0001', 'lost', people, 'show')])
-    plans = tv_human_plans.plan_clips(*archive, AnnotationTable(table), lambda *_: None)
+    plans = tv_human_plans.plan_clips(*archive, AnnotationTable(table), Dropped())
     (clip,) = (plan for plan in plans['set2'] if plan.clip_id == 'handShake_0001')
     return clip
 
@@ -225,4 +209,4 @@ def test_folders_are_found_under_the_names_that_go_about(archive, tmp_path):
 def test_without_the_data_the_user_is_told_where_to_get_it(archive, tmp_path):
     for folders in ((tmp_path, archive[1]), (archive[0], tmp_path)):
         with pytest.raises(UserError, match='there are no .* files; get the videos and the annot'):
-            tv.read_clips(*folders, lambda *_: None)
+            tv.read_clips(*folders, Dropped())

@@ -1,0 +1,233 @@
+"""Reads tar and zip archives that nobody vouches for, member by member.
+
+Nothing is unpacked unless asked, names that would leave their folder are refused, links and devices
+are never followed, and neither sizes in headers nor the end of the archive are taken on trust.
+"""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import gzip
+import lzma
+import os
+import shutil
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, NamedTuple
+
+from cpad_jax import atomic
+from cpad_jax.errors import UserError
+
+# How a refused member is told of: (name, reason). Reasons are a few fixed phrases.
+Refused = Callable[[str, str], None]
+
+_OPENERS = {b'\x1f\x8b': gzip.open, b'BZh': bz2.open, b'\xfd7zXZ\x00': lzma.open}
+_BROKEN = (
+    EOFError, OSError, ValueError, NotImplementedError, RuntimeError, zlib.error, lzma.LZMAError,
+    tarfile.TarError, zipfile.BadZipFile,
+)  # fmt: skip
+_BLOCK = 512
+
+
+class Member(NamedTuple):
+    """A file in an archive, to be read before the next member is asked for.
+
+    Attributes:
+        name: Its path with forward slashes, relative and without '..', e.g.
+            'train/n000002/0001_01.jpg'.
+        size: What the archive says its length is, bytes; at most `largest`.
+        file: Its content.
+    """
+
+    name: str
+    size: int
+    file: BinaryIO
+
+    def read(self) -> bytes:
+        """The whole content, never more than `size` bytes."""
+        return self.file.read(self.size)
+
+
+def members(
+    path: str | os.PathLike[str], largest: int, refused: Refused | None = None
+) -> Iterator[Member]:
+    """Goes through the files of an archive in its order; memory does not grow with their number.
+
+    Args:
+        path: A .zip, or a .tar that may be compressed by gzip, bzip2 or xz. The content decides,
+            not the name.
+        largest: Files that claim more bytes are refused.
+        refused: Called for each member that is not yielded although it is no folder.
+
+    Yields:
+        Files. A member can only be read until the next one is asked for.
+
+    Raises:
+        UserError: The archive is missing, damaged, cut short or of another kind.
+    """
+    path = Path(path)
+    refused = refused or (lambda name, reason: None)
+    if not path.is_file():
+        raise UserError(f'{path}: there is no such archive')
+    yielded = ''
+    # Errors of whoever uses a member are not errors of the archive, hence `iterate` apart.
+    iterate = (_zip if _is_zip(path) else _tar)(path, largest, refused)
+    while True:
+        try:
+            member = next(iterate)
+        except StopIteration:
+            return
+        except _BROKEN as error:
+            raise _broken(path, yielded, error) from error
+        yielded = member.name
+        yield member._replace(file=_Guarded(member.file, path, member.name))
+
+
+def unpack(
+    path: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    wanted: Callable[[str], bool],
+    largest: int,
+    refused: Refused | None = None,
+) -> int:
+    """Writes files of an archive into a folder; those that are there in full are left.
+
+    Args:
+        path: The archive, as in `members`.
+        folder: Where to; no file lands outside it.
+        wanted: Whether a member of this name is unpacked.
+        largest: As in `members`.
+        refused: As in `members`.
+
+    Returns:
+        Number of files that are in the folder now because of this archive.
+
+    Raises:
+        UserError: As `members` does.
+    """
+    folder = Path(folder)
+    count = 0
+    for member in members(path, largest, refused):
+        if not wanted(member.name):
+            continue
+        target = folder / member.name
+        count += 1
+        if target.is_file() and target.stat().st_size == member.size:
+            continue
+        try:
+            with atomic.writing(target) as temporary, temporary.open('wb') as file:
+                shutil.copyfileobj(member.file, file, 1 << 20)
+        except OSError as error:
+            raise UserError(f'{target}: cannot be written ({error.strerror})') from error
+    return count
+
+
+def safe_name(name: str) -> str | None:
+    """A member's name without './'; None where it would leave its folder or names no file."""
+    if '\0' in name or '\\' in name or name.startswith('/') or name[1:2] == ':':
+        return None
+    parts = PurePosixPath(name).parts
+    return '/'.join(parts) if parts and '..' not in parts else None
+
+
+class _Guarded:
+    """A member's content; a failure to read it names the archive."""
+
+    def __init__(self, file: BinaryIO, path: Path, name: str):
+        self._file, self._path, self._name = file, path, name
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return self._file.read(size)
+        except _BROKEN as error:
+            raise _broken(self._path, self._name, error) from error
+
+
+def _broken(path: Path, name: str, error: Exception) -> UserError:
+    if isinstance(error, OSError) and error.errno is not None:
+        return UserError(f'{path}: cannot be read ({error.strerror})')
+    where = f' at or after {name!r}' if name else ''
+    what = str(error) or type(error).__name__
+    return UserError(
+        f'{path}: the archive is damaged or cut short{where} ({what}); copy or download it again'
+    )
+
+
+def _is_zip(path: Path) -> bool:
+    with path.open('rb') as file:
+        return file.read(4) in (b'PK\x03\x04', b'PK\x05\x06')
+
+
+class _Watched:
+    """A stream that remembers what it gave last: that tells a cut archive from a whole one."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        self.tail = b''
+
+    def read(self, size: int) -> bytes:
+        data = self._file.read(size)
+        if data:
+            self.tail = (self.tail + data)[-_BLOCK:]
+        return data
+
+
+def _open_tar(path: Path) -> BinaryIO:
+    with path.open('rb') as file:
+        start = file.read(6)
+    for magic, opener in _OPENERS.items():
+        if start.startswith(magic):
+            return opener(path, 'rb')
+    return path.open('rb')
+
+
+def _tar(path: Path, largest: int, refused: Refused) -> Iterator[Member]:
+    with contextlib.closing(_open_tar(path)) as file:
+        watched = _Watched(file)
+        # As a stream, which never seeks: one pass over the archive, whatever its size.
+        with tarfile.open(fileobj=watched, mode='r|', bufsize=1 << 18) as tar:
+            while (info := tar.next()) is not None:
+                # Or it would remember every member.
+                tar.members.clear()
+                if info.isdir():
+                    continue
+                if info.issym() or info.islnk():
+                    refused(info.name, 'a link in an archive')
+                elif not info.isreg():
+                    refused(info.name, 'neither a file nor a folder in an archive')
+                elif (name := _allowed(info.name, info.size, largest, refused)) is not None:
+                    yield Member(name, info.size, tar.extractfile(info))
+        while watched.read(1 << 18):  # Up to the checksum at the end of the compressed stream.
+            pass
+    # tarfile takes any end for the end; a whole archive closes with empty blocks.
+    if len(watched.tail) < _BLOCK or watched.tail.strip(b'\0'):
+        raise EOFError('its closing blocks are missing')
+
+
+def _zip(path: Path, largest: int, refused: Refused) -> Iterator[Member]:
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            if info.is_dir():
+                continue
+            kind = info.external_attr >> 16 & 0o170000
+            if kind not in (0, 0o100000):
+                refused(info.filename, 'a link in an archive')
+            elif info.flag_bits & 1:
+                refused(info.filename, 'encrypted in an archive')
+            elif (name := _allowed(info.filename, info.file_size, largest, refused)) is not None:
+                with archive.open(info) as file:
+                    yield Member(name, info.file_size, file)
+
+
+def _allowed(name: str, size: int, largest: int, refused: Refused) -> str | None:
+    safe = safe_name(name)
+    if safe is None:
+        refused(name, 'a name in an archive that leaves its folder')
+    elif size > largest:
+        refused(name, 'too large a file in an archive')
+        return None
+    return safe

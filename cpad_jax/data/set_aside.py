@@ -1,0 +1,123 @@
+"""What a builder leaves out of a data set, and why: counted in full, listed in a file.
+
+A single bad line or picture among millions does not stop a build, and does not vanish either.
+"""
+
+from __future__ import annotations
+
+import collections
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+from cpad_jax import atomic
+
+LIST, COUNTS = 'set_aside.txt', 'set_aside.json'
+# Entries that are listed of each reason; what goes beyond is counted.
+LISTED = 10_000
+_ITEM = 200  # Characters of an item that are kept.
+
+
+class Aside(Protocol):
+    """Whoever collects what is left out."""
+
+    def add(
+        self,
+        file: str | os.PathLike[str],
+        line: int | None,
+        reason: str,
+        item: str = '',
+        count: int = 1,
+    ) -> None:
+        """Notes something that is left out; see `SetAside.add`."""
+
+
+class Entries:
+    """Keeps entries as a list: for a part of a data set that another process reads."""
+
+    def __init__(self):
+        self.entries: list[tuple[str, int | None, str, str, int]] = []
+
+    def add(
+        self,
+        file: str | os.PathLike[str],
+        line: int | None,
+        reason: str,
+        item: str = '',
+        count: int = 1,
+    ) -> None:
+        """As `SetAside.add`."""
+        self.entries.append((os.fspath(file), line, reason, item[:_ITEM], count))
+
+
+class SetAside:
+    """Collects (file, line, reason, item); the list goes straight to a file, memory holds counts.
+
+    A context manager. `FOLDER/set_aside.txt` grows as entries come, `FOLDER/set_aside.json` is
+    written when the block ends well, so that a folder that has it was finished.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], listed: int = LISTED):
+        """Begins an empty list.
+
+        Args:
+            folder: Where the two files go: the one that TFDS renames when the build has succeeded.
+            listed: How many entries of each reason are listed, >= 0.
+        """
+        self._folder = Path(folder)
+        self._listed = listed
+        self._file = (self._folder / LIST).open('w', encoding='utf-8')
+        self.counts: collections.Counter[str] = collections.Counter()
+
+    def add(
+        self,
+        file: str | os.PathLike[str],
+        line: int | None,
+        reason: str,
+        item: str = '',
+        count: int = 1,
+    ) -> None:
+        """Notes something that is left out.
+
+        Args:
+            file: The file or archive it is in.
+            line: Number of the line, from 1; None where there are none.
+            reason: One of a few fixed phrases, such as 'not a JPEG picture': entries are counted by
+                it, so names and numbers belong into `item`.
+            item: What it is, such as the name of a picture. It may come from the data.
+            count: How many things the entry stands for.
+        """
+        before = self.counts[reason]
+        self.counts[reason] = before + count
+        if before >= self._listed:
+            return
+        where = os.fspath(file) if line is None else f'{os.fspath(file)}:{line}'
+        what = f': {item[:_ITEM]}' if item else ''
+        # Names of files can hold line breaks and worse; a line here is one entry.
+        entry = f'{where}: {reason}{what}'
+        self._file.write(''.join(c if c.isprintable() else repr(c)[1:-1] for c in entry) + '\n')
+
+    def __enter__(self) -> SetAside:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            for reason, count in self.counts.most_common():
+                if count > self._listed:
+                    self._file.write(f'… and others, {count} in all: {reason}\n')
+        self._file.close()
+        if kind is None:
+            atomic.write_json(self._folder / COUNTS, dict(self.counts.most_common()))
+
+
+def read_counts(folder: str | os.PathLike[str]) -> dict[str, int]:
+    """What was set aside when a version's folder was built: reason → number of things."""
+    path = Path(folder) / COUNTS
+    return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else {}

@@ -1,0 +1,201 @@
+"""The TFDS builder that large data sets share: records go straight into files, in their order.
+
+TFDS's own writer gathers up to 1 GB of records in memory before it writes any. Without shuffling it
+then sorts by the key's place among 2 ** 128, where whole numbers all lie at the beginning: every
+record comes back into memory at once. With shuffling it writes everything twice. Readers here draw
+records at random anyway, so the order of the source serves as well; and on a cluster, where nobody
+holds all of it, TFDS's writer for Apache Beam is used as it is.
+"""
+
+from __future__ import annotations
+
+import abc
+import functools
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import tensorflow_datasets as tfds
+
+from cpad_jax import atomic, progress
+from cpad_jax.data.build import PEOPLE, PersonEntry
+from cpad_jax.data.set_aside import Aside, Entries, SetAside
+from cpad_jax.errors import UserError
+
+# Files of a quarter of a gigabyte: 200 of them hold VGGFace2.
+SHARD_BYTES = 256 << 20
+
+Record = Mapping[str, Any]
+# Reads one part of a split on any machine: (key, record) in the order of keys.
+PartReader = Callable[[Any, Aside], Iterable[tuple[int, Record]]]
+
+
+class Source(Protocol):
+    """A split in the user's files."""
+
+    def __len__(self) -> int:
+        """How many records there should be; 0 where nothing says."""
+
+    def records(self, aside: Aside) -> Iterator[Record]:
+        """All records, made as they are asked for."""
+
+
+class PartedSource(Source, Protocol):
+    """A split that many machines can read."""
+
+    def parts(self) -> list[Any]:
+        """What can be read apart, e.g. folders."""
+
+    def part_reader(self) -> PartReader:
+        """Reads a part; travels to other machines, which see the same files."""
+
+
+class StreamedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """A builder of records from files that the user has; `_sources` says what is in them.
+
+    What was set aside, and the table of people, go into the version's folder beside the records.
+    """
+
+    UNIT = 'photo'  # What the progress bar calls a record.
+
+    @abc.abstractmethod
+    def _sources(self, manual_dir: Path, aside: Aside) -> Mapping[str, Source]:
+        """The splits. Sets the names of labels and calls `_write_people`, where there are any."""
+
+    def _write_people(self, people: list[PersonEntry]) -> None:
+        atomic.write_json(Path(self.data_dir) / PEOPLE, people)
+
+    def _download_and_prepare(
+        self, dl_manager: tfds.download.DownloadManager, download_config: Any
+    ) -> None:
+        manual_dir = Path(dl_manager.manual_dir)
+        with SetAside(self.data_dir) as aside:
+            self._open_sources = self._sources(manual_dir, aside)
+            if download_config.beam_runner or download_config.beam_options:
+                super()._download_and_prepare(dl_manager, download_config)
+                self._gather_entries(aside)
+                # Nobody saw all records, so every such build counts as other data.
+                content = uuid.uuid4().hex
+            else:
+                digest = hashlib.blake2b(digest_size=32)
+                splits = [
+                    self._write_split(split, self._counted(split, source, aside), digest.update)
+                    for split, source in self._open_sources.items()
+                ]
+                self.info.set_splits(tfds.core.splits.SplitDict(splits))
+                content = digest.hexdigest()
+        self.info.metadata['content'] = content
+
+    def _counted(self, split: str, source: Source, aside: Aside) -> Iterator[Record]:
+        stage = f'{self.name}, {split}'
+        with progress.bar(total=len(source) or None, stage=stage, unit=self.UNIT) as bar:
+            for record in source.records(aside):
+                yield record
+                bar.update()
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
+        """The splits as Beam transforms; TFDS's own writer asks for them."""
+        del dl_manager  # Its files were opened before.
+        return {
+            split: _read_in_beam(source, Path(self.data_dir) / f'aside-{split}.json')
+            for split, source in self._open_sources.items()
+        }
+
+    def _generate_examples(self) -> Iterator[Any]:
+        raise NotImplementedError('records come from _sources')
+
+    def _gather_entries(self, aside: Aside) -> None:
+        for split in self._open_sources:
+            path = Path(self.data_dir) / f'aside-{split}.json'
+            for entry in json.loads(path.read_text(encoding='utf-8')):
+                aside.add(*entry)
+            path.unlink()
+
+    def _write_split(
+        self, split: str, examples: Iterator[Mapping[str, Any]], seen: Callable[[bytes], None]
+    ) -> tfds.core.SplitInfo:
+        template = self._get_filename_template(split_name=split)
+        adapter = tfds.core.file_adapters.ADAPTER_FOR_FORMAT[self.info.file_format]
+        shards: list[tuple[Path, int]] = []
+        size = 0
+        pending = next(examples, None)
+        while pending is not None:
+            path = Path(self.data_dir) / f'unnamed-{split}-{len(shards):05d}'
+            written = _Shard(self.info.features, pending, examples, seen)
+            adapter.write_examples(path, written)
+            shards.append((path, written.count))
+            size += written.size
+            pending = written.left
+        if not shards:
+            raise UserError(
+                f'{self.name}: no record for the split {split!r} was found in what is there; '
+                'is this the right --manual_dir?'
+            )
+        for number, (path, _) in enumerate(shards):
+            # Only now is it known how many there are, which each file's name says.
+            path.rename(template.sharded_filepath(shard_index=number, num_shards=len(shards)))
+        return tfds.core.SplitInfo(
+            name=split,
+            shard_lengths=[count for _, count in shards],
+            num_bytes=size,
+            filename_template=template,
+        )
+
+
+class _Shard:
+    """Serialised records for one file: iterates until the file is large enough."""
+
+    def __init__(
+        self,
+        features: tfds.features.FeaturesDict,
+        first: Mapping[str, Any],
+        examples: Iterator[Mapping[str, Any]],
+        seen: Callable[[bytes], None],
+    ):
+        self._features, self._examples, self._seen = features, examples, seen
+        self.left: Mapping[str, Any] | None = first
+        self.count = self.size = 0
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        while self.left is not None and self.size < SHARD_BYTES:
+            data = self._features.serialize_example(self.left)
+            self._seen(data)
+            yield self.count, data
+            self.count += 1
+            self.size += len(data)
+            self.left = next(self._examples, None)
+
+
+def _read_in_beam(source: PartedSource, entries: Path) -> Any:
+    """A transform that reads a split on many machines, and writes down what they leave out."""
+    import apache_beam as beam
+
+    @beam.ptransform_fn
+    def read(pipeline):
+        read_part = functools.partial(_read_part, source.part_reader())
+        found = (
+            pipeline
+            | beam.Create(source.parts())
+            | beam.Reshuffle()
+            | beam.FlatMap(read_part).with_outputs('aside', main='records')
+        )
+        _ = (
+            found.aside
+            | beam.combiners.ToList()
+            | 'WriteAside' >> beam.Map(functools.partial(atomic.write_json, entries))
+        )
+        return found.records
+
+    return read()
+
+
+def _read_part(read: PartReader, part: Any) -> Iterator[Any]:
+    import apache_beam as beam
+
+    aside = Entries()
+    yield from read(part, aside)
+    for entry in aside.entries:
+        yield beam.pvalue.TaggedOutput('aside', entry)

@@ -1,0 +1,211 @@
+"""Reads VGGFace: the lists of pictures of each person, and those pictures that the user has.
+
+Its authors gave out addresses of 2.6 million pictures, most of which are gone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from cpad_jax.data import pictures
+from cpad_jax.data.build import PersonEntry
+from cpad_jax.data.records import IdentityRecord, check_identity
+from cpad_jax.data.set_aside import Aside
+from cpad_jax.errors import UserError
+
+SOURCE = 'vggface'
+INSTRUCTIONS = """\
+VGGFace comes as addresses of pictures, most of which are gone: you bring the pictures you have. \
+DIR of --manual_dir must hold: \
+(1) vgg_face_dataset/files/NAME.txt, from vgg_face_dataset.tar.gz of its authors, unpacked; \
+(2) images/NAME/ID.jpg, where NAME is that of the list and ID the first word of its line, \
+for example images/Aamir_Khan/00000001.jpg."""
+
+# id url left top right bottom pose detection_score curation; an address may hold spaces.
+_LINE = re.compile(r'(\d+)\s+(\S.*?)' + 4 * r'\s+(\S+)' + r'\s+\S+\s+\S+\s+[01](?:\.0*)?')
+
+
+class Release(NamedTuple):
+    """Where the parts of a copy are: the folder of lists, and that of folders of pictures."""
+
+    lists: Path
+    images: Path
+
+
+def find_release(manual_dir: str | os.PathLike[str]) -> Release:
+    """Looks for the parts of a copy.
+
+    Args:
+        manual_dir: Laid out as `INSTRUCTIONS` say.
+
+    Raises:
+        UserError: A part is missing; says what goes where.
+    """
+    folder = Path(manual_dir)
+    release = Release(folder / 'vgg_face_dataset' / 'files', folder / 'images')
+    missing = [str(path.relative_to(folder)) for path in release if not path.is_dir()]
+    if not missing and not any(release.lists.glob('*.txt')):
+        missing = ['vgg_face_dataset/files/NAME.txt']
+    if missing:
+        raise UserError(f'{folder}: {" and ".join(missing)} not found. {INSTRUCTIONS}')
+    return release
+
+
+def read_people(release: Release) -> list[PersonEntry]:
+    """Everybody of whom there is a list, in the order of names."""
+    names = sorted(path.stem for path in release.lists.glob('*.txt'))
+    return [
+        PersonEntry(
+            person_id=name,
+            name=name.replace('_', ' ').strip(),
+            gender='',
+            seen=(release.images / name).is_dir(),
+            identity=identity,
+        )
+        for identity, name in enumerate(names)
+    ]
+
+
+class _Candidate(NamedTuple):
+    person: PersonEntry
+    file: Path
+    line: int
+    box: tuple[float, ...] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Pictures:
+    """The pictures that are there, with the boxes that the lists give them.
+
+    Attributes:
+        release: Where everything is.
+        people: As `read_people` gives them.
+    """
+
+    release: Release
+    people: list[PersonEntry]
+
+    def __len__(self) -> int:
+        """Not known before the folders were read, hence 0."""
+        return 0
+
+    def records(self, aside: Aside, threads: int | None = None) -> Iterator[IdentityRecord]:
+        """All records, in the order of names and of the lines of their lists.
+
+        Args:
+            aside: Gets lines and pictures that are left out. Lines without a picture are counted,
+                one entry a person: there may be millions.
+            threads: As in `pictures.check_all`.
+        """
+        self._tell_strangers(aside)
+        for _, record in self._keyed(aside, threads):
+            yield record
+
+    def parts(self) -> list[PersonEntry]:
+        """What can be read apart: each person."""
+        return self.people
+
+    def part_reader(self) -> PartReader:
+        """Reads `parts` on another machine."""
+        return PartReader(self.release)
+
+    def _keyed(self, aside: Aside, threads: int | None) -> Iterator[tuple[int, IdentityRecord]]:
+        candidates = (
+            (candidate, candidate.file)
+            for person in self.people
+            for candidate in self._candidates(person, aside)
+        )
+        for candidate, picture in pictures.check_all(candidates, threads):
+            if isinstance(picture, str):
+                aside.add(candidate.file, None, 'not a whole JPEG', picture)
+            else:
+                key = (candidate.person['identity'] << 32) | candidate.line
+                yield key, _record(candidate, picture)
+
+    def _tell_strangers(self, aside: Aside) -> None:
+        known = {person['person_id'] for person in self.people}
+        for entry in sorted(os.scandir(self.release.images), key=lambda e: e.name):
+            if entry.name not in known:
+                aside.add(self.release.images, None, 'a folder of nobody in the lists', entry.name)
+
+    def _candidates(self, person: PersonEntry, aside: Aside) -> Iterator[_Candidate]:
+        """Pictures of a person that a line of the list is about, unread; sets others aside."""
+        folder = self.release.images / person['person_id']
+        there = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
+        lists = self.release.lists / f'{person["person_id"]}.txt'
+        missing, known = 0, set()
+        with lists.open('rb') as file:
+            for number, raw in enumerate(file, 1):
+                line = raw.decode('utf-8', 'replace').strip()
+                match = _LINE.fullmatch(line)
+                if match is None:
+                    if line:
+                        aside.add(lists, number, 'not a line about a picture', line)
+                elif match[1] in known:
+                    aside.add(lists, number, 'a picture that an earlier line is about', match[1])
+                else:
+                    known.add(match[1])
+                    if f'{match[1]}.jpg' not in there:
+                        missing += 1
+                        continue
+                    box = _box(match.groups()[2:])
+                    if box is None:
+                        aside.add(lists, number, 'a box without an area', match[1])
+                    yield _Candidate(person, folder / f'{match[1]}.jpg', number, box)
+        for name in sorted(there - {f'{picture_id}.jpg' for picture_id in known}):
+            aside.add(folder, None, 'a picture that no line is about', name)
+        if missing:
+            reason = 'a line whose picture is not there'
+            aside.add(lists, None, reason, f'{missing} of {len(known)}', count=missing)
+
+
+class PartReader(NamedTuple):
+    """Reads the pictures of a person anywhere.
+
+    Attributes:
+        release: Where everything is, by paths that are the same there.
+    """
+
+    release: Release
+
+    def __call__(self, person: PersonEntry, aside: Aside) -> Iterator[tuple[int, IdentityRecord]]:
+        """Records, with keys in the order of people and of lines."""
+        return Pictures(self.release, [person])._keyed(aside, 1)
+
+
+def _box(fields: Iterable[str]) -> tuple[float, ...] | None:
+    """Left, top, right and bottom in pixels; None where they enclose nothing."""
+    try:
+        left, top, right, bottom = box = tuple(float(field) for field in fields)
+    except ValueError:
+        return None
+    return box if np.isfinite(box).all() and left < right and top < bottom else None
+
+
+def _record(candidate: _Candidate, picture: pictures.Picture) -> IdentityRecord:
+    person = candidate.person
+    bbox = np.full(4, -1, np.float32)
+    if candidate.box is not None:
+        left, top, right, bottom = candidate.box
+        bbox[:] = (
+            top / picture.height, left / picture.width,
+            bottom / picture.height, right / picture.width,
+        )  # fmt: skip
+    record = IdentityRecord(
+        image=picture.data,
+        image_id=f'{person["person_id"]}/{candidate.file.stem}',
+        identity=person['identity'],
+        name=person['name'],
+        bbox=bbox,
+        landmarks=np.full((5, 2), -1, np.float32),
+        source=SOURCE,
+    )
+    check_identity(record)
+    return record
