@@ -231,6 +231,11 @@ def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
     workdir = Path(workdir)
     model = personalised.load(workdir, dtype=config.dtype)
     paths = build.locate(config.data, workdir)
+    if paths.clips is None:
+        raise UserError(
+            f'config.data.name is {config.data.name!r}, which has photos of people and no clips, '
+            'so there is nothing to search in'
+        )
     clips = readers.ClipReader(paths.clips, 'test')
     photos = readers.IdentityReader(paths.identities, 'references')
     cache = workdir / 'features'

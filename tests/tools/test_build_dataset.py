@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 
 from cpad_jax.errors import UserError
+from cpad_jax.media import images
 from tools import build_dataset
 
 
@@ -37,6 +38,11 @@ def test_every_option_of_the_world_is_explained(capsys):
         ('synthetic_cast --data_dir a --movies x', '--movies: invalid int'),
         ('synthetic_cast --data_dir a --movies -1', 'movies of a world is -1'),
         ('synthetic_cast --data_dir a --sheet a.txt', 'expected a .jpg or .png'),
+        ('synthetic_cast --data_dir a --manual_dir b', 'leave --manual_dir'),
+        ('vggface2 --data_dir a', 'vggface2 needs --manual_dir. VGGFace2 is no longer given out'),
+        ('vggface --data_dir a', r'needs --manual_dir. .*images/NAME/ID.jpg'),
+        ('vggface2 --data_dir a --manual_dir b', 'b: there is no such folder. VGGFace2'),
+        ('vggface2 --data_dir a --manual_dir . --sheet a.jpg', 'are for synthetic_cast only'),
     ],
 )
 def test_mistakes_are_told_in_a_line(arguments, says, tmp_path, monkeypatch):
@@ -44,3 +50,33 @@ def test_mistakes_are_told_in_a_line(arguments, says, tmp_path, monkeypatch):
     with pytest.raises(UserError, match=says):
         build_dataset.main(arguments.split())
     assert not list(tmp_path.iterdir())
+
+
+def test_a_data_set_from_the_users_files(tmp_path, capsys):
+    lists, pictures = tmp_path / 'vgg_face_dataset' / 'files', tmp_path / 'images' / 'Ada_Example'
+    lists.mkdir(parents=True)
+    pictures.mkdir(parents=True)
+    rows = ''.join(f'{number:08d} http://a.example 1 1 9 9 1 2.5 1\n' for number in range(1, 6))
+    (lists / 'Ada_Example.txt').write_text(rows + 'what is this\n')
+    for number in (2, 4):
+        data = images.encode_jpeg(np.full((20, 30, 3), 40 * number, np.uint8))
+        (pictures / f'{number:08d}.jpg').write_bytes(data)
+    data_dir = tmp_path / 'data'
+    arguments = ['vggface', '--manual_dir', str(tmp_path), '--data_dir', str(data_dir)]
+    build_dataset.main(arguments)
+    listed = data_dir / 'vggface' / 'identities' / '1.0.0' / 'set_aside.txt'
+    expected = [
+        f'{data_dir}/vggface: 1 people, of whom 1 are for training',
+        'train: 2 photos',
+        f'set aside: 4, see {listed}',
+        '          3 a line whose picture is not there',
+        '          1 not a line about a picture',
+    ]
+    assert capsys.readouterr().out.splitlines() == expected
+    assert f'{lists}/Ada_Example.txt:6: not a line about a picture: what is this' in (
+        listed.read_text().splitlines()
+    )
+    # What is there is used, whatever became of the files.
+    (pictures / '00000002.jpg').unlink()
+    build_dataset.main(arguments)
+    assert capsys.readouterr().out.splitlines() == expected
