@@ -45,7 +45,10 @@ def pretrain(config: Any, workdir: Path) -> None:
 
 
 def learn_identities(config: Any, workdir: Path) -> None:
-    """Learns who people are, exports the model to `WORKDIR/model`, and evaluates it."""
+    """Learns who people are, exports the model to `WORKDIR/model`, and evaluates it.
+
+    A data set without clips, such as vggface2, is learned from and not evaluated on.
+    """
     from cpad_jax.data import build
     from cpad_jax.models import pretrained
     from cpad_jax.training import checkpoints
@@ -58,6 +61,9 @@ def learn_identities(config: Any, workdir: Path) -> None:
         stage(4, 5, f'learned before: {workdir / "model"}')
     else:
         _learn_identities(config, workdir, paths)
+    if paths.clips is None:
+        stage(5, 5, f'no evaluation: {config.data.name} has photos of people and no clips')
+        return
     stage(5, 5, 'evaluation')
     from cpad_jax.retrieval import evaluation
 

@@ -12,8 +12,12 @@ import numpy as np
 import pytest
 
 import cpad_jax
+from cpad_jax.data import build
 from cpad_jax.data.synthetic import captioned
+from cpad_jax.errors import UserError
+from cpad_jax.media import images
 from cpad_jax.models import clip, weights, zoo
+from cpad_jax.retrieval import evaluation
 from cpad_jax.training import configs
 
 ROOT = Path(__file__).parents[1]
@@ -178,3 +182,33 @@ def test_identity_learning_from_end_to_end(small_clip, tmp_path):
     assert '2/5' not in again.stderr and 'learned before' in again.stderr
     assert again.stdout == done.stdout
     one_line(start(*common, '--workdir', killed, '--config.train.learning_rate=1'), 'learning_rate')
+
+
+def test_people_are_learned_from_vggface2(tmp_path):
+    copy = tmp_path / 'copy'
+    rows = ['Class_ID, Name, Sample_Num, Flag, Gender', 'n000001, "Test",1,0, m,']
+    for number in range(1, 6):
+        rows += [f'n{number:06d}, "Person_{number}",3,1, f,'] if number > 1 else []
+        folder = copy / ('train' if number > 1 else 'test') / f'n{number:06d}'
+        folder.mkdir(parents=True)
+        for photo in range(1, 4):
+            noise = np.random.default_rng(10 * number + photo).integers(0, 255, (40, 30, 3))
+            data = images.encode_jpeg(noise.astype(np.uint8))
+            (folder / f'{photo:04d}_01.jpg').write_bytes(data)
+    (copy / 'identity_meta.csv').write_text('\n'.join(rows))
+    (copy / 'loose_bb_train.csv').write_text('NAME_ID,X,Y,W,H\n"n000002/0001_01",-3,5,40,30\n')
+    data = tmp_path / 'data'
+    arguments = (
+        '--config', ROOT / 'configs/testing.py', '--workdir', tmp_path / 'run',
+        '--config.train.steps=2', '--config.data.name=vggface2', f'--config.data.dir={data}',
+    )  # fmt: skip
+    build.prepare('vggface2', data, copy)
+    done = start(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert 'learning 4 people: 2 steps' in done.stderr
+    assert '5/5 no evaluation: vggface2 has photos of people and no clips' in done.stderr
+    model = cpad_jax.load(tmp_path / 'run')
+    assert model.person(name='Person 3') is not None
+    config = configs.parse([str(argument) for argument in arguments]).config
+    with pytest.raises(UserError, match="'vggface2', which has photos of people and no clips"):
+        evaluation.evaluate(tmp_path / 'run', config)

@@ -202,8 +202,8 @@ def find(
                 f'`python tools/build_dataset.py {name} --manual_dir DIR --data_dir {directory}` '
                 'builds it, from files that you have'
             )
-        # The first holds the digest of all records, the others what their numbers mean.
-        for file in ('metadata.json', 'dataset_info.json', PEOPLE):
+        # The first holds the digest of all records, the other who their numbers are.
+        for file in ('metadata.json', PEOPLE):
             if (part / file).is_file():
                 content.update((part / file).read_bytes())
     return DatasetPaths(

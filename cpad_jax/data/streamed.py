@@ -81,10 +81,11 @@ class StreamedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 content = uuid.uuid4().hex
             else:
                 digest = hashlib.blake2b(digest_size=32)
-                splits = [
-                    self._write_split(split, self._counted(split, source, aside), digest.update)
-                    for split, source in self._open_sources.items()
-                ]
+                splits = []
+                for split, source in self._open_sources.items():
+                    digest.update(split.encode())
+                    examples = self._counted(split, source, aside)
+                    splits.append(self._write_split(split, examples, digest.update))
                 self.info.set_splits(tfds.core.splits.SplitDict(splits))
                 content = digest.hexdigest()
         self.info.metadata['content'] = content

@@ -1,12 +1,13 @@
 import io
 import json
+import sys
 import tarfile
 
 import numpy as np
 import pytest
 
 from cpad_jax.data import build, readers, vggface2
-from cpad_jax.data.set_aside import Entries
+from cpad_jax.data.set_aside import Entries, read_counts
 from cpad_jax.errors import UserError
 from cpad_jax.media import images
 
@@ -279,6 +280,8 @@ def test_many_shards_and_other_content(packed, tmp_path, monkeypatch):
     train = readers.IdentityReader(paths.identities, 'train')
     assert [train[i]['image'] for i in range(len(train))] == [data for _, data in WHOLE]
 
+    monkeypatch.undo()
+    assert build.prepare('vggface2', tmp_path / 'c', packed).fingerprint == paths.fingerprint
     other = tmp_path / 'other'
     write_tables(other)
     write_folder(other, [(name, data) for name, data in TRAIN[1:] + TEST])
@@ -308,3 +311,29 @@ def test_two_builds_at_once_are_refused(packed, tmp_path):
     with build._alone(tmp_path / 'vggface2'):
         with pytest.raises(UserError, match='another process is building'):
             build.prepare('vggface2', tmp_path, packed)
+
+
+@pytest.mark.parametrize('form', ['packed', 'unpacked'])
+def test_beam_builds_the_same(form, request, tmp_path):
+    pytest.importorskip('apache_beam', reason="needs Apache Beam: pip install -e '.[beam]'")
+    copy = request.getfixturevalue(form)
+    here = build.prepare('vggface2', tmp_path / 'here', copy)
+    beam = build.prepare('vggface2', tmp_path / 'beam', copy, 'runner=DirectRunner')
+    for split in ('train', 'test'):
+        ours, theirs = (readers.IdentityReader(p.identities, split) for p in (here, beam))
+        assert repr([theirs[i] for i in range(len(theirs))]) == repr(
+            [ours[i] for i in range(len(ours))]
+        )
+    assert read_counts(beam.identities) == read_counts(here.identities)
+    assert beam.read_people() == here.read_people()
+    assert sorted(p.name for p in beam.identities.iterdir()) == sorted(
+        p.name for p in here.identities.iterdir()
+    )
+    assert beam.fingerprint != here.fingerprint
+
+
+def test_without_beam_the_user_is_told(packed, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'apache_beam', None)
+    monkeypatch.setitem(sys.modules, 'apache_beam.options.pipeline_options', None)
+    with pytest.raises(UserError, match=r"pip install -e '.\[beam\]'"):
+        build.prepare('vggface2', tmp_path, packed, 'runner=DirectRunner')

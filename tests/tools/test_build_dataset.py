@@ -4,6 +4,7 @@ from clip_archives import write_celebrities
 from PIL import Image
 
 from cpad_jax.errors import UserError
+from cpad_jax.media import images
 from tools import build_dataset
 
 
@@ -44,6 +45,11 @@ def test_every_option_of_the_world_is_explained(capsys):
         ('hollywood2 --data_dir a --manual_dir b --splits c', '--splits is for celebrities_in_act'),
         ('hollywood2 --data_dir a --sheet c.png', '--sheet is for synthetic_cast only'),
         ('vggface2 --data_dir a --manual_dir b --annotations c', 'vggface2 has no clips'),
+        ('synthetic_cast --data_dir a --manual_dir b', 'leave --manual_dir'),
+        ('vggface2 --data_dir a', 'vggface2 needs --manual_dir. VGGFace2 is no longer given out'),
+        ('vggface --data_dir a', r'needs --manual_dir. .*images/NAME/ID.jpg'),
+        ('vggface2 --data_dir a --manual_dir b', 'b: there is no such folder. VGGFace2'),
+        ('vggface2 --data_dir a --manual_dir . --sheet a.jpg', '--sheet is for synthetic_cast only'),
     ],
 )
 def test_mistakes_are_told_in_a_line(arguments, says, tmp_path, monkeypatch):
@@ -77,3 +83,33 @@ def test_archives_are_built_and_what_was_left_out_is_told(tmp_path, capsys):
         'set aside: 31, see celebrities_in_action/clips/1.0.0/set_aside.txt',
     ]
     assert '          2 a face smaller than 24 pixels' in lines
+
+
+def test_a_data_set_from_the_users_files(tmp_path, capsys):
+    lists, pictures = tmp_path / 'vgg_face_dataset' / 'files', tmp_path / 'images' / 'Ada_Example'
+    lists.mkdir(parents=True)
+    pictures.mkdir(parents=True)
+    rows = ''.join(f'{number:08d} http://a.example 1 1 9 9 1 2.5 1\n' for number in range(1, 6))
+    (lists / 'Ada_Example.txt').write_text(rows + 'what is this\n')
+    for number in (2, 4):
+        data = images.encode_jpeg(np.full((20, 30, 3), 40 * number, np.uint8))
+        (pictures / f'{number:08d}.jpg').write_bytes(data)
+    data_dir = tmp_path / 'data'
+    arguments = ['vggface', '--manual_dir', str(tmp_path), '--data_dir', str(data_dir)]
+    build_dataset.main(arguments)
+    listed = data_dir / 'vggface' / 'identities' / '1.0.0' / 'set_aside.txt'
+    expected = [
+        f'{data_dir}/vggface: 1 people, of whom 1 are for training',
+        'train: 2 photos',
+        f'set aside: 4, see {listed}',
+        '          3 a line whose picture is not there',
+        '          1 not a line about a picture',
+    ]
+    assert capsys.readouterr().out.splitlines() == expected
+    assert f'{lists}/Ada_Example.txt:6: not a line about a picture: what is this' in (
+        listed.read_text().splitlines()
+    )
+    # What is there is used, whatever became of the files.
+    (pictures / '00000002.jpg').unlink()
+    build_dataset.main(arguments)
+    assert capsys.readouterr().out.splitlines() == expected
