@@ -140,7 +140,7 @@ def test_the_sheet_shows_the_faces_and_frames_them(tmp_path):
     gone = find.Moment(tmp_path / 'gone.mp4', 0.0, 1.0, 0.4, 0.5, box)
     sheet = contact_sheet.draw([late, early, gone]).astype(int)
     first, second, third = (sheet[8:188, 8 + 328 * n : 328 + 328 * n] for n in range(3))
-    face = np.s_[60:120, 100:120]  # The left half of Ann's face, red; outside of any line.
+    face = np.s_[30:65, 132:148]  # Within the left half of Ann's face, red; 1:1.
     assert first[face][..., 0].mean() > 150 and second[face].mean() < 30
     red = (sheet[..., 0] > 200) & (sheet[..., 1] < 90) & (sheet[..., 2] < 90)
     assert red[8:188, 336:656].sum() > 300, 'no frame around the face'

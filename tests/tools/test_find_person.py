@@ -126,14 +126,16 @@ def test_fetch_alone_fetches_both(monkeypatch, capsys):
     ]
 
 
-@pytest.mark.parametrize(('person', 'count'), [('obama', 1), ('biden', 0)])
-def test_a_real_person_is_found_where_he_is_and_nowhere_else(real_data, tmp_path, person, count):
+@pytest.mark.parametrize(('person', 'rate', 'count'), [('obama', 6, 1), ('biden', 2, 0)])
+def test_a_real_person_is_found_where_he_is_and_nowhere_else(
+    real_data, tmp_path, person, rate, count
+):
     models = real_data / 'models'
     find_person.main(
         ['--photos', str(real_data / 'people' / person), '--videos', str(real_data / 'videos'),
          '--detector', str(next(models.glob('face_detection_yunet*.onnx'))),
          '--embedder', str(next(models.glob('face_embedding_*.onnx'))),
-         '--json', str(tmp_path / 'a.json')]
+         '--json', str(tmp_path / 'a.json'), '--rate', str(rate)]
     )  # fmt: skip
     rows = json.loads((tmp_path / 'a.json').read_text())
     assert len(rows) == count
