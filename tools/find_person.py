@@ -74,16 +74,21 @@ def search(options) -> None:
     set_aside: list[errors.UserError] = []
     try:
         person = find.describe(photos, detector, embedder, set_aside.append)
-        moments = []
+        moments: list[find.Moment] = []
+        unread = 0
         for path in videos:
             try:
-                moments += find.find_moments(path, person, detector, embedder, options.rate)
+                for moment in find.find_moments(path, person, detector, embedder, options.rate):
+                    moments.append(moment)
             except errors.UserError as error:
                 set_aside.append(error)
+                unread += 1
+        if unread == len(videos) and not moments:
+            raise errors.UserError('none of the videos can be read; give others (see above)')
         report(find.join(moments, threshold), moments, threshold, options)
     finally:
         for error in set_aside:
-            print(f'set aside: {error}', file=sys.stderr)
+            print('set aside: ' + ' '.join(str(error).split()), file=sys.stderr)
 
 
 def report(found, moments, threshold: float, options) -> None:
@@ -106,10 +111,20 @@ def report(found, moments, threshold: float, options) -> None:
             }
             for moment in found
         ]
-        atomic.write_json(options.json, rows)
+        write(options.json, atomic.write_json, rows)
     if options.sheet and found:
-        atomic.write_bytes(options.sheet, images.encode_jpeg(contact_sheet.draw(found)))
+        write(options.sheet, atomic.write_bytes, images.encode_jpeg(contact_sheet.draw(found)))
         print(f'picture: {options.sheet}')
+
+
+def write(path: Path, how, what) -> None:
+    """Writes a result where the command line says."""
+    try:
+        how(path, what)
+    except OSError as error:
+        raise errors.UserError(
+            f'{path}: cannot be written ({error.strerror}); give another path'
+        ) from error
 
 
 if __name__ == '__main__':

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +45,7 @@ class Moment:
     box: np.ndarray
 
 
-def gather(paths: Iterable[str | os.PathLike[str]], endings: Sequence[str]) -> list[Path]:
+def gather(paths: Sequence[str | os.PathLike[str]], endings: Sequence[str]) -> list[Path]:
     """Lists files: those given, and in folders, at any depth, those with such an ending.
 
     Raises:
@@ -94,7 +94,8 @@ def describe(
         except UserError as error:
             set_aside(error)
             continue
-        total += face_quality(image, face) * embedder.embed(image, [face])[0]
+        # A face that shows nothing still counts where there is no better one.
+        total += max(face_quality(image, face), 1e-3) * embedder.embed(image, [face])[0]
         used += 1
     if not used:
         raise UserError('none of the photos shows exactly one face; give others (see above)')
@@ -107,7 +108,7 @@ def find_moments(
     detector: faces.FaceDetector,
     embedder: FaceEmbedder,
     rate: float = RATE,
-) -> list[Moment]:
+) -> Iterator[Moment]:
     """Scores every face of a video.
 
     Args:
@@ -117,41 +118,27 @@ def find_moments(
         embedder: What embeds them, the same as for `person`.
         rate: Frames looked at per second of video, > 0.
 
-    Returns:
-        A moment for every face that was followed, whoever it is, best first.
+    Yields:
+        A moment for every face that was followed, whoever it is, as soon as it is lost.
 
     Raises:
-        UserError: As `video.iterate_frames`.
+        UserError: As `video.iterate_frames`; what was seen up to there has been given by then.
     """
     info = video.probe(path)
-    times = np.arange(max(1, int(np.ceil(info.duration * rate)))) / rate
-    bar = progress.bar(total=len(times), stage=path.name[:28], unit='frame')
-
-    def frames():
-        last = -1.0
-        for image, time in video.iterate_frames(path, times.tolist()):
-            bar.update()
-            # A frame that is shown for long is taken several times.
-            if time > last:
-                yield image, time
-            last = time
-
-    moments = []
-    with bar:
-        for track in tracks.iterate_tracks(frames(), detector, embedder.embed):
+    count = max(1, int(np.ceil(info.duration * rate)))
+    frames = video.iterate_frames(path, (number / rate for number in range(count)))
+    with progress.bar(frames, total=count, stage=path.name[:28], unit='frame') as bar:
+        for track in tracks.iterate_tracks(bar, detector, embedder.embed):
             best = int(track.quality.argmax())
-            moments.append(
-                Moment(
-                    video=path,
-                    start=track.start,
-                    # Seen in a frame, a face is there until about the next that is looked at.
-                    end=max(track.start, min(track.end + 1 / rate, info.duration)),
-                    score=float(track.feature @ person),
-                    shown=float(track.times[best]),
-                    box=track.boxes[best],
-                )
+            yield Moment(
+                video=path,
+                start=track.start,
+                # Seen in a frame, a face is there until about the next that is looked at.
+                end=max(track.start, min(track.end + 1 / rate, info.duration)),
+                score=float(track.feature @ person),
+                shown=float(track.times[best]),
+                box=track.boxes[best],
             )
-    return sorted(moments, key=lambda moment: -moment.score)
 
 
 def join(moments: Iterable[Moment], threshold: float) -> list[Moment]:

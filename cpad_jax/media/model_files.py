@@ -14,7 +14,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from cpad_jax import progress
+from cpad_jax import atomic, progress
 from cpad_jax.errors import UserError
 
 CACHE_VARIABLE = 'CPAD_CACHE'
@@ -105,6 +105,8 @@ def find(model: ModelFile, path: str | os.PathLike[str] | None = None) -> Path:
     cached = cache_folder() / model.name
     if not cached.is_file():
         raise UserError(f'no {model.what} is given; {model.where}')
+    if cached.stat().st_size != model.size:
+        raise UserError(f'{cached}: this is another file, or a part of one; {model.where}')
     return cached
 
 
@@ -123,8 +125,21 @@ def fetch(model: ModelFile) -> Path:
         UserError: It cannot be had, or is not the file that was expected.
     """
     target = cache_folder() / model.name
+    try:
+        _fetch(model, target)
+    except (OSError, http.client.HTTPException) as error:
+        # URLError is an OSError too.
+        reason = getattr(error, 'reason', None) or error
+        raise UserError(
+            f'{model.address}: the download to {target.parent} failed ({reason}); run the same '
+            f'command again to go on from there, or copy the file to {target} by hand'
+        ) from error
+    return target
+
+
+def _fetch(model: ModelFile, target: Path) -> None:
     if target.is_file() and _sha256(target) == model.sha256:
-        return target
+        return
     target.parent.mkdir(parents=True, exist_ok=True)
     # The name holds the hash, so that another version's beginning is never gone on with.
     partial = target.with_name(f'{model.name}.{model.sha256[:12]}.partial')
@@ -132,38 +147,31 @@ def fetch(model: ModelFile) -> Path:
     if held > model.size:
         held = 0
     if held < model.size:
-        try:
-            _download(model, partial, held)
-        except (OSError, http.client.HTTPException) as error:
-            # URLError is an OSError too.
-            reason = getattr(error, 'reason', None) or error
-            raise UserError(
-                f'{model.address}: the download failed ({reason}); run the same command again to '
-                f'go on from there, or copy the file to {target} by hand'
-            ) from error
-    got = partial.stat().st_size
-    if got < model.size:
+        _download(model, partial, held)
+    data = partial.read_bytes()
+    if len(data) < model.size:
         raise UserError(
-            f'{model.address}: the download broke off at {got} of {model.size} bytes; run the same '
-            'command again to go on from there'
+            f'{model.address}: the download broke off at {len(data)} of {model.size} bytes; run '
+            'the same command again to go on from there'
         )
-    found = _sha256(partial)
-    if got > model.size or found != model.sha256:
+    found = hashlib.sha256(data).hexdigest()
+    if found != model.sha256:
         partial.unlink()
         raise UserError(
             f'{model.address}: what came is not {model.name} (sha256 {found}, expected '
             f'{model.sha256}) and was deleted; run the same command again, or get the file '
             f'elsewhere and copy it to {target}'
         )
-    os.replace(partial, target)
-    return target
+    # What was hashed, not the partial file itself: a second download may be writing to that.
+    atomic.write_bytes(target, data)
+    partial.unlink(missing_ok=True)
 
 
 class _HttpsOnly(urllib.request.HTTPRedirectHandler):
     """Follows redirects to https and nowhere else."""
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):
-        if not newurl.startswith('https://'):
+        if not newurl.lower().startswith('https://'):
             raise urllib.error.URLError(f'it leads to {newurl}, which is not https')
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
@@ -174,7 +182,14 @@ def _download(model: ModelFile, partial: Path, held: int) -> None:
     if held:
         request.add_header('Range', f'bytes={held}-')
     opener = urllib.request.build_opener(_HttpsOnly)
-    with opener.open(request, timeout=_TIMEOUT) as response:
+    try:
+        response = opener.open(request, timeout=_TIMEOUT)
+    except urllib.error.HTTPError as error:
+        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and held:
+            # The file there is shorter than what is held of it: see what it is.
+            return _download(model, partial, 0)
+        raise
+    with response:
         if response.status != 206 or not _goes_on(response, held):
             held = 0  # The server sends the file from its start.
         said = response.headers.get('Content-Length', '')

@@ -58,7 +58,8 @@ def track_faces(
     """Follows every face through one shot.
 
     Args:
-        frames: (uint8 [H, W, 3] RGB, seconds), ascending, as `video.iterate_frames` gives them.
+        frames: (uint8 [H, W, 3] RGB, seconds), ascending, as `video.iterate_frames` gives them;
+            one that comes again, because it is shown for long, is looked at once.
         detector: What finds faces.
         embed: Gives [N, F] for N faces of a picture; those of different people should be about
             orthogonal, as face embedders' are (subtract the mean of many faces from others').
@@ -74,7 +75,11 @@ def iterate_tracks(
 ) -> Iterator[FaceTrack]:
     """As `track_faces`, but gives a track as soon as it has ended, for videos of any length."""
     active: list[_Growing] = []
+    last = -np.inf
     for image, time in frames:
+        if time <= last:
+            continue
+        last = time
         ended = [track for track in active if time - track.times[-1] > _MAX_GAP]
         active = [track for track in active if time - track.times[-1] <= _MAX_GAP]
         yield from (track.finish() for track in ended)

@@ -1,0 +1,145 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cpad_jax import errors
+from cpad_jax.media import faces, model_files
+from tests.media import drawn_faces as drawn
+from tests.media.drawn_faces import ANN, BOB
+from tests.media.test_find import film, photo
+from tools import find_person
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def given(tmp_path, monkeypatch):
+    """Photos of Ann, two videos, and networks that know drawn faces."""
+    (tmp_path / 'ann').mkdir()
+    (tmp_path / 'videos').mkdir()
+    photo(tmp_path / 'ann' / '1.png', ANN)
+    film(tmp_path / 'videos' / 'both.mp4', 'B--A')
+    film(tmp_path / 'videos' / 'bob.mp4', 'B')
+    (tmp_path / 'net.onnx').write_bytes(drawn.network())
+    monkeypatch.setenv('CPAD_FACE_EMBEDDER', str(tmp_path / 'net.onnx'))
+    monkeypatch.setattr(faces, 'FaceDetector', lambda path: drawn.Detector())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_moments_are_printed_written_and_drawn(given, capsys):
+    find_person.main(
+        '--photos ann --videos videos --threshold 0.8 --json out/a.json --sheet a.jpg'.split()
+    )
+    [row] = json.loads((given / 'out' / 'a.json').read_text())
+    assert list(row) == ['video', 'start', 'end', 'score']
+    assert row['video'] == 'videos/both.mp4' and row['score'] > 0.97
+    assert row['start'] == pytest.approx(3, abs=0.2) and row['end'] == pytest.approx(4, abs=0.05)
+    out = capsys.readouterr().out
+    assert f'{row["score"]:.3f}  0:03.0 - 0:04.0  videos/both.mp4' in out
+    assert 'picture: a.jpg' in out
+    with Image.open(given / 'a.jpg') as sheet:
+        assert np.asarray(sheet).std() > 20
+
+
+def test_the_best_come_first(given):
+    find_person.main('--photos ann --videos videos --threshold -1 --json a.json'.split())
+    rows = json.loads((given / 'a.json').read_text())
+    scores = [row['score'] for row in rows]
+    assert len(rows) == 3 and scores == sorted(scores, reverse=True)
+    assert [row['video'] for row in rows[:1]] == ['videos/both.mp4'] and rows[0]['start'] > 2.5
+
+
+def test_nothing_found_says_how_near_it_was(given, capsys):
+    arguments = '--photos ann --videos videos/bob.mp4 --threshold 0.9 --json a.json --sheet a.jpg'
+    find_person.main(arguments.split())
+    out = capsys.readouterr().out
+    assert 'nothing scores 0.90 or more; the nearest face scores 0.' in out
+    assert 'of videos/bob.mp4' in out
+    assert json.loads((given / 'a.json').read_text()) == [] and not (given / 'a.jpg').exists()
+    film(given / 'videos' / 'bob.mp4', '-')
+    find_person.main('--photos ann --videos videos/bob.mp4'.split())
+    assert 'no face was seen' in capsys.readouterr().out
+
+
+def test_bad_photos_and_videos_are_set_aside_and_listed(given, capsys):
+    photo(given / 'ann' / '2.png', ANN, BOB)
+    (given / 'ann' / '3.jpg').write_bytes(b'no picture')
+    (given / 'videos' / 'bad.mp4').write_bytes(b'no video')
+    find_person.main('--photos ann --videos videos --threshold 0.8'.split())
+    said = capsys.readouterr()
+    assert 'videos/both.mp4' in said.out
+    aside = [line for line in said.err.splitlines() if line.startswith('set aside: ')]
+    for line, name in zip(aside, ('ann/2.png', 'ann/3.jpg', 'videos/bad.mp4'), strict=True):
+        assert name in line
+
+
+def test_nothing_that_can_be_used_is_an_error(given, capsys):
+    (given / 'bad.jpg').write_bytes(b'no picture')
+    (given / 'bad.mp4').write_bytes(b'no video')
+    with pytest.raises(errors.UserError, match='none of the photos'):
+        find_person.main('--photos bad.jpg --videos videos'.split())
+    with pytest.raises(errors.UserError, match='none of the videos can be read'):
+        find_person.main('--photos ann --videos bad.mp4 --json a.json'.split())
+    assert 'set aside: bad.mp4' in capsys.readouterr().err and not (given / 'a.json').exists()
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'says'),
+    [
+        ('', 'give --photos and --videos, or --fetch alone'),
+        ('--photos ann', 'give --photos and --videos'),
+        ('--photos ann --videos none', 'none: there is no such file or folder'),
+        ('--photos videos --videos videos', 'videos: no files are there that end in .jpg'),
+        ('--photos ann --videos videos --rate 0', '--rate 0.0: expected more than 0'),
+        ('--photos ann --videos videos --rate nan', '--rate nan'),
+        ('--photos ann --videos videos --threshold 2', '--threshold 2.0: expected -1 to 1'),
+        ('--photos ann --videos videos --sheet a.png', '--sheet a.png: expected a .jpg file'),
+        ('--photos ann --videos videos --embedder no.onnx', 'no.onnx: there is no such face emb'),
+        ('--photos ann --videos videos --json net.onnx/a', 'net.onnx/a: cannot be written'),
+    ],
+)
+def test_mistakes_are_told_in_a_line(given, arguments, says):
+    with pytest.raises(errors.UserError, match=says) as raised:
+        find_person.main(arguments.split())
+    assert '\n' not in str(raised.value)
+
+
+def test_as_a_command_an_error_is_one_line_and_status_2(tmp_path):
+    command = [sys.executable, ROOT / 'tools' / 'find_person.py', '--photos', 'no', '--videos', 'x']
+    run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert (run.returncode, run.stdout) == (2, '')
+    assert run.stderr == 'error: no: there is no such file or folder\n'
+
+
+def test_fetch_alone_fetches_both(monkeypatch, capsys):
+    monkeypatch.setattr(model_files, 'fetch', lambda model: Path('cache') / model.name)
+    find_person.main(['--fetch'])
+    assert capsys.readouterr().out.splitlines() == [
+        'face detector: cache/face_detection_yunet_2023mar.onnx',
+        'face embedder: cache/face_recognition_sface_2021dec.onnx',
+    ]
+
+
+@pytest.mark.parametrize(('person', 'rate', 'count'), [('obama', 6, 1), ('biden', 2, 0)])
+def test_a_real_person_is_found_where_he_is_and_nowhere_else(
+    real_data, tmp_path, person, rate, count
+):
+    models = real_data / 'models'
+    find_person.main(
+        ['--photos', str(real_data / 'people' / person), '--videos', str(real_data / 'videos'),
+         '--detector', str(next(models.glob('face_detection_yunet*.onnx'))),
+         '--embedder', str(next(models.glob('face_embedding_*.onnx'))),
+         '--json', str(tmp_path / 'a.json'), '--rate', str(rate)]
+    )  # fmt: skip
+    rows = json.loads((tmp_path / 'a.json').read_text())
+    assert len(rows) == count
+    for row in rows:
+        assert Path(row['video']).name == 'stage.mp4'
+        # The shot with him begins at about 7.1 s and is the last one, to 9.2 s.
+        assert 6.9 < row['start'] < 7.4 and row['end'] > 9.1
