@@ -27,7 +27,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.train.optimiser = 'muon'
     config.train.learning_rate = 1e-3
     config.train.warmup_steps = 150
-    config.train.weight_decay = 0.1
+    config.train.weight_decay = 0.5
     config.train.remat = False  # compute blocks anew in the backward pass: slower, less memory
     config.train.log_every = 10
     config.train.checkpoint_every = 200

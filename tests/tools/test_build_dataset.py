@@ -49,7 +49,10 @@ def test_every_option_of_the_world_is_explained(capsys):
         ('vggface2 --data_dir a', 'vggface2 needs --manual_dir. VGGFace2 is no longer given out'),
         ('vggface --data_dir a', r'needs --manual_dir. .*images/NAME/ID.jpg'),
         ('vggface2 --data_dir a --manual_dir b', 'b: there is no such folder. VGGFace2'),
-        ('vggface2 --data_dir a --manual_dir . --sheet a.jpg', '--sheet is for synthetic_cast only'),
+        (
+            'vggface2 --data_dir a --manual_dir . --sheet a.jpg',
+            '--sheet is for synthetic_cast only',
+        ),
     ],
 )
 def test_mistakes_are_told_in_a_line(arguments, says, tmp_path, monkeypatch):
