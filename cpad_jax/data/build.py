@@ -253,8 +253,9 @@ def prepare(
             version = folder / part / kind.version
             if _complete(version):
                 continue
-            for left in version.parent.glob(f'{kind.version}.incomplete*'):
-                shutil.rmtree(left)  # Of a build that was killed.
+            # TFDS's name for a folder that it renames in the end: of a build that was killed.
+            for left in version.parent.glob(f'incomplete.*_{kind.version}'):
+                shutil.rmtree(left)
             _download_and_prepare(
                 name, part, Path(directory), options, manual_dir=Path(manual_dir),
                 beam_options=beam_options,

@@ -1,10 +1,13 @@
 import io
 import json
+import shutil
 import sys
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 
 from cpad_jax.data import build, readers, vggface2
 from cpad_jax.data.set_aside import Entries, read_counts
@@ -300,9 +303,12 @@ def test_a_build_that_fails_leaves_nothing_and_can_be_repeated(packed, tmp_path)
     assert [path.name for path in identities.iterdir()] == []
     with pytest.raises(UserError, match='tools/build_dataset.py vggface2'):
         build.find('vggface2', tmp_path / 'data')
-    # As a killed build would leave it.
-    (identities / '1.0.0.incomplete.ABC').mkdir()
-    (identities / '1.0.0.incomplete.ABC' / 'unnamed-train-00000').write_bytes(b'half')
+    # As a killed build would leave it, by the name that TFDS gives it.
+    with tfds.core.utils.incomplete_dir(identities / '1.0.0') as temporary:
+        left = Path(temporary)
+    left.mkdir()
+    (left / 'unnamed-train-00000').write_bytes(b'half')
+    shutil.rmtree(identities / '1.0.0')
     build.prepare('vggface2', tmp_path / 'data', packed)
     assert [path.name for path in identities.iterdir()] == ['1.0.0']
 
