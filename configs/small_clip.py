@@ -4,7 +4,7 @@ import ml_collections
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """A CLIP of the shape that comes with the package, whose model card compares the two."""
+    """Makes the CLIP that comes with the package; its model card says what came of it."""
     config = ml_collections.ConfigDict()
     config.name = 'small_clip'
     config.task = 'clip'
