@@ -107,7 +107,8 @@ def label_tracks(
     found, lost = find_tracks(corrections, tracks, of_video)
     by_hand = settle(found, grouping.groups)
     if by_hand:
-        for person in {said.person_id for said in by_hand.values()} - {None, '', *looks}:
+        named = {said.person_id for said in by_hand.values()} - {None, '', *looks}
+        for person in sorted(named):
             # Who has no photos is known by the faces that somebody named.
             own = [number for number, said in by_hand.items() if said.person_id == person]
             looks[person], evidence[person] = _mean(features[own]), 'faces named by hand'
