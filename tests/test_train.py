@@ -210,5 +210,5 @@ def test_people_are_learned_from_vggface2(tmp_path):
     model = cpad_jax.load(tmp_path / 'run')
     assert model.person(name='Person 3') is not None
     config = configs.parse([str(argument) for argument in arguments]).config
-    with pytest.raises(UserError, match="'vggface2', which has photos of people and no clips"):
+    with pytest.raises(UserError, match='vggface2: this data set has no clips'):
         evaluation.evaluate(tmp_path / 'run', config)

@@ -190,7 +190,8 @@ def test_model_without_memory(model):
 
 def test_photos_need_a_detector(model, monkeypatch, tmp_path):
     monkeypatch.delenv('CPAD_FACE_DETECTOR', raising=False)
-    with pytest.raises(UserError, match=r'CPAD_FACE_DETECTOR; or pass cropped=True'):
+    monkeypatch.setenv('CPAD_CACHE', str(tmp_path))
+    with pytest.raises(UserError, match='cropped=True .* --fetch.* or set CPAD_FACE_DETECTOR'):
         model.person(images=photos(1))
     monkeypatch.setenv('CPAD_FACE_DETECTOR', str(tmp_path / 'none.onnx'))
     with pytest.raises(UserError, match='none.onnx'):

@@ -160,7 +160,7 @@ def test_licence(tmp_path, card, licence):
     'source, words',
     [
         ('nowhere.safetensors', 'there is no file nowhere.safetensors; expected a file'),
-        ('ViT-B-32', 'there is no ViT-B-32; expected a file'),
+        ('ViT-B-32', 'is a model, not its weights: add one of its tags, such as ViT-B-32/'),
         ('ViT-B32/openai', 'did you mean the model ViT-B-32'),
         ('ViT-B-32/nothing', 'ViT-B-32 has no tag nothing; its tags are .*laion2b_s34b_b79k'),
         ('ViT-e-14/openai', 'open_clip has no weights of it'),
