@@ -302,7 +302,8 @@ def ensure_synthetic_cast(
     claim_world(paths.folder, spec)
     for part in paths.parts.values():
         if not _complete(part):
-            _prepare(part.parent.name, Path(directory), spec, processes)
+            options = {'spec': spec, 'processes': processes}
+            _download_and_prepare(SYNTHETIC_CAST, part.parent.name, Path(directory), options)
     return paths
 
 
@@ -361,11 +362,6 @@ def builder_module(name: str) -> ModuleType:
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)
     return module
-
-
-def _prepare(part: str, directory: Path, spec: WorldSpec, processes: int | None) -> None:
-    options = {'spec': spec, 'processes': processes}
-    _download_and_prepare(SYNTHETIC_CAST, part, directory, options)
 
 
 def _download_and_prepare(

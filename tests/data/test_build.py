@@ -46,7 +46,7 @@ def test_files_are_where_they_are_said_to_be(mini_world):
 
 def test_a_world_that_is_there_is_used_again(mini_world, monkeypatch):
     paths, spec = mini_world
-    monkeypatch.setattr(build, '_prepare', lambda *_: pytest.fail('built again'))
+    monkeypatch.setattr(build, '_download_and_prepare', lambda *_: pytest.fail('built again'))
     assert build.ensure_synthetic_cast(paths.folder.parent, spec) == paths
 
 
