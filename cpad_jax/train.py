@@ -20,7 +20,7 @@ from cpad_jax.errors import run_command
 from cpad_jax.training.runtime import keep_compiled, quiet, stage
 
 if TYPE_CHECKING:
-    from cpad_jax.data import build
+    from cpad_jax.data.built_dataset import DatasetPaths
 
 
 def pretrain(config: Any, workdir: Path) -> None:
@@ -70,7 +70,7 @@ def learn_identities(config: Any, workdir: Path) -> None:
     evaluation.evaluate(workdir, config)
 
 
-def _learn_identities(config: Any, workdir: Path, paths: build.DatasetPaths) -> None:
+def _learn_identities(config: Any, workdir: Path, paths: DatasetPaths) -> None:
     from cpad_jax.data import readers
     from cpad_jax.models.pretrained import load_clip
     from cpad_jax.training import feature_cache, identity, loop

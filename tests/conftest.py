@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cpad_jax.data import build
+from cpad_jax.data import drawn_world
 from cpad_jax.data.synthetic.world import WorldSpec
 from tools import check_parity
 
@@ -43,4 +43,6 @@ def mini_spec():
 @pytest.fixture(scope='session')
 def mini_world(mini_spec, tmp_path_factory):
     """Eight clips and their photos, built in this process: (DatasetPaths, WorldSpec)."""
-    return build.ensure_synthetic_cast(tmp_path_factory.mktemp('world'), mini_spec, 1), mini_spec
+    return drawn_world.ensure_synthetic_cast(
+        tmp_path_factory.mktemp('world'), mini_spec, 1
+    ), mini_spec

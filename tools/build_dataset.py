@@ -24,7 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cpad_jax import atomic, errors, train  # noqa: E402
-from cpad_jax.data import build, set_aside  # noqa: E402
+from cpad_jax.data import build, built_dataset, drawn_world, set_aside  # noqa: E402
 from cpad_jax.data.synthetic.world import WorldSpec  # noqa: E402
 
 # The sheet is as wide as five clips and shows a row of eight people under them.
@@ -34,7 +34,7 @@ _GAP, _LINE, _LINES = 10, 18, 4  # At most three people, and the place.
 _PAPER, _INK, _FAINT = (250, 249, 246), (34, 34, 38), (120, 120, 126)
 
 
-def summary(paths: build.DatasetPaths) -> str:
+def summary(paths: built_dataset.DatasetPaths) -> str:
     """What a built data set holds, as a few lines of text."""
     from cpad_jax.data import readers
 
@@ -61,7 +61,7 @@ def summary(paths: build.DatasetPaths) -> str:
     return '\n'.join(lines)
 
 
-def manual_summary(paths: build.DatasetPaths) -> str:
+def manual_summary(paths: built_dataset.DatasetPaths) -> str:
     """What a data set from the user's files holds, and what was set aside, as lines of text."""
     import tensorflow_datasets as tfds
 
@@ -84,7 +84,7 @@ def manual_summary(paths: build.DatasetPaths) -> str:
     return '\n'.join(lines)
 
 
-def draw_sheet(paths: build.DatasetPaths, path: Path) -> None:
+def draw_sheet(paths: built_dataset.DatasetPaths, path: Path) -> None:
     """Draws a picture of the world: clips with who does what in them, and people with names.
 
     Args:
@@ -197,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument('--processes', type=int, help='default: one per CPU core')
     world = parser.add_argument_group('the world')
     means = world_options()
-    fields = {build.CONFIG_KEYS.get(f.name, f.name): f for f in dataclasses.fields(WorldSpec)}
+    fields = {drawn_world.CONFIG_KEYS.get(f.name, f.name): f for f in dataclasses.fields(WorldSpec)}
     for option, field in fields.items():
         world.add_argument(
             f'--{option}',
@@ -206,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             help=f'{means[field.name]} (default: {field.default!r})',
         )
     options = parser.parse_args(arguments)
-    if options.name != build.SYNTHETIC_CAST:
+    if options.name != drawn_world.SYNTHETIC_CAST:
         _build_manual(options)
         return
     if options.manual_dir or options.beam_options:
@@ -215,8 +215,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     if options.sheet and options.sheet.suffix.lower() not in ('.jpg', '.jpeg', '.png'):
         raise errors.UserError(f'--sheet {options.sheet}: expected a .jpg or .png file')
-    spec = build.world_spec({option: getattr(options, option) for option in fields})
-    paths = build.ensure_synthetic_cast(options.data_dir, spec, options.processes)
+    spec = drawn_world.world_spec({option: getattr(options, option) for option in fields})
+    paths = drawn_world.ensure_synthetic_cast(options.data_dir, spec, options.processes)
     print(summary(paths))
     if options.sheet:
         draw_sheet(paths, options.sheet)
@@ -225,8 +225,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _build_manual(options: argparse.Namespace) -> None:
     if options.sheet:
-        raise errors.UserError(f'--sheet is for {build.SYNTHETIC_CAST} only')
-    module = build.builder_module(options.name)
+        raise errors.UserError(f'--sheet is for {drawn_world.SYNTHETIC_CAST} only')
+    module = built_dataset.builder_module(options.name)
     if options.manual_dir is None:
         told = module.Builder.MANUAL_DOWNLOAD_INSTRUCTIONS
         raise errors.UserError(f'{options.name} needs --manual_dir. {told}')

@@ -9,7 +9,7 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 
 from cpad_jax.data import build, clip_files, features, streamed
-from cpad_jax.data.build import PersonEntry
+from cpad_jax.data.built_dataset import PersonEntry
 from cpad_jax.data.clip_files import AnnotationTable, ClipPlan, Clips
 from cpad_jax.text.prompts import PLACES
 

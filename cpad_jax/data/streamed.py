@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import tensorflow_datasets as tfds
 
 from cpad_jax import atomic, progress
-from cpad_jax.data.build import PEOPLE, PersonEntry
+from cpad_jax.data.built_dataset import PEOPLE, PersonEntry
 from cpad_jax.data.set_aside import Aside, Entries, SetAside
 from cpad_jax.errors import UserError
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cpad_jax.data import archives, pictures
-from cpad_jax.data.build import PersonEntry
+from cpad_jax.data.built_dataset import PersonEntry
 from cpad_jax.data.records import IdentityRecord, check_identity
 from cpad_jax.data.set_aside import Aside, Entries
 from cpad_jax.errors import UserError

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cpad_jax import atomic
-from cpad_jax.data import build, readers
+from cpad_jax.data import build, drawn_world, readers
 from cpad_jax.errors import UserError
 from cpad_jax.media import images
 from cpad_jax.models import personalised
@@ -292,7 +292,7 @@ def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
         'dataset': config.data.name,
         'dataset_version': paths.version,
         'split': 'test',
-        'seed': config.data.world_seed if config.data.name == build.SYNTHETIC_CAST else None,
+        'seed': config.data.world_seed if config.data.name == drawn_world.SYNTHETIC_CAST else None,
         'backbone': model.clip.config.name,
         'face_feature': model.face_feature,
         'num_references': options.num_references,

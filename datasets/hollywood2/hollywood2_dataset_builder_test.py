@@ -5,9 +5,9 @@ import tempfile
 import tensorflow_datasets as tfds
 from clip_archives import write_hollywood2
 
-from cpad_jax.data import build
+from cpad_jax.data import built_dataset
 
-_builder = build.builder_module('hollywood2')
+_builder = built_dataset.builder_module('hollywood2')
 
 
 class ActionsTest(tfds.testing.DatasetBuilderTestCase):

@@ -5,9 +5,9 @@ import tempfile
 import tensorflow_datasets as tfds
 from clip_archives import write_tv
 
-from cpad_jax.data import build
+from cpad_jax.data import built_dataset
 
-_builder = build.builder_module('tv_human_interactions')
+_builder = built_dataset.builder_module('tv_human_interactions')
 
 
 class ClipsTest(tfds.testing.DatasetBuilderTestCase):

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow_datasets as tfds
 
-from cpad_jax.data import build
+from cpad_jax.data import built_dataset
 from cpad_jax.media import images
 
-_builder = build.builder_module('vggface2')
+_builder = built_dataset.builder_module('vggface2')
 
 
 def _write_copy(folder: Path) -> None:

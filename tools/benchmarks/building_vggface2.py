@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cpad_jax.data import archives, build
+from cpad_jax.data import archives, build, built_dataset
 from cpad_jax.media import images
 from cpad_jax.training import runtime
 from tools.benchmarks.measuring import peak, texture
@@ -92,7 +92,7 @@ def main(copy: str, out: str) -> None:
     runtime.quiet()
     import tensorflow  # noqa: F401, PLC0415  (So that importing it is not counted.)
 
-    build.builder_module('vggface2')
+    built_dataset.builder_module('vggface2')
     start, cpu = time.perf_counter(), time.process_time()
     build.prepare('vggface2', out, copy)
     print(time.perf_counter() - start, time.process_time() - cpu, peak())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cpad_jax.data import build, filming
+from cpad_jax.data import build, built_dataset, drawn_world, filming
 from cpad_jax.data.synthetic import render
 from cpad_jax.data.synthetic.world import WorldSpec
 from cpad_jax.errors import UserError
@@ -46,8 +46,10 @@ def test_files_are_where_they_are_said_to_be(mini_world):
 
 def test_a_world_that_is_there_is_used_again(mini_world, monkeypatch):
     paths, spec = mini_world
-    monkeypatch.setattr(build, '_download_and_prepare', lambda *_: pytest.fail('built again'))
-    assert build.ensure_synthetic_cast(paths.folder.parent, spec) == paths
+    monkeypatch.setattr(
+        built_dataset, 'download_and_prepare', lambda *_: pytest.fail('built again')
+    )
+    assert drawn_world.ensure_synthetic_cast(paths.folder.parent, spec) == paths
 
 
 def test_another_world_is_refused(mini_world):
@@ -55,20 +57,20 @@ def test_another_world_is_refused(mini_world):
     before = digests(paths.folder)
     other = dataclasses.replace(spec, seed=4, movies=2)
     with pytest.raises(UserError, match='seed is 3 there and 4 here; movies is 1 there and 2 here'):
-        build.ensure_synthetic_cast(paths.folder.parent, other)
+        drawn_world.ensure_synthetic_cast(paths.folder.parent, other)
     assert digests(paths.folder) == before
 
 
 def test_another_renderer_and_a_strange_file_are_refused(mini_spec, tmp_path):
-    build.claim_world(tmp_path, mini_spec)
+    drawn_world.claim_world(tmp_path, mini_spec)
     described = json.loads((tmp_path / 'world.json').read_text())
     described.update(renderer=0, fingerprint='old')
     (tmp_path / 'world.json').write_text(json.dumps(described))
     with pytest.raises(UserError, match='drawn by version 0'):
-        build.claim_world(tmp_path, mini_spec)
+        drawn_world.claim_world(tmp_path, mini_spec)
     (tmp_path / 'world.json').write_text('{}')
     with pytest.raises(UserError, match='not the description'):
-        build.claim_world(tmp_path, mini_spec)
+        drawn_world.claim_world(tmp_path, mini_spec)
 
 
 def test_the_number_of_processes_does_not_matter(mini_world, tmp_path):
@@ -95,7 +97,7 @@ def test_an_interrupted_build_goes_on(mini_world, tmp_path, monkeypatch):
 
     monkeypatch.setattr(render, 'render_clip', breaks)
     with pytest.raises(KeyboardInterrupt):
-        build.ensure_synthetic_cast(tmp_path, spec, processes=1)
+        drawn_world.ensure_synthetic_cast(tmp_path, spec, processes=1)
     folder = tmp_path / 'synthetic_cast'
     assert not (folder / 'clips' / '1.0.0').exists()
     assert len(list(folder.rglob('*.mp4'))) == 3
@@ -108,7 +110,7 @@ def test_an_interrupted_build_goes_on(mini_world, tmp_path, monkeypatch):
     monkeypatch.setattr(
         render, 'render_clip', lambda world, plan: filmed.append(plan.clip_id) or whole(world, plan)
     )
-    again = build.ensure_synthetic_cast(tmp_path, spec, processes=1)
+    again = drawn_world.ensure_synthetic_cast(tmp_path, spec, processes=1)
     assert filmed == ['movie001_0002', 'movie001_0004'] + [f'show002_000{n}' for n in range(1, 5)]
     assert digests(again.folder) == digests(paths.folder)
 
@@ -142,7 +144,7 @@ def test_what_goes_wrong_in_a_worker_is_said_in_one_line(mini_spec, tmp_path):
     # An empty folder of faces: the worker finds out, the user is told.
     spec = dataclasses.replace(mini_spec, faces_dir=str(tmp_path))
     with pytest.raises(UserError, match='faces_dir'):
-        build.ensure_synthetic_cast(tmp_path / 'data', spec, processes=2)
+        drawn_world.ensure_synthetic_cast(tmp_path / 'data', spec, processes=2)
     assert not list((tmp_path / 'data').rglob('1.0.0'))
 
 
@@ -156,7 +158,7 @@ CONFIG = {
 def test_a_configuration_finds_its_data(mini_world, tmp_path):
     paths, spec = mini_world
     data = {'name': 'synthetic_cast', 'dir': str(paths.folder.parent), **CONFIG}
-    assert build.world_spec(data) == spec
+    assert drawn_world.world_spec(data) == spec
     assert build.locate(data, tmp_path) == build.ensure(data, tmp_path) == paths
     with pytest.raises(UserError, match=r'data.synthetic_cast.*is not there'):
         build.locate({**data, 'dir': ''}, tmp_path)
@@ -170,17 +172,19 @@ def test_every_part_of_the_world_can_be_configured():
     data = configs.load(str(file)).data
     changed = {key: value + 1 if isinstance(value, int) else value for key, value in data.items()}
     changed.update(seconds=9.0, faces_dir='x')
-    spec, default = build.world_spec(changed), WorldSpec()
+    spec, default = drawn_world.world_spec(changed), WorldSpec()
     same = [f.name for f in dataclasses.fields(spec)
             if getattr(spec, f.name) == getattr(default, f.name)]  # fmt: skip
     assert same == []
-    assert build.world_spec(data) == default
+    assert drawn_world.world_spec(data) == default
 
 
 def test_without_the_repository_the_user_is_told(monkeypatch, tmp_path):
-    monkeypatch.setattr(build, '__file__', str(tmp_path / 'site-packages/cpad_jax/data/build.py'))
+    monkeypatch.setattr(
+        built_dataset, '__file__', str(tmp_path / 'site-packages/cpad_jax/data/built_dataset.py')
+    )
     with pytest.raises(UserError, match='clone the repository'):
-        build.builder_module('synthetic_cast')
+        built_dataset.builder_module('synthetic_cast')
 
 
 def test_workers_load_neither_tensorflow_nor_jax():

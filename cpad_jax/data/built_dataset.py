@@ -1,0 +1,162 @@
+"""What a built data set is: where it lies, who is in it, and the TFDS builder that writes it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib.util
+import io
+import json
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypedDict
+
+from cpad_jax.errors import UserError
+
+PEOPLE = 'people.json'
+
+
+class PersonEntry(TypedDict):
+    """A row of a data set's table of people.
+
+    Attributes:
+        person_id: In VGGFace2's style, 'n000001'.
+        name: As queries say it.
+        gender: 'woman', 'man', or '' where the data set does not say.
+        seen: Whether there are training photos.
+        identity: The number that records use.
+    """
+
+    person_id: str
+    name: str
+    gender: str
+    seen: bool
+    identity: int
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetPaths:
+    """Where a built data set is.
+
+    Attributes:
+        folder: All of it.
+        people: The table of people, `read_people` reads it.
+        parts: Version folders by kind of record, e.g. 'identities'.
+        version: Of the data set.
+        fingerprint: Changes when the data would be different.
+    """
+
+    folder: Path
+    people: Path
+    parts: Mapping[str, Path]
+    version: str
+    fingerprint: str
+
+    @property
+    def identities(self) -> Path | None:
+        """Version folder of the photos, for `readers.IdentityReader`; None where there are none."""
+        return self.parts.get('identities')
+
+    @property
+    def clips(self) -> Path | None:
+        """Version folder of the clips, for `readers.ClipReader`; None where there are none."""
+        return self.parts.get('clips')
+
+    def part(self, kind: str) -> Path:
+        """The version folder of a kind of record.
+
+        Raises:
+            UserError: This data set has none of that kind.
+        """
+        if kind not in self.parts:
+            raise UserError(
+                f'{self.folder}: this data set has no {kind}, only {", ".join(self.parts)}; give '
+                'another one as config.data.name'
+            )
+        return self.parts[kind]
+
+    def read_people(self) -> list[PersonEntry]:
+        """Everybody, in the order of `identity`."""
+        return json.loads(self.people.read_text(encoding='utf-8'))
+
+
+def is_complete(part: Path) -> bool:
+    """Whether a version's folder was built to its end."""
+    # TFDS renames the folder into place when everything in it is written.
+    return (part / 'dataset_info.json').is_file()
+
+
+def builder_module(name: str) -> ModuleType:
+    """Loads `datasets/NAME/NAME_dataset_builder.py` of the repository, which imports TFDS.
+
+    By its path and not by import, because `datasets` is the name of another well-known package.
+
+    Raises:
+        UserError: The package was installed without its repository.
+    """
+    path = Path(__file__).parents[2] / 'datasets' / name / f'{name}_dataset_builder.py'
+    if not path.is_file():
+        raise UserError(
+            f'{path}: the code that builds {name} is not there, as it is not part of the installed '
+            'package; clone the repository, install it with `pip install -e .` and run from there'
+        )
+    if path.stem in sys.modules:
+        return sys.modules[path.stem]  # TFDS registers a builder once.
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def download_and_prepare(
+    name: str,
+    part: str,
+    directory: Path,
+    options: Mapping[str, Any],
+    manual_dir: Path | None = None,
+    beam_options: str = '',
+) -> None:
+    """Runs the builder of a data set.
+
+    Args:
+        name: The data set.
+        part: Which of its parts.
+        directory: Folder of data sets.
+        options: Taken by the data set's builder.
+        manual_dir: The user's files, where it is built of any.
+        beam_options: For a build by Apache Beam, its options as `runner=DirectRunner,…`.
+
+    Raises:
+        UserError: The package was installed without its repository, or Apache Beam is missing.
+    """
+    module = builder_module(name)
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    # TensorFlow writes files here; it must not take the accelerator's memory from JAX.
+    with contextlib.suppress(RuntimeError):
+        tf.config.set_visible_devices([], 'GPU')
+    tfds.disable_progress_bar()  # Ours counts clips and photos.
+    builder = module.Builder(data_dir=directory, config=part, file_format='array_record', **options)
+    config = tfds.download.DownloadConfig(
+        manual_dir=manual_dir, beam_options=_beam_options(beam_options)
+    )
+    # TFDS announces downloads on stdout and makes a folder for them; there are none.
+    with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as nothing:
+        builder.download_and_prepare(download_dir=nothing, download_config=config)
+
+
+def _beam_options(text: str) -> Any:
+    if not text:
+        return None
+    try:
+        from apache_beam.options.pipeline_options import PipelineOptions
+    except ImportError as error:
+        raise UserError(
+            "Apache Beam is not installed: `pip install -e '.[beam]'`, or leave --beam_options out"
+        ) from error
+    return PipelineOptions([f'--{option}' for option in text.split(',')])

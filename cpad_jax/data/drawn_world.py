@@ -1,0 +1,154 @@
+"""The drawn world as a data set: which world a folder holds, finding it and building it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cpad_jax import atomic
+from cpad_jax.data import built_dataset
+from cpad_jax.data.built_dataset import PEOPLE, DatasetPaths, PersonEntry
+from cpad_jax.data.synthetic.world import RENDERER_VERSION, World, WorldSpec
+from cpad_jax.errors import UserError
+
+SYNTHETIC_CAST = 'synthetic_cast'
+SYNTHETIC_CAST_VERSION = '1.0.0'
+
+# Where config.data calls something by another name than WorldSpec does.
+CONFIG_KEYS = {'seed': 'world_seed', 'train_people': 'seen_people', 'cast_unseen': 'unseen_people'}
+
+
+def world_spec(data: Mapping[str, Any]) -> WorldSpec:
+    """The world that a configuration's `config.data` describes."""
+    values = {}
+    for field in dataclasses.fields(WorldSpec):
+        key = CONFIG_KEYS.get(field.name, field.name)
+        if key in data:
+            values[field.name] = data[key]
+    return WorldSpec(**values)
+
+
+def ensure_synthetic_cast(
+    directory: str | os.PathLike[str], spec: WorldSpec, processes: int | None = None
+) -> DatasetPaths:
+    """Builds the drawn world, or uses what is there of it.
+
+    Args:
+        directory: Folder of data sets; the world goes into `synthetic_cast` in it. A build that was
+            interrupted goes on: videos that were finished are used.
+        spec: The world.
+        processes: As in `filming.film`.
+
+    Returns:
+        Where it is.
+
+    Raises:
+        UserError: Another world is there, or the package was installed without its repository.
+    """
+    paths = _paths(Path(directory), spec)
+    claim_world(paths.folder, spec)
+    for part in paths.parts.values():
+        if not built_dataset.is_complete(part):
+            options = {'spec': spec, 'processes': processes}
+            built_dataset.download_and_prepare(
+                SYNTHETIC_CAST, part.parent.name, Path(directory), options
+            )
+    return paths
+
+
+def locate_synthetic_cast(directory: str | os.PathLike[str], spec: WorldSpec) -> DatasetPaths:
+    """Finds the drawn world; builds nothing.
+
+    Args:
+        directory: Folder of data sets.
+        spec: The world.
+
+    Raises:
+        UserError: It is not there or incomplete, or another one is in its place.
+    """
+    paths = _paths(Path(directory), spec)
+    _refuse_other_world(paths.folder, spec)
+    for part in paths.parts.values():
+        if not built_dataset.is_complete(part):
+            raise UserError(
+                f'{part}: the data set is not there, or was not finished; '
+                '`python -m cpad_jax.train` with the same --config and --workdir builds it'
+            )
+    return paths
+
+
+def claim_world(folder: Path, spec: WorldSpec) -> None:
+    """Writes down which world a folder holds, and its people, before anything else is in it.
+
+    Args:
+        folder: `DIR/synthetic_cast`.
+        spec: The world.
+
+    Raises:
+        UserError: The folder holds another world.
+    """
+    _refuse_other_world(folder, spec)
+    if (folder / 'world.json').is_file() and (folder / PEOPLE).is_file():
+        return
+    people: list[PersonEntry] = [
+        {
+            'person_id': person.person_id,
+            'name': person.name,
+            'gender': person.looks.gender,
+            'seen': person.seen,
+            'identity': identity,
+        }
+        for identity, person in enumerate(World(spec).people)
+    ]
+    atomic.write_json(folder / PEOPLE, people)
+    atomic.write_json(
+        folder / 'world.json',
+        {
+            'fingerprint': spec.fingerprint(),
+            'renderer': RENDERER_VERSION,
+            'spec': dataclasses.asdict(spec),
+        },
+    )
+
+
+def _paths(directory: Path, spec: WorldSpec) -> DatasetPaths:
+    folder = directory / SYNTHETIC_CAST
+    return DatasetPaths(
+        folder=folder,
+        people=folder / PEOPLE,
+        parts={part: folder / part / SYNTHETIC_CAST_VERSION for part in ('identities', 'clips')},
+        version=SYNTHETIC_CAST_VERSION,
+        fingerprint=spec.fingerprint(),
+    )
+
+
+def _refuse_other_world(folder: Path, spec: WorldSpec) -> None:
+    path = folder / 'world.json'
+    if not path.is_file():
+        return
+    try:
+        found = json.loads(path.read_text(encoding='utf-8'))
+        same = found['fingerprint'] == spec.fingerprint()
+        there, renderer = dict(found['spec']), found['renderer']
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f'{path}: this is not the description of a drawn world; delete {folder}, or give '
+            'another folder'
+        ) from error
+    if same:
+        return
+    differences = [
+        f'{key} is {there.get(key)!r} there and {value!r} here'
+        for key, value in dataclasses.asdict(spec).items()
+        if there.get(key) != value
+    ]
+    if renderer != RENDERER_VERSION:
+        differences.append(f'it was drawn by version {renderer} and this is {RENDERER_VERSION}')
+    raise UserError(
+        f'{folder}: another world is there ({"; ".join(differences)}); '
+        'give another folder for the data, or delete this one'
+    )
