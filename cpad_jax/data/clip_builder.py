@@ -44,11 +44,7 @@ class ClipBuilder(streamed.StreamedBuilder, skip_registration=True):
         super().__init__(**kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        return self.dataset_info_from_configs(
-            features=features.clip_features(self.ACTIONS, PLACES),
-            disable_shuffling=True,
-            metadata=tfds.core.MetadataDict(),
-        )
+        return self.info_of(features.clip_features(self.ACTIONS, PLACES))
 
     @property
     def data_set(self) -> Path:

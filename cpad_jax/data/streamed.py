@@ -65,6 +65,12 @@ class StreamedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _sources(self, manual_dir: Path, aside: Aside) -> Mapping[str, Source]:
         """The splits. Sets the names of labels and calls `_write_people`, where there are any."""
 
+    def info_of(self, fields: tfds.features.FeaturesDict) -> tfds.core.DatasetInfo:
+        """What TFDS is told of a data set whose records have these fields and keep their order."""
+        return self.dataset_info_from_configs(
+            features=fields, disable_shuffling=True, metadata=tfds.core.MetadataDict()
+        )
+
     def _write_people(self, people: list[PersonEntry]) -> None:
         atomic.write_json(Path(self.data_dir) / PEOPLE, people)
 

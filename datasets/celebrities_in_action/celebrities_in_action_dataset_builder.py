@@ -55,11 +55,7 @@ class Builder(clip_builder.ClipBuilder):
     def _info(self) -> tfds.core.DatasetInfo:
         if self.builder_config.name == 'clips':
             return super()._info()
-        return self.dataset_info_from_configs(
-            features=features.identity_features(),
-            disable_shuffling=True,
-            metadata=tfds.core.MetadataDict(),
-        )
+        return self.info_of(features.identity_features())
 
     def _sources(self, manual_dir: Path, aside: Aside) -> Mapping[str, streamed.Source]:
         beside = manual_dir / 'splits.json'

@@ -1,7 +1,6 @@
 """TFDS's own checks of the builder, on tiny sources and a table that the tests write."""
 
-import tempfile
-
+import builder_case
 import tensorflow_datasets as tfds
 from clip_archives import write_celebrities
 
@@ -10,26 +9,14 @@ from cpad_jax.data import built_dataset
 _builder = built_dataset.builder_module('celebrities_in_action')
 
 
-class ClipsTest(tfds.testing.DatasetBuilderTestCase):
+class ClipsTest(builder_case.BuilderCase):
     """Builds the clips and reads them as TensorFlow does."""
 
     DATASET_CLASS = _builder.Builder
     BUILDER_CONFIG_NAMES_TO_TEST = ['clips']
     SPLITS = {'train': 2, 'validation': 1, 'test': 1}
-    # Nothing is downloaded, so there is nothing to stand in for downloads.
-    SKIP_CHECKSUMS = True
-
-    @classmethod
-    def setUpClass(cls):
-        """Writes the archive."""
-        cls._manual = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(cls._manual.cleanup)
-        cls.EXAMPLE_DIR = cls._manual.name
-        write_celebrities(cls._manual.name)
-        super().setUpClass()
-
-    def _make_builder(self, config=None):
-        return self.dataset_class(data_dir=self.tmp_dir, config=config, processes=1)
+    OPTIONS = {'processes': 1}
+    write = staticmethod(write_celebrities)
 
 
 class IdentitiesTest(ClipsTest):

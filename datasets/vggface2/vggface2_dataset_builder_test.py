@@ -2,9 +2,9 @@
 
 import io
 import tarfile
-import tempfile
 from pathlib import Path
 
+import builder_case
 import numpy as np
 import tensorflow_datasets as tfds
 
@@ -29,19 +29,12 @@ def _write_copy(folder: Path) -> None:
                 tar.addfile(info, io.BytesIO(data))
 
 
-class IdentitiesTest(tfds.testing.DatasetBuilderTestCase):
+class IdentitiesTest(builder_case.BuilderCase):
     """Builds the photos and reads them as TensorFlow does."""
 
     DATASET_CLASS = _builder.Builder
     SPLITS = {'train': 3, 'test': 2}
-    SKIP_CHECKSUMS = True
-
-    @classmethod
-    def setUpClass(cls):
-        """Draws the copy, so that no picture is kept here."""
-        super().setUpClass()
-        cls.EXAMPLE_DIR = cls.enterClassContext(tempfile.TemporaryDirectory())
-        _write_copy(Path(cls.EXAMPLE_DIR))
+    write = staticmethod(_write_copy)
 
 
 if __name__ == '__main__':
