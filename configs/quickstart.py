@@ -62,6 +62,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.train.forms = ml_collections.ConfigDict({'text': 1.0, 'image': 1.0, 'text_image': 1.5})
 
     config.eval = ml_collections.ConfigDict()
+    # What is empty is as in config.data; another name: learn from one data set, search another.
+    config.eval.data = ml_collections.ConfigDict({'name': '', 'dir': ''})
     config.eval.num_references = 5
     config.eval.min_distractors = 5  # clips of each kind that make a query hard
     config.eval.bootstrap_samples = 1000

@@ -47,24 +47,31 @@ def pretrain(config: Any, workdir: Path) -> None:
 def learn_identities(config: Any, workdir: Path) -> None:
     """Learns who people are, exports the model to `WORKDIR/model`, and evaluates it.
 
-    A data set without clips, such as vggface2, is learned from and not evaluated on.
+    A data set without clips, such as vggface2, is learned from and not evaluated on, unless
+    `config.eval.data` names another one for that.
     """
-    from cpad_jax.data import build
+    from cpad_jax.data import build, readers
     from cpad_jax.models import pretrained
     from cpad_jax.training import checkpoints
 
     pretrained.find_clip(config.backbone)  # Rather now than after the data set was drawn.
     stage(1, 5, f'data set {config.data.name}')
     paths = build.ensure(config.data, workdir)
+    asked = build.evaluation_data(config)
+    evaluated = build.ensure(asked, workdir)
+    if config.eval.data.name:  # Here, too, what is missing is said rather now than after learning.
+        readers.ClipReader(evaluated.part('clips'), 'test')
+        readers.IdentityReader(evaluated.part('identities'), 'references')
     done = checkpoints.latest_step(workdir / 'checkpoints') == config.train.steps
     if done and (workdir / 'model').is_dir():
         stage(4, 5, f'learned before: {workdir / "model"}')
     else:
         _learn_identities(config, workdir, paths)
-    if paths.clips is None:
-        stage(5, 5, f'no evaluation: {config.data.name} has photos of people and no clips')
+    if evaluated.clips is None:
+        why = f'{asked["name"]} has photos of people and no clips'
+        stage(5, 5, f'no evaluation: {why}; config.eval.data.name may name a data set that has')
         return
-    stage(5, 5, 'evaluation')
+    stage(5, 5, f'evaluation on {asked["name"]}')
     from cpad_jax.retrieval import evaluation
 
     evaluation.evaluate(workdir, config)

@@ -4,9 +4,12 @@ import json
 
 import pytest
 from clip_archives import row, write_avi, write_hollywood2_lists, write_table
+from photo_archives import write_vggface2
 
 from cpad_jax import train
 from cpad_jax.data import build, readers
+from cpad_jax.errors import UserError
+from cpad_jax.models import personalised
 from cpad_jax.retrieval import evaluation, scenarios
 from cpad_jax.training import configs
 
@@ -94,3 +97,52 @@ def test_training_and_evaluation_take_the_data_set(manual, data, tmp_path, capsy
     evaluation.evaluate(tmp_path, config)
     rows = json.loads((tmp_path / 'eval' / 'results.json').read_text())
     assert {r['people'] for r in rows} == {'all', 'unseen'}
+
+
+@pytest.fixture(scope='module')
+def faces(tmp_path_factory):
+    """Two of the five people by their names, two others; a third is in the split test."""
+    copy = write_vggface2(
+        tmp_path_factory.mktemp('vggface2'),
+        {
+            'n000002': 'Person_Number0', 'n000003': 'Other_One', 'n000004': 'PERSON_Number3',
+            'n000005': 'Other_Two',
+        },
+        {'n000001': 'Person_Number1'},
+    )  # fmt: skip
+    data = tmp_path_factory.mktemp('faces')
+    build.prepare('vggface2', data, copy)
+    return data
+
+
+def test_people_of_vggface2_are_searched_in_celebrities_in_action(data, faces, tmp_path, capsys):
+    arguments = [
+        '--config', 'configs/testing.py', '--config.train.steps=4', '--config.data.name=vggface2',
+        f'--config.data.dir={faces}', '--config.eval.data.name=celebrities_in_action',
+    ]  # fmt: skip
+    # Said before anything is learned: it is not in the folder that training data lies in.
+    with pytest.raises(UserError, match=r'celebrities_in_action.*build_dataset.py celeb') as error:
+        train.train(configs.parse(arguments).config, tmp_path)
+    assert '\n' not in str(error.value)
+    assert {path.name for path in tmp_path.iterdir()} == {'config.json'}
+
+    config = configs.parse([*arguments, f'--config.eval.data.dir={data}']).config
+    train.train(config, tmp_path)
+    said = capsys.readouterr()
+    assert '5/5 evaluation on celebrities_in_action' in said.err
+    assert (
+        '2 of 5 people of celebrities_in_action are among the 4 learned from vggface2' in said.err
+    )
+    rows = json.loads((tmp_path / 'eval' / 'results.json').read_text())
+    assert {(r['dataset'], r['seed'], r['num_clips']) for r in rows} == {
+        ('celebrities_in_action', None, 20)
+    }
+    # Of each person two queries in each scenario.
+    assert {(r['people'], r['num_queries'], r['num_people']) for r in rows} == {
+        ('all', 10, 5), ('seen', 4, 2), ('unseen', 6, 3),
+    }  # fmt: skip
+    # Asked for as training wrote the name, under which the memory keeps the face.
+    model = personalised.load(tmp_path)
+    assert 'PERSON Number3' in model.names and 'Person Number3' not in model.names
+    asked = [r for r in rows if r['method'] == 'CLIP-PAD (name memory)' and r['people'] == 'seen']
+    assert len(asked) == 3

@@ -10,12 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from photo_archives import write_vggface2
 
 import cpad_jax
 from cpad_jax.data import build
 from cpad_jax.data.synthetic import captioned
 from cpad_jax.errors import UserError
-from cpad_jax.media import images
 from cpad_jax.models import clip, weights, zoo
 from cpad_jax.retrieval import evaluation
 from cpad_jax.training import configs
@@ -64,6 +64,16 @@ def one_line(done, *parts):
 
 def test_unknown_key_is_one_line(file):
     one_line(start('--config', file, '--config.train.setps=3'), "'train.setps'", 'train.steps')
+
+
+def test_unknown_key_of_the_data_that_is_evaluated_on_is_one_line(tmp_path):
+    testing = ('--config', ROOT / 'configs' / 'testing.py', '--workdir', tmp_path / 'run')
+    for option, *parts in (
+        ('--config.eval.data.nam=x', "'eval.data.nam'", 'eval.data.name'),
+        ('--config.eval.data=x', 'section: set one of its keys, eval.data.dir, eval.data.name'),
+    ):
+        one_line(start(*testing, option), *parts)
+    assert not (tmp_path / 'run').exists()
 
 
 def test_missing_file_is_one_line(file):
@@ -185,17 +195,8 @@ def test_identity_learning_from_end_to_end(small_clip, tmp_path):
 
 
 def test_people_are_learned_from_vggface2(tmp_path):
-    copy = tmp_path / 'copy'
-    rows = ['Class_ID, Name, Sample_Num, Flag, Gender', 'n000001, "Test",1,0, m,']
-    for number in range(1, 6):
-        rows += [f'n{number:06d}, "Person_{number}",3,1, f,'] if number > 1 else []
-        folder = copy / ('train' if number > 1 else 'test') / f'n{number:06d}'
-        folder.mkdir(parents=True)
-        for photo in range(1, 4):
-            noise = np.random.default_rng(10 * number + photo).integers(0, 255, (40, 30, 3))
-            data = images.encode_jpeg(noise.astype(np.uint8))
-            (folder / f'{photo:04d}_01.jpg').write_bytes(data)
-    (copy / 'identity_meta.csv').write_text('\n'.join(rows))
+    people = {f'n{number:06d}': f'Person_{number}' for number in range(2, 6)}
+    copy = write_vggface2(tmp_path / 'copy', people, {'n000001': 'Test'})
     (copy / 'loose_bb_train.csv').write_text('NAME_ID,X,Y,W,H\n"n000002/0001_01",-3,5,40,30\n')
     data = tmp_path / 'data'
     arguments = (
@@ -203,6 +204,12 @@ def test_people_are_learned_from_vggface2(tmp_path):
         '--config.train.steps=2', '--config.data.name=vggface2', f'--config.data.dir={data}',
     )  # fmt: skip
     build.prepare('vggface2', data, copy)
+    no_clips = 'vggface2: this data set has no clips, only identities; give another one'
+    refused = start(*arguments, '--config.eval.data.name=vggface2')
+    stage, error = refused.stderr.splitlines()
+    assert (refused.returncode, stage) == (2, '1/5 data set vggface2')
+    assert error.startswith('error: ') and no_clips in error
+    assert not (tmp_path / 'run' / 'features').exists()
     done = start(*arguments)
     assert done.returncode == 0, done.stderr
     assert 'learning 4 people: 2 steps' in done.stderr

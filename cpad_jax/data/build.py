@@ -88,6 +88,22 @@ def locate(data: Mapping[str, Any], workdir: str | os.PathLike[str]) -> DatasetP
     return locate_synthetic_cast(_directory(data, workdir), world_spec(data))
 
 
+def evaluation_data(config: Any) -> dict[str, Any]:
+    """What `config.data` would be if one learned from the data set that is evaluated on.
+
+    Args:
+        config: The configuration. `config.eval.data` has `name` and `dir`, each of which is
+            `config.data`'s where it is empty.
+
+    Raises:
+        UserError: The data set is unknown.
+    """
+    other = {key: value for key, value in config.eval.data.items() if value}
+    if 'name' in other:
+        _known(other['name'], 'eval.data')
+    return {**config.data, **other}
+
+
 def find(
     name: str, directory: str | os.PathLike[str], parts: Sequence[str] | None = None
 ) -> DatasetPaths:
@@ -194,6 +210,6 @@ def _directory(data: Mapping[str, Any], workdir: str | os.PathLike[str]) -> Path
     return Path(data['dir']) if data['dir'] else Path(workdir) / 'data'
 
 
-def _known(name: str) -> None:
+def _known(name: str, section: str = 'data') -> None:
     if name not in NAMES:
-        raise UserError(f'config.data.name is {name!r}, expected one of {", ".join(NAMES)}')
+        raise UserError(f'config.{section}.name is {name!r}, expected one of {", ".join(NAMES)}')

@@ -74,7 +74,7 @@ class DatasetPaths:
         if kind not in self.parts:
             raise UserError(
                 f'{self.folder}: this data set has no {kind}, only {", ".join(self.parts)}; give '
-                'another one as config.data.name'
+                'another one as config.data.name, or as config.eval.data.name to evaluate on it'
             )
         return self.parts[kind]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import numpy as np
 
 from cpad_jax import atomic
 from cpad_jax.data import build, drawn_world, readers
+from cpad_jax.data.built_dataset import DatasetPaths, PersonEntry
+from cpad_jax.data.same_people import mark_seen
 from cpad_jax.errors import UserError
 from cpad_jax.media import images
 from cpad_jax.models import personalised
@@ -158,6 +161,23 @@ def _references(
     return photos, {k: sorted(v, key=lambda p: p['image_id']) for k, v in by_identity.items()}
 
 
+def _people(
+    paths: DatasetPaths, trained: DatasetPaths, names: Sequence[str]
+) -> dict[str, PersonEntry]:
+    """Everybody by person_id; `seen` says whether they were learned, if from another data set."""
+    people = paths.read_people()
+    if paths != trained:
+        known = set(names)
+        learned = [p for p in trained.read_people() if p['seen'] and p['name'] in known]
+        people = mark_seen(people, learned)
+        print(
+            f'{sum(person["seen"] for person in people)} of {len(people)} people of '
+            f'{paths.folder.name} are among the {len(learned)} learned from {trained.folder.name}',
+            file=sys.stderr,
+        )
+    return {person['person_id']: person for person in people}
+
+
 def choose_examples(asked: Sequence[scenarios.Query], first: np.ndarray, seed: int) -> list[int]:
     """Which queries the picture shows: one of a seen person per scenario, and both outcomes.
 
@@ -230,7 +250,8 @@ def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
     """
     workdir = Path(workdir)
     model = personalised.load(workdir, dtype=config.dtype)
-    paths = build.locate(config.data, workdir)
+    data = build.evaluation_data(config)
+    paths = build.locate(data, workdir)
     clips = readers.ClipReader(paths.part('clips'), 'test')
     photos = readers.IdentityReader(paths.part('identities'), 'references')
     cache = workdir / 'features'
@@ -246,7 +267,7 @@ def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
         dtype=config.dtype, stage='embedding reference photos',
     )  # fmt: skip
     by_image, by_identity = _references(face_features, photos)
-    people = {person['person_id']: person for person in paths.read_people()}
+    people = _people(paths, build.locate(config.data, workdir), model.names)
     references = {
         person_id: by_identity.get(person['identity'], []) for person_id, person in people.items()
     }
@@ -289,10 +310,10 @@ def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
     methods = encoder.methods + (queries.CONTROLS if options.controls else ())
     queries.encode_all(encoder, methods, asked, use)
     facts = {
-        'dataset': config.data.name,
+        'dataset': data['name'],
         'dataset_version': paths.version,
         'split': 'test',
-        'seed': config.data.world_seed if config.data.name == drawn_world.SYNTHETIC_CAST else None,
+        'seed': data['world_seed'] if data['name'] == drawn_world.SYNTHETIC_CAST else None,
         'backbone': model.clip.config.name,
         'face_feature': model.face_feature,
         'num_references': options.num_references,
