@@ -169,6 +169,23 @@ def kept_apart(said: Mapping[int, Said], apart: np.ndarray) -> np.ndarray:
     return apart
 
 
+def kinds(said: Mapping[int, Said], count: int) -> np.ndarray:
+    """Numbers what is said of each track.
+
+    Args:
+        said: Number of a track -> what is said of it.
+        count: N, how many tracks there are.
+
+    Returns:
+        int [N]: 0 where nothing is said, else the same number where the same is said.
+    """
+    numbers = {words: number for number, words in enumerate(dict.fromkeys(said.values()), 1)}
+    found = np.zeros(count, int)
+    for track, words in said.items():
+        found[track] = numbers[words]
+    return found
+
+
 def _fit(correction: Correction, track: FaceTrack) -> float:
     """How much of the box and the track's at that time is common, 0 to 1."""
     if not track.start - _NEAR <= correction.time <= track.end + _NEAR:
