@@ -50,7 +50,7 @@ def test_further_columns_in_any_order_and_a_byte_order_mark(tmp_path):
 @pytest.mark.parametrize(('line', 'says'), [
     ('a.mp4,x,0,0,1,1,track,Cy', "3: time is 'x', expected a number"),
     ('a.mp4,nan,0,0,1,1,track,Cy', "3: time is 'nan'"),
-    ('a.mp4,1,0,0,1', '3: xmax is None'),
+    ('a.mp4,1,0,0,1', '3: 5 cells, expected video, time,'),
     ('a.mp4,1,0.5,0,0.5,1,track,Cy', '3: the box is .* expected ymin < ymax'),
     ('a.mp4,1,0,0,1,1,shot,Cy', "3: scope is 'shot', expected one of"),
     ('a.mp4,1,0,0,1,1,track,Dan', "3: 'Dan' is not in the cast list"),
@@ -69,7 +69,7 @@ def test_bad_files_are_named(tmp_path):
     with pytest.raises(UserError, match="csv:1: column 'xmax' is missing"):
         read(tmp_path, head=HEAD.replace('xmax,', ''))
     (tmp_path / 'l.csv').write_bytes(HEAD.encode() + b'a.mp4,1,0,0,1,1,track,Zo\xeb\n')
-    with pytest.raises(UserError, match='l.csv: this is not CSV in UTF-8'):
+    with pytest.raises(UserError, match='l.csv:2: this is not UTF-8 text'):
         corrections.read_corrections(tmp_path / 'l.csv', CAST)
 
 
