@@ -144,20 +144,6 @@ def label_tracks(
     )
 
 
-def _settle_names(names: list[Name | None], by_hand: Mapping[int, Said], apart: np.ndarray) -> None:
-    """Writes what was said by hand over `names`, and takes away what contradicts it."""
-    for number, said in by_hand.items():
-        # Nobody is two faces of a frame.
-        for other in np.flatnonzero(apart[number]) if said.person_id else ():
-            if names[other] and names[other].person_id == said.person_id:
-                names[other] = None
-    for number, said in by_hand.items():
-        if said.person_id is not None:
-            names[number] = Name(said.person_id, 1.0, BY_HAND) if said.person_id else None
-        elif names[number] and names[number].person_id in said.denied:
-            names[number] = None
-
-
 def annotate(
     labels: Labels,
     videos: Mapping[str, VideoFaces],
@@ -285,6 +271,20 @@ def _heard(
     )  # fmt: skip
     groups = list(seen)
     return {groups[place]: name for place, name in names.items()}
+
+
+def _settle_names(names: list[Name | None], by_hand: Mapping[int, Said], apart: np.ndarray) -> None:
+    """Writes what was said by hand over `names`, and takes away what contradicts it."""
+    for number, said in by_hand.items():
+        # Nobody is two faces of a frame.
+        for other in np.flatnonzero(apart[number]) if said.person_id else ():
+            if names[other] and names[other].person_id == said.person_id:
+                names[other] = None
+    for number, said in by_hand.items():
+        if said.person_id is not None:
+            names[number] = Name(said.person_id, 1.0, BY_HAND) if said.person_id else None
+        elif names[number] and names[number].person_id in said.denied:
+            names[number] = None
 
 
 def _person(
