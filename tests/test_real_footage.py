@@ -1,7 +1,7 @@
 """Real videos and photos through the paths that drawn ones take; runs with CPAD_REAL_DATA set.
 
-The folder holds `videos/*`, `people/obama|biden/{1,2}.jpg`, `people/obama_and_biden.jpg` and a
-YuNet in `models/face_detection_yunet*.onnx`.
+The folder holds `videos/*`, `people/obama|biden/{1,2}.jpg`, `people/obama_and_biden.jpg`, and
+in `models/` a YuNet, `face_detection_yunet*.onnx`, and an embedder, `face_embedding_*.onnx`.
 """
 
 import numpy as np

@@ -57,29 +57,45 @@ class Tally:
         return self.right / max(self.wanted, 1)
 
 
+@dataclasses.dataclass(frozen=True)
 class Truth:
-    """What is true of one title: for each clip its performers and where their faces are."""
+    """What is true of one title.
 
-    def __init__(self, world, number: int, videos: Path):
-        """Reads it from beside the videos."""
+    Attributes:
+        people: person_ids of the cast.
+        seen: Those of whom there are photos.
+        look_alikes: Those who look like somebody else in the cast.
+        clips: Clip -> its performers, and for each when their face is where: `times`, `boxes` and
+            `yaws`, in radians.
+    """
+
+    people: frozenset[str]
+    seen: frozenset[str]
+    look_alikes: frozenset[str]
+    clips: dict[str, tuple[list[str], list[dict]]]
+
+    @classmethod
+    def read(cls, world, number: int, videos: Path) -> Truth:
+        """Reads what lies beside the videos of a drawn title."""
         from cpad_jax.data.synthetic import people
 
-        self.title = world.titles[number]
-        self.cast = {person: people.person(person) for person in self.title.cast}
-        self.seen = {p.person_id for p in self.cast.values() if p.seen}
-        self.clips = {}
+        title = world.titles[number]
+        cast = {person: people.person(person) for person in title.cast}
+        clips = {}
         for plan in world.clips:
             if plan.title == number:
-                file = videos / self.title.title_id / f'{plan.clip_id}.json'
-                ids = [self.cast[performer.person].person_id for performer in plan.performers]
-                self.clips[plan.clip_id] = (ids, json.loads(file.read_text()))
+                file = videos / title.title_id / f'{plan.clip_id}.json'
+                ids = [cast[performer.person].person_id for performer in plan.performers]
+                clips[plan.clip_id] = (ids, json.loads(file.read_text()))
         alike = {
             one.person_id
-            for one in self.cast.values()
-            for other in self.cast.values()
+            for one in cast.values()
+            for other in cast.values()
             if one is not other and people.similarity(one.looks, other.looks) >= _LOOK_ALIKE
         }
-        self.look_alikes = alike
+        everybody = frozenset(p.person_id for p in cast.values())
+        seen = frozenset(p.person_id for p in cast.values() if p.seen)
+        return cls(everybody, seen, frozenset(alike), clips)
 
     def pairs(self, people: Iterable[str]) -> set[tuple[str, str]]:
         """(clip, person) for these people."""
@@ -158,7 +174,7 @@ def measure(folder: Path, world, videos: Path, detector, embedder) -> list[dict]
     in_three: dict[str, Tally] = collections.defaultdict(Tally)
     sure: list[tuple[float, bool]] = []
     for number, drawn in enumerate(world.titles):
-        truth = Truth(world, number, videos)
+        truth = Truth.read(world, number, videos)
         files = titles.TitleFiles(
             drawn.title_id, drawn.source, (videos / drawn.title_id,),
             folder / 'cast' / f'{drawn.title_id}.csv', folder / 'exemplars', folder / 'subtitles',
@@ -169,14 +185,14 @@ def measure(folder: Path, world, videos: Path, detector, embedder) -> list[dict]
         )  # fmt: skip
         tracks = done.labels.tracks
         who = [truth.who(Path(t.video).stem, t.track) for t in tracks]
-        _score_detector(found, truth, done.videos)
+        score_detector(found, truth, done.videos)
         for person, share in who:
             purity['tracks'].right += share >= 0.9
             purity['tracks'].given += 1
             purity['no face'].right += not person
             purity['no face'].given += 1
-        _score_groups(tracks, [p for p, _ in who], truth, purity, groups_of, in_three)
-        unseen = {p.person_id for p in truth.cast.values()} - truth.seen
+        score_groups(tracks, [p for p, _ in who], truth, purity, groups_of, in_three)
+        unseen = truth.people - truth.seen
         tallies['photos'].add(named(done.labels, 'exemplar photos'), truth.pairs(truth.seen))
         tallies['photos, look-alikes'].add(
             {
@@ -241,7 +257,8 @@ def measure(folder: Path, world, videos: Path, detector, embedder) -> list[dict]
     return rows
 
 
-def _score_detector(found, truth: Truth, videos) -> None:
+def score_detector(found: dict[str, Tally], truth: Truth, videos) -> None:
+    """Counts the true faces of each kind, at every time that is looked at, that lie on a track."""
     for name, faces in videos.items():
         clip = Path(name).stem
         boxes = collections.defaultdict(list)
@@ -249,7 +266,7 @@ def _score_detector(found, truth: Truth, videos) -> None:
             for track in of_shot:
                 for time, box in zip(track.times, track.boxes, strict=True):
                     boxes[round(float(time), 2)].append(box)
-        for tenth in range(1, round(faces.shots[-1][1] * 10), 2):  # Every time that is looked at.
+        for tenth in range(1, round(faces.shots[-1][1] * 10), 2):
             for _, own, yaw in truth.faces(clip, tenth / 10):
                 hit = any(_overlap(box, own) >= _OVERLAP for box in boxes[round(tenth / 10, 2)])
                 kinds = ['all faces']
@@ -263,20 +280,37 @@ def _score_detector(found, truth: Truth, videos) -> None:
 _HEIGHT = 168  # Pixels of a drawn film.
 
 
-def _score_groups(tracks, who, truth: Truth, purity, groups_of, in_three) -> None:
+def score_groups(
+    tracks,
+    who: Sequence[str],
+    truth: Truth,
+    purity: dict[str, Tally],
+    groups_of: dict[str, list[int]],
+    in_three: dict[str, Tally],
+) -> None:
+    """Counts how pure and how scattered groups are, for everybody and for look-alikes alone.
+
+    Args:
+        tracks: With their `cluster`.
+        who: Whom each shows, '' for no face.
+        truth: Of the title.
+        purity: Tracks that show whom most of their group do, of all of these.
+        groups_of: Number of groups that are mostly one person's, for each who is seen at all.
+        in_three: Tracks in the three largest of a person's groups, of all of this person.
+    """
     members = collections.defaultdict(list)
     for track, person in zip(tracks, who, strict=True):
         members[track.cluster].append(person)
     chief = {group: collections.Counter(of).most_common(1)[0][0] for group, of in members.items()}
     for name, people in (
-        ('all', {p.person_id for p in truth.cast.values()}),
+        ('all', truth.people),
         ('look-alikes', truth.look_alikes),
     ):
         for group, of in members.items():
             if name == 'all' or chief[group] in people:
                 purity[name].right += of.count(chief[group])
                 purity[name].given += len(of)
-        for person in sorted(people):
+        for person in sorted(people & set(who)):
             own = [of.count(person) for group, of in members.items() if chief[group] == person]
             groups_of[name].append(len(own))
             in_three[name].right += sum(sorted(own)[-3:])

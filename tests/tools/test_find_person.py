@@ -141,5 +141,6 @@ def test_a_real_person_is_found_where_he_is_and_nowhere_else(
     assert len(rows) == count
     for row in rows:
         assert Path(row['video']).name == 'stage.mp4'
+        assert row['score'] == pytest.approx(0.318, abs=0.02)
         # The shot with him begins at about 7.1 s and is the last one, to 9.2 s.
         assert 6.9 < row['start'] < 7.4 and row['end'] > 9.1

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import itertools
 import json
 import os
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from cpad_jax import atomic, progress
+from cpad_jax import progress
 from cpad_jax.errors import UserError
 from cpad_jax.media import shots, video
 from cpad_jax.media.faces import FaceDetector
+from cpad_jax.media.labelling import kept
 from cpad_jax.media.tracks import Embed, FaceTrack, track_faces
 
 # Frames per second that are looked at: somebody who turns or walks moves less than a face between.
 RATE = 5.0
 _ENDINGS = ('.mp4', '.mov', '.avi', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv', '.ts')
 _FORMAT = 1  # Of the kept files.
-_MOST = 1 << 30  # Bytes of a kept file when unpacked.
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -114,10 +111,12 @@ def _kept_or_found(
 ) -> VideoFaces:
     stat = path.stat()
     key = json.dumps([_FORMAT, name, stat.st_size, stat.st_mtime_ns, feature, RATE])
-    kept = folder / f'{hashlib.sha256(name.encode()).hexdigest()[:24]}.npz'
-    if (faces := _read(kept, key)) is None:
+    place = kept.place(folder, name)
+    arrays = kept.read(place, key)
+    faces = None if arrays is None else _unpack(arrays)
+    if faces is None:
         faces = _follow(path, detector, embed)
-        _write(kept, key, faces)
+        kept.write(place, key, _pack(faces))
     return faces
 
 
@@ -146,10 +145,9 @@ def _once(frames: Iterable[tuple[np.ndarray, float]]) -> Iterable[tuple[np.ndarr
             last = time
 
 
-def _write(path: Path, key: str, faces: VideoFaces) -> None:
+def _pack(faces: VideoFaces) -> dict[str, np.ndarray]:
     flat = [track for of_shot in faces.tracks for track in of_shot]
     arrays = {
-        'key': np.array(key),
         'shots': np.asarray(faces.shots, np.float64).reshape(-1, 2),
         'counts': np.array([len(of_shot) for of_shot in faces.tracks], np.int64),
         'lengths': np.array([len(track.times) for track in flat], np.int64),
@@ -162,33 +160,23 @@ def _write(path: Path, key: str, faces: VideoFaces) -> None:
             'features': np.stack([track.feature for track in flat]),
             'crops': np.stack([track.crop for track in flat]),
         }
-    with atomic.writing(path) as temporary, temporary.open('wb') as file:
-        np.savez_compressed(file, **arrays)
+    return arrays
 
 
-def _read(path: Path, key: str) -> VideoFaces | None:
-    """What is kept, or None where there is nothing, or it is of another video, feature or form."""
+def _unpack(arrays: Mapping[str, np.ndarray]) -> VideoFaces | None:
+    """The faces, or None where the arrays do not go together."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > _MOST:
-                return None
-        with np.load(path, allow_pickle=False) as kept:
-            if str(kept['key']) != key:
-                return None
-            ends = np.cumsum(kept['lengths'])[:-1]
-            if len(kept['lengths']):
-                rows = zip(
-                    np.split(kept['times'], ends), np.split(kept['boxes'], ends),
-                    np.split(kept['quality'], ends), kept['features'], kept['crops'], strict=True,
-                )  # fmt: skip
-                flat = [FaceTrack(*row) for row in rows]
-            else:
-                flat = []
-            parts = tuple((float(start), float(end)) for start, end in kept['shots'])
-            flat_tracks = iter(flat)
-            tracks = tuple(
-                tuple(itertools.islice(flat_tracks, int(count))) for count in kept['counts']
-            )
-            return VideoFaces(parts, tracks)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        lengths, tracks = arrays['lengths'], iter(())
+        if len(lengths):
+            ends = np.cumsum(lengths)[:-1]
+            tracks = itertools.starmap(FaceTrack, zip(
+                np.split(arrays['times'], ends), np.split(arrays['boxes'], ends),
+                np.split(arrays['quality'], ends), arrays['features'], arrays['crops'],
+                strict=True,
+            ))  # fmt: skip
+        return VideoFaces(
+            tuple((float(start), float(end)) for start, end in arrays['shots']),
+            tuple(tuple(itertools.islice(tracks, int(count))) for count in arrays['counts']),
+        )
+    except (ValueError, KeyError):
         return None

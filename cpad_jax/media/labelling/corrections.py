@@ -7,9 +7,7 @@ videos were tracked or clustered anew.
 from __future__ import annotations
 
 import collections
-import csv
 import dataclasses
-import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from cpad_jax.errors import UserError
+from cpad_jax.media.labelling import csv_lists
 from cpad_jax.media.labelling.cast import CastMember, plain
 from cpad_jax.media.tracks import FaceTrack
 
@@ -82,21 +81,10 @@ def read_corrections(path: str | os.PathLike[str], cast: Iterable[CastMember]) -
         UserError: There is no such file, or a line is not as expected; names line and column.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f'{path}: there is no such file of corrections')
-    if path.stat().st_size > _MOST:
-        raise UserError(f'{path}: {path.stat().st_size} bytes are no file of corrections')
-    try:
-        reader = csv.DictReader(io.StringIO(path.read_text(encoding='utf-8-sig'), newline=''))
-        rows = [(reader.line_num, row) for row in reader]
-        header = reader.fieldnames or []
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f'{path}: this is not CSV in UTF-8 ({error})') from error
-    if missing := [column for column in COLUMNS if column not in header]:
-        raise UserError(f'{path}:1: column {missing[0]!r} is missing; expected {COLUMNS}')
     people = {}
     for member in cast:
         people[plain(member.name)] = people[plain(member.person_id)] = member.person_id
+    rows = csv_lists.read_rows(path, 'file of corrections', _MOST, COLUMNS)
     return [_correction(row, line, people, f'{path}:{line}') for line, row in rows]
 
 
@@ -169,6 +157,23 @@ def kept_apart(said: Mapping[int, Said], apart: np.ndarray) -> np.ndarray:
     return apart
 
 
+def kinds(said: Mapping[int, Said], count: int) -> np.ndarray:
+    """Numbers what is said of each track.
+
+    Args:
+        said: Number of a track -> what is said of it.
+        count: N, how many tracks there are.
+
+    Returns:
+        int [N]: 0 where nothing is said, else the same number where the same is said.
+    """
+    numbers = {words: number for number, words in enumerate(dict.fromkeys(said.values()), 1)}
+    found = np.zeros(count, int)
+    for track, words in said.items():
+        found[track] = numbers[words]
+    return found
+
+
 def _fit(correction: Correction, track: FaceTrack) -> float:
     """How much of the box and the track's at that time is common, 0 to 1."""
     if not track.start - _NEAR <= correction.time <= track.end + _NEAR:
@@ -179,22 +184,22 @@ def _fit(correction: Correction, track: FaceTrack) -> float:
     return float(common / ((box[2:] - box[:2]).prod() + (own[2:] - own[:2]).prod() - common))
 
 
-def _correction(row: dict, line: int, people: dict[str, str], where: str) -> Correction:
+def _correction(row: dict[str, str], line: int, people: dict[str, str], where: str) -> Correction:
     values = {}
     for column in ('time', 'ymin', 'xmin', 'ymax', 'xmax'):
         try:
             values[column] = float(row[column])
-        except (TypeError, ValueError):
+        except ValueError:
             values[column] = np.nan
         if not np.isfinite(values[column]):
             raise UserError(f'{where}: {column} is {row[column]!r}, expected a number')
     box = tuple(values[column] for column in ('ymin', 'xmin', 'ymax', 'xmax'))
     if not (box[0] < box[2] and box[1] < box[3]):
         raise UserError(f'{where}: the box is {box}, expected ymin < ymax and xmin < xmax')
-    scope = (row['scope'] or '').strip() or 'track'
+    scope = row['scope'] or 'track'
     if scope not in SCOPES:
         raise UserError(f'{where}: scope is {scope!r}, expected one of {SCOPES}')
-    name = (row['name'] or '').strip()
+    name = row['name']
     # There are people who are called Not.
     denied = name.casefold().startswith(_NOT) and plain(name) not in people
     name = name[len(_NOT) :] if denied else name
@@ -204,6 +209,4 @@ def _correction(row: dict, line: int, people: dict[str, str], where: str) -> Cor
             f'{where}: {name!r} is not in the cast list; expected one of its names, "not NAME" or '
             f'{UNKNOWN!r}'
         )
-    return Correction(
-        line, (row['video'] or '').strip(), values['time'], box, scope, person_id, denied
-    )
+    return Correction(line, row['video'], values['time'], box, scope, person_id, denied)

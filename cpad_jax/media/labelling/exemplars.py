@@ -5,20 +5,18 @@ from __future__ import annotations
 import collections
 import csv
 import dataclasses
-import hashlib
 import json
 import os
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from cpad_jax import atomic, progress
+from cpad_jax import progress
 from cpad_jax.errors import UserError
 from cpad_jax.media import images
 from cpad_jax.media.faces import FaceDetector
+from cpad_jax.media.labelling import kept
 from cpad_jax.media.labelling.cast import CastMember, plain
 from cpad_jax.media.tracks import Embed
 
@@ -28,6 +26,7 @@ _PARTS = ('', 'train', 'test', 'images')
 _LEAST_AGREEING = 0.5
 _MOST_PHOTOS = 60
 _MOST_OTHERS, _OTHER_PHOTOS = 200, 12
+_FORMAT = 1  # Of the kept files.
 _OTHER = 'other:'  # Before the folder of somebody out of the cast.
 
 
@@ -106,7 +105,7 @@ def build_models(
     detector: FaceDetector,
     embed: Embed,
     feature: str,
-    kept: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
 ) -> tuple[list[IdentityModel], list[str]]:
     """Looks at the photos and keeps, for each person, those that show one and the same face.
 
@@ -118,57 +117,51 @@ def build_models(
         detector: Finds faces.
         embed: Gives a face its feature.
         feature: Says what `detector` and `embed` are, with whatever changes when they would.
-        kept: An `.npz` file to keep what was found in, and to take it from if it is there and no
-            photo has changed.
+        folder: Where to keep what was found, a file for each person, written as soon as their
+            photos are done. Somebody whose photos have changed is looked at anew.
 
     Returns:
         (models of those with a usable photo, what was set aside and why: one line each).
     """
-    files = [(who, file) for who, of in photos.items() for file in of]
-    stats = [(file, file.stat()) for _, file in files]
-    listing = [[str(file), stat.st_size, stat.st_mtime_ns] for file, stat in stats]
-    key = hashlib.sha256(json.dumps([feature, listing]).encode()).hexdigest()
-    features, aside = _read(Path(kept), key) or ({}, [])
-    if not features and not aside:
-        with progress.bar(total=len(files), stage='looking at exemplars', unit='photo') as bar:
-            for number, (_, file) in enumerate(files):
-                try:
-                    image = images.read_image(file)
-                    if faces := detector.detect(image):
-                        features[number] = np.asarray(embed(image, faces[:1])[0], np.float32)
-                    else:
-                        aside.append(f'{file}: no face was found')
-                except UserError as error:
-                    aside.append(str(error))
-                bar.update()
-        _write(Path(kept), key, features, aside)
-    models = []
-    by_person = collections.defaultdict(list)
-    for number, row in features.items():
-        by_person[files[number][0]].append(row)
-    for who, rows in by_person.items():
-        stacked = np.stack(rows)
-        models.append(IdentityModel(who, stacked[agreeing(stacked)], len(photos[who])))
+    models, aside = [], []
+    total = sum(map(len, photos.values()))
+    with progress.bar(total=total, stage='looking at exemplars', unit='photo') as bar:
+        for who, files in photos.items():
+            features, unused = _kept_or_seen(who, files, detector, embed, feature, Path(folder))
+            if len(features):
+                models.append(IdentityModel(who, features[agreeing(features)], len(files)))
+            aside += unused
+            bar.update(len(files))
     return models, aside
 
 
-def _read(path: Path, key: str) -> tuple[dict[int, np.ndarray], list[str]] | None:
-    try:
-        with np.load(path, allow_pickle=False) as kept:
-            if str(kept['key']) != key:
-                return None
-            rows = zip(kept['numbers'].tolist(), kept['features'], strict=True)
-            return dict(rows), [str(line) for line in kept['aside']]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        return None
-
-
-def _write(path: Path, key: str, features: dict[int, np.ndarray], aside: list[str]) -> None:
-    with atomic.writing(path) as temporary, temporary.open('wb') as file:
-        np.savez_compressed(
-            file, key=np.array(key), numbers=np.array([*features], np.int64),
-            features=np.array([*features.values()], np.float32), aside=np.array(aside, np.str_),
-        )  # fmt: skip
+def _kept_or_seen(
+    who: str, files: Sequence[Path], detector: FaceDetector, embed: Embed, feature: str,
+    folder: Path,
+) -> tuple[np.ndarray, list[str]]:  # fmt: skip
+    """The features of a person's photos, float32 [K, F], and which could not be used and why."""
+    stats = [(file, file.stat()) for file in files]
+    listing = [[str(file), stat.st_size, stat.st_mtime_ns] for file, stat in stats]
+    key, place = (
+        json.dumps([_FORMAT, who, feature, listing]),
+        kept.place(folder, f'photos of {who}'),
+    )
+    arrays = kept.read(place, key) or {}
+    if {'features', 'aside'} <= arrays.keys():
+        return arrays['features'], [str(line) for line in arrays['aside']]
+    rows, aside = [], []
+    for file in files:
+        try:
+            image = images.read_image(file)
+            if faces := detector.detect(image):
+                rows.append(embed(image, faces[:1])[0])
+            else:
+                aside.append(f'{file}: no face was found')
+        except UserError as error:
+            aside.append(str(error))
+    features = np.array(rows, np.float32)
+    kept.write(place, key, {'features': features, 'aside': np.array(aside, np.str_)})
+    return features, aside
 
 
 def _pictures(folder: Path) -> list[Path]:

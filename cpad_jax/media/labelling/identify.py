@@ -53,7 +53,12 @@ class Grouping:
 
 
 def group_by_person(
-    features: np.ndarray, apart: np.ndarray, models: np.ndarray, barred: np.ndarray, join: float
+    features: np.ndarray,
+    apart: np.ndarray,
+    models: np.ndarray,
+    barred: np.ndarray,
+    join: float,
+    kinds: np.ndarray,
 ) -> Grouping:
     """Clusters faces and models, then gives small groups to the one they most resemble.
 
@@ -67,11 +72,14 @@ def group_by_person(
         models: float [P, E] of length 1: what people look like; P may be 0.
         barred: bool [N, P]: faces that are not this person.
         join: Least mean cosine of two groups that are joined in the first place.
+        kinds: int [N]: 0, or a number for what somebody said of a face. At first faces are grouped
+            with their kind alone, so that what is said of a face bars no group that it falls into.
     """
     count, people = len(features), len(models)
     nodes = np.concatenate([features, models]).astype(np.float32)
     walls = np.block([[apart, barred], [barred.T, ~np.eye(people, dtype=bool)]])
-    first = clusters.cluster(nodes, walls, join)
+    kind = np.concatenate([kinds, np.zeros(people, int)])
+    first = clusters.cluster(nodes, walls | (kind[:, None] != kind), join)
     means, between = clusters.group_features(nodes, first), clusters.groups_apart(walls, first)
     sizes = np.bincount(first[:count], minlength=len(means))
     owner = np.full(len(means), -1)

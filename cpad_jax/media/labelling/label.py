@@ -18,7 +18,14 @@ from cpad_jax.media.labelling import clusters, corroboration, identify
 from cpad_jax.media.labelling.annotations import ClipAnnotation, PersonAnnotation
 from cpad_jax.media.labelling.appearances import VideoFaces, clip_stem
 from cpad_jax.media.labelling.cast import CastMember
-from cpad_jax.media.labelling.corrections import Correction, Said, find_tracks, kept_apart, settle
+from cpad_jax.media.labelling.corrections import (
+    Correction,
+    Said,
+    find_tracks,
+    kept_apart,
+    kinds,
+    settle,
+)
 from cpad_jax.media.labelling.exemplars import IdentityModel
 from cpad_jax.media.labelling.identify import Name
 from cpad_jax.media.labelling.subtitles import Mention
@@ -127,11 +134,7 @@ def label_tracks(
         heard = _heard(videos, where, grouping, cast, looks, mentions, by_hand, least_confidence)
         names = [name or heard.get(int(group))
                  for name, group in zip(names, grouping.groups, strict=True)]  # fmt: skip
-    for number, said in by_hand.items():
-        if said.person_id is not None:
-            names[number] = Name(said.person_id, 1.0, BY_HAND) if said.person_id else None
-        elif names[number] and names[number].person_id in said.denied:
-            names[number] = None
+    _settle_names(names, by_hand, apart)
     return Labels(
         tuple(
             LabelledTrack(*place, int(group), name)
@@ -219,7 +222,9 @@ def _group(
     for number, said in by_hand.items():
         for column, person in enumerate(looks):
             barred[number, column] = said.is_not(person)
-    return identify.group_by_person(features, apart, models, barred, join)
+    return identify.group_by_person(
+        features, apart, models, barred, join, kinds(by_hand, len(features))
+    )
 
 
 def _heard(
@@ -248,22 +253,38 @@ def _heard(
     people = [m.person_id for m in cast if m.person_id in said and m.person_id not in looks]
     settled = {number for number, words in by_hand.items() if words.person_id is not None}
     seen: dict[int, np.ndarray] = {}
-    denied: dict[int, set[str]] = collections.defaultdict(set)
+    denied: dict[int, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    sizes = np.bincount(grouping.groups)
     for number, (video, shot, _) in enumerate(where):
         if grouping.model[number] >= 0 or number in settled:
             continue
         group = int(grouping.groups[number])
         seen.setdefault(group, np.zeros(len(spans), bool))[number_of[video, shot]] = True
         if number in by_hand:
-            denied[group] |= by_hand[number].denied
+            denied[group].update(by_hand[number].denied)
     if not people or not seen:
         return {}
     names = corroboration.corroborate(
         np.stack([*seen.values()]), np.stack([said[person] for person in people]), people,
-        np.array([[person in denied[group] for person in people] for group in seen]), least,
+        # A single face that is somebody else may have strayed into the group.
+        np.array([[denied[g][person] > sizes[g] / 2 for person in people] for g in seen]), least,
     )  # fmt: skip
     groups = list(seen)
     return {groups[place]: name for place, name in names.items()}
+
+
+def _settle_names(names: list[Name | None], by_hand: Mapping[int, Said], apart: np.ndarray) -> None:
+    """Writes what was said by hand over `names`, and takes away what contradicts it."""
+    for number, said in by_hand.items():
+        # Nobody is two faces of a frame.
+        for other in np.flatnonzero(apart[number]) if said.person_id else ():
+            if names[other] and names[other].person_id == said.person_id:
+                names[other] = None
+    for number, said in by_hand.items():
+        if said.person_id is not None:
+            names[number] = Name(said.person_id, 1.0, BY_HAND) if said.person_id else None
+        elif names[number] and names[number].person_id in said.denied:
+            names[number] = None
 
 
 def _person(

@@ -104,8 +104,7 @@ def label_title(
     models = []
     if files.exemplars:
         photos = exemplars.find_photos(files.exemplars, people)
-        kept = out / 'found' / 'exemplars.npz'
-        models, unused = exemplars.build_models(photos, detector, embed, feature, kept)
+        models, unused = exemplars.build_models(photos, detector, embed, feature, out / 'found')
         aside += unused
     faces, broken = appearances.find_faces(videos, detector, embed, feature, out / 'found')
     if not faces:

@@ -8,6 +8,7 @@ from cpad_jax.media.labelling.appearances import VideoFaces
 from cpad_jax.media.labelling.cast import CastMember
 from cpad_jax.media.labelling.corrections import Correction, Said
 from cpad_jax.media.labelling.exemplars import IdentityModel
+from cpad_jax.media.labelling.subtitles import Mention
 
 ADA, BO = CastMember('n1', 'Ada Abbott'), CastMember('n2', 'Not Vital')
 CY = CastMember('n3', 'Cy')
@@ -49,7 +50,7 @@ def test_further_columns_in_any_order_and_a_byte_order_mark(tmp_path):
 @pytest.mark.parametrize(('line', 'says'), [
     ('a.mp4,x,0,0,1,1,track,Cy', "3: time is 'x', expected a number"),
     ('a.mp4,nan,0,0,1,1,track,Cy', "3: time is 'nan'"),
-    ('a.mp4,1,0,0,1', '3: xmax is None'),
+    ('a.mp4,1,0,0,1', '3: 5 cells, expected video, time,'),
     ('a.mp4,1,0.5,0,0.5,1,track,Cy', '3: the box is .* expected ymin < ymax'),
     ('a.mp4,1,0,0,1,1,shot,Cy', "3: scope is 'shot', expected one of"),
     ('a.mp4,1,0,0,1,1,track,Dan', "3: 'Dan' is not in the cast list"),
@@ -68,7 +69,7 @@ def test_bad_files_are_named(tmp_path):
     with pytest.raises(UserError, match="csv:1: column 'xmax' is missing"):
         read(tmp_path, head=HEAD.replace('xmax,', ''))
     (tmp_path / 'l.csv').write_bytes(HEAD.encode() + b'a.mp4,1,0,0,1,1,track,Zo\xeb\n')
-    with pytest.raises(UserError, match='l.csv: this is not CSV in UTF-8'):
+    with pytest.raises(UserError, match='l.csv:2: this is not UTF-8 text'):
         corrections.read_corrections(tmp_path / 'l.csv', CAST)
 
 
@@ -197,3 +198,65 @@ def test_corrections_hold_when_faces_are_followed_anew(tmp_path):
     again = film(*[shot[::-1] for shot in SHOTS], shift=0.07, seed=3)
     labels = label.label_tracks(again, CAST, MODELS, corrections=asked)
     assert who(labels)[0] == 'n3' and not labels.lost
+
+
+# Ada five times and somebody whom the machine takes for her, then Cy five times; nobody has photos
+# of Cy, whose name is said whenever they are seen.
+ADAS, CYS = range(6), range(6, 11)
+LOOKS_LIKE_HER = f'v,5.2,{HERE}'
+
+
+def run_with_stray(asked=()):
+    shots = [[('n1', HERE_)]] * 6 + [[('n3', HERE_)]] * 5
+    said = {'v': [Mention(n + 0.2, n + 0.4, 'n3', False) for n in (7, 8, 9)]}
+    labels = label.label_tracks(film(*shots), CAST, MODELS, said, asked)
+    return labels, who(labels)
+
+
+@pytest.mark.parametrize(('name', 'given'), [
+    ('not Ada Abbott', None), ('unknown', None), ('Not Vital', 'n2'),
+])  # fmt: skip
+def test_what_is_said_of_one_face_is_said_of_no_other(tmp_path, name, given):
+    assert run_with_stray()[1] == ['n1'] * 6 + ['n3'] * 5
+    _, found = run_with_stray(read(tmp_path, f'{LOOKS_LIKE_HER},track,{name}'))
+    assert found == ['n1'] * 5 + [given] + ['n3'] * 5
+
+
+def test_one_face_that_is_not_somebody_heard_of_does_not_silence_the_others(tmp_path):
+    _, found = run_with_stray(read(tmp_path, f'v,6.2,{HERE},track,not Cy'))
+    assert found == ['n1'] * 6 + [None] + ['n3'] * 4
+
+
+@pytest.mark.parametrize(('line', 'expected'), [
+    (f'{LOOKS_LIKE_HER},cluster,not Ada Abbott', [None] * 6 + ['n3'] * 5),
+    (f'{LOOKS_LIKE_HER},cluster,Not Vital', ['n2'] * 6 + ['n3'] * 5),
+    (f'v,6.2,{HERE},cluster,not Cy', ['n1'] * 6 + [None] * 5),
+    (f'v,6.2,{HERE},cluster,unknown', ['n1'] * 6 + [None] * 5),
+])  # fmt: skip
+def test_what_is_said_of_a_cluster_is_said_of_all_of_it(tmp_path, line, expected):
+    labels, found = run_with_stray(read(tmp_path, line))
+    assert found == expected
+    # It stays together, for the next correction.
+    for group in (ADAS, CYS):
+        assert len({labels.tracks[number].cluster for number in group}) == 1
+
+
+def test_a_face_that_is_not_one_may_be_another(tmp_path):
+    between = made_up_faces.unit(LOOKS['n1'] + 0.8 * LOOKS['n2'])
+    shots = [[(one, HERE_)] for one in ('n1', 'n2') + 4 * ('n3',) for _ in range(4)]
+    videos = film(*shots)
+    videos['w'] = VideoFaces(((0.0, 1.0),), ((made_up_faces.track(between),),))
+    before = who(label.label_tracks(videos, CAST, MODELS))
+    assert before == ['n1'] * 4 + ['n2'] * 4 + [None] * 16 + ['n1']
+    asked = read(tmp_path, f'w,0.2,{HERE},track,not Ada Abbott')
+    assert who(label.label_tracks(videos, CAST, MODELS, corrections=asked)) == [
+        *before[:-1], 'n2',
+    ]  # fmt: skip
+
+
+def test_who_is_seen_beside_somebody_named_by_hand_is_somebody_else(tmp_path):
+    videos = film([('n1', HERE_)], [('n1', HERE_)], [('n1', HERE_), ('n3', THERE_)])
+    assert who(label.label_tracks(videos, CAST, MODELS)) == ['n1', 'n1', 'n1', None]
+    asked = read(tmp_path, f'v,2.2,{THERE},track,Ada Abbott')
+    labels = label.label_tracks(videos, CAST, MODELS, corrections=asked)
+    assert who(labels) == ['n1', 'n1', None, 'n1']

@@ -139,7 +139,7 @@ def test_models_and_what_is_set_aside(tmp_path):
     (tmp_path / 'n000002' / 'broken.jpg').write_bytes(b'x')
     photos(tmp_path / 'n000007', None)
     found = exemplars.find_photos(tmp_path, CAST)
-    detector, kept = Counting(), tmp_path / 'kept' / 'exemplars.npz'
+    detector, kept = Counting(), tmp_path / 'kept'
     models, aside = exemplars.build_models(found, detector, colour, 'a', kept)
     (ada,) = models
     assert (ada.person_id, ada.photos, len(ada.features)) == ('n000002', 6, 3)
@@ -160,9 +160,31 @@ def test_models_and_what_is_set_aside(tmp_path):
 
     assert again() == 0
     assert again('b') == 6  # Another network.
+    assert again('b') == 0
     os.utime(tmp_path / 'n000007' / '0001_01.png', (1, 1))
-    assert again('b') == 6  # Another photo.
-    kept.write_bytes(kept.read_bytes()[:-100])
+    assert again('b') == 1  # Another photo of somebody.
+    files = sorted(kept.iterdir())
+    for file in files:
+        file.write_bytes(file.read_bytes()[:-100])
     assert again('b') == 6  # What was kept is broken.
     assert again('b') == 0
-    assert [p.name for p in kept.parent.iterdir()] == ['exemplars.npz']
+    assert sorted(kept.iterdir()) == files and len(files) == 2
+
+
+def test_whole_people_outlast_an_interruption(tmp_path):
+    class Stops(Counting):
+        def detect(self, image):
+            if self.calls == 5:
+                raise KeyboardInterrupt
+            return super().detect(image)
+
+    photos(tmp_path / 'n000002', RED, RED, RED)
+    photos(tmp_path / 'n000007', BLUE, BLUE, BLUE)
+    found, kept = exemplars.find_photos(tmp_path, CAST), tmp_path / 'kept'
+    with pytest.raises(KeyboardInterrupt):
+        exemplars.build_models(found, Stops(), colour, 'a', kept)
+    rest = Counting()
+    models, aside = exemplars.build_models(found, rest, colour, 'a', kept)
+    assert rest.calls == 3  # All of the second person's; the first one is done.
+    assert [(m.person_id, len(m.features)) for m in models] == [('n000002', 3), ('n000007', 3)]
+    assert aside == [] and not list(kept.glob('.*'))

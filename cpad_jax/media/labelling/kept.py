@@ -1,0 +1,47 @@
+"""What was found is kept in a file, until what it was found in changes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from cpad_jax import atomic
+
+_MOST = 1 << 30  # Bytes of a file when unpacked.
+
+
+def place(folder: str | os.PathLike[str], name: str) -> Path:
+    """The file in `folder` for what was found in `name`, whatever characters that has."""
+    return Path(folder) / f'{hashlib.sha256(name.encode()).hexdigest()[:24]}.npz'
+
+
+def write(path: Path, key: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Keeps arrays, whole or not at all.
+
+    Args:
+        path: The file.
+        key: Says what the arrays were found in and how, and changes when they would.
+        arrays: None of them called `key`.
+    """
+    with atomic.writing(path) as temporary, temporary.open('wb') as file:
+        np.savez_compressed(file, key=np.array(key), **arrays)
+
+
+def read(path: Path, key: str) -> dict[str, np.ndarray] | None:
+    """What is kept, or None where there is nothing, it is damaged, or it has another key."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > _MOST:
+                return None
+        with np.load(path, allow_pickle=False) as file:
+            if str(file['key']) != key:
+                return None
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
