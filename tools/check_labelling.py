@@ -127,11 +127,11 @@ class Truth:
 
 def prepare(folder: Path, spec) -> tuple:
     """Draws the world, and writes photos, cast lists and subtitles as a user would have them."""
-    from cpad_jax.data import build, readers
+    from cpad_jax.data import drawn_world, readers
     from cpad_jax.data.synthetic import dialogue, people
     from cpad_jax.data.synthetic.world import World
 
-    paths = build.ensure_synthetic_cast(folder, spec)
+    paths = drawn_world.ensure_synthetic_cast(folder, spec)
     world = World(spec)
     photos = readers.IdentityReader(paths.identities, 'train')
     for number in range(len(photos)):
