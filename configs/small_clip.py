@@ -18,8 +18,10 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.held_out = 1  # of them, the last ones
     config.data.seed = 0
     config.data.famous = 150  # people of the seen pool who are often seen, and named
+    config.data.people_per_shot = (20, 48, 32)  # of 100 shots: one, two, three
 
     config.train = ml_collections.ConfigDict()
+    config.train.init_from = ''  # a shipped CLIP or a folder to go on from; empty: from nothing
     config.train.steps = 6000
     config.train.plain_steps = 400  # first ones, on plain captions of pictures drawn at random
     config.train.batch_size = 128

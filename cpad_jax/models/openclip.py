@@ -275,13 +275,26 @@ def _resized(
         old = np.asarray(old)
         if name == text and len(old) != shape[0]:
             resized[name] = _interpolate(old, shape, 'linear', antialias=False)
-        side = math.isqrt(max(len(old) - 1, 0))
-        if name == image and len(old) != shape[0] and side**2 + 1 == len(old):
-            grid, width = config.vision.grid, shape[1]
-            patches = old[1:].reshape(side, side, width)
-            patches = _interpolate(patches, (grid, grid, width), 'cubic', antialias=True)
-            resized[name] = np.concatenate([old[:1], patches.reshape(-1, width)])
+        square = math.isqrt(max(len(old) - 1, 0)) ** 2 + 1 == len(old)
+        if name == image and len(old) != shape[0] and square:
+            resized[name] = resize_positions(old, config.vision.grid)
     return resized
+
+
+def resize_positions(old: np.ndarray, grid: int) -> np.ndarray:
+    """Position embeddings of an image tower for another number of patches, as open_clip does.
+
+    Args:
+        old: [1 + side², W], the class token's first.
+        grid: Patches along each side now.
+
+    Returns:
+        [1 + grid², W] of the same type.
+    """
+    side, width = math.isqrt(len(old) - 1), old.shape[1]
+    patches = old[1:].reshape(side, side, width)
+    patches = _interpolate(patches, (grid, grid, width), 'cubic', antialias=True)
+    return np.concatenate([old[:1], patches.reshape(-1, width)])
 
 
 def _interpolate(old: np.ndarray, shape: Shape, method: str, antialias: bool) -> np.ndarray:

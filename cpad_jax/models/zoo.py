@@ -210,6 +210,10 @@ def _own() -> list[CLIPConfig]:
             'ViT-cast-16', 256, ViTConfig(96, 16, 256, 6, 4, **quick),
             TextConfig(24, 192, 4, 3, **quick), resize='squash',
         ),
+        _clip(
+            'ViT-cast-16-128', 256, ViTConfig(128, 16, 256, 6, 4, **quick),
+            TextConfig(24, 192, 4, 3, **quick), resize='squash',
+        ),
         # Of no use but to run everything in moments.
         _clip('testing', 32, ViTConfig(32, 8, 64, 2, 2), TextConfig(32, 64, 2, 2)),
     ]  # fmt: skip

@@ -18,7 +18,7 @@ import numpy as np
 
 from cpad_jax.data.synthetic import claims
 from cpad_jax.errors import UserError
-from cpad_jax.models import clip, weights, zoo
+from cpad_jax.models import clip, openclip, pretrained, weights, zoo
 from cpad_jax.training import losses
 from cpad_jax.training.captioned_shards import Shards
 
@@ -144,14 +144,30 @@ class Pretraining:
             )
 
     def init_params(self, rng: jax.Array) -> Any:
-        """Freshly drawn towers.
+        """Freshly drawn towers, or those of `config.train.init_from`.
 
-        The token embedding is drawn as exports expect, which leave out what never changed.
+        The token embedding is drawn as exports expect, which leave out what never changed. Towers
+        to go on from may have seen pictures of another size: their positions are resized.
+
+        Raises:
+            UserError: They have other sizes.
         """
+        if self.config.train.init_from:
+            return self._start(pretrained.load_clip(self.config.train.init_from))
         size = self.clip_config.image_size
         pixels = jnp.zeros((1, size, size, 3), jnp.float32)
         ids = jnp.zeros((1, self.clip_config.text.context_length), jnp.int32)
         return jax.jit(self.model.init)(rng, pixels, ids)['params']
+
+    def _start(self, start: pretrained.PretrainedCLIP) -> Any:
+        params, positions = weights.flatten(start.params), 'visual/positional_embedding'
+        if positions in params:
+            old = np.asarray(params[positions])
+            params[positions] = openclip.resize_positions(old, self.clip_config.vision.grid)
+        found = {name: np.shape(array) for name, array in params.items()}
+        expected = weights.parameter_shapes(self.clip_config)
+        weights.check_shapes(found, expected, self.config.train.init_from, self.clip_config.name)
+        return weights.unflatten(params)
 
     def batches(self, start_step: int) -> Iterator[dict[str, np.ndarray]]:
         """Dicts of `images` uint8 [B, S, S, 3] and their `facts` int32 [B, P, F].

@@ -13,6 +13,7 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,13 @@ from cpad_jax.data.synthetic.look import TitleStyle
 from cpad_jax.data.synthetic.places import draw_place
 from cpad_jax.data.synthetic.render import STAGE_HEIGHT, STAGE_WIDTH, draw_portrait, head_artist
 from cpad_jax.data.synthetic.shots import SeenFace, Shot
-from cpad_jax.data.synthetic.world import PLAUSIBLE, Performer, draw_performers
+from cpad_jax.data.synthetic.world import (
+    PEOPLE_PER_SHOT,
+    PLAUSIBLE,
+    Performer,
+    check_people_per_shot,
+    draw_performers,
+)
 from cpad_jax.media import canvas, faces
 from cpad_jax.text.prompts import PLACES
 
@@ -95,13 +102,15 @@ def _in_view(
     )
 
 
-def _scene_pictures(rng: np.random.Generator, famous: int, size: int) -> Iterator[Captioned]:
+def _scene_pictures(
+    rng: np.random.Generator, famous: int, size: int, people_per_shot: Sequence[int]
+) -> Iterator[Captioned]:
     style = TitleStyle.draw(rng)
     place = str(rng.choice(PLACES))
     stage = draw_place(place, rng, STAGE_HEIGHT, STAGE_WIDTH, style)
     for _ in range(_SHOTS_PER_STAGE):
         cast = _draw_people(rng, 3, famous)
-        performers = draw_performers(rng, place, cast, held_out_pairs())
+        performers = draw_performers(rng, place, cast, held_out_pairs(), people_per_shot)
         shot = Shot(stage, place, performers, rng, head_artist('', 'train'))
         picture, seen = shot.film(float(rng.random()))
         picture = style.grade(picture, rng)
@@ -136,7 +145,13 @@ def _portrait(rng: np.random.Generator, famous: int, size: int) -> Captioned:
     return Captioned(image, texts, [claims.person_facts(person, outfit)])
 
 
-def make_shard(number: int, seed: int, famous: int, size: int) -> list[Captioned]:
+def make_shard(
+    number: int,
+    seed: int,
+    famous: int,
+    size: int,
+    people_per_shot: Sequence[int] = PEOPLE_PER_SHOT,
+) -> list[Captioned]:
     """Draws the `SHARD_SIZE` pictures of one shard.
 
     Args:
@@ -144,6 +159,7 @@ def make_shard(number: int, seed: int, famous: int, size: int) -> list[Captioned
         seed: Seed of the whole set.
         famous: People with a number below this appear often and are named.
         size: Side of the pictures, pixels.
+        people_per_shot: As in `draw_performers`, of scenes.
     """
     rng = np.random.default_rng((_WORLD_SEED_OFFSET + seed, number))
     drawn: list[Captioned] = []
@@ -151,7 +167,7 @@ def make_shard(number: int, seed: int, famous: int, size: int) -> list[Captioned
         if rng.random() < _PORTRAIT_SHARE * _SHOTS_PER_STAGE / (1 + _PORTRAIT_SHARE * 2):
             drawn.append(_portrait(rng, famous, size))
         else:
-            drawn.extend(_scene_pictures(rng, famous, size))
+            drawn.extend(_scene_pictures(rng, famous, size, people_per_shot))
     # Shots of one stage must not stand side by side in a batch.
     return [drawn[i] for i in rng.permutation(SHARD_SIZE)]
 
@@ -184,11 +200,18 @@ def write_shard(folder: Path, number: int, drawn: Sequence[Captioned]) -> None:
             np.save(temporary, np.array(rows))
 
 
-def _draw_shard(folder: str, number: int, seed: int, famous: int, size: int) -> None:
-    write_shard(Path(folder), number, make_shard(number, seed, famous, size))
+def _draw_shard(folder: str, number: int, *arguments: Any) -> None:
+    write_shard(Path(folder), number, make_shard(number, *arguments))
 
 
-def ensure_captioned(folder: Path, shards: int, seed: int, famous: int, size: int) -> None:
+def ensure_captioned(
+    folder: Path,
+    shards: int,
+    seed: int,
+    famous: int,
+    size: int,
+    people_per_shot: Sequence[int] = PEOPLE_PER_SHOT,
+) -> None:
     """Draws the shards that are not there yet, on all cores.
 
     Args:
@@ -197,7 +220,9 @@ def ensure_captioned(folder: Path, shards: int, seed: int, famous: int, size: in
         seed: Names the set.
         famous: People with a number below this appear often and are named.
         size: Side of the pictures, pixels.
+        people_per_shot: As in `draw_performers`, of scenes.
     """
+    check_people_per_shot(people_per_shot)
     folder.mkdir(parents=True, exist_ok=True)
     missing = [
         number for number in range(shards)
@@ -212,7 +237,8 @@ def ensure_captioned(folder: Path, shards: int, seed: int, famous: int, size: in
             total=len(missing) * SHARD_SIZE, stage='drawing captioned pictures', unit='picture'
         ) as bar,
     ):
-        jobs = [pool.submit(_draw_shard, str(folder), n, seed, famous, size) for n in missing]
+        arguments = (seed, famous, size, tuple(people_per_shot))
+        jobs = [pool.submit(_draw_shard, str(folder), n, *arguments) for n in missing]
         for job in concurrent.futures.as_completed(jobs):
             job.result()
             bar.update(SHARD_SIZE)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -43,6 +44,9 @@ BULKY = frozenset({'DriveCar', 'GetOutCar', 'SitUp'})
 # Rare in PLAUSIBLE, so drawn more often where they are possible.
 _ACTION_WEIGHT = {'DriveCar': 3.0, 'GetOutCar': 3.5, 'SitUp': 2.5}
 
+# How many of 100 shots hold one, two and three people.
+PEOPLE_PER_SHOT = (20, 48, 32)
+
 
 @dataclasses.dataclass(frozen=True)
 class WorldSpec:
@@ -54,8 +58,11 @@ class WorldSpec:
         shows: Number of TV shows.
         clips_per_title: Clips cut from each title.
         cast_size: People with parts in one title.
+        people_per_shot: How many of 100 shots hold one, two and three people.
         train_people: Seen people, of whom there are training photos.
         cast_seen: How many of them act in this world's titles.
+        stars: The seen people who act are some of the first so many; 0 for any of them. The lower a
+            person's number, the likelier that a CLIP of drawn worlds knows the name.
         cast_unseen: How many people without training photos act in them.
         photos_per_person: Training photos of each seen person.
         reference_photos: Further photos of each actor, for queries only.
@@ -69,8 +76,10 @@ class WorldSpec:
     shows: int = 5
     clips_per_title: int = 34
     cast_size: int = 7
+    people_per_shot: tuple[int, ...] = PEOPLE_PER_SHOT
     train_people: int = 600
     cast_seen: int = 240
+    stars: int = 0
     cast_unseen: int = 80
     photos_per_person: int = 16
     reference_photos: int = 10
@@ -80,8 +89,9 @@ class WorldSpec:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.name not in ('seed', 'faces_dir') and value < 0:
+            if isinstance(value, int | float) and field.name != 'seed' and value < 0:
                 raise UserError(f'{field.name} of a world is {value}, expected 0 or more')
+        check_people_per_shot(self.people_per_shot)
 
     def fingerprint(self) -> str:
         """A sha256 that changes when the world would look different."""
@@ -146,11 +156,23 @@ class PhotoPlan:
     seed: int
 
 
-def _check(spec: WorldSpec) -> None:
-    if spec.cast_seen > spec.train_people:
+def check_people_per_shot(shares: Sequence[int]) -> None:
+    """Raises a `UserError` unless these are three shares of 100."""
+    if len(shares) != 3 or min(shares) < 0 or sum(shares) != 100:
         raise UserError(
-            f'world: cast_seen is {spec.cast_seen}, but only {spec.train_people} people are seen '
-            'in training: raise train_people or lower cast_seen'
+            f'people_per_shot is {tuple(shares)}, expected how many of 100 shots hold one, two and '
+            'three people, such as 20,48,32'
+        )
+
+
+def _check(spec: WorldSpec) -> None:
+    pool, name = spec.train_people, 'train_people'
+    if spec.stars and spec.stars < pool:
+        pool, name = spec.stars, 'stars'
+    if spec.cast_seen > pool:
+        raise UserError(
+            f'world: cast_seen is {spec.cast_seen}, but {name} is {pool}: raise {name} or lower '
+            'cast_seen'
         )
     if spec.cast_size > spec.cast_seen + spec.cast_unseen:
         raise UserError(
@@ -166,6 +188,7 @@ def draw_performers(
     place: str,
     cast: list[int],
     forbidden: frozenset[tuple[str, str]] = frozenset(),
+    people_per_shot: Sequence[int] = PEOPLE_PER_SHOT,
 ) -> tuple[Performer, ...]:
     """Casts one shot: who is in it and what each of them does.
 
@@ -174,12 +197,13 @@ def draw_performers(
         place: One of `PLACES`.
         cast: At least 3 person numbers to choose from.
         forbidden: Pairs (action, place) that must not occur.
+        people_per_shot: How many of 100 shots hold one, two and three people.
 
     Returns:
         One to three performers, with truth about who does what to whom.
     """
     possible = [a for a in PLAUSIBLE[place] if (a, place) not in forbidden]
-    count = int(rng.choice([1, 2, 3], p=[0.2, 0.48, 0.32]))
+    count = int(rng.choice([1, 2, 3], p=np.array(people_per_shot) / 100))
     who = [int(index) for index in rng.permutation(cast)[:count]]
     performers: list[Performer] = []
     used_bulky = used_pair = False
@@ -228,7 +252,8 @@ class World:
         _check(spec)
         self.spec = spec
         rng = np.random.default_rng((spec.seed, 1))
-        seen = rng.permutation(spec.train_people)[: spec.cast_seen]
+        stars = min(spec.stars or spec.train_people, spec.train_people)
+        seen = rng.permutation(stars)[: spec.cast_seen]
         unseen = people.UNSEEN_OFFSET + rng.permutation(max(spec.cast_unseen * 4, 1))
         self.cast = tuple(int(i) for i in (*seen, *unseen[: spec.cast_unseen]))
         self.titles = tuple(self._draw_titles(rng))
@@ -273,7 +298,9 @@ class World:
             place = str(rng.choice(title.places))
             performers = tuple(
                 dataclasses.replace(p, outfit_seed=wardrobe[p.person][int(rng.integers(2))])
-                for p in draw_performers(rng, place, list(title.cast))
+                for p in draw_performers(
+                    rng, place, list(title.cast), people_per_shot=spec.people_per_shot
+                )
             )
             clips.append(
                 ClipPlan(
