@@ -27,8 +27,8 @@ def get_config():
     return ml_collections.ConfigDict({
         'name': 'tiny', 'task': 'clip', 'seed': 0, 'backbone': 'testing', 'dtype': 'float32',
         'data': {'dir': '', 'held_out': 1},
-        'train': {'steps': 6, 'batch_size': 8, 'alike': 0.5, 'plain_steps': 2, 'remat': False,
-                  'optimiser': 'muon', 'learning_rate': 1e-3,
+        'train': {'steps': 6, 'batch_size': 8, 'alike': 0.5, 'plain_steps': 2, 'init_from': '',
+                  'remat': False, 'optimiser': 'muon', 'learning_rate': 1e-3,
                   'warmup_steps': 1, 'weight_decay': 0.1, 'checkpoint_every': 2,
                   'log_every': 2, 'evaluate_every': 0},
         'eval': {'controls': True},

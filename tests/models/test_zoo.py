@@ -15,6 +15,7 @@ PARAMETERS = {
     'ViT-L-14': 427_616_513,
     'ViT-L-14-quickgelu': 427_616_513,
     'ViT-cast-16': 16_331_393,
+    'ViT-cast-16-128': 16_338_561,
     'testing': 3_382_017,
 }
 
@@ -22,7 +23,7 @@ PARAMETERS = {
 def test_every_model_is_listed():
     counts = {family: len(configs) for family, configs in zoo.FAMILIES.items()}
     assert counts == {'native': 32, 'worldwide': 7, 'CLIPA': 6, 'ResNet': 10, 'SigLIP': 26}
-    assert len(zoo.CONFIGS) == sum(counts.values()) + len(zoo.OWN) == 83
+    assert len(zoo.CONFIGS) == sum(counts.values()) + len(zoo.OWN) == 84
     assert all(config.name == name for name, config in zoo.CONFIGS.items())
 
 

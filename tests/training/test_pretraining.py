@@ -6,7 +6,7 @@ import pytest
 
 from cpad_jax.data.synthetic import captioned, claims
 from cpad_jax.errors import UserError
-from cpad_jax.models import weights, zoo
+from cpad_jax.models import pretrained, weights, zoo
 from cpad_jax.training import captioned_shards, loop, pretraining
 
 COLOURS = {
@@ -51,8 +51,8 @@ def write_shards(directory, counts=(24, 16, 16), size=32):
 def make_config(**train):
     return ml_collections.ConfigDict({
         'name': 'clip', 'task': 'clip', 'seed': 0, 'backbone': 'testing', 'dtype': 'float32',
-        'train': {'steps': 60, 'batch_size': 8, 'alike': 0.0, 'plain_steps': 0, 'remat': False,
-                  'learning_rate': 2e-3, 'warmup_steps': 5, 'weight_decay': 0.1,
+        'train': {'steps': 60, 'batch_size': 8, 'alike': 0.0, 'plain_steps': 0, 'init_from': '',
+                  'remat': False, 'learning_rate': 2e-3, 'warmup_steps': 5, 'weight_decay': 0.1,
                   'checkpoint_every': 30, 'log_every': 10, **train},
     })  # fmt: skip
 
@@ -230,3 +230,30 @@ def test_logit_scale_stays_at_or_below_100(shards):
 def test_too_few_images(shards):
     with pytest.raises(UserError, match='40 images are fewer than config.train.batch_size .64'):
         pretraining.Pretraining(make_config(batch_size=64), shards[0])
+
+
+def test_goes_on_from_a_clip_that_saw_smaller_pictures(shards):
+    config = make_config(init_from='ViT-cast-16')
+    config.backbone = 'ViT-cast-16-128'
+    params = weights.flatten(
+        pretraining.Pretraining(config, shards[0]).init_params(jax.random.key(0))
+    )
+    before = weights.flatten(pretrained.load_clip('ViT-cast-16').params)
+    positions = 'visual/positional_embedding'
+    assert {name for name in before if not np.array_equal(before[name], params[name])} == {
+        positions
+    }
+    old, new = before[positions], params[positions]
+    assert (old.shape, new.shape) == ((37, 256), (65, 256))
+    np.testing.assert_array_equal(new[0], old[0])
+    # A place is told by nearly the same vector as before: corners by the corners'.
+    grid, finer = old[1:].reshape(6, 6, 256), new[1:].reshape(8, 8, 256)
+    for corner in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
+        similar = np.corrcoef(finer[corner], grid.reshape(36, 256))[0, 1:]
+        assert similar.argmax() == np.arange(36).reshape(6, 6)[corner]
+
+
+def test_does_not_go_on_from_towers_of_other_sizes(shards):
+    task = pretraining.Pretraining(make_config(init_from='ViT-cast-16'), shards[0])
+    with pytest.raises(UserError, match='ViT-cast-16'):
+        task.init_params(jax.random.key(0))

@@ -1,4 +1,5 @@
 import collections
+import dataclasses
 
 import numpy as np
 import pytest
@@ -34,8 +35,6 @@ def test_a_world_has_the_shape_of_the_benchmark():
 def test_a_world_is_a_function_of_its_spec(small):
     again = world.World(SMALL)
     assert again.clips == small.clips and again.titles == small.titles
-    import dataclasses
-
     other = world.World(dataclasses.replace(SMALL, seed=6))
     assert other.clips != small.clips
     assert SMALL.fingerprint() != dataclasses.replace(SMALL, seed=6).fingerprint()
@@ -107,7 +106,30 @@ def test_casts_hold_look_alikes():
     ],
 )
 def test_impossible_worlds_are_refused(change, words):
-    import dataclasses
-
     with pytest.raises(UserError, match=words):
+        world.World(dataclasses.replace(SMALL, **change))
+
+
+def test_how_many_people_are_in_a_shot_and_who_may_act():
+    spec = dataclasses.replace(
+        SMALL, clips_per_title=100, people_per_shot=(70, 30, 0), stars=16, cast_seen=15
+    )
+    lonely = world.World(spec)
+    crowd = collections.Counter(len(clip.performers) for clip in lonely.clips)
+    assert abs(crowd[1] / len(lonely.clips) - 0.7) < 0.05 and crowd[3] == 0
+    seen = {person for person in lonely.cast if person < people.UNSEEN_OFFSET}
+    assert len(seen) == 15 and max(seen) < 16
+
+
+@pytest.mark.parametrize(
+    'change, match',
+    [
+        ({'people_per_shot': (50, 50)}, 'of 100 shots'),
+        ({'people_per_shot': (50, 40, 20)}, 'of 100 shots'),
+        ({'people_per_shot': (120, -40, 20)}, 'of 100 shots'),
+        ({'stars': 10, 'cast_seen': 12}, 'stars is 10'),
+    ],
+)
+def test_shots_and_casts_that_cannot_be(change, match):
+    with pytest.raises(UserError, match=match):
         world.World(dataclasses.replace(SMALL, **change))
