@@ -170,6 +170,17 @@ def world_options() -> dict[str, str]:
     return {name: ' '.join(text.split()).rstrip('.') for name, text in found}
 
 
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(number) for number in text.split(','))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'{text!r} is no list such as 20,48,32') from None
+
+
+def _as_written(value: object) -> str:
+    return ','.join(map(str, value)) if isinstance(value, tuple) else repr(value)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and builds."""
     train.quiet()
@@ -201,9 +212,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for option, field in fields.items():
         world.add_argument(
             f'--{option}',
-            type=type(field.default),
+            type=_numbers if isinstance(field.default, tuple) else type(field.default),
             default=field.default,
-            help=f'{means[field.name]} (default: {field.default!r})',
+            help=f'{means[field.name]} (default: {_as_written(field.default)})',
         )
     options = parser.parse_args(arguments)
     if options.name != drawn_world.SYNTHETIC_CAST:

@@ -167,6 +167,8 @@ def prepare(
     instructions = built_dataset.builder_module(name).Builder.MANUAL_DOWNLOAD_INSTRUCTIONS
     if not Path(manual_dir).is_dir():
         raise UserError(f'--manual_dir {manual_dir}: there is no such folder. {instructions}')
+    if not any(Path(manual_dir).iterdir()):
+        raise UserError(f'--manual_dir {manual_dir}: this folder is empty. {instructions}')
     if beam_options and kind.parts != ('identities',):
         raise UserError(
             f'{name} has clips, which are not built by Apache Beam but by every core of this '

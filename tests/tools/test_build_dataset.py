@@ -3,6 +3,7 @@ import pytest
 from clip_archives import write_celebrities
 from PIL import Image
 
+from cpad_jax.data import build
 from cpad_jax.errors import UserError
 from cpad_jax.media import images
 from tools import build_dataset
@@ -12,6 +13,7 @@ def test_a_small_world_and_its_picture(tmp_path, capsys):
     arguments = (
         'synthetic_cast --movies 1 --shows 1 --clips_per_title 3 --cast_size 3 --seen_people 4 '
         '--cast_seen 3 --unseen_people 2 --photos_per_person 2 --reference_photos 2 --seconds 0.5 '
+        '--people_per_shot 100,0,0 '
         f'--processes 1 --data_dir {tmp_path} --sheet {tmp_path / "sheet.png"}'
     )
     build_dataset.main(arguments.split())
@@ -37,6 +39,11 @@ def test_every_option_of_the_world_is_explained(capsys):
         ('nothing --data_dir a', "invalid choice: 'nothing'"),
         ('synthetic_cast', 'required: --data_dir'),
         ('synthetic_cast --data_dir a --movies x', '--movies: invalid int'),
+        ('synthetic_cast --data_dir a --people_per_shot 7,x', "'7,x' is no list such as 20,48,32"),
+        (
+            'synthetic_cast --data_dir a --people_per_shot 50,60',
+            r'is \(50, 60\), expected how many',
+        ),
         ('synthetic_cast --data_dir a --movies -1', 'movies of a world is -1'),
         ('synthetic_cast --data_dir a --sheet a.txt', 'expected a .jpg or .png'),
         ('hollywood2 --data_dir a', 'hollywood2 needs --manual_dir. get Hollywood2-actions'),
@@ -59,6 +66,14 @@ def test_mistakes_are_told_in_a_line(arguments, says, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=says):
         build_dataset.main(arguments.split())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('name', build.MANUAL)
+def test_an_empty_folder_is_told_what_belongs_there(name, tmp_path):
+    arguments = [name, '--manual_dir', str(tmp_path), '--data_dir', str(tmp_path / 'out')]
+    with pytest.raises(UserError, match='this folder is empty. .*(DIR|tar.gz)'):
+        build_dataset.main(arguments)
     assert not list(tmp_path.iterdir())
 
 
