@@ -171,7 +171,7 @@ def test_every_part_of_the_world_can_be_configured():
     file = Path(__file__).parents[2] / 'configs' / 'quickstart.py'
     data = configs.load(str(file)).data
     changed = {key: value + 1 if isinstance(value, int) else value for key, value in data.items()}
-    changed.update(seconds=9.0, faces_dir='x')
+    changed.update(seconds=9.0, faces_dir='x', people_per_shot=(30, 40, 30))
     spec, default = drawn_world.world_spec(changed), WorldSpec()
     same = [f.name for f in dataclasses.fields(spec)
             if getattr(spec, f.name) == getattr(default, f.name)]  # fmt: skip
