@@ -16,7 +16,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.shards = 40
     config.data.seed = 1
     config.data.famous = 600
-    config.data.people_per_shot = (40, 40, 20)
+    config.data.people_per_shot = (55, 30, 15)
 
     config.train.init_from = 'ViT-cast-16'
     config.train.steps = 2600

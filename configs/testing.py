@@ -19,7 +19,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.seen_people = 8
     config.data.cast_seen = 8
     config.data.unseen_people = 4
-    config.data.photos_per_person = 4
+    config.data.photos_per_person = (4,)
     config.data.reference_photos = 3
     config.data.seconds = 1.0
 

@@ -36,7 +36,7 @@ def mini_spec():
     """The smallest world in which everything occurs."""
     return WorldSpec(
         seed=3, movies=1, shows=1, clips_per_title=4, cast_size=3, train_people=4, cast_seen=3,
-        cast_unseen=2, photos_per_person=2, reference_photos=2, seconds=0.5,
+        cast_unseen=2, photos_per_person=(2,), reference_photos=2, seconds=0.5,
     )  # fmt: skip
 
 

@@ -347,7 +347,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     detector, embedder = FaceDetector(options.detector), FaceEmbedder(options.embedder)
     spec = WorldSpec(
         seed=options.seed, movies=options.movies, shows=max(1, options.movies // 5),
-        train_people=100, cast_seen=56, cast_unseen=24, photos_per_person=8, reference_photos=1,
+        train_people=100, cast_seen=56, cast_unseen=24, photos_per_person=(8,), reference_photos=1,
     )  # fmt: skip
     world, videos = prepare(options.dir, spec)
     rows = measure(options.dir, world, videos, detector, embedder)

@@ -150,7 +150,7 @@ def test_what_goes_wrong_in_a_worker_is_said_in_one_line(mini_spec, tmp_path):
 
 CONFIG = {
     'world_seed': 3, 'movies': 1, 'shows': 1, 'clips_per_title': 4, 'cast_size': 3,
-    'seen_people': 4, 'cast_seen': 3, 'unseen_people': 2, 'photos_per_person': 2,
+    'seen_people': 4, 'cast_seen': 3, 'unseen_people': 2, 'photos_per_person': (2,),
     'reference_photos': 2, 'seconds': 0.5, 'faces_dir': '',
 }  # fmt: skip
 
@@ -171,7 +171,9 @@ def test_every_part_of_the_world_can_be_configured():
     file = Path(__file__).parents[2] / 'configs' / 'quickstart.py'
     data = configs.load(str(file)).data
     changed = {key: value + 1 if isinstance(value, int) else value for key, value in data.items()}
-    changed.update(seconds=9.0, faces_dir='x', people_per_shot=(30, 40, 30))
+    changed.update(
+        seconds=9.0, faces_dir='x', people_per_shot=(30, 40, 30), photos_per_person=(1, 2)
+    )
     spec, default = drawn_world.world_spec(changed), WorldSpec()
     same = [f.name for f in dataclasses.fields(spec)
             if getattr(spec, f.name) == getattr(default, f.name)]  # fmt: skip

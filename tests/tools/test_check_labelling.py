@@ -101,7 +101,7 @@ def test_real_networks_on_a_small_drawn_world(real_data, tmp_path):
     """Figures of so few faces move by some percent with the seed: this guards, and measures not."""
     spec = WorldSpec(
         seed=2, movies=1, shows=1, clips_per_title=12, cast_size=5, train_people=60, cast_seen=8,
-        cast_unseen=2, photos_per_person=6, reference_photos=1,
+        cast_unseen=2, photos_per_person=(6,), reference_photos=1,
     )  # fmt: skip
     drawn_world.ensure_synthetic_cast(tmp_path, spec, 1)
     world, videos = check_labelling.prepare(tmp_path, spec)

@@ -171,8 +171,9 @@ def scene_captions(
         famous: People with a number below this are named in some captions.
 
     Returns:
-        Captions of differing kind: what happens and where, who it is by looks, by name; the last
-        one says what the main person does and where, and nothing about who it is.
+        Captions of differing kind: what happens and where, who it is by looks, by name (with what
+        they do, where, both or neither); the last one says what the main person does and where, and
+        nothing about who it is.
     """
     main = int(rng.integers(len(performers)))
     active = [i for i, p in enumerate(performers) if p.actions]
@@ -204,16 +205,22 @@ def scene_captions(
         placed(together) if rng.random() < 0.3 else together,
         placed(does(other, 0.2, 0.9)),
         look(other, 0.3, 0.95),
-        look(int(rng.integers(len(performers))), 0.1, 0.6),
     ]
+
+    def named(index: int) -> Sentence:
+        # As often as not only a part is said: a name must mean the same without the rest.
+        person = people.person(performers[index].person)
+        sentence: Sentence = (person.name, [{'person': person.index}])
+        form = rng.random()
+        if form < 0.75:
+            sentence = _sentence(rng, performers, index, sentence)
+        return placed(sentence) if form < 0.45 or 0.75 <= form < 0.9 else sentence
+
     known = [i for i, p in enumerate(performers) if p.person < famous]
     if known:
-        star = known[int(rng.integers(len(known)))]
-        person = people.person(performers[star].person)
-        named = (person.name, [{'person': person.index}])
-        captions.append(placed(_sentence(rng, performers, star, named)))
+        captions += [named(known[int(rng.integers(len(known)))]) for _ in range(2)]
     else:
-        captions.append(does(main, 0.2, 0.7))
+        captions += [look(other, 0.1, 0.6), does(main, 0.2, 0.7)]
     someone = _pick(rng, ('a person', 'someone', 'one person'))
     act = _doing(rng, performers[main], _pick(rng, _SOMEBODY))
     captions.append(placed((f'{someone} {act}', [{'doing': claims.doing(performers[main])}])))

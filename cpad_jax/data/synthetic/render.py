@@ -17,6 +17,8 @@ from cpad_jax.text.prompts import PLACES
 
 FPS = 10
 PHOTO_SIZE = 144
+# What is left of the frame, in height and width, once the camera has moved close.
+_NEAR = (0.42, 0.6)
 # Backgrounds are painted larger than the frame, so that the camera has somewhere to go.
 STAGE_HEIGHT, STAGE_WIDTH = 260, 344
 
@@ -98,6 +100,9 @@ def render_clip(world: World, plan: ClipPlan) -> RenderedClip:
     place = PLACES[plan.place]
     stage = draw_place(place, rng, STAGE_HEIGHT, STAGE_WIDTH, style)
     shot = Shot(stage, place, plan.performers, rng, head_artist(world.spec.faces_dir, 'clips'))
+    if plan.approached >= 0:
+        near = np.random.default_rng((world.spec.seed, 5, plan.seed))
+        shot.approach(plan.approached, float(near.uniform(*_NEAR)))
     count = max(1, round(world.spec.seconds * FPS))
     frames = np.empty((count, HEIGHT, WIDTH, 3), np.uint8)
     seen: list[list[tuple[float, np.ndarray, float]]] = [[] for _ in plan.performers]

@@ -40,6 +40,8 @@ _SCALES = {
     3: (29.0, 35.0),
 }
 _HEAD_SIZE = 112
+# When the camera starts to move close to somebody and when it is there, of a shot from 0 to 1.
+_APPROACH = (0.3, 0.6)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,6 +116,8 @@ class Shot:
         self._parts = self._place_parts(performers, rng)
         self._pan = rng.uniform(-0.07, 0.07, 2) * (WIDTH, HEIGHT * 0.4)
         self._zoom = float(rng.uniform(-0.09, 0.09))
+        self._near = 1.0
+        self._near_corner = np.zeros(2)
         self._scroll = 0.0
         if 'DriveCar' in doings:
             self._scroll = float(rng.choice([-1, 1])) * rng.uniform(0.15, 0.3) * WIDTH
@@ -195,13 +199,37 @@ class Shot:
     def _head(self, part: _Part, face: heads.Face) -> heads.Head:
         # Steps of 0.12 radians are not seen at this size and save drawing most heads anew.
         face = dataclasses.replace(face, yaw=round(face.yaw / 0.12) * 0.12)
-        size = max(_HEAD_SIZE, round(part.scale * figures.HEAD_SIZE * 1.9))
+        size = max(_HEAD_SIZE, round(part.scale * figures.HEAD_SIZE * 1.9 / self._near))
         key = (part.performer.person, part.performer.outfit_seed, face, size)
         if key not in self._heads:
             self._heads[key] = self._artist(
                 part.performer.person, part.outfit, face, size, part.performer.outfit_seed
             )
         return self._heads[key]
+
+    def approach(self, performer: int, share: float) -> None:
+        """Lets the camera move close to somebody in the middle of the shot.
+
+        Args:
+            performer: Index of whom.
+            share: How much of the frame's height and width is left in view, above 0, at most 1.
+        """
+        _, faces = self.film((1 + _APPROACH[1]) / 2)  # Half way through what is seen from near.
+        box, frame = faces[performer].box, np.array([WIDTH, HEIGHT])
+        middle = np.array([box[1] + box[3], box[0] + box[2]]) / 2
+        # The face stands in the middle, in the upper part.
+        corner = middle - frame * share * (0.5, 0.38)
+        self._near, self._near_corner = share, np.clip(corner, 0, frame * (1 - share))
+
+    def _view(self, t: float) -> tuple[float, np.ndarray]:
+        """Zoom and shift [2] from the frame of a camera at rest to that of the camera at `t`."""
+        way = float(np.clip((t - _APPROACH[0]) / (_APPROACH[1] - _APPROACH[0]), 0, 1))
+        way = way * way * (3 - 2 * way)
+        nearer = 1 / (1 + way * (self._near - 1))
+        zoom = (1 + self._zoom * (t - 0.5)) * nearer
+        middle = np.array([WIDTH, HEIGHT]) / 2
+        pan = middle * (1 - zoom / nearer) + self._pan * (t - 0.5)
+        return zoom, (pan - way * self._near_corner) * nearer
 
     def film(self, t: float) -> tuple[np.ndarray, list[SeenFace]]:
         """What the camera sees.
@@ -213,9 +241,7 @@ class Shot:
             The picture [HEIGHT, WIDTH, 3] uint8, not yet graded, and the faces of the performers
             in their order, inside the frame or not.
         """
-        zoom = 1 + self._zoom * (t - 0.5)
-        middle = np.array([WIDTH, HEIGHT]) / 2
-        shift = middle - middle * zoom + self._pan * (t - 0.5)
+        zoom, shift = self._view(t)
         matrix = self._stage_matrix * zoom
         matrix[:, 2] += shift + np.array([self._scroll * (t - 0.5), 0.0])
         picture = canvas.warp(self._background, matrix, HEIGHT, WIDTH)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -59,12 +59,16 @@ class WorldSpec:
         clips_per_title: Clips cut from each title.
         cast_size: People with parts in one title.
         people_per_shot: How many of 100 shots hold one, two and three people.
+        push_ins: In how many of 100 shots the camera moves close to one of the people.
+        habits: How many of the actions are a person's own: they do others only where none of these
+            is possible; 0 for no preference.
         train_people: Seen people, of whom there are training photos.
         cast_seen: How many of them act in this world's titles.
         stars: The seen people who act are some of the first so many; 0 for any of them. The lower a
             person's number, the likelier that a CLIP of drawn worlds knows the name.
         cast_unseen: How many people without training photos act in them.
-        photos_per_person: Training photos of each seen person.
+        photos_per_person: Training photos of each seen person; of several numbers, each is as many
+            people's.
         reference_photos: Further photos of each actor, for queries only.
         seconds: Length of a clip.
         faces_dir: Folder of real face crops in VGGFace2's layout that take the place of drawn
@@ -77,11 +81,13 @@ class WorldSpec:
     clips_per_title: int = 34
     cast_size: int = 7
     people_per_shot: tuple[int, ...] = PEOPLE_PER_SHOT
+    push_ins: int = 0
+    habits: int = 0
     train_people: int = 600
     cast_seen: int = 240
     stars: int = 0
     cast_unseen: int = 80
-    photos_per_person: int = 16
+    photos_per_person: tuple[int, ...] = (16,)
     reference_photos: int = 10
     seconds: float = 2.0
     faces_dir: str = ''
@@ -92,6 +98,13 @@ class WorldSpec:
             if isinstance(value, int | float) and field.name != 'seed' and value < 0:
                 raise UserError(f'{field.name} of a world is {value}, expected 0 or more')
         check_people_per_shot(self.people_per_shot)
+        if self.push_ins > 100:
+            raise UserError(f'push_ins of a world is {self.push_ins}, expected at most 100')
+        if not self.photos_per_person or min(self.photos_per_person) < 1:
+            raise UserError(
+                f'photos_per_person of a world is {self.photos_per_person}, expected one number or '
+                'several, 1 or more'
+            )
 
     def fingerprint(self) -> str:
         """A sha256 that changes when the world would look different."""
@@ -137,13 +150,23 @@ class Performer:
 
 @dataclasses.dataclass(frozen=True)
 class ClipPlan:
-    """One clip before it is filmed."""
+    """One clip before it is filmed.
+
+    Attributes:
+        clip_id: Names its file.
+        title: Number of its title.
+        place: Index into `PLACES`.
+        performers: Who is in it.
+        seed: Of everything that is not said here.
+        approached: Index among the performers of the one whom the camera moves close to, or -1.
+    """
 
     clip_id: str
     title: int
     place: int
     performers: tuple[Performer, ...]
     seed: int
+    approached: int = -1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,6 +212,7 @@ def draw_performers(
     cast: list[int],
     forbidden: frozenset[tuple[str, str]] = frozenset(),
     people_per_shot: Sequence[int] = PEOPLE_PER_SHOT,
+    habits: Mapping[int, frozenset[str]] | None = None,
 ) -> tuple[Performer, ...]:
     """Casts one shot: who is in it and what each of them does.
 
@@ -198,6 +222,7 @@ def draw_performers(
         cast: At least 3 person numbers to choose from.
         forbidden: Pairs (action, place) that must not occur.
         people_per_shot: How many of 100 shots hold one, two and three people.
+        habits: Person number → the actions they do rather than others; None for no preference.
 
     Returns:
         One to three performers, with truth about who does what to whom.
@@ -219,6 +244,8 @@ def draw_performers(
         if not performs or not options:
             performers.append(Performer(person, (), -1, seed))
             continue
+        if habits is not None:
+            options = [a for a in options if a in habits[person]] or options
         weights = np.array([_ACTION_WEIGHT.get(a, 1.0) for a in options])
         action = str(rng.choice(options, p=weights / weights.sum()))
         used_bulky |= action in BULKY
@@ -256,8 +283,13 @@ class World:
         seen = rng.permutation(stars)[: spec.cast_seen]
         unseen = people.UNSEEN_OFFSET + rng.permutation(max(spec.cast_unseen * 4, 1))
         self.cast = tuple(int(i) for i in (*seen, *unseen[: spec.cast_unseen]))
+        self._habits = {person: self._draw_habits(person) for person in self.cast}
         self.titles = tuple(self._draw_titles(rng))
         self.clips = tuple(clip for t in range(len(self.titles)) for clip in self._draw_clips(t))
+
+    def _draw_habits(self, person: int) -> frozenset[str]:
+        rng = np.random.default_rng((self.spec.seed, 3, person))
+        return frozenset(str(a) for a in rng.permutation(ACTIONS)[: self.spec.habits])
 
     def _draw_titles(self, rng: np.random.Generator) -> list[Title]:
         """Deals parts so that everybody gets about as many; some casts hold look-alikes."""
@@ -293,13 +325,18 @@ class World:
             person: (int(rng.integers(1 << 31)), int(rng.integers(1 << 31)))
             for person in title.cast
         }
+        camera = np.random.default_rng((spec.seed, 4, title_index))
         clips = []
         for number in range(spec.clips_per_title):
             place = str(rng.choice(title.places))
             performers = tuple(
                 dataclasses.replace(p, outfit_seed=wardrobe[p.person][int(rng.integers(2))])
                 for p in draw_performers(
-                    rng, place, list(title.cast), people_per_shot=spec.people_per_shot
+                    rng,
+                    place,
+                    list(title.cast),
+                    people_per_shot=spec.people_per_shot,
+                    habits=self._habits if spec.habits else None,
                 )
             )
             clips.append(
@@ -309,9 +346,15 @@ class World:
                     place=PLACES.index(place),
                     performers=performers,
                     seed=int(rng.integers(1 << 31)),
+                    approached=self._approached(camera, len(performers)),
                 )
             )
         return clips
+
+    def _approached(self, rng: np.random.Generator, performers: int) -> int:
+        if rng.random() * 100 >= self.spec.push_ins:
+            return -1
+        return int(rng.integers(performers))
 
     @property
     def people(self) -> tuple[people.Person, ...]:
@@ -323,10 +366,13 @@ class World:
         """The photos of a split: 'train' (of seen people) or 'references' (of the cast)."""
         spec = self.spec
         if split == 'train':
-            who, count, offset = range(spec.train_people), spec.photos_per_person, 0
+            counts = spec.photos_per_person
+            taken = {person: counts[person % len(counts)] for person in range(spec.train_people)}
+            offset = 0
         elif split == 'references':
+            taken = dict.fromkeys(sorted(self.cast), spec.reference_photos)
             # Numbered after every training photo: no photo is in both splits.
-            who, count, offset = sorted(self.cast), spec.reference_photos, 10_000
+            offset = 10_000
         else:
             raise ValueError(f"split is {split!r}, expected 'train' or 'references'")
         return [
@@ -336,6 +382,6 @@ class World:
                 source=f'session {(offset + k) // 2 + 1}',
                 seed=offset + k,
             )
-            for index in who
+            for index, count in taken.items()
             for k in range(count)
         ]

@@ -6,7 +6,7 @@ from cpad_jax.media.labelling.cast import CastMember
 
 SPEC = world.WorldSpec(
     seed=5, movies=4, shows=1, clips_per_title=20, cast_size=5, train_people=40, cast_seen=16,
-    cast_unseen=6, photos_per_person=2, reference_photos=1,
+    cast_unseen=6, photos_per_person=(2,), reference_photos=1,
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from cpad_jax.text.prompts import ACTIONS
 
 SPEC = world.WorldSpec(
     seed=2, movies=2, shows=1, clips_per_title=10, cast_size=4, train_people=6, cast_seen=5,
-    cast_unseen=2, photos_per_person=4, reference_photos=2, seconds=1.0,
+    cast_unseen=2, photos_per_person=(4,), reference_photos=2, seconds=1.0,
 )  # fmt: skip
 
 
@@ -39,6 +39,28 @@ def test_tracks_lie_on_faces_that_move(small):
             assert (track.boxes[:, 2] > track.boxes[:, 0]).all()
             heights.extend((track.boxes[:, 2] - track.boxes[:, 0]) * 168)
     assert 20 < np.median(heights) < 60
+
+
+def test_the_camera_moves_close_to_somebody():
+    near = world.World(dataclasses.replace(SPEC, push_ins=100))
+    far = world.World(SPEC)
+    grown, middles = [], []
+    for plan in near.clips[:8]:
+        clip = render.render_clip(near, plan)
+        box = clip.tracks[plan.approached].boxes[-1]
+        first = clip.tracks[plan.approached].boxes[0]
+        grown.append((box[2] - box[0]) / (first[2] - first[0]))
+        middles.append((box[1] + box[3]) / 2)
+        still = render.render_clip(far, dataclasses.replace(plan, approached=-1))
+        # It begins as with a camera that stays, but for heads that are drawn finer.
+        moved = np.abs(clip.frames.astype(int) - still.frames).mean(axis=(1, 2, 3))
+        assert moved[:3].max() < 1 < 10 < moved[-1]
+    # To 0.42 to 0.6 of the frame; a face at the edge is cut.
+    assert 1.4 < np.median(grown) < 2.5
+    assert 0.25 < np.mean(middles) < 0.75
+    asked = world.World(dataclasses.replace(SPEC, clips_per_title=100, push_ins=30)).clips
+    assert abs(np.mean([plan.approached >= 0 for plan in asked]) - 0.3) < 0.06
+    assert all(plan.approached < len(plan.performers) for plan in asked)
 
 
 def test_actions_move_and_differ(small):

@@ -10,7 +10,7 @@ from cpad_jax.text.prompts import ACTIONS, PLACES
 
 SMALL = world.WorldSpec(
     seed=5, movies=6, shows=2, clips_per_title=20, cast_size=5, train_people=40, cast_seen=16,
-    cast_unseen=6, photos_per_person=3, reference_photos=2, seconds=1.0,
+    cast_unseen=6, photos_per_person=(3,), reference_photos=2, seconds=1.0,
 )  # fmt: skip
 
 
@@ -121,9 +121,34 @@ def test_how_many_people_are_in_a_shot_and_who_may_act():
     assert len(seen) == 15 and max(seen) < 16
 
 
+def test_people_have_habits():
+    def repertoires(habits):
+        spec = dataclasses.replace(
+            SMALL, clips_per_title=100, people_per_shot=(100, 0, 0), habits=habits
+        )
+        does = collections.defaultdict(collections.Counter)
+        for clip in world.World(spec).clips:
+            for performer in clip.performers:
+                does[performer.person].update(performer.actions)
+        # The share of what somebody does that their three commonest actions make up.
+        return [sum(n for _, n in c.most_common(3)) / c.total() for c in does.values()]
+
+    assert np.mean(repertoires(3)) > 0.85 > 0.65 > np.mean(repertoires(0))
+
+
+def test_training_photos_are_as_many_as_said():
+    spec = dataclasses.replace(SMALL, photos_per_person=(1, 5, 2))
+    counts = collections.Counter(plan.person for plan in world.World(spec).photos('train'))
+    assert [counts[person] for person in range(5)] == [1, 5, 2, 1, 5]
+    assert len({plan.image_id for plan in world.World(spec).photos('train')}) == counts.total()
+
+
 @pytest.mark.parametrize(
     'change, match',
     [
+        ({'photos_per_person': ()}, '1 or more'),
+        ({'photos_per_person': (3, 0)}, '1 or more'),
+        ({'push_ins': 101}, 'at most 100'),
         ({'people_per_shot': (50, 50)}, 'of 100 shots'),
         ({'people_per_shot': (50, 40, 20)}, 'of 100 shots'),
         ({'people_per_shot': (120, -40, 20)}, 'of 100 shots'),
