@@ -33,6 +33,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.faces_dir = ''  # real face crops in VGGFace2's layout, in place of drawn faces
 
     config.features = ml_collections.ConfigDict()
+    config.features.dir = ''  # empty: WORKDIR/features; runs may share one
     config.features.face = 'clip'
     config.features.batch_size = 64
     config.features.frames_per_clip = 4
@@ -71,6 +72,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.eval.num_references = 5
     config.eval.min_distractors = 5  # clips of each kind that make a query hard
     config.eval.bootstrap_samples = 1000
-    config.eval.controls = True
+    config.eval.controls = (
+        'no person', 'person only', 'wrong person', 'wrong photo', 'first frame', 'shuffled',
+    )  # fmt: skip
     config.eval.scenarios = ('action', 'place', 'action+place')
     return config

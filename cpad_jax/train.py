@@ -90,7 +90,7 @@ def _learn_identities(config: Any, workdir: Path, paths: DatasetPaths) -> None:
         readers.IdentityReader(paths.part('identities'), 'train'),
         f'{paths.fingerprint}/identities/train',
         clip,
-        workdir / 'features',
+        feature_cache.folder(config, workdir),
         face_feature=config.features.face,
         batch_size=config.features.batch_size // 2,  # Two pictures each: the photo and its face.
         dtype=config.dtype,

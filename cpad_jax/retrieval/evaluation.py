@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-import math
+import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,127 +18,17 @@ from cpad_jax.data.same_people import mark_seen
 from cpad_jax.errors import UserError
 from cpad_jax.media import images
 from cpad_jax.models import personalised
-from cpad_jax.retrieval import bootstrap, examples, metrics, queries, scenarios, scores, table
-from cpad_jax.training import feature_cache
-
-GROUPS = ('all', 'seen', 'unseen')
-# (better, worse) pairs whose difference at hit@1 is reported for seen people.
-_DIFFERENCES = (
-    (queries.PAD_TEXT_IMAGE, queries.PAD_IMAGE),
-    (queries.PAD_IMAGE, queries.CLIP),
-    (queries.PAD_TEXT, queries.CLIP),
-    (queries.PAD_TEXT_IMAGE, queries.CLIP),
+from cpad_jax.retrieval import (
+    examples,
+    galleries,
+    metrics,
+    queries,
+    results,
+    scenarios,
+    scores,
+    table,
 )
-
-
-def _group(asked: Sequence[scenarios.Query], scenario: str, people: str) -> np.ndarray:
-    """Numbers of the queries of a scenario about a group of people."""
-    return np.array(
-        [
-            number
-            for number, query in enumerate(asked)
-            if query.scenario == scenario and (people == 'all' or query.seen == (people == 'seen'))
-        ],
-        np.int64,
-    )
-
-
-def result_rows(
-    asked: Sequence[scenarios.Query],
-    values: Mapping[queries.Method, Mapping[str, np.ndarray]],
-    facts: Mapping[str, Any],
-    samples: int,
-    seed: int,
-) -> list[dict[str, Any]]:
-    """The flat rows of `results.json`.
-
-    Args:
-        asked: Q queries.
-        values: For each method each metric [Q], as `metrics.query_metrics` gives them.
-        facts: What is the same in every row.
-        samples: Bootstrap draws.
-        seed: Seed of the draws.
-
-    Returns:
-        One row per method, scenario and group of people that has queries. A number that cannot be
-        had (bounds of a single person) is None.
-    """
-    rows = []
-    for scenario in dict.fromkeys(query.scenario for query in asked):
-        for people in GROUPS:
-            which = _group(asked, scenario, people)
-            if not len(which):
-                continue
-            who = np.array([asked[number].person_id for number in which])
-            draws = bootstrap.PersonBootstrap(who, samples, seed)
-            for method, own in values.items():
-                row = {
-                    **facts,
-                    'method': method.name,
-                    'person_query': method.person_query,
-                    'scenario': scenario,
-                    'people': people,
-                    'control': method.control,
-                    'num_queries': len(which),
-                    'num_people': len(set(who)),
-                }
-                for name in metrics.NAMES:
-                    low, high = draws.bounds(name, own[name][which])
-                    row[name] = _finite(metrics.summary(name, own[name][which]))
-                    row[f'{name}_low'], row[f'{name}_high'] = _finite(low), _finite(high)
-                rows.append(row)
-    return rows
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def compare(
-    asked: Sequence[scenarios.Query],
-    values: Mapping[queries.Method, Mapping[str, np.ndarray]],
-    samples: int,
-    seed: int,
-) -> list[dict[str, Any]]:
-    """The paired comparisons of `comparisons.json`, at hit@1.
-
-    Returns:
-        Per scenario the differences between methods on seen people (`kind` 'difference', with
-        `a`, `b`, `difference`, `low`, `high`), and two ratios (`kind` 'ratio', with `what`,
-        `ratio`, `low`, `high`): unseen to seen people in image form, wrong to right person.
-    """
-    found = []
-    person = np.array([query.person_id for query in asked])
-    for scenario in dict.fromkeys(query.scenario for query in asked):
-        seen, unseen = (_group(asked, scenario, people) for people in ('seen', 'unseen'))
-        who = person[seen]
-        hits = {method: own['hit@1'] for method, own in values.items()}
-        for a, b in _DIFFERENCES:
-            if len(seen) and a in hits and b in hits:
-                difference = bootstrap.paired_difference(
-                    hits[a][seen], hits[b][seen], who, samples, seed
-                )
-                found.append(
-                    {'kind': 'difference', 'scenario': scenario, 'a': a.key, 'b': b.key}
-                    | {name: _finite(value) for name, value in difference.items()}
-                )
-        image, right = hits.get(queries.PAD_IMAGE), hits.get(queries.PAD_TEXT_IMAGE)
-        ratios = [
-            ('image form, unseen to seen people', image, unseen, image, seen),
-            ('text + image form, wrong to right person', hits.get(queries.WRONG_PERSON), seen,
-             right, seen),
-        ]  # fmt: skip
-        for what, above, whose, below, others in ratios:
-            if above is None or below is None or not len(whose) or not len(others):
-                continue
-            share = bootstrap.ratio(
-                (above[whose], person[whose]), (below[others], person[others]), samples, seed
-            )
-            found.append(
-                {'kind': 'ratio', 'scenario': scenario, 'what': what}
-                | {name: _finite(value) for name, value in share.items()}
-            )
-    return found
+from cpad_jax.training import feature_cache
 
 
 def _labels(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -193,7 +83,7 @@ def choose_examples(asked: Sequence[scenarios.Query], first: np.ndarray, seed: i
     rng = np.random.default_rng((seed, 7))
     chosen = []
     for scenario in dict.fromkeys(query.scenario for query in asked):
-        which = _group(asked, scenario, 'seen')
+        which = results.group(asked, scenario, 'seen')
         if len(which):
             chosen.append(int(rng.choice(which)))
     found = first <= 5
@@ -235,32 +125,63 @@ def _draw_examples(
     examples.draw(path, drawn)
 
 
-def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
-    """Evaluates the model in a workdir, prints the table and writes `WORKDIR/eval`.
+@dataclasses.dataclass(frozen=True)
+class Material:
+    """What an evaluation asks, and of what.
+
+    Attributes:
+        model: The model that is evaluated.
+        clips: Reader of the gallery's clips.
+        photos: Reader of the photos that stand for people.
+        labels: What each clip's record says, without its pictures.
+        galleries: None → embeddings [N, D] of the clips; name of a control → of spoiled ones.
+        asked: The queries.
+        encoder: Embeds them.
+        methods: The methods and controls that are wanted.
+        facts: What is the same in every row of `results.json`.
+    """
+
+    model: personalised.PersonalisedCLIP
+    clips: readers.ClipReader
+    photos: readers.IdentityReader
+    labels: list[dict[str, Any]]
+    galleries: dict[str | None, np.ndarray]
+    asked: list[scenarios.Query]
+    encoder: queries.QueryEncoder
+    methods: tuple[queries.Method, ...]
+    facts: dict[str, Any]
+
+    def gallery(self, method: queries.Method) -> np.ndarray:
+        """The embeddings [N, D] that a method or control ranks."""
+        return self.galleries.get(method.control, self.galleries[None])
+
+
+def prepare(workdir: Path, config: Any) -> Material:
+    """Embeds the gallery and the photos, and builds the queries.
 
     Args:
         workdir: Of a finished identity learning.
-        config: The configuration; `data`, `features`, `eval`, `seed` and `dtype` are read.
-
-    Returns:
-        The rows of `results.json`.
+        config: As in `evaluate`.
 
     Raises:
         UserError: There is no model, or the data allows no query.
     """
-    workdir = Path(workdir)
+    options = config.eval
+    for name in ('num_references', 'min_distractors'):
+        if options[name] < 1:
+            raise UserError(f'config.eval.{name} is {options[name]}, expected 1 or more')
+    controls = queries.controls(options.controls)
     model = personalised.load(workdir, dtype=config.dtype)
     data = build.evaluation_data(config)
     paths = build.locate(data, workdir)
     clips = readers.ClipReader(paths.part('clips'), 'test')
     photos = readers.IdentityReader(paths.part('identities'), 'references')
-    cache = workdir / 'features'
-    gallery = feature_cache.clip_features(
-        clips, f'{paths.fingerprint}/clips/test', model.clip, cache,
-        frames_per_clip=config.features.frames_per_clip,
-        batch_size=config.features.batch_size // config.features.frames_per_clip,
-        dtype=config.dtype,
-    ).embeddings  # fmt: skip
+    cache = feature_cache.folder(config, workdir)
+    embedded = galleries.embed_galleries(
+        clips, f'{paths.fingerprint}/clips/test', model.clip, cache, controls,
+        frames_per_clip=config.features.frames_per_clip, batch_size=config.features.batch_size,
+        dtype=config.dtype, seed=config.seed,
+    )  # fmt: skip
     face_features = feature_cache.identity_features(
         photos, f'{paths.fingerprint}/identities/references', model.clip, cache,
         face_feature=config.features.face, batch_size=config.features.batch_size // 2,
@@ -271,12 +192,9 @@ def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
     references = {
         person_id: by_identity.get(person['identity'], []) for person_id, person in people.items()
     }
-    options = config.eval
-    for name in ('num_references', 'min_distractors'):
-        if options[name] < 1:
-            raise UserError(f'config.eval.{name} is {options[name]}, expected 1 or more')
+    labels = [_labels(clips[number]) for number in range(len(clips))]
     asked = scenarios.build_queries(
-        [_labels(clips[number]) for number in range(len(clips))], people, references,
+        labels, people, references,
         scenarios=options.scenarios, num_references=options.num_references,
         min_distractors=options.min_distractors, actions=clips.actions, places=clips.places,
         relevance=clips.relevance,
@@ -295,20 +213,6 @@ def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
         num_references=options.num_references,
         seed=config.seed,
     )
-    relevant = [query.relevant for query in asked]
-    values: dict[queries.Method, dict[str, np.ndarray]] = {}
-    ranks: dict[str, np.ndarray] = {}
-    shown: dict[queries.Method, np.ndarray] = {}
-
-    def use(method: queries.Method, embedded: np.ndarray) -> None:
-        own = scores.ranks(embedded, gallery, relevant)
-        values[method] = metrics.query_metrics(own)
-        ranks[method.key] = np.concatenate(own)
-        if method == queries.PAD_TEXT_IMAGE:
-            shown[method] = embedded
-
-    methods = encoder.methods + (queries.CONTROLS if options.controls else ())
-    queries.encode_all(encoder, methods, asked, use)
     facts = {
         'dataset': data['name'],
         'dataset_version': paths.version,
@@ -318,11 +222,48 @@ def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
         'face_feature': model.face_feature,
         'num_references': options.num_references,
         'relevance': clips.relevance,
-        'num_clips': len(gallery),
+        'num_clips': len(clips),
     }
-    rows = result_rows(asked, values, facts, options.bootstrap_samples, config.seed)
-    comparisons = compare(asked, values, options.bootstrap_samples, config.seed)
-    folder = workdir / 'eval'
+    methods = (*encoder.methods, *controls)
+    return Material(model, clips, photos, labels, embedded, asked, encoder, methods, facts)
+
+
+def evaluate(
+    workdir: Path, config: Any, folder: Path | None = None, material: Material | None = None
+) -> list[dict[str, Any]]:
+    """Evaluates the model in a workdir, prints the table and writes what came out.
+
+    Args:
+        workdir: Of a finished identity learning.
+        config: The configuration; `data`, `features`, `eval`, `seed` and `dtype` are read.
+        folder: Where the files go; None for `WORKDIR/eval`.
+        material: What `prepare` made of the two, if that was done before.
+
+    Returns:
+        The rows of `results.json`.
+
+    Raises:
+        UserError: There is no model, or the data allows no query.
+    """
+    workdir = Path(workdir)
+    material = material or prepare(workdir, config)
+    asked, samples = material.asked, config.eval.bootstrap_samples
+    relevant = [query.relevant for query in asked]
+    values: dict[queries.Method, dict[str, np.ndarray]] = {}
+    ranks: dict[str, np.ndarray] = {}
+    shown: dict[queries.Method, np.ndarray] = {}
+
+    def use(method: queries.Method, embedded: np.ndarray) -> None:
+        own = scores.ranks(embedded, material.gallery(method), relevant)
+        values[method] = metrics.query_metrics(own)
+        ranks[method.key] = np.concatenate(own)
+        if method == queries.PAD_TEXT_IMAGE:
+            shown[method] = embedded
+
+    queries.encode_all(material.encoder, material.methods, asked, use)
+    rows = results.result_rows(asked, values, material.facts, samples, config.seed)
+    comparisons = results.compare(asked, values, samples, config.seed)
+    folder = folder or workdir / 'eval'
     atomic.write_json(folder / 'results.json', rows)
     atomic.write_json(folder / 'comparisons.json', comparisons)
     atomic.write_bytes(folder / 'table.md', table.render(rows, comparisons, markdown=True).encode())
@@ -336,7 +277,8 @@ def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
     first = values[queries.PAD_TEXT_IMAGE]['median_rank']
     _draw_examples(
         folder / 'examples.jpg', asked, choose_examples(asked, first, config.seed),
-        shown[queries.PAD_TEXT_IMAGE], gallery, first, clips, photos,
+        shown[queries.PAD_TEXT_IMAGE], material.galleries[None], first, material.clips,
+        material.photos,
     )  # fmt: skip
     print(table.render(rows, comparisons), flush=True)
     return rows

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from cpad_jax import progress
+from cpad_jax.errors import UserError
 from cpad_jax.models.personalised import PersonalisedCLIP
 from cpad_jax.retrieval.scenarios import Query, strangers
 from cpad_jax.text.prompts import query_text
@@ -23,7 +24,7 @@ class Method:
     Attributes:
         name: 'CLIP', 'CLIP-PAD' or 'CLIP-PAD (name memory)'.
         person_query: 'none', 'text', 'image' or 'text+image': how the person is asked for.
-        control: None, 'no person', 'person only', 'wrong person' or 'wrong photo'.
+        control: None, or what is kept from it: one of `CONTROL_NAMES`.
     """
 
     name: str
@@ -46,7 +47,27 @@ NO_PERSON = Method('CLIP', NONE, 'no person')
 PERSON_ONLY = Method('CLIP-PAD', TEXT_IMAGE, 'person only')
 WRONG_PERSON = Method('CLIP-PAD', TEXT_IMAGE, 'wrong person')
 WRONG_PHOTO = Method('CLIP-PAD', TEXT_IMAGE, 'wrong photo')
-CONTROLS = (NO_PERSON, PERSON_ONLY, WRONG_PERSON, WRONG_PHOTO)
+# The same queries, of clips that lack something; see `galleries`.
+FIRST_FRAME = Method('CLIP-PAD', TEXT_IMAGE, 'first frame')
+SHUFFLED_FRAMES = Method('CLIP-PAD', TEXT_IMAGE, 'shuffled')
+BLURRED_FACES = Method('CLIP-PAD', TEXT_IMAGE, 'blurred face')
+SPOILED_CLIPS = (FIRST_FRAME, SHUFFLED_FRAMES, BLURRED_FACES)
+CONTROLS = (NO_PERSON, PERSON_ONLY, WRONG_PERSON, WRONG_PHOTO, *SPOILED_CLIPS)
+CONTROL_NAMES = tuple(control.control for control in CONTROLS)
+
+
+def controls(names: Sequence[str]) -> tuple[Method, ...]:
+    """The controls of these names, in the order of `CONTROLS`.
+
+    Raises:
+        UserError: One is unknown.
+    """
+    for name in names:
+        if name not in CONTROL_NAMES:
+            raise UserError(
+                f'config.eval.controls names {name!r}, expected some of {", ".join(CONTROL_NAMES)}'
+            )
+    return tuple(control for control in CONTROLS if control.control in names)
 
 
 class QueryEncoder:

@@ -22,6 +22,7 @@ from cpad_jax.training import checkpoints
 # What may differ between two runs in one workdir: it changes what is reported, not what is learned.
 FREE_KEYS = (
     'eval.',
+    'features.dir',
     'train.log_every',
     'train.checkpoint_every',
     'train.evaluate_every',

@@ -77,6 +77,11 @@ class ClipFeatures:
     counts: np.ndarray
 
 
+def folder(config: Any, workdir: str | Path) -> Path:
+    """Where a run's features lie: `config.features.dir`, or `WORKDIR/features`."""
+    return Path(config.features.dir) if config.features.dir else Path(workdir) / 'features'
+
+
 def identity_features(
     source: Sequence[Mapping[str, Any]],
     fingerprint: str,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cpad_jax.retrieval import evaluation, metrics, queries
+from cpad_jax.retrieval import evaluation, metrics, queries, results
 from cpad_jax.retrieval.scenarios import Query
 
 FACTS = {
@@ -34,7 +34,7 @@ VALUES = {
 
 
 def rows_of(**wanted):
-    rows = evaluation.result_rows(ASKED, VALUES, FACTS, samples=50, seed=0)
+    rows = results.result_rows(ASKED, VALUES, FACTS, samples=50, seed=0)
     return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
 
 
@@ -72,7 +72,7 @@ def test_controls_are_rows_of_their_own():
 
 
 def test_comparisons_are_of_seen_people_and_paired():
-    found = evaluation.compare(ASKED, VALUES, samples=200, seed=0)
+    found = results.compare(ASKED, VALUES, samples=200, seed=0)
     differences = {
         (c['a'], c['b']): c
         for c in found
@@ -95,7 +95,7 @@ def test_comparisons_are_of_seen_people_and_paired():
 
 def test_a_ratio_to_nothing_is_none():
     nothing = VALUES | {queries.PAD_TEXT_IMAGE: values_of(2, 2, 2, 2, 2)}
-    found = evaluation.compare(ASKED, nothing, samples=10, seed=0)
+    found = results.compare(ASKED, nothing, samples=10, seed=0)
     assert [c['ratio'] for c in found if 'wrong' in c.get('what', '')] == [None, None]
 
 
