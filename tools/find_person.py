@@ -8,7 +8,7 @@ python tools/find_person.py --photos ann1.jpg ann2.jpg --videos beach.mp4 party.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 # Run as a script, the package beside this folder is found without being installed.
@@ -54,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise errors.UserError(f'--threshold {options.threshold}: expected -1 to 1')
     if options.sheet and options.sheet.suffix.lower() not in ('.jpg', '.jpeg'):
         raise errors.UserError(f'--sheet {options.sheet}: expected a .jpg file')
+    for result in filter(None, (options.json, options.sheet)):
+        write(result, atomic.check)
     if options.fetch:
         for model in (model_files.FACE_DETECTOR, model_files.FACE_EMBEDDER):
             print(f'{model.what}: {model_files.fetch(model)}')
@@ -117,10 +119,10 @@ def report(found, moments, threshold: float, options) -> None:
         print(f'picture: {options.sheet}')
 
 
-def write(path: Path, how, what) -> None:
-    """Writes a result where the command line says."""
+def write(path: Path, how: Callable[..., None], *what) -> None:
+    """Writes a result where the command line says, or checks that it can be."""
     try:
-        how(path, what)
+        how(path, *what)
     except OSError as error:
         raise errors.UserError(
             f'{path}: cannot be written ({error.strerror}); give another path'

@@ -102,12 +102,21 @@ def test_nothing_that_can_be_used_is_an_error(given, capsys):
         ('--photos ann --videos videos --sheet a.png', '--sheet a.png: expected a .jpg file'),
         ('--photos ann --videos videos --embedder no.onnx', 'no.onnx: there is no such face emb'),
         ('--photos ann --videos videos --json net.onnx/a', 'net.onnx/a: cannot be written'),
+        ('--photos ann --videos videos --json videos', 'videos: cannot be written .Is a directory'),
     ],
 )
 def test_mistakes_are_told_in_a_line(given, arguments, says):
     with pytest.raises(errors.UserError, match=says) as raised:
         find_person.main(arguments.split())
     assert '\n' not in str(raised.value)
+
+
+@pytest.mark.parametrize('result', ['--json net.onnx/deep/a.json', '--sheet gone/a.jpg'])
+def test_a_place_where_nothing_can_be_written_is_told_before_the_search(given, monkeypatch, result):
+    (given / 'gone').symlink_to('nowhere')
+    monkeypatch.setattr(find_person, 'search', lambda options: pytest.fail('it searched'))
+    with pytest.raises(errors.UserError, match=r'cannot be written \(.+\); give another path'):
+        find_person.main(f'--photos ann --videos videos {result}'.split())
 
 
 def test_as_a_command_an_error_is_one_line_and_status_2(tmp_path):
