@@ -78,23 +78,32 @@ def search(options) -> None:
         person = find.describe(photos, detector, embedder, set_aside.append)
         moments: list[find.Moment] = []
         unread = 0
-        for path in videos:
+        for number, path in enumerate(videos):
             try:
                 for moment in find.find_moments(path, person, detector, embedder, options.rate):
                     moments.append(moment)
             except errors.UserError as error:
                 set_aside.append(error)
                 unread += 1
+            except KeyboardInterrupt:
+                print(
+                    f'incomplete: interrupted in {path}, the videos before it ({number} of '
+                    f'{len(videos)}) are done; --json and --sheet are not written; so far:'
+                )
+                show(find.join(moments, threshold), moments, threshold)
+                raise
         if unread == len(videos) and not moments:
             raise errors.UserError('none of the videos can be read; give others (see above)')
-        report(find.join(moments, threshold), moments, threshold, options)
+        found = find.join(moments, threshold)
+        show(found, moments, threshold)
+        save(found, options)
     finally:
         for error in set_aside:
             print('set aside: ' + ' '.join(str(error).split()), file=sys.stderr)
 
 
-def report(found, moments, threshold: float, options) -> None:
-    """Prints the moments found, and writes them where the command line says."""
+def show(found: Sequence[find.Moment], moments: Sequence[find.Moment], threshold: float) -> None:
+    """Prints the moments found, or which of all came nearest."""
     for moment in found:
         print(f'{moment.score:.3f}  {clock(moment.start)} - {clock(moment.end)}  {moment.video}')
     if not found:
@@ -103,6 +112,10 @@ def report(found, moments, threshold: float, options) -> None:
             f'the nearest face scores {best.score:.3f} at {clock(best.shown)} of {best.video}'
         )  # fmt: skip
         print(f'nothing scores {threshold:.2f} or more; {nearest}')
+
+
+def save(found: Sequence[find.Moment], options) -> None:
+    """Writes the moments found where the command line says."""
     if options.json:
         rows = [
             {
@@ -130,4 +143,4 @@ def write(path: Path, how: Callable[..., None], *what) -> None:
 
 
 if __name__ == '__main__':
-    errors.run_command(main)
+    errors.run_command(main, 'nothing is kept; the same command starts from the beginning')

@@ -1,4 +1,5 @@
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from PIL import Image
 
 from cpad_jax import errors
-from cpad_jax.media import faces, model_files
+from cpad_jax.media import faces, find, model_files
 from tests.media import drawn_faces as drawn
 from tests.media.drawn_faces import ANN, BOB
 from tests.media.test_find import film, photo
@@ -87,6 +88,44 @@ def test_nothing_that_can_be_used_is_an_error(given, capsys):
     with pytest.raises(errors.UserError, match='none of the videos can be read'):
         find_person.main('--photos ann --videos bad.mp4 --json a.json'.split())
     assert 'set aside: bad.mp4' in capsys.readouterr().err and not (given / 'a.json').exists()
+
+
+def test_ctrl_c_shows_what_was_found_and_promises_nothing(given, monkeypatch, capsys):
+    whole = find.find_moments
+
+    def stopped(path, *others):
+        if path.name == 'c.mp4':
+            raise KeyboardInterrupt
+        return whole(path, *others)
+
+    (given / 'videos' / 'b.mp4').write_bytes(b'no video')
+    film(given / 'videos' / 'c.mp4', 'A')
+    (given / 'videos' / 'both.mp4').rename(given / 'videos' / 'a.mp4')
+    monkeypatch.setattr(find, 'find_moments', stopped)
+    command = '--photos ann --videos videos --threshold 0.8 --json a.json --sheet a.jpg'
+    with pytest.raises(KeyboardInterrupt):
+        find_person.main(command.split())
+    said = capsys.readouterr()
+    first, second = said.out.splitlines()
+    assert first.startswith('incomplete: interrupted in videos/c.mp4, ')
+    assert '(3 of 4) are done' in first and '--json and --sheet are not written' in first
+    assert second.endswith('0:03.0 - 0:04.0  videos/a.mp4')
+    assert 'set aside: videos/b.mp4' in said.err
+    assert not (given / 'a.json').exists() and not (given / 'a.jpg').exists()
+
+
+def test_ctrl_c_is_status_130_and_says_that_the_search_starts_anew(given, monkeypatch, capsys):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    script = str(ROOT / 'tools' / 'find_person.py')
+    monkeypatch.setattr(find, 'describe', stopped)
+    monkeypatch.setattr(sys, 'argv', [script, *'--photos ann --videos videos'.split()])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(script, run_name='__main__')
+    assert ended.value.code == 130
+    said = capsys.readouterr()
+    assert said.err == 'interrupted: nothing is kept; the same command starts from the beginning\n'
 
 
 @pytest.mark.parametrize(
