@@ -68,22 +68,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def search(options) -> None:
     """Does what the command line asks for, which was checked."""
-    photos = find.gather(options.photos, find.PHOTO_ENDINGS)
-    videos = find.gather(options.videos, find.VIDEO_ENDINGS)
-    detector = faces.FaceDetector(options.detector)
-    embedder = face_embedding.FaceEmbedder(options.embedder)
-    threshold = embedder.threshold if options.threshold is None else options.threshold
-    set_aside: list[errors.UserError] = []
+    aside: list[str] = []
+
+    def set_aside(error: errors.UserError) -> None:
+        aside.append(f'set aside: {error}')
+
     try:
-        person = find.describe(photos, detector, embedder, set_aside.append)
+        photos = find.gather(options.photos, find.PHOTO_ENDINGS, set_aside)
+        videos = find.gather(options.videos, find.VIDEO_ENDINGS, set_aside)
+        detector = faces.FaceDetector(options.detector)
+        embedder = face_embedding.FaceEmbedder(options.embedder)
+        threshold = embedder.threshold if options.threshold is None else options.threshold
+        person = find.describe(photos, detector, embedder, set_aside)
         moments: list[find.Moment] = []
         unread = 0
         for number, path in enumerate(videos):
             try:
                 for moment in find.find_moments(path, person, detector, embedder, options.rate):
                     moments.append(moment)
+            except find.PartlyRead as error:
+                aside.append(f'read up to {clock(error.until)} only: {error}')
             except errors.UserError as error:
-                set_aside.append(error)
+                set_aside(error)
                 unread += 1
             except KeyboardInterrupt:
                 print(
@@ -92,14 +98,14 @@ def search(options) -> None:
                 )
                 show(find.join(moments, threshold), moments, threshold)
                 raise
-        if unread == len(videos) and not moments:
+        if unread == len(videos):
             raise errors.UserError('none of the videos can be read; give others (see above)')
         found = find.join(moments, threshold)
         show(found, moments, threshold)
         save(found, options)
     finally:
-        for error in set_aside:
-            print('set aside: ' + ' '.join(str(error).split()), file=sys.stderr)
+        for line in aside:
+            print(' '.join(line.split()), file=sys.stderr)
 
 
 def show(found: Sequence[find.Moment], moments: Sequence[find.Moment], threshold: float) -> None:

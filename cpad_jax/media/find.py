@@ -45,24 +45,51 @@ class Moment:
     box: np.ndarray
 
 
-def gather(paths: Sequence[str | os.PathLike[str]], endings: Sequence[str]) -> list[Path]:
+class PartlyRead(UserError):
+    """A video that could be read up to a time only.
+
+    Attributes:
+        until: Seconds, when the last frame that was looked at begins.
+    """
+
+    def __init__(self, message: str, until: float):
+        """Takes why it could not be read on, and up to where it was."""
+        super().__init__(message)
+        self.until = until
+
+
+def gather(
+    paths: Sequence[str | os.PathLike[str]],
+    endings: Sequence[str],
+    set_aside: Callable[[UserError], None],
+) -> list[Path]:
     """Lists files: those given, and in folders, at any depth, those with such an ending.
 
+    Args:
+        paths: Files and folders.
+        endings: Of the files that are wanted of folders, with the dot, in lower case.
+        set_aside: Is told of every path that gives none, and why, if another gives one.
+
     Raises:
-        UserError: A path is not there, or nothing was found.
+        UserError: Nothing was found.
     """
     found: list[Path] = []
+    wrong: list[str] = []
     for path in map(Path, paths):
-        if path.is_dir():
+        if os.path.isdir(path):
             inside = sorted(p for p in path.rglob('*') if p.suffix.lower() in endings)
-            found += [p for p in inside if p.is_file()]
-        elif path.is_file():
+            files = [p for p in inside if p.is_file()]
+            if not files:
+                wrong.append(f'{path}: no files are there that end in {" ".join(endings)}')
+            found += files
+        elif os.path.isfile(path):
             found.append(path)
         else:
-            raise UserError(f'{path}: there is no such file or folder')
+            wrong.append(f'{path}: there is no such file or folder')
     if not found:
-        where = ', '.join(map(str, paths))
-        raise UserError(f'{where}: no files are there that end in {" ".join(endings)}')
+        raise UserError('; '.join(wrong))
+    for line in wrong:
+        set_aside(UserError(line))
     return list(dict.fromkeys(found))
 
 
@@ -122,12 +149,15 @@ def find_moments(
         A moment for every face that was followed, whoever it is, as soon as it is lost.
 
     Raises:
-        UserError: As `video.iterate_frames`; what was seen up to there has been given by then.
+        PartlyRead: The video breaks off; all that was seen up to there has been given by then.
+        UserError: As `video.iterate_frames`, at the first frame.
     """
     info = video.probe(path)
     count = max(1, int(np.ceil(info.duration * rate)))
     frames = video.iterate_frames(path, (number / rate for number in range(count)))
-    with progress.bar(frames, total=count, stage=path.name[:28], unit='frame') as bar:
+    broken: list[PartlyRead] = []
+    readable = _readable(frames, broken.append)
+    with progress.bar(readable, total=count, stage=path.name[:28], unit='frame') as bar:
         for track in tracks.iterate_tracks(bar, detector, embedder.embed):
             best = int(track.quality.argmax())
             yield Moment(
@@ -139,6 +169,22 @@ def find_moments(
                 shown=float(track.times[best]),
                 box=track.boxes[best],
             )
+    if broken:
+        raise broken[0]
+
+
+def _readable(
+    frames: Iterable[tuple[np.ndarray, float]], tell: Callable[[PartlyRead], None]
+) -> Iterator[tuple[np.ndarray, float]]:
+    """The frames before a break, at which they end, so that the faces in view are not lost."""
+    until = None
+    try:
+        for frame, until in frames:
+            yield frame, until
+    except UserError as error:
+        if until is None:
+            raise
+        tell(PartlyRead(str(error), until))
 
 
 def join(moments: Iterable[Moment], threshold: float) -> list[Moment]:

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -36,6 +37,21 @@ def film(path, seen, fps=10):
     return path
 
 
+def cut_film(path, seen, kept, fps=10):
+    """As `film`, an .avi file that breaks off after so many frames, as a copy does."""
+    film(path.with_suffix('.mp4'), seen, fps)
+    writer = cv2.VideoWriter(
+        str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*'MJPG'), fps, (160, 96)
+    )
+    for frame, _ in video.iterate_frames(path.with_suffix('.mp4')):
+        writer.write(np.ascontiguousarray(frame[..., ::-1]))
+    writer.release()
+    path.with_suffix('.mp4').unlink()
+    # Every frame begins with these letters; the last one of a file cut off does not come out.
+    path.write_bytes(b'00dc'.join(path.read_bytes().split(b'00dc')[: kept + 2]))
+    return path
+
+
 def moment(name, start, end, score):
     return find.Moment(Path(name), start, end, score, start, np.array([0, 0, 1, 1], np.float32))
 
@@ -47,11 +63,21 @@ def test_files_are_gathered_from_folders_at_any_depth(tmp_path):
     folder, other = tmp_path / 'a', tmp_path / 'other.dat'
     expected = [folder / '1.jpg', folder / 'b' / '2.JPEG', other]
     # What is named goes in whatever its ending, and nothing twice.
-    assert find.gather([folder, other, folder / '1.jpg'], find.PHOTO_ENDINGS) == expected
-    with pytest.raises(UserError, match='no files are there that end in .mp4'):
-        find.gather([folder], find.VIDEO_ENDINGS)
-    with pytest.raises(UserError, match='nowhere: there is no such file or folder'):
-        find.gather([folder, tmp_path / 'nowhere'], find.PHOTO_ENDINGS)
+    given = [folder, other, folder / '1.jpg']
+    assert find.gather(given, find.PHOTO_ENDINGS, pytest.fail) == expected
+
+
+def test_wrong_paths_are_set_aside_where_others_are_right(tmp_path):
+    (tmp_path / 'empty').mkdir()
+    (tmp_path / '1.jpg').touch()
+    wrong, told = [tmp_path / 'nowhere', tmp_path / 'empty'], []
+    found = find.gather([*wrong, tmp_path / '1.jpg'], find.PHOTO_ENDINGS, told.append)
+    assert found == [tmp_path / '1.jpg']
+    first, second = map(str, told)
+    assert first == f'{wrong[0]}: there is no such file or folder'
+    assert second.startswith(f'{wrong[1]}: no files are there that end in .jpg .jpeg')
+    with pytest.raises(UserError, match='nowhere: there is no such .*; .*empty: no files are th'):
+        find.gather(wrong, find.PHOTO_ENDINGS, pytest.fail)
 
 
 def test_photos_are_one_feature_weighted_by_quality(tmp_path, embedder, monkeypatch):
@@ -94,21 +120,33 @@ def test_every_face_of_a_video_is_a_moment(tmp_path, embedder):
     np.testing.assert_allclose(first.box, [16 / 96, 40 / 160, 80 / 96, 104 / 160], atol=0.03)
 
 
-def test_what_is_seen_before_a_video_breaks_off_is_given(tmp_path, embedder, monkeypatch):
+def test_what_is_seen_before_a_video_breaks_off_is_given(tmp_path, embedder):
     ann = find.describe([photo(tmp_path / 'a.png', ANN)], drawn.Detector(), embedder, pytest.fail)
-    path = film(tmp_path / 'film.mp4', 'A--')
-    whole = video.iterate_frames
-
-    def breaks(path, times):
-        yield from whole(path, times)
-        raise UserError(f'{path}: breaks off')
-
-    monkeypatch.setattr(video, 'iterate_frames', breaks)
+    path = cut_film(tmp_path / 'film.avi', '-AA', 25)
     found = []
-    with pytest.raises(UserError, match='breaks off'):
+    with pytest.raises(
+        find.PartlyRead, match=r'film.avi: the video breaks off at 2\.5 s of 3\.0'
+    ) as raised:
         for one in find.find_moments(path, ann, drawn.Detector(), embedder):
             found.append(one)
+    # She is in view when it breaks off.
     assert len(found) == 1 and found[0].score > 0.97
+    assert found[0].start == pytest.approx(1, abs=0.1)
+    assert found[0].end == pytest.approx(2.5, abs=0.1)
+    assert raised.value.until == pytest.approx(2.3, abs=0.01)
+
+
+def test_a_video_of_which_no_frame_is_seen_is_not_read_in_part(tmp_path, embedder, monkeypatch):
+    path = film(tmp_path / 'film.mp4', 'A')
+
+    def breaks(path, times):
+        raise UserError(f'{path}: breaks off')
+        yield
+
+    monkeypatch.setattr(video, 'iterate_frames', breaks)
+    with pytest.raises(UserError, match='breaks off') as raised:
+        list(find.find_moments(path, np.zeros(embedder.width), drawn.Detector(), embedder))
+    assert not isinstance(raised.value, find.PartlyRead)
 
 
 def test_moments_are_joined_and_the_best_come_first():

@@ -12,7 +12,7 @@ from cpad_jax import errors
 from cpad_jax.media import faces, find, model_files
 from tests.media import drawn_faces as drawn
 from tests.media.drawn_faces import ANN, BOB
-from tests.media.test_find import film, photo
+from tests.media.test_find import cut_film, film, photo
 from tools import find_person
 
 ROOT = Path(__file__).parents[2]
@@ -78,6 +78,31 @@ def test_bad_photos_and_videos_are_set_aside_and_listed(given, capsys):
     aside = [line for line in said.err.splitlines() if line.startswith('set aside: ')]
     for line, name in zip(aside, ('ann/2.png', 'ann/3.jpg', 'videos/bad.mp4'), strict=True):
         assert name in line
+
+
+def test_wrong_paths_are_listed_and_the_rest_is_done(given, capsys):
+    find_person.main('--photos none ann --videos videos gone.mp4 --threshold 0.8'.split())
+    said = capsys.readouterr()
+    assert said.out.endswith('videos/both.mp4\n')
+    aside = [line for line in said.err.splitlines() if line.startswith('set aside: ')]
+    for line, name in zip(aside, ('none', 'gone.mp4'), strict=True):
+        assert line == f'set aside: {name}: there is no such file or folder'
+
+
+def test_what_was_seen_before_a_video_breaks_off_is_found(given, capsys):
+    cut_film(given / 'cut.avi', '-AA', 25)
+    find_person.main('--photos ann --videos cut.avi --threshold 0.8 --sheet a.jpg'.split())
+    said = capsys.readouterr()
+    assert '0:01.0 - 0:02.5  cut.avi' in said.out
+    with Image.open(given / 'a.jpg') as sheet:
+        assert np.asarray(sheet)[8:188].std() > 20  # Not left blank.
+    *_, last = said.err.splitlines()
+    assert last.startswith('read up to 0:02.3 only: cut.avi: the video breaks off at 2.5 s of 3.0')
+    # It was read, also if nobody is in it.
+    cut_film(given / 'cut.avi', '---', 25)
+    find_person.main('--photos ann --videos cut.avi'.split())
+    said = capsys.readouterr()
+    assert 'no face was seen' in said.out and 'read up to 0:02.3 only: cut.avi' in said.err
 
 
 def test_nothing_that_can_be_used_is_an_error(given, capsys):
