@@ -29,7 +29,9 @@ from cpad_jax.media.contact_sheet import clock  # noqa: E402
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line, searches, prints and writes."""
     parser = errors.CommandParser(__doc__)
-    parser.add_argument('--photos', nargs='+', type=Path, help='files or folders; one face in each')
+    parser.add_argument(
+        '--photos', nargs='+', type=Path, help='files or folders; see docs/faces.md'
+    )
     parser.add_argument('--videos', nargs='+', type=Path, help='files or folders')
     parser.add_argument('--detector', type=Path, help='a YuNet .onnx file')
     parser.add_argument('--embedder', type=Path, help='an SFace or ArcFace-like .onnx file')
@@ -79,7 +81,9 @@ def search(options) -> None:
         detector = faces.FaceDetector(options.detector)
         embedder = face_embedding.FaceEmbedder(options.embedder)
         threshold = embedder.threshold if options.threshold is None else options.threshold
-        person = find.describe(photos, detector, embedder, set_aside)
+        person = find.describe(photos, detector, embedder, set_aside, aside.append)
+        # At once, because a search with the wrong photos is better broken off.
+        say(aside)
         moments: list[find.Moment] = []
         unread = 0
         for number, path in enumerate(videos):
@@ -104,8 +108,13 @@ def search(options) -> None:
         show(found, moments, threshold)
         save(found, options)
     finally:
-        for line in aside:
-            print(' '.join(line.split()), file=sys.stderr)
+        say(aside)
+
+
+def say(aside: list[str]) -> None:
+    """Prints what is to be said beside the results, and takes it off the list."""
+    while aside:
+        print(' '.join(aside.pop(0).split()), file=sys.stderr)
 
 
 def show(found: Sequence[find.Moment], moments: Sequence[find.Moment], threshold: float) -> None:

@@ -98,14 +98,19 @@ def describe(
     detector: faces.FaceDetector,
     embedder: FaceEmbedder,
     set_aside: Callable[[UserError], None],
+    tell: Callable[[str], None],
 ) -> np.ndarray:
     """Makes one feature of the photos of a person.
 
+    Which faces are the person's, `faces.agreeing_faces` chooses by the embedder's threshold.
+
     Args:
-        photos: Files, each with the person's face and no other large one.
+        photos: Files that show the person.
         detector: What finds faces.
         embedder: What embeds them.
         set_aside: Is told of every photo that cannot be used, and why.
+        tell: Is told, in a line, which of several faces is used, and that photos which are used
+            seem to show different people.
 
     Returns:
         float32 [F] of length 1: the mean over the photos, weighted by quality.
@@ -113,20 +118,58 @@ def describe(
     Raises:
         UserError: None of the photos can be used.
     """
-    total, used = np.zeros(embedder.width), 0
+    paths, found, features, weights = [], [], [], []
     for path in photos:
         try:
             image = images.read_image(path)
-            face = faces.single_face(image, detector, path)
+            seen = faces.large_faces(image, detector, path)
         except UserError as error:
             set_aside(error)
             continue
+        paths.append(path)
+        found.append(seen)
+        features.append(embedder.embed(image, seen))
         # A face that shows nothing still counts where there is no better one.
-        total += max(face_quality(image, face), 1e-3) * embedder.embed(image, [face])[0]
-        used += 1
+        weights.append([max(face_quality(image, face), 1e-3) for face in seen])
+    if not paths:
+        raise UserError('none of the photos shows a face; give others (see above)')
+    person = faces.agreeing_faces(features, embedder.threshold)
+    total, used = np.zeros(embedder.width), []
+    for number, (path, chosen) in enumerate(zip(paths, person.faces, strict=True)):
+        seen = found[number]
+        if chosen is None:
+            set_aside(_not_told(path, seen, person.likeness[number], embedder.threshold))
+            continue
+        total += weights[number][chosen] * features[number][chosen]
+        used.append(number)
+        if len(seen) > 1:
+            tell(f'note: {path}: of {len(seen)} faces, {faces.place(seen[chosen])} is used')
     if not used:
-        raise UserError('none of the photos shows exactly one face; give others (see above)')
+        raise UserError('none of the photos tells whose face is meant; give others (see above)')
+    if strange := [n for n in used if person.likeness[n] < embedder.threshold]:
+        most = max(person.likeness[n] for n in strange)
+        tell(
+            f'warning: {", ".join(str(paths[n]) for n in strange)}: not the person in '
+            f'{", ".join(str(paths[n]) for n in used if n not in strange)}, as it seems (cosine '
+            f'{most:.2f} at most, expected {embedder.threshold:.2f} or more); all are used as if '
+            'they were of one: give photos of one person'
+        )
     return (total / np.linalg.norm(total)).astype(np.float32)
+
+
+def _not_told(
+    path: Path, seen: Sequence[faces.Face], likeness: float, threshold: float
+) -> UserError:
+    """Why no face of a photo is taken for the person's."""
+    if len(seen) > 1:
+        return UserError(
+            f'{path}: {len(seen)} faces were found ({"; ".join(map(faces.place, seen))}), and the '
+            'other photos do not tell whose is meant; crop the photo to the person who is meant'
+        )
+    return UserError(
+        f'{path}: not the person in most of the photos, as it seems (cosine {likeness:.2f}, '
+        f'expected {threshold:.2f} or more); if it is, search with this photo alone'
+    )
 
 
 def find_moments(

@@ -82,15 +82,17 @@ def test_wrong_paths_are_set_aside_where_others_are_right(tmp_path):
 
 def test_photos_are_one_feature_weighted_by_quality(tmp_path, embedder, monkeypatch):
     photos = [photo(tmp_path / 'a.png', ANN), photo(tmp_path / 'b.png', BOB)]
-    ann, bob = (find.describe([p], drawn.Detector(), embedder, pytest.fail) for p in photos)
+    ann, bob = (
+        find.describe([p], drawn.Detector(), embedder, pytest.fail, pytest.fail) for p in photos
+    )
     qualities = iter([0.9, 0.3])
     monkeypatch.setattr(find, 'face_quality', lambda image, face: next(qualities))
-    both = find.describe(photos, drawn.Detector(), embedder, pytest.fail)
+    both = find.describe(photos, drawn.Detector(), embedder, pytest.fail, pytest.fail)
     mean = 0.9 * ann + 0.3 * bob
     np.testing.assert_allclose(both, mean / np.linalg.norm(mean), atol=1e-5)
     # A face that shows nothing does not make the feature nothing.
     monkeypatch.setattr(find, 'face_quality', lambda image, face: 0.0)
-    worst = find.describe(photos[:1], drawn.Detector(), embedder, pytest.fail)
+    worst = find.describe(photos[:1], drawn.Detector(), embedder, pytest.fail, pytest.fail)
     np.testing.assert_allclose(worst, ann, atol=1e-5)
 
 
@@ -98,18 +100,73 @@ def test_photos_without_one_face_are_set_aside(tmp_path, embedder):
     bad = [photo(tmp_path / 'none.png'), photo(tmp_path / 'two.png', ANN, BOB), tmp_path / 'no.png']
     told = []
     good = photo(tmp_path / 'a.png', ANN)
-    feature = find.describe([*bad, good], drawn.Detector(), embedder, told.append)
-    alone = find.describe([good], drawn.Detector(), embedder, pytest.fail)
+    feature = find.describe([*bad, good], drawn.Detector(), embedder, told.append, pytest.fail)
+    alone = find.describe([good], drawn.Detector(), embedder, pytest.fail, pytest.fail)
     np.testing.assert_array_equal(feature, alone)
     said = [str(error) for error in told]
-    for text, says in zip(said, ('no face was', '2 faces were', 'no such file'), strict=True):
+    for text, says in zip(said, ('no face was', 'no such file', '2 faces were'), strict=True):
         assert says in text
-    with pytest.raises(UserError, match='none of the photos shows exactly one face'):
-        find.describe(bad, drawn.Detector(), embedder, told.append)
+    with pytest.raises(UserError, match='none of the photos tells whose face is meant'):
+        find.describe(bad, drawn.Detector(), embedder, told.append, pytest.fail)
+
+
+def test_which_of_several_faces_is_meant_is_told_by_the_other_photos(
+    tmp_path, embedder, monkeypatch
+):
+    monkeypatch.setattr(embedder, 'threshold', 0.8)
+    group = photo(tmp_path / 'group.png', BOB, ANN)
+    for number, who in enumerate((ANN, BOB)):
+        alone, told = photo(tmp_path / 'alone.png', who), []
+        expected = find.describe([alone], drawn.Detector(), embedder, pytest.fail, pytest.fail)
+        for photos in ([group, alone], [alone, group]):
+            feature = find.describe(photos, drawn.Detector(), embedder, pytest.fail, told.append)
+            np.testing.assert_allclose(feature, expected, atol=1e-3)
+        left = 100 - 80 * number
+        line = f'note: {group}: of 2 faces, 80x80 pixels at x={left} y=20 is used'
+        assert told == [line] * 2
+    # Two photos of the same two people do not tell it.
+    told, other = [], photo(tmp_path / 'other.png', ANN, BOB)
+    with pytest.raises(UserError, match='none of the photos tells whose face is meant'):
+        find.describe([group, other], drawn.Detector(), embedder, told.append, pytest.fail)
+    assert [str(line).split(': ')[0] for line in told] == [str(group), str(other)]
+    assert 'the other photos do not tell whose is meant; crop' in str(told[0])
+
+
+def test_a_photo_of_somebody_else_than_most_show_is_set_aside(tmp_path, embedder, monkeypatch):
+    monkeypatch.setattr(embedder, 'threshold', 0.8)
+    ann = [photo(tmp_path / f'{side}.png', ANN, side=side) for side in (70, 80)]
+    bob = photo(tmp_path / 'bob.png', BOB)
+    told = []
+    feature = find.describe([bob, *ann], drawn.Detector(), embedder, told.append, pytest.fail)
+    expected = find.describe(ann, drawn.Detector(), embedder, pytest.fail, pytest.fail)
+    np.testing.assert_array_equal(feature, expected)
+    [line] = map(str, told)
+    assert line.startswith(f'{bob}: not the person in most of the photos, as it seems (cosine 0.5')
+    assert 'expected 0.80 or more' in line
+
+
+def test_photos_of_two_people_of_whom_none_is_in_most_are_warned_of(
+    tmp_path, embedder, monkeypatch
+):
+    ann, bob = photo(tmp_path / 'ann.png', ANN), photo(tmp_path / 'bob.png', BOB)
+    # At a lower threshold the two would agree.
+    find.describe([ann, bob], drawn.Detector(), embedder, pytest.fail, pytest.fail)
+    monkeypatch.setattr(embedder, 'threshold', 0.8)
+    told = []
+    feature = find.describe([ann, bob], drawn.Detector(), embedder, pytest.fail, told.append)
+    [line] = told
+    assert line.startswith('warning: ') and str(ann) in line and str(bob) in line
+    assert '(cosine 0.57 at most, expected 0.80 or more); all are used' in line
+    alone = [
+        find.describe([p], drawn.Detector(), embedder, pytest.fail, pytest.fail) for p in (ann, bob)
+    ]
+    assert min(feature @ alone[0], feature @ alone[1]) > 0.85
 
 
 def test_every_face_of_a_video_is_a_moment(tmp_path, embedder):
-    ann = find.describe([photo(tmp_path / 'a.png', ANN)], drawn.Detector(), embedder, pytest.fail)
+    ann = find.describe(
+        [photo(tmp_path / 'a.png', ANN)], drawn.Detector(), embedder, pytest.fail, pytest.fail
+    )
     path = film(tmp_path / 'film.mp4', 'A--B')
     first, second = find.find_moments(path, ann, drawn.Detector(), embedder, rate=5)
     assert (first.video, first.start, second.start) == (path, 0, pytest.approx(3, abs=0.01))
@@ -121,7 +178,9 @@ def test_every_face_of_a_video_is_a_moment(tmp_path, embedder):
 
 
 def test_what_is_seen_before_a_video_breaks_off_is_given(tmp_path, embedder):
-    ann = find.describe([photo(tmp_path / 'a.png', ANN)], drawn.Detector(), embedder, pytest.fail)
+    ann = find.describe(
+        [photo(tmp_path / 'a.png', ANN)], drawn.Detector(), embedder, pytest.fail, pytest.fail
+    )
     path = cut_film(tmp_path / 'film.avi', '-AA', 25)
     found = []
     with pytest.raises(

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from cpad_jax import errors
-from cpad_jax.media import faces, find, model_files
+from cpad_jax.media import face_embedding, faces, find, model_files
 from tests.media import drawn_faces as drawn
 from tests.media.drawn_faces import ANN, BOB
 from tests.media.test_find import cut_film, film, photo
@@ -76,8 +76,25 @@ def test_bad_photos_and_videos_are_set_aside_and_listed(given, capsys):
     said = capsys.readouterr()
     assert 'videos/both.mp4' in said.out
     aside = [line for line in said.err.splitlines() if line.startswith('set aside: ')]
-    for line, name in zip(aside, ('ann/2.png', 'ann/3.jpg', 'videos/bad.mp4'), strict=True):
+    for line, name in zip(aside, ('ann/3.jpg', 'ann/2.png', 'videos/bad.mp4'), strict=True):
         assert name in line
+
+
+def test_what_photos_of_two_people_mean_is_said_before_the_search(given, monkeypatch, capsys):
+    monkeypatch.setattr(face_embedding, '_OTHER_THRESHOLD', 0.8)
+    photo(given / 'ann' / '2.png', BOB, ANN)
+    photo(given / 'bob.png', BOB)
+    said = []
+    monkeypatch.setattr(
+        find, 'find_moments', lambda *_: said.append(capsys.readouterr().err) or iter(())
+    )
+    find_person.main('--photos ann --videos videos/bob.mp4'.split())
+    find_person.main('--photos ann/1.png bob.png --videos videos/bob.mp4'.split())
+    note, warning = said
+    assert note == 'note: ann/2.png: of 2 faces, 80x80 pixels at x=100 y=20 is used\n'
+    assert warning.startswith('warning: ') and warning.count('\n') == 1
+    assert 'ann/1.png' in warning and 'bob.png' in warning
+    assert capsys.readouterr().err == ''
 
 
 def test_wrong_paths_are_listed_and_the_rest_is_done(given, capsys):
@@ -217,3 +234,20 @@ def test_a_real_person_is_found_where_he_is_and_nowhere_else(
         assert row['score'] == pytest.approx(0.318, abs=0.02)
         # The shot with him begins at about 7.1 s and is the last one, to 9.2 s.
         assert 6.9 < row['start'] < 7.4 and row['end'] > 9.1
+
+
+def test_of_a_real_photo_of_several_people_the_right_face_is_used(real_data, capsys):
+    models, people = real_data / 'models', real_data / 'people'
+    detector = faces.FaceDetector(next(models.glob('face_detection_yunet*.onnx')))
+    embedder = face_embedding.FaceEmbedder(next(models.glob('face_embedding_*.onnx')))
+    both, told = people / 'obama_and_biden.jpg', []
+    own = {who: sorted((people / who).iterdir()) for who in ('obama', 'biden')}
+    for who, left in (('obama', 1139), ('biden', 762)):
+        find.describe([*own[who], both], detector, embedder, pytest.fail, told.append)
+        assert f'at x={left} y=' in told.pop() and not told
+    aside = []
+    photos = [*own['obama'], own['biden'][0]]
+    find.describe(photos, detector, embedder, aside.append, pytest.fail)
+    assert str(aside.pop()).startswith(f'{photos[2]}: not the person in most') and not aside
+    find.describe([*own['obama'], *own['biden']], detector, embedder, pytest.fail, told.append)
+    assert told[0].startswith('warning: ') and '(cosine 0.19 at most' in told[0]
