@@ -22,6 +22,7 @@ from cpad_jax.media import (  # noqa: E402
     find,
     images,
     model_files,
+    video,
 )
 from cpad_jax.media.contact_sheet import clock  # noqa: E402
 
@@ -77,7 +78,7 @@ def search(options) -> None:
 
     try:
         photos = find.gather(options.photos, find.PHOTO_ENDINGS, set_aside)
-        videos = find.gather(options.videos, find.VIDEO_ENDINGS, set_aside)
+        videos = find.gather(options.videos, video.ENDINGS, set_aside)
         detector = faces.FaceDetector(options.detector)
         embedder = face_embedding.FaceEmbedder(options.embedder)
         threshold = embedder.threshold if options.threshold is None else options.threshold

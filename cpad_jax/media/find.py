@@ -16,7 +16,6 @@ from cpad_jax.media.face_embedding import FaceEmbedder
 from cpad_jax.media.face_quality import face_quality
 
 PHOTO_ENDINGS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff', '.gif')
-VIDEO_ENDINGS = ('.mp4', '.mov', '.avi', '.mkv', '.m4v', '.webm', '.mpg', '.mpeg', '.mts', '.3gp')
 
 # Two frames fall into a moment of a third of a second.
 RATE = 6.0

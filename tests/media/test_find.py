@@ -7,7 +7,9 @@ from PIL import Image
 
 from cpad_jax.errors import UserError
 from cpad_jax.media import contact_sheet, face_embedding, find, video
+from cpad_jax.media.labelling import appearances
 from tests.media import drawn_faces as drawn
+from tests.media import films
 from tests.media.drawn_faces import ANN, BOB
 
 
@@ -78,6 +80,24 @@ def test_wrong_paths_are_set_aside_where_others_are_right(tmp_path):
     assert second.startswith(f'{wrong[1]}: no files are there that end in .jpg .jpeg')
     with pytest.raises(UserError, match='nowhere: there is no such .*; .*empty: no files are th'):
         find.gather(wrong, find.PHOTO_ENDINGS, pytest.fail)
+
+
+CODECS = {
+    '.avi': 'mpeg4', '.mpeg': 'mpeg2video', '.mpg': 'mpeg2video', '.webm': 'libvpx', '.wmv': 'wmv2',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('ending', video.ENDINGS)
+def test_videos_of_every_ending_are_found_by_both_tools_and_can_be_read(tmp_path, ending):
+    path = tmp_path / 'a' / f'film{ending.upper()}'
+    path.parent.mkdir()
+    lower = path.with_suffix(ending)
+    films.write(lower, np.arange(5) / 25, CODECS.get(ending, 'libx264'), b_frames=0)
+    lower.rename(path)
+    assert find.gather([tmp_path], video.ENDINGS, pytest.fail) == [path]
+    assert appearances.find_videos([tmp_path]) == {f'a/{path.name}': path}
+    frames, _ = video.sample_frames(path, times=[0.121])
+    assert films.read_number(frames[0]) == 3
 
 
 def test_photos_are_one_feature_weighted_by_quality(tmp_path, embedder, monkeypatch):
