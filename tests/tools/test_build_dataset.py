@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from clip_archives import write_celebrities
@@ -88,7 +90,8 @@ def test_archives_are_built_and_what_was_left_out_is_told(tmp_path, capsys):
     arguments = f'--manual_dir {tmp_path / "in"} --data_dir {tmp_path / "out"} --processes 1'
     build_dataset.main(f'hollywood2 --part scenes {arguments}'.split())
     build_dataset.main(f'celebrities_in_action {arguments}'.split())
-    lines = capsys.readouterr().out.replace(f'{tmp_path}/out/', '').splitlines()
+    printed, bars = capsys.readouterr()
+    lines = printed.replace(f'{tmp_path}/out/', '').splitlines()
     said = [line for line in lines if not line.startswith('  ')]
     # Of Hollywood2's lists 9, of the other set 12; rows without clip 2, clips without row 8; and 2
     # faces that are too small. Rows about clips of shows are without their clip in Hollywood2.
@@ -106,6 +109,8 @@ def test_archives_are_built_and_what_was_left_out_is_told(tmp_path, capsys):
         'clips, test: 1 clips',
         'set aside: 31, all listed in celebrities_in_action/clips/1.0.0/set_aside.txt',
     ]
+    # Two faces of four were set aside, and the bar comes to its end all the same.
+    assert re.search(r'celebrities_in_action, references 4/4 .* photo/s, ', bars)
     told = lines.index('          2 a face smaller than 24 pixels:')
     assert lines[told + 1].endswith(
         'AnswerPhone_train.txt:1: Humphrey Bogart in actioncliptrain00001, 12x13 pixels'
