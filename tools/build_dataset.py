@@ -70,6 +70,7 @@ def manual_summary(paths: built_dataset.DatasetPaths) -> str:
         f'{paths.folder}: {len(people)} people, of whom {sum(p["seen"] for p in people)} are for '
         'training'
     ]
+    told: list[set_aside.Group] = []
     for part, folder in paths.parts.items():
         splits = tfds.builder_from_directory(folder).info.splits
         kind = 'photos' if part == 'identities' else 'clips'
@@ -82,6 +83,10 @@ def manual_summary(paths: built_dataset.DatasetPaths) -> str:
         count = sum(group.count for group in groups.values())
         lines.append(f'set aside: {count}, all listed in {folder / set_aside.LIST}')
         for reason, group in groups.items():
+            if group in told:  # Parts of the same files leave out the same.
+                lines.append(f'  {group.count:>9} {reason}, as above')
+                continue
+            told.append(group)
             lines.append(f'  {group.count:>9} {reason}:')
             lines += [f'{"":12}{entry}' for entry in group.first]
             if group.more:

@@ -178,7 +178,7 @@ def prepare(
     versions = {part: folder / part / kind.version for part in parts or kind.parts}
     missing = [part for part, version in versions.items() if not is_complete(version)]
     if missing:
-        built_dataset.check_writable(Path(directory))
+        built_dataset.check_writable(folder)
     options = {key: value for key, value in options.items() if value is not None}
     builders = {
         part: built_dataset.open_builder(name, part, Path(directory), options) for part in versions

@@ -89,15 +89,15 @@ def is_complete(part: Path) -> bool:
     return (part / 'dataset_info.json').is_file()
 
 
-def check_writable(directory: Path) -> None:
-    """Makes sure, before any work, that data sets can be written to a folder, there or not.
+def check_writable(folder: Path) -> None:
+    """Makes sure, before any work, that a data set can be written to a folder, there or not.
 
     Raises:
         UserError: It is no folder, or cannot be written to.
     """
-    there = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not there.is_dir():
-        raise UserError(f'{there}: this is a file, expected a folder to write data sets to')
+        raise UserError(f'{there}: this is a file, expected a folder to write data to')
     try:
         tempfile.TemporaryFile(dir=there).close()
     except OSError as error:

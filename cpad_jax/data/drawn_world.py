@@ -56,7 +56,7 @@ def ensure_synthetic_cast(
         part for part, folder in paths.parts.items() if not built_dataset.is_complete(folder)
     ]
     if missing:
-        built_dataset.check_writable(Path(directory))
+        built_dataset.check_writable(paths.folder)
     claim_world(paths.folder, spec)
     options = {'spec': spec, 'processes': processes}
     for part in missing:

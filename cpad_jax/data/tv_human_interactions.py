@@ -223,7 +223,7 @@ def read_annotation(path: Path, aside: Aside) -> Annotation:
             header, found = number if frame is not None else 0, 0
             frames += frame is not None
             if frame is None:
-                aside.add(path, number, 'not #frame: and #num_bbxs:', line.strip())
+                aside.add(path, number, 'not a header with #frame and #num_bbxs', line.strip())
             pairs.update({(frame, i, j): number for i, j in here})
             continue
         found += 1

@@ -126,11 +126,13 @@ def test_a_refused_build_leaves_nothing(tmp_path):
     assert 'a row' not in (folder / 'actions' / '1.0.0' / 'set_aside.txt').read_text()
 
 
-@pytest.mark.parametrize('where', ['file', 'file/below', '/proc/nothing'])
+@pytest.mark.parametrize('where', ['named', 'file', 'file/below', '/proc/nothing'])
 def test_a_folder_that_cannot_be_written_to(tmp_path, where):
     write_tv(tmp_path / 'in')
-    (tmp_path / 'file').touch()
-    says = '/file: this is a file, expected a folder|/proc: this folder cannot be written to'
+    (tmp_path / 'named').mkdir()
+    for file in ('file', 'named/tv_human_interactions', 'named/synthetic_cast'):
+        (tmp_path / file).touch()
+    says = ': this is a file, expected a folder to write|^/proc: this folder cannot be written to'
     with pytest.raises(UserError, match=says):
         build.prepare('tv_human_interactions', tmp_path / where, tmp_path / 'in')
     with pytest.raises(UserError, match=says):

@@ -80,7 +80,7 @@ def test_lines_that_are_wrong_are_told_one_by_one(archive):
         (f'{file}:11', 'a person twice in a frame: person 2'),
         (f'{file}:12', f'{row}: 2 56 8 -3 hug profile_left'),
         (f'{file}:7', 'another number of boxes than announced: 4 are announced, 5 follow'),
-        (f'{file}:13', 'not #frame: and #num_bbxs:: #frame: 2'),
+        (f'{file}:13', 'not a header with #frame and #num_bbxs: #frame: 2'),
         (f'{file}:14', 'a box of no frame'),
         (f'{file}:9', 'a label that is unknown: dance, in 1 line'),
         (f'{file}:7', 'an interaction of others than two people: 1 - 9'),

@@ -115,6 +115,7 @@ def test_archives_are_built_and_what_was_left_out_is_told(tmp_path, capsys):
     assert lines[told + 1].endswith(
         'AnswerPhone_train.txt:1: Humphrey Bogart in actioncliptrain00001, 12x13 pixels'
     )
+    assert '          8 a clip that the annotation table leaves out, as above' in lines
     # Of eight entries the first three are shown.
     told = lines.index('          8 a clip that the annotation table leaves out:')
     assert lines[told + 3].endswith('actioncliptest00002') and lines[told + 4].strip() == '…'
