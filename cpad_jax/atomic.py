@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -25,7 +26,7 @@ def writing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{uuid.uuid4().hex[:8]}.partial-{path.name}')
+    temporary = path.with_name(_temporary_name(path))
     try:
         yield temporary
         if temporary.is_dir() and path.is_dir():
@@ -36,6 +37,35 @@ def writing(path: str | os.PathLike[str]) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def check(path: str | os.PathLike[str]) -> None:
+    """Makes sure, before long work, that a file can be written when it ends; leaves nothing behind.
+
+    Args:
+        path: The file to appear. Folders above it that are not there can be made, too.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    folder = path.parent
+    # A link that leads nowhere is there: no folder can be made in its place.
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    # Permissions alone do not tell: the file system may be full, or let nobody write.
+    probe = folder / _temporary_name(path)
+    try:
+        probe.write_bytes(b'\0')
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink()
+
+
+def _temporary_name(path: Path) -> str:
+    return f'.{uuid.uuid4().hex[:8]}.partial-{path.name}'
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:

@@ -30,11 +30,14 @@ class CommandParser(argparse.ArgumentParser):
         raise UserError(f'{message}; {self.prog} --help says more')
 
 
-def run_command(main: Callable[[], None]) -> None:
+def run_command(
+    main: Callable[[], None], interrupted: str = 'run the same command again to go on from here'
+) -> None:
     """Runs a command's `main`; a `UserError` becomes one line on stderr and exit status 2.
 
     Args:
         main: Function without arguments that does the command's work.
+        interrupted: What to say after Ctrl-C, with exit status 130: what is left of the work.
     """
     try:
         main()
@@ -42,5 +45,5 @@ def run_command(main: Callable[[], None]) -> None:
         print('error: ' + ' '.join(str(error).split()), file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print('interrupted: run the same command again to go on from here', file=sys.stderr)
+        print(f'interrupted: {interrupted}', file=sys.stderr)
         sys.exit(130)

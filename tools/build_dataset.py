@@ -70,17 +70,27 @@ def manual_summary(paths: built_dataset.DatasetPaths) -> str:
         f'{paths.folder}: {len(people)} people, of whom {sum(p["seen"] for p in people)} are for '
         'training'
     ]
+    told: list[set_aside.Group] = []
     for part, folder in paths.parts.items():
         splits = tfds.builder_from_directory(folder).info.splits
         kind = 'photos' if part == 'identities' else 'clips'
         name = f'{part}, ' if len(paths.parts) > 1 else ''
         lines += [f'{name}{key}: {split.num_examples} {kind}' for key, split in splits.items()]
-        counts = set_aside.read_counts(folder)
-        if counts:
-            lines.append(f'set aside: {sum(counts.values())}, see {folder / set_aside.LIST}')
-            lines += [f'  {count:>9} {reason}' for reason, count in counts.items()]
-        else:
+        groups = set_aside.read_groups(folder)
+        if not groups:
             lines.append('set aside: nothing')
+            continue
+        count = sum(group.count for group in groups.values())
+        lines.append(f'set aside: {count}, all listed in {folder / set_aside.LIST}')
+        for reason, group in groups.items():
+            if group in told:  # Parts of the same files leave out the same.
+                lines.append(f'  {group.count:>9} {reason}, as above')
+                continue
+            told.append(group)
+            lines.append(f'  {group.count:>9} {reason}:')
+            lines += [f'{"":12}{entry}' for entry in group.first]
+            if group.more:
+                lines.append(f'{"":12}…')
     return '\n'.join(lines)
 
 
@@ -227,7 +237,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.sheet and options.sheet.suffix.lower() not in ('.jpg', '.jpeg', '.png'):
         raise errors.UserError(f'--sheet {options.sheet}: expected a .jpg or .png file')
     spec = drawn_world.world_spec({option: getattr(options, option) for option in fields})
+    before = build.finished(options.name, options.data_dir)
     paths = drawn_world.ensure_synthetic_cast(options.data_dir, spec, options.processes)
+    _tell_before(before)
     print(summary(paths))
     if options.sheet:
         draw_sheet(paths, options.sheet)
@@ -249,12 +261,19 @@ def _build_manual(options: argparse.Namespace) -> None:
     known = build.MANUAL[options.name].parts
     if options.part is not None and options.part not in known:
         raise errors.UserError(f'--part {options.part}: {options.name} has {", ".join(known)}')
+    before = build.finished(options.name, options.data_dir)
     paths = build.prepare(
         options.name, options.data_dir, options.manual_dir, options.beam_options,
         parts=None if options.part is None else (options.part,),
         annotations=options.annotations, splits=options.splits, processes=options.processes,
     )  # fmt: skip
+    _tell_before([folder for folder in before if folder in paths.parts.values()])
     print(manual_summary(paths))
+
+
+def _tell_before(folders: Sequence[Path]) -> None:
+    for folder in folders:
+        print(f'already built in {folder}: left as it is')
 
 
 if __name__ == '__main__':

@@ -8,7 +8,7 @@ python tools/find_person.py --photos ann1.jpg ann2.jpg --videos beach.mp4 party.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 # Run as a script, the package beside this folder is found without being installed.
@@ -22,6 +22,7 @@ from cpad_jax.media import (  # noqa: E402
     find,
     images,
     model_files,
+    video,
 )
 from cpad_jax.media.contact_sheet import clock  # noqa: E402
 
@@ -29,7 +30,9 @@ from cpad_jax.media.contact_sheet import clock  # noqa: E402
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line, searches, prints and writes."""
     parser = errors.CommandParser(__doc__)
-    parser.add_argument('--photos', nargs='+', type=Path, help='files or folders; one face in each')
+    parser.add_argument(
+        '--photos', nargs='+', type=Path, help='files or folders; see docs/faces.md'
+    )
     parser.add_argument('--videos', nargs='+', type=Path, help='files or folders')
     parser.add_argument('--detector', type=Path, help='a YuNet .onnx file')
     parser.add_argument('--embedder', type=Path, help='an SFace or ArcFace-like .onnx file')
@@ -54,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise errors.UserError(f'--threshold {options.threshold}: expected -1 to 1')
     if options.sheet and options.sheet.suffix.lower() not in ('.jpg', '.jpeg'):
         raise errors.UserError(f'--sheet {options.sheet}: expected a .jpg file')
+    for result in filter(None, (options.json, options.sheet)):
+        write(result, atomic.check)
     if options.fetch:
         for model in (model_files.FACE_DETECTOR, model_files.FACE_EMBEDDER):
             print(f'{model.what}: {model_files.fetch(model)}')
@@ -66,33 +71,55 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def search(options) -> None:
     """Does what the command line asks for, which was checked."""
-    photos = find.gather(options.photos, find.PHOTO_ENDINGS)
-    videos = find.gather(options.videos, find.VIDEO_ENDINGS)
-    detector = faces.FaceDetector(options.detector)
-    embedder = face_embedding.FaceEmbedder(options.embedder)
-    threshold = embedder.threshold if options.threshold is None else options.threshold
-    set_aside: list[errors.UserError] = []
+    aside: list[str] = []
+
+    def set_aside(error: errors.UserError) -> None:
+        aside.append(f'set aside: {error}')
+
     try:
-        person = find.describe(photos, detector, embedder, set_aside.append)
+        photos = find.gather(options.photos, find.PHOTO_ENDINGS, set_aside)
+        videos = find.gather(options.videos, video.ENDINGS, set_aside)
+        detector = faces.FaceDetector(options.detector)
+        embedder = face_embedding.FaceEmbedder(options.embedder)
+        threshold = embedder.threshold if options.threshold is None else options.threshold
+        person = find.describe(photos, detector, embedder, set_aside, aside.append)
+        # At once, because a search with the wrong photos is better broken off.
+        say(aside)
         moments: list[find.Moment] = []
         unread = 0
-        for path in videos:
+        for number, path in enumerate(videos):
             try:
                 for moment in find.find_moments(path, person, detector, embedder, options.rate):
                     moments.append(moment)
+            except find.PartlyRead as error:
+                aside.append(f'read up to {clock(error.until)} only: {error}')
             except errors.UserError as error:
-                set_aside.append(error)
+                set_aside(error)
                 unread += 1
-        if unread == len(videos) and not moments:
+            except KeyboardInterrupt:
+                print(
+                    f'incomplete: interrupted in {path}, the videos before it ({number} of '
+                    f'{len(videos)}) are done; --json and --sheet are not written; so far:'
+                )
+                show(find.join(moments, threshold), moments, threshold)
+                raise
+        if unread == len(videos):
             raise errors.UserError('none of the videos can be read; give others (see above)')
-        report(find.join(moments, threshold), moments, threshold, options)
+        found = find.join(moments, threshold)
+        show(found, moments, threshold)
+        save(found, options)
     finally:
-        for error in set_aside:
-            print('set aside: ' + ' '.join(str(error).split()), file=sys.stderr)
+        say(aside)
 
 
-def report(found, moments, threshold: float, options) -> None:
-    """Prints the moments found, and writes them where the command line says."""
+def say(aside: list[str]) -> None:
+    """Prints what is to be said beside the results, and takes it off the list."""
+    while aside:
+        print(' '.join(aside.pop(0).split()), file=sys.stderr)
+
+
+def show(found: Sequence[find.Moment], moments: Sequence[find.Moment], threshold: float) -> None:
+    """Prints the moments found, or which of all came nearest."""
     for moment in found:
         print(f'{moment.score:.3f}  {clock(moment.start)} - {clock(moment.end)}  {moment.video}')
     if not found:
@@ -101,6 +128,10 @@ def report(found, moments, threshold: float, options) -> None:
             f'the nearest face scores {best.score:.3f} at {clock(best.shown)} of {best.video}'
         )  # fmt: skip
         print(f'nothing scores {threshold:.2f} or more; {nearest}')
+
+
+def save(found: Sequence[find.Moment], options) -> None:
+    """Writes the moments found where the command line says."""
     if options.json:
         rows = [
             {
@@ -117,10 +148,10 @@ def report(found, moments, threshold: float, options) -> None:
         print(f'picture: {options.sheet}')
 
 
-def write(path: Path, how, what) -> None:
-    """Writes a result where the command line says."""
+def write(path: Path, how: Callable[..., None], *what) -> None:
+    """Writes a result where the command line says, or checks that it can be."""
     try:
-        how(path, what)
+        how(path, *what)
     except OSError as error:
         raise errors.UserError(
             f'{path}: cannot be written ({error.strerror}); give another path'
@@ -128,4 +159,4 @@ def write(path: Path, how, what) -> None:
 
 
 if __name__ == '__main__':
-    errors.run_command(main)
+    errors.run_command(main, 'nothing is kept; the same command starts from the beginning')

@@ -2,8 +2,8 @@
 
 A data set lies in `DIR/NAME/`: its parts, such as `identities/VERSION/` and `clips/VERSION/`, as
 TFDS writes them. The drawn world has `people.json`, `world.json` and the video files beside them;
-what is built from the user's own files has `people.json` and `set_aside.txt` in the version's
-folder.
+what is built from the user's own files has `people.json`, `made_from.json` and `set_aside.txt` in
+the version's folder.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cpad_jax.data import built_dataset
+from cpad_jax.data import built_dataset, made_from
 from cpad_jax.data.built_dataset import PEOPLE, DatasetPaths, is_complete
 from cpad_jax.data.drawn_world import (
     SYNTHETIC_CAST,
+    SYNTHETIC_CAST_PARTS,
+    SYNTHETIC_CAST_VERSION,
     ensure_synthetic_cast,
     locate_synthetic_cast,
     world_spec,
@@ -51,6 +53,9 @@ MANUAL = {
     CELEBRITIES_IN_ACTION: ManualDataset('1.0.0', ('identities', 'clips')),
 }
 NAMES = (SYNTHETIC_CAST, *MANUAL)
+
+# Beside the parts: ours while a build runs, and what TFDS writes before it.
+_LOCK, _TFDS_MARK = '.building', '.config'
 
 
 def ensure(
@@ -152,43 +157,96 @@ def prepare(
 
     Args:
         name: One of `MANUAL`.
-        directory: Folder of data sets; this one goes into `NAME` in it. A build that was cut off
-            leaves nothing there that looks finished, and starts anew.
+        directory: Folder of data sets; this one goes into `NAME` in it. Of a build that was cut off
+            decoded clips are used again (`unfinished`); the rest starts anew.
         manual_dir: The user's files; the data set's builder says what it expects.
         beam_options: For a build by Apache Beam, its options as `runner=DirectRunner,…`.
         parts: Which of its parts; None for all.
         **options: Taken by the data set's builder, where they are not None.
 
     Raises:
-        UserError: Files are missing or damaged, or the package was installed without its
-            repository.
+        UserError: Files are missing or damaged, what is there was made from others, the folder
+            cannot be written to, or the package was installed without its repository.
     """
-    kind, folder = MANUAL[name], Path(directory) / name
-    instructions = built_dataset.builder_module(name).Builder.MANUAL_DOWNLOAD_INSTRUCTIONS
-    if not Path(manual_dir).is_dir():
-        raise UserError(f'--manual_dir {manual_dir}: there is no such folder. {instructions}')
-    if not any(Path(manual_dir).iterdir()):
-        raise UserError(f'--manual_dir {manual_dir}: this folder is empty. {instructions}')
+    kind, folder, manual_dir = MANUAL[name], Path(directory) / name, Path(manual_dir)
+    _check_manual_dir(name, manual_dir)
     if beam_options and kind.parts != ('identities',):
         raise UserError(
             f'{name} has clips, which are not built by Apache Beam but by every core of this '
             'machine: leave --beam_options out'
         )
+    versions = {part: folder / part / kind.version for part in parts or kind.parts}
+    missing = [part for part, version in versions.items() if not is_complete(version)]
+    if missing:
+        built_dataset.check_writable(folder)
     options = {key: value for key, value in options.items() if value is not None}
-    with _alone(folder):
-        for part in parts or kind.parts:
-            version = folder / part / kind.version
-            if is_complete(version):
-                continue
+    builders = {
+        part: built_dataset.open_builder(name, part, Path(directory), options) for part in versions
+    }
+    made = _describe(builders, manual_dir)
+    differ = {
+        versions[part]: what
+        for part in versions
+        if part not in missing and (what := made_from.differences(versions[part], made[part]))
+    }
+    if differ:
+        raise UserError(
+            f'{name} is built already, and not from this ({next(iter(differ.values()))}): delete '
+            f'{" and ".join(map(str, differ))} to build it again, or give another --data_dir'
+        )
+    with _alone(folder) if missing else contextlib.nullcontext():
+        for part in missing:
             # TFDS's name for a folder that it renames in the end: of a build that was killed.
-            for left in version.parent.glob(f'incomplete.*_{kind.version}'):
+            for left in (folder / part).glob(f'incomplete.*_{kind.version}'):
                 shutil.rmtree(left)
-            built_dataset.download_and_prepare(
-                name, part, Path(directory), options, manual_dir=Path(manual_dir),
-                beam_options=beam_options,
-            )  # fmt: skip
+            built_dataset.download_and_prepare(builders[part], manual_dir, beam_options)
             shutil.rmtree(unfinished(folder, part), ignore_errors=True)
     return find(name, directory, parts)
+
+
+def finished(name: str, directory: str | os.PathLike[str]) -> list[Path]:
+    """The version folders of a data set that were built to their end.
+
+    Args:
+        name: One of `NAMES`.
+        directory: Folder of data sets.
+    """
+    if name in MANUAL:
+        kind = MANUAL[name]
+        version, parts = kind.version, kind.parts
+    else:
+        version, parts = SYNTHETIC_CAST_VERSION, SYNTHETIC_CAST_PARTS
+    folders = [Path(directory) / name / part / version for part in parts]
+    return [folder for folder in folders if is_complete(folder)]
+
+
+def _check_manual_dir(name: str, manual_dir: Path) -> None:
+    if not manual_dir.is_dir():
+        wrong = 'there is no such folder'
+    elif not any(manual_dir.iterdir()):
+        wrong = 'this folder is empty'
+    else:
+        return
+    told = built_dataset.builder_module(name).Builder.MANUAL_DOWNLOAD_INSTRUCTIONS
+    raise UserError(f'--manual_dir {manual_dir}: {wrong}. {told}')
+
+
+def _describe(
+    builders: Mapping[str, Any], manual_dir: Path
+) -> dict[str, dict[str, made_from.Made]]:
+    """Part → what it is made from; refuses before any work where something of a part is missing."""
+    made, wrong = {}, []
+    for part, builder in builders.items():
+        try:
+            made[part] = made_from.describe(builder.tables(manual_dir))
+        except UserError as error:
+            wrong.append(error)
+    if wrong and made:
+        alone = ' or '.join(f'--part {part}' for part in made)
+        raise UserError(f'{wrong[0]}; what is there is built by {alone}') from wrong[0]
+    if wrong:
+        raise wrong[0]
+    return made
 
 
 def unfinished(folder: Path, part: str) -> Path:
@@ -198,14 +256,32 @@ def unfinished(folder: Path, part: str) -> Path:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Keeps a second build of the same data set out; the system ends it with the process."""
+    """Keeps a second build of the same data set out; the system ends it with the process.
+
+    A build that fails before it has anything to keep leaves no folder behind.
+    """
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / '.building').open('w') as file:
+    with (folder / _LOCK).open('w') as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UserError(f'{folder}: another process is building this data set') from error
-        yield
+        try:
+            yield
+        except BaseException:
+            for part in folder.iterdir():
+                _remove_empty(part)
+            if {path.name for path in folder.iterdir()} <= {_LOCK, _TFDS_MARK}:
+                shutil.rmtree(folder)
+                for path in new[1:]:
+                    _remove_empty(path)
+            raise
+
+
+def _remove_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # It is no folder, or not empty.
+        folder.rmdir()
 
 
 def _directory(data: Mapping[str, Any], workdir: str | os.PathLike[str]) -> Path:

@@ -89,6 +89,24 @@ def is_complete(part: Path) -> bool:
     return (part / 'dataset_info.json').is_file()
 
 
+def check_writable(folder: Path) -> None:
+    """Makes sure, before any work, that a data set can be written to a folder, there or not.
+
+    Raises:
+        UserError: It is no folder, or cannot be written to.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise UserError(f'{there}: this is a file, expected a folder to write data to')
+    try:
+        tempfile.TemporaryFile(dir=there).close()
+    except OSError as error:
+        raise UserError(
+            f'{there}: this folder cannot be written to ({error.strerror}); give another one for '
+            'the data'
+        ) from error
+
+
 def builder_module(name: str) -> ModuleType:
     """Loads `datasets/NAME/NAME_dataset_builder.py` of the repository, which imports TFDS.
 
@@ -112,36 +130,43 @@ def builder_module(name: str) -> ModuleType:
     return module
 
 
-def download_and_prepare(
-    name: str,
-    part: str,
-    directory: Path,
-    options: Mapping[str, Any],
-    manual_dir: Path | None = None,
-    beam_options: str = '',
-) -> None:
-    """Runs the builder of a data set.
+def open_builder(name: str, part: str, directory: Path, options: Mapping[str, Any]) -> Any:
+    """Makes the TFDS builder of a data set; nothing is written yet.
 
     Args:
         name: The data set.
         part: Which of its parts.
         directory: Folder of data sets.
         options: Taken by the data set's builder.
-        manual_dir: The user's files, where it is built of any.
-        beam_options: For a build by Apache Beam, its options as `runner=DirectRunner,…`.
 
     Raises:
-        UserError: The package was installed without its repository, or Apache Beam is missing.
+        UserError: The package was installed without its repository.
     """
     module = builder_module(name)
     import tensorflow as tf
-    import tensorflow_datasets as tfds
 
     # TensorFlow writes files here; it must not take the accelerator's memory from JAX.
     with contextlib.suppress(RuntimeError):
         tf.config.set_visible_devices([], 'GPU')
+    return module.Builder(data_dir=directory, config=part, file_format='array_record', **options)
+
+
+def download_and_prepare(
+    builder: Any, manual_dir: Path | None = None, beam_options: str = ''
+) -> None:
+    """Runs the builder of a data set.
+
+    Args:
+        builder: As `open_builder` gives it.
+        manual_dir: The user's files, where it is built of any.
+        beam_options: For a build by Apache Beam, its options as `runner=DirectRunner,…`.
+
+    Raises:
+        UserError: Apache Beam is missing, or as the builder does.
+    """
+    import tensorflow_datasets as tfds
+
     tfds.disable_progress_bar()  # Ours counts clips and photos.
-    builder = module.Builder(data_dir=directory, config=part, file_format='array_record', **options)
     config = tfds.download.DownloadConfig(
         manual_dir=manual_dir, beam_options=_beam_options(beam_options)
     )

@@ -138,6 +138,26 @@ def read_splits(path: str | os.PathLike[str]) -> dict[str, str]:
     return value
 
 
+def source_tables(manual: Path) -> dict[str, Path]:
+    """Finds the lists and annotations of the sources that are there, by their folders' names.
+
+    Args:
+        manual: The folder that both sources are in.
+
+    Raises:
+        UserError: There is no source, or something of one is missing.
+    """
+    found = []
+    if folder := hollywood2.find(manual, required=False):
+        found += [hollywood2.check_part(folder, part) for part in hollywood2.parts_there(folder)]
+    if folders := tv_human_interactions.find(manual, required=False):
+        tv_human_interactions.check(*folders)
+        found.append(folders[1])
+    if not found:
+        raise UserError(f'there are neither clips of films nor of shows; {INSTRUCTIONS}')
+    return {path.name: path for path in found}
+
+
 def plan(
     hollywood2_folder: Path | None,
     tv_folders: tuple[Path, Path] | None,
@@ -155,18 +175,11 @@ def plan(
         aside: Is told of everything that is left out.
 
     Raises:
-        UserError: There is no source or no table; no clip is left; the splits leave a title out; or
-            as the sources' `plan_clips`.
+        UserError: No clip is left; the splits leave a title out; or as the sources' `plan_clips`.
     """
-    if not hollywood2_folder and not tv_folders:
-        raise UserError(f'there are neither clips of films nor of shows; {INSTRUCTIONS}')
-    if table.path is None:
-        raise UserError(f'there is no annotation table; {TABLE_INSTRUCTIONS}')
     found: list[ClipPlan] = []
     if hollywood2_folder:
-        for part, layout in hollywood2.PARTS.items():
-            if not (hollywood2_folder / layout.videos).is_dir():
-                continue  # Clips of actions and of places are two archives; one is enough.
+        for part in hollywood2.parts_there(hollywood2_folder):
             by_split = hollywood2.plan_clips(hollywood2_folder, part, table, aside, NUMBERS)
             found += by_split.get('train', []) + by_split['test']
     if tv_folders:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import tensorflow_datasets as tfds
@@ -11,6 +11,7 @@ import tensorflow_datasets as tfds
 from cpad_jax.data import build, clip_files, features, streamed
 from cpad_jax.data.built_dataset import PersonEntry
 from cpad_jax.data.clip_files import AnnotationTable, ClipPlan, Clips
+from cpad_jax.data.set_aside import Aside
 from cpad_jax.text.prompts import PLACES
 
 
@@ -21,7 +22,6 @@ class ClipBuilder(streamed.StreamedBuilder, skip_registration=True):
         ACTIONS: What the numbers of actions mean.
     """
 
-    UNIT = 'clip'
     ACTIONS: Sequence[str]
 
     def __init__(
@@ -51,10 +51,37 @@ class ClipBuilder(streamed.StreamedBuilder, skip_registration=True):
         """DIR/NAME, of DIR/NAME/PART/VERSION."""
         return Path(self.data_dir).parents[1]
 
+    def tables(self, manual_dir: Path) -> dict[str, Path]:
+        """The annotation table, where there is one."""
+        beside = manual_dir / 'annotations.jsonl'
+        if self._annotations is None and not beside.is_file():
+            return {}
+        return {'annotations': Path(self._annotations or beside)}
+
     def annotation_table(self, manual_dir: Path) -> AnnotationTable:
         """The annotation table, which is empty where there is none."""
-        beside = manual_dir / 'annotations.jsonl'
-        return AnnotationTable(self._annotations or (beside if beside.is_file() else None))
+        return AnnotationTable(self.tables(manual_dir).get('annotations'))
+
+    def annotated_sources(
+        self,
+        plans: Mapping[str, Sequence[ClipPlan]],
+        table: AnnotationTable,
+        aside: Aside,
+        elsewhere: Collection[str] = (),
+    ) -> dict[str, Clips]:
+        """The splits that have clips, whose people become those of the data set.
+
+        Args:
+            plans: Split → clips.
+            table: Rows about other clips are set aside.
+            aside: Is told of them.
+            elsewhere: Clips of another part, which the table may be about as well.
+        """
+        clips = [clip for own in plans.values() for clip in own]
+        table.set_aside_others({clip.clip_id for clip in clips}.union(elsewhere), aside)
+        people = clip_files.number_people(clips)
+        self._write_people(entries(people, [False] * len(people)))
+        return self.clip_sources(plans)
 
     def clip_sources(self, plans: Mapping[str, Sequence[ClipPlan]]) -> dict[str, Clips]:
         """The splits that have clips."""

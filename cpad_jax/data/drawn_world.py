@@ -17,6 +17,7 @@ from cpad_jax.errors import UserError
 
 SYNTHETIC_CAST = 'synthetic_cast'
 SYNTHETIC_CAST_VERSION = '1.0.0'
+SYNTHETIC_CAST_PARTS = ('identities', 'clips')
 
 # Where config.data calls something by another name than WorldSpec does.
 CONFIG_KEYS = {'seed': 'world_seed', 'train_people': 'seen_people', 'cast_unseen': 'unseen_people'}
@@ -47,16 +48,21 @@ def ensure_synthetic_cast(
         Where it is.
 
     Raises:
-        UserError: Another world is there, or the package was installed without its repository.
+        UserError: Another world is there, the folder cannot be written to, or the package was
+            installed without its repository.
     """
     paths = _paths(Path(directory), spec)
+    missing = [
+        part for part, folder in paths.parts.items() if not built_dataset.is_complete(folder)
+    ]
+    if missing:
+        built_dataset.check_writable(paths.folder)
     claim_world(paths.folder, spec)
-    for part in paths.parts.values():
-        if not built_dataset.is_complete(part):
-            options = {'spec': spec, 'processes': processes}
-            built_dataset.download_and_prepare(
-                SYNTHETIC_CAST, part.parent.name, Path(directory), options
-            )
+    options = {'spec': spec, 'processes': processes}
+    for part in missing:
+        built_dataset.download_and_prepare(
+            built_dataset.open_builder(SYNTHETIC_CAST, part, Path(directory), options)
+        )
     return paths
 
 
@@ -120,7 +126,7 @@ def _paths(directory: Path, spec: WorldSpec) -> DatasetPaths:
     return DatasetPaths(
         folder=folder,
         people=folder / PEOPLE,
-        parts={part: folder / part / SYNTHETIC_CAST_VERSION for part in ('identities', 'clips')},
+        parts={part: folder / part / SYNTHETIC_CAST_VERSION for part in SYNTHETIC_CAST_PARTS},
         version=SYNTHETIC_CAST_VERSION,
         fingerprint=spec.fingerprint(),
     )

@@ -92,6 +92,47 @@ def find(manual: Path, required: bool = True) -> Path | None:
     return None
 
 
+def parts_there(folder: Path) -> list[str]:
+    """The halves whose videos are there: clips of actions and of places are two archives."""
+    return [part for part, layout in PARTS.items() if (folder / layout.videos).is_dir()]
+
+
+def videos(folder: Path, part: str) -> dict[str, Path]:
+    """The clips of a half that are there: the video's name without its ending → its file."""
+    if part not in parts_there(folder):
+        return {}
+    return {
+        path.stem: path
+        for path in sorted((folder / PARTS[part].videos).iterdir())
+        if path.suffix.lower() == '.avi' and not path.name.startswith('.')
+    }
+
+
+def check_part(folder: Path, part: str) -> Path:
+    """Makes sure that the videos and the lists of one half are there.
+
+    Args:
+        folder: As in `read_clips`.
+        part: 'actions' or 'scenes'.
+
+    Returns:
+        The folder of lists.
+
+    Raises:
+        UserError: They are not.
+    """
+    layout = PARTS[part]
+    lists = folder / layout.lists
+    for path in (folder / layout.videos, lists):
+        if not path.is_dir():
+            raise UserError(f'{path}: there is no such folder; {INSTRUCTIONS}')
+    if not videos(folder, part):
+        raise UserError(f'{folder / layout.videos}: there are no .avi files; {INSTRUCTIONS}')
+    if not any(lists.glob('*.txt')):
+        raise UserError(f'{lists}: there are no lists; {INSTRUCTIONS}')
+    return lists
+
+
 def read_clips(folder: Path, part: str, aside: Aside) -> list[Clip]:
     """Reads the lists of one half.
 
@@ -107,21 +148,12 @@ def read_clips(folder: Path, part: str, aside: Aside) -> list[Clip]:
         UserError: The videos or the lists are not there.
     """
     layout = PARTS[part]
-    for name in (layout.videos, layout.lists):
-        if not (folder / name).is_dir():
-            raise UserError(f'{folder / name}: there is no such folder; {INSTRUCTIONS}')
+    listed = _read_lists(check_part(folder, part), layout, aside)
     # Lists name clips and are passed on: only names of files that are there become paths.
-    videos = {
-        path.stem: path
-        for path in sorted((folder / layout.videos).iterdir())
-        if path.suffix.lower() == '.avi' and not path.name.startswith('.')
-    }
-    if not videos:
-        raise UserError(f'{folder / layout.videos}: there are no .avi files; {INSTRUCTIONS}')
-    listed = _read_lists(folder / layout.lists, layout, aside)
+    there = videos(folder, part)
     clips = []
     for clip_id, (split, file, line, classes) in listed.items():
-        if clip_id not in videos:
+        if clip_id not in there:
             aside.add(file, line, 'a clip whose video is not there', clip_id)
             continue
         known = tuple(name for name in layout.classes if name in classes)
@@ -134,7 +166,7 @@ def read_clips(folder: Path, part: str, aside: Aside) -> list[Clip]:
         clips.append(
             Clip(
                 clip_id=clip_id,
-                video=videos[clip_id],
+                video=there[clip_id],
                 split=split,
                 actions=known if part == 'actions' else (),
                 place=place,
@@ -142,8 +174,8 @@ def read_clips(folder: Path, part: str, aside: Aside) -> list[Clip]:
                 line=line,
             )
         )
-    for clip_id in sorted(set(videos) - set(listed)):
-        aside.add(videos[clip_id], None, 'a video that no list names')
+    for clip_id in sorted(set(there) - set(listed)):
+        aside.add(there[clip_id], None, 'a video that no list names')
     return sorted(clips, key=lambda clip: (layout.splits.index(clip.split), clip.clip_id))
 
 
@@ -165,9 +197,12 @@ def _read_lists(
     if not files:
         raise UserError(f'{folder}: there are no lists; {INSTRUCTIONS}')
     for split in layout.splits:
+        absent = [name for name in layout.classes if (split, name) not in files]
+        if absent:
+            what = f'{", ".join(absent)} of {split}'
+            aside.add(folder, None, 'a list that is not there', what, len(absent))
         for name in layout.classes:
             if (split, name) not in files:
-                aside.add(folder / f'{name}_{split}.txt', None, 'a list that is not there')
                 continue
             here = set()
             file = files[split, name]
@@ -224,7 +259,8 @@ def plan_clips(
                 for person, own in zip(row.people, done, strict=True)
             ]
             actions.update(*(own for own in done if own))
-            place = place if place >= 0 else table.place(clip.clip_id, PLACES)
+            said = table.place(clip.clip_id, PLACES)  # Asked in any case: a wrong word is told.
+            place = place if place >= 0 else said
         plans[clip.split].append(
             ClipPlan(
                 video=clip.video,

@@ -5,7 +5,7 @@ A single bad line or picture among millions does not stop a build, and does not 
 
 from __future__ import annotations
 
-import collections
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -14,10 +14,26 @@ from typing import Protocol
 
 from cpad_jax import atomic
 
-LIST, COUNTS = 'set_aside.txt', 'set_aside.json'
+LIST, GROUPS = 'set_aside.txt', 'set_aside.json'
 # Entries that are listed of each reason; what goes beyond is counted.
 LISTED = 10_000
+FIRST = 3  # Entries of each reason that are told with its count.
 _ITEM = 200  # Characters of an item that are kept.
+
+
+@dataclasses.dataclass
+class Group:
+    """What was left out for one reason.
+
+    Attributes:
+        count: How many things.
+        first: The first few entries: where, and what.
+        more: Whether there are others.
+    """
+
+    count: int = 0
+    first: list[str] = dataclasses.field(default_factory=list)
+    more: bool = False
 
 
 class Aside(Protocol):
@@ -69,7 +85,7 @@ class SetAside:
         self._folder = Path(folder)
         self._listed = listed
         self._file = (self._folder / LIST).open('w', encoding='utf-8')
-        self.counts: collections.Counter[str] = collections.Counter()
+        self._groups: dict[str, Group] = {}
 
     def add(
         self,
@@ -89,15 +105,23 @@ class SetAside:
             item: What it is, such as the name of a picture. It may come from the data.
             count: How many things the entry stands for.
         """
-        before = self.counts[reason]
-        self.counts[reason] = before + count
+        group = self._groups.setdefault(reason, Group())
+        before = group.count
+        group.count += count
         if before >= self._listed:
+            group.more = True
             return
         where = os.fspath(file) if line is None else f'{os.fspath(file)}:{line}'
         what = f': {item[:_ITEM]}' if item else ''
-        # Names of files can hold line breaks and worse; a line here is one entry.
-        entry = f'{where}: {reason}{what}'
-        self._file.write(''.join(c if c.isprintable() else repr(c)[1:-1] for c in entry) + '\n')
+        self._file.write(_in_a_line(f'{where}: {reason}{what}') + '\n')
+        if len(group.first) < FIRST:
+            group.first.append(_in_a_line(f'{where}{what}'))
+        else:
+            group.more = True
+
+    def groups(self) -> dict[str, Group]:
+        """Reason → what was left out for it, the most frequent first."""
+        return dict(sorted(self._groups.items(), key=lambda item: -item[1].count))
 
     def __enter__(self) -> SetAside:
         return self
@@ -109,15 +133,22 @@ class SetAside:
         trace: TracebackType | None,
     ) -> None:
         if kind is None:
-            for reason, count in self.counts.most_common():
-                if count > self._listed:
-                    self._file.write(f'… and others, {count} in all: {reason}\n')
+            for reason, group in self.groups().items():
+                if group.count > self._listed:
+                    self._file.write(f'… and others, {group.count} in all: {reason}\n')
         self._file.close()
         if kind is None:
-            atomic.write_json(self._folder / COUNTS, dict(self.counts.most_common()))
+            groups = {reason: dataclasses.asdict(group) for reason, group in self.groups().items()}
+            atomic.write_json(self._folder / GROUPS, groups)
 
 
-def read_counts(folder: str | os.PathLike[str]) -> dict[str, int]:
-    """What was set aside when a version's folder was built: reason → number of things."""
-    path = Path(folder) / COUNTS
-    return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else {}
+def _in_a_line(text: str) -> str:
+    # Names of files can hold line breaks and worse; an entry is one line.
+    return ''.join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def read_groups(folder: str | os.PathLike[str]) -> dict[str, Group]:
+    """What was set aside when a version's folder was built, as `SetAside.groups`."""
+    path = Path(folder) / GROUPS
+    groups = json.loads(path.read_text(encoding='utf-8')) if path.is_file() else {}
+    return {reason: Group(**group) for reason, group in groups.items()}

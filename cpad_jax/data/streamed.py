@@ -21,6 +21,7 @@ from typing import Any, Protocol
 import tensorflow_datasets as tfds
 
 from cpad_jax import atomic, progress
+from cpad_jax.data import made_from
 from cpad_jax.data.built_dataset import PEOPLE, PersonEntry
 from cpad_jax.data.set_aside import Aside, Entries, SetAside
 from cpad_jax.errors import UserError
@@ -56,10 +57,17 @@ class PartedSource(Source, Protocol):
 class StreamedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """A builder of records from files that the user has; `_sources` says what is in them.
 
-    What was set aside, and the table of people, go into the version's folder beside the records.
+    What it was made from, what was set aside, and the table of people, go into the version's folder
+    beside the records.
     """
 
-    UNIT = 'photo'  # What the progress bar calls a record.
+    @abc.abstractmethod
+    def tables(self, manual_dir: Path) -> dict[str, Path]:
+        """The small files, or folders of them, that say what is in the data set, by their names.
+
+        Raises:
+            UserError: Something is missing that is needed to build it.
+        """
 
     @abc.abstractmethod
     def _sources(self, manual_dir: Path, aside: Aside) -> Mapping[str, Source]:
@@ -78,6 +86,7 @@ class StreamedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         self, dl_manager: tfds.download.DownloadManager, download_config: Any
     ) -> None:
         manual_dir = Path(dl_manager.manual_dir)
+        made_from.write(Path(self.data_dir), made_from.describe(self.tables(manual_dir)))
         with SetAside(self.data_dir) as aside:
             self._open_sources = self._sources(manual_dir, aside)
             if download_config.beam_runner or download_config.beam_options:
@@ -98,10 +107,13 @@ class StreamedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _counted(self, split: str, source: Source, aside: Aside) -> Iterator[Record]:
         stage = f'{self.name}, {split}'
-        with progress.bar(total=len(source) or None, stage=stage, unit=self.UNIT) as bar:
+        unit = 'photo' if self.builder_config.name == 'identities' else 'clip'
+        with progress.bar(total=len(source) or None, stage=stage, unit=unit) as bar:
             for record in source.records(aside):
                 yield record
                 bar.update()
+            # What was set aside on the way is done as well.
+            bar.update(max(0, len(source) - bar.n))
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         """The splits as Beam transforms; TFDS's own writer asks for them."""

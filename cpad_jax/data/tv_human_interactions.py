@@ -140,6 +140,17 @@ def find(manual: Path, required: bool = True) -> tuple[Path, Path] | None:
     return None
 
 
+def check(videos: Path, annotations: Path) -> None:
+    """Makes sure that there are videos and annotations.
+
+    Raises:
+        UserError: A folder is not there or holds nothing of the kind.
+    """
+    for folder, ending in ((videos, '.avi'), (annotations, '.annotations')):
+        if not folder.is_dir() or not any(folder.glob(f'*{ending}')):
+            raise UserError(f'{folder}: there are no {ending} files; {INSTRUCTIONS}')
+
+
 def read_clips(videos: Path, annotations: Path, aside: Aside) -> list[Clip]:
     """Finds the clips.
 
@@ -152,11 +163,9 @@ def read_clips(videos: Path, annotations: Path, aside: Aside) -> list[Clip]:
         Clips by set, then by name.
 
     Raises:
-        UserError: A folder is not there or holds nothing of the kind.
+        UserError: As `check`.
     """
-    for folder, ending in ((videos, '.avi'), (annotations, '.annotations')):
-        if not folder.is_dir() or not any(folder.glob(f'*{ending}')):
-            raise UserError(f'{folder}: there are no {ending} files; {INSTRUCTIONS}')
+    check(videos, annotations)
     clips = []
     for path in sorted(videos.glob('*.avi')):
         if path.name.startswith('.'):
@@ -197,6 +206,8 @@ def read_annotation(path: Path, aside: Aside) -> Annotation:
     pairs: dict[tuple[int, int, int], int] = {}
     frame, expected, found = None, 0, 0
     frames, header = 0, 0  # How many, and the line of the last one.
+    # Label that is unknown → its lines: a word that is wrong once is wrong all through a file.
+    unknown: dict[str, list[int]] = collections.defaultdict(list)
 
     def check_count() -> None:
         if header and found != expected:
@@ -212,7 +223,7 @@ def read_annotation(path: Path, aside: Aside) -> Annotation:
             header, found = number if frame is not None else 0, 0
             frames += frame is not None
             if frame is None:
-                aside.add(path, number, 'not #frame: and #num_bbxs:', line.strip())
+                aside.add(path, number, 'not a header with #frame and #num_bbxs', line.strip())
             pairs.update({(frame, i, j): number for i, j in here})
             continue
         found += 1
@@ -220,13 +231,18 @@ def read_annotation(path: Path, aside: Aside) -> Annotation:
             aside.add(path, number, 'a box of no frame')
             continue
         body = _body(line, frame)
-        if body is None:
+        if isinstance(body, str):
+            unknown[body].append(number)
+        elif body is None:
             aside.add(path, number, 'not id, x, y, size, label and head', line.strip())
         elif (frame, body.person) in bodies:
             aside.add(path, number, 'a person twice in a frame', f'person {body.person}')
         else:
             bodies[frame, body.person] = body
     check_count()
+    for label, lines in unknown.items():
+        what = f'{label}, in {len(lines)} line{"s" * (len(lines) > 1)}'
+        aside.add(path, lines[0], 'a label that is unknown', what)
     if not frames:
         aside.add(path, None, 'an annotation without frames')
     people = {body.person for body in bodies.values()}
@@ -252,7 +268,8 @@ def _frame(line: str) -> tuple[int | None, int, list[tuple[int, int]]]:
     return int(found[1]), int(found[2]), [(int(i), int(j)) for i, j in pairs]
 
 
-def _body(line: str, frame: int) -> Body | None:
+def _body(line: str, frame: int) -> Body | str | None:
+    """A body; or its label, where that is unknown; or None where the line is no such row."""
     words = line.split()
     if len(words) != 6 or not re.fullmatch(r'\d{1,9}', words[0]):
         return None
@@ -263,7 +280,7 @@ def _body(line: str, frame: int) -> Body | None:
     if not all(map(math.isfinite, (x, y, size))) or size <= 0:
         return None
     if words[4] not in (*_LABELS, _NO_INTERACTION):
-        return None
+        return words[4]
     return Body(frame, int(words[0]), x, y, size, _LABELS.get(words[4]), words[5])
 
 

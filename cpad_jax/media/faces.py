@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -113,6 +114,37 @@ class FaceDetector:
         return sorted(found, key=lambda face: face.height * face.width, reverse=True)
 
 
+def large_faces(
+    image: np.ndarray, detector: FaceDetector, path: str | os.PathLike[str]
+) -> list[Face]:
+    """Finds the faces of those whom a photo is of.
+
+    Args:
+        image: uint8 [H, W, 3] RGB.
+        detector: What finds faces.
+        path: Where the photo comes from, for the message.
+
+    Returns:
+        Faces, the largest first, at least one. Faces less than a quarter as high as the largest
+        one are taken for passers-by.
+
+    Raises:
+        UserError: There is no face.
+    """
+    found = detector.detect(image)
+    if not found:
+        raise UserError(
+            f'{path}: no face was found; use an upright photo in which one face is in plain view'
+        )
+    return [face for face in found if face.height >= _PASSER_BY * found[0].height]
+
+
+def place(face: Face) -> str:
+    """Which face of a photo is spoken of, for messages: its size and its place in pixels."""
+    left, top = max(face.box[1], 0), max(face.box[0], 0)
+    return f'{face.width:.0f}x{face.height:.0f} pixels at x={left:.0f} y={top:.0f}'
+
+
 def single_face(image: np.ndarray, detector: FaceDetector, path: str | os.PathLike[str]) -> Face:
     """Finds the one face of a photo of one person.
 
@@ -122,28 +154,76 @@ def single_face(image: np.ndarray, detector: FaceDetector, path: str | os.PathLi
         path: Where the photo comes from, for the message.
 
     Returns:
-        The face. Faces less than a quarter as high as the largest one are taken for passers-by.
+        The face; as to passers-by see `large_faces`.
 
     Raises:
         UserError: There is no face, or there are several.
     """
-    found = detector.detect(image)
-    found = [face for face in found if face.height >= _PASSER_BY * found[0].height]
-    if not found:
-        raise UserError(
-            f'{path}: no face was found; use an upright photo in which one face is in plain view'
-        )
+    found = large_faces(image, detector, path)
     if len(found) > 1:
-        places = '; '.join(
-            f'{face.width:.0f}x{face.height:.0f} pixels at x={max(face.box[1], 0):.0f} '
-            f'y={max(face.box[0], 0):.0f}'
-            for face in found
-        )
         raise UserError(
-            f'{path}: {len(found)} faces were found ({places}), expected one; '
-            'crop the photo to the person who is meant'
+            f'{path}: {len(found)} faces were found ({"; ".join(map(place, found))}), expected '
+            'one; crop the photo to the person who is meant'
         )
     return found[0]
+
+
+@dataclass(frozen=True)
+class OnePerson:
+    """Which faces of photos show the one person whom they should all show.
+
+    Attributes:
+        faces: For each photo the number of that face, from 0; None where none does, or where which
+            does cannot be told.
+        likeness: For each photo the highest cosine of its faces with the person's.
+        certain: False where no person is in more photos than any other. All photos of one face are
+            then chosen, and those whose `likeness` is below the threshold show another person than
+            the rest, as it seems.
+    """
+
+    faces: tuple[int | None, ...]
+    likeness: tuple[float, ...]
+    certain: bool
+
+
+def agreeing_faces(features: Sequence[np.ndarray], threshold: float) -> OnePerson:
+    """Chooses from each photo the face of the person whom most photos show.
+
+    Photos with one face decide who that is; where there are none, all do. The face that agrees with
+    a face in the most of them is the middle one. The person is the mean of the faces that agree
+    with it, and a face that agrees with either is the person's, unless two of one photo do.
+
+    Args:
+        features: For each photo float32 [N, F], rows of length 1: its faces', N >= 1.
+        threshold: Cosine from which on two faces agree, such as `FaceEmbedder.threshold`.
+
+    Returns:
+        What was chosen.
+
+    Raises:
+        ValueError: There is no photo, or one without a face.
+    """
+    if not features or not all(map(len, features)):
+        raise ValueError('expected at least one photo, and a face in each')
+    deciding = [rows for rows in features if len(rows) == 1] or list(features)
+    candidates = np.concatenate(deciding)  # [K, F]
+    # Of each photo the face most like each candidate: [K, photos].
+    alike = np.stack([(candidates @ rows.T).max(axis=1) for rows in deciding], axis=1)
+    votes = (alike >= threshold).sum(axis=1)
+    middle = int(np.lexsort([alike.sum(axis=1), votes])[-1])
+    others = candidates @ candidates[middle] < threshold
+    certain = votes[middle] > votes[others].max(initial=0)
+    person = candidates[middle : middle + 1]
+    if certain:
+        own = [rows[int((rows @ person[0]).argmax())] for rows in deciding]
+        mean = np.mean([row for row in own if row @ person[0] >= threshold], axis=0)
+        person = np.stack([person[0], mean / np.linalg.norm(mean)])
+    chosen: list[int | None] = []
+    likeness = [(rows @ person.T).max(axis=1) for rows in features]
+    for near in likeness:
+        agree = np.flatnonzero(near >= threshold) if certain else np.arange(len(near))
+        chosen.append(int(agree[0]) if len(agree) == 1 else None)
+    return OnePerson(tuple(chosen), tuple(float(near.max()) for near in likeness), bool(certain))
 
 
 def crop_face(

@@ -16,7 +16,6 @@ from cpad_jax.media.face_embedding import FaceEmbedder
 from cpad_jax.media.face_quality import face_quality
 
 PHOTO_ENDINGS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff', '.gif')
-VIDEO_ENDINGS = ('.mp4', '.mov', '.avi', '.mkv', '.m4v', '.webm', '.mpg', '.mpeg', '.mts', '.3gp')
 
 # Two frames fall into a moment of a third of a second.
 RATE = 6.0
@@ -45,24 +44,51 @@ class Moment:
     box: np.ndarray
 
 
-def gather(paths: Sequence[str | os.PathLike[str]], endings: Sequence[str]) -> list[Path]:
+class PartlyRead(UserError):
+    """A video that could be read up to a time only.
+
+    Attributes:
+        until: Seconds, when the last frame that was looked at begins.
+    """
+
+    def __init__(self, message: str, until: float):
+        """Takes why it could not be read on, and up to where it was."""
+        super().__init__(message)
+        self.until = until
+
+
+def gather(
+    paths: Sequence[str | os.PathLike[str]],
+    endings: Sequence[str],
+    set_aside: Callable[[UserError], None],
+) -> list[Path]:
     """Lists files: those given, and in folders, at any depth, those with such an ending.
 
+    Args:
+        paths: Files and folders.
+        endings: Of the files that are wanted of folders, with the dot, in lower case.
+        set_aside: Is told of every path that gives none, and why, if another gives one.
+
     Raises:
-        UserError: A path is not there, or nothing was found.
+        UserError: Nothing was found.
     """
     found: list[Path] = []
+    wrong: list[str] = []
     for path in map(Path, paths):
-        if path.is_dir():
+        if os.path.isdir(path):
             inside = sorted(p for p in path.rglob('*') if p.suffix.lower() in endings)
-            found += [p for p in inside if p.is_file()]
-        elif path.is_file():
+            files = [p for p in inside if p.is_file()]
+            if not files:
+                wrong.append(f'{path}: no files are there that end in {" ".join(endings)}')
+            found += files
+        elif os.path.isfile(path):
             found.append(path)
         else:
-            raise UserError(f'{path}: there is no such file or folder')
+            wrong.append(f'{path}: there is no such file or folder')
     if not found:
-        where = ', '.join(map(str, paths))
-        raise UserError(f'{where}: no files are there that end in {" ".join(endings)}')
+        raise UserError('; '.join(wrong))
+    for line in wrong:
+        set_aside(UserError(line))
     return list(dict.fromkeys(found))
 
 
@@ -71,14 +97,19 @@ def describe(
     detector: faces.FaceDetector,
     embedder: FaceEmbedder,
     set_aside: Callable[[UserError], None],
+    tell: Callable[[str], None],
 ) -> np.ndarray:
     """Makes one feature of the photos of a person.
 
+    Which faces are the person's, `faces.agreeing_faces` chooses by the embedder's threshold.
+
     Args:
-        photos: Files, each with the person's face and no other large one.
+        photos: Files that show the person.
         detector: What finds faces.
         embedder: What embeds them.
         set_aside: Is told of every photo that cannot be used, and why.
+        tell: Is told, in a line, which of several faces is used, and that photos which are used
+            seem to show different people.
 
     Returns:
         float32 [F] of length 1: the mean over the photos, weighted by quality.
@@ -86,20 +117,58 @@ def describe(
     Raises:
         UserError: None of the photos can be used.
     """
-    total, used = np.zeros(embedder.width), 0
+    paths, found, features, weights = [], [], [], []
     for path in photos:
         try:
             image = images.read_image(path)
-            face = faces.single_face(image, detector, path)
+            seen = faces.large_faces(image, detector, path)
         except UserError as error:
             set_aside(error)
             continue
+        paths.append(path)
+        found.append(seen)
+        features.append(embedder.embed(image, seen))
         # A face that shows nothing still counts where there is no better one.
-        total += max(face_quality(image, face), 1e-3) * embedder.embed(image, [face])[0]
-        used += 1
+        weights.append([max(face_quality(image, face), 1e-3) for face in seen])
+    if not paths:
+        raise UserError('none of the photos shows a face; give others (see above)')
+    person = faces.agreeing_faces(features, embedder.threshold)
+    total, used = np.zeros(embedder.width), []
+    for number, (path, chosen) in enumerate(zip(paths, person.faces, strict=True)):
+        seen = found[number]
+        if chosen is None:
+            set_aside(_not_told(path, seen, person.likeness[number], embedder.threshold))
+            continue
+        total += weights[number][chosen] * features[number][chosen]
+        used.append(number)
+        if len(seen) > 1:
+            tell(f'note: {path}: of {len(seen)} faces, {faces.place(seen[chosen])} is used')
     if not used:
-        raise UserError('none of the photos shows exactly one face; give others (see above)')
+        raise UserError('none of the photos tells whose face is meant; give others (see above)')
+    if strange := [n for n in used if person.likeness[n] < embedder.threshold]:
+        most = max(person.likeness[n] for n in strange)
+        tell(
+            f'warning: {", ".join(str(paths[n]) for n in strange)}: not the person in '
+            f'{", ".join(str(paths[n]) for n in used if n not in strange)}, as it seems (cosine '
+            f'{most:.2f} at most, expected {embedder.threshold:.2f} or more); all are used as if '
+            'they were of one: give photos of one person'
+        )
     return (total / np.linalg.norm(total)).astype(np.float32)
+
+
+def _not_told(
+    path: Path, seen: Sequence[faces.Face], likeness: float, threshold: float
+) -> UserError:
+    """Why no face of a photo is taken for the person's."""
+    if len(seen) > 1:
+        return UserError(
+            f'{path}: {len(seen)} faces were found ({"; ".join(map(faces.place, seen))}), and the '
+            'other photos do not tell whose is meant; crop the photo to the person who is meant'
+        )
+    return UserError(
+        f'{path}: not the person in most of the photos, as it seems (cosine {likeness:.2f}, '
+        f'expected {threshold:.2f} or more); if it is, search with this photo alone'
+    )
 
 
 def find_moments(
@@ -122,12 +191,15 @@ def find_moments(
         A moment for every face that was followed, whoever it is, as soon as it is lost.
 
     Raises:
-        UserError: As `video.iterate_frames`; what was seen up to there has been given by then.
+        PartlyRead: The video breaks off; all that was seen up to there has been given by then.
+        UserError: As `video.iterate_frames`, at the first frame.
     """
     info = video.probe(path)
     count = max(1, int(np.ceil(info.duration * rate)))
     frames = video.iterate_frames(path, (number / rate for number in range(count)))
-    with progress.bar(frames, total=count, stage=path.name[:28], unit='frame') as bar:
+    broken: list[PartlyRead] = []
+    readable = _readable(frames, broken.append)
+    with progress.bar(readable, total=count, stage=path.name[:28], unit='frame') as bar:
         for track in tracks.iterate_tracks(bar, detector, embedder.embed):
             best = int(track.quality.argmax())
             yield Moment(
@@ -139,6 +211,22 @@ def find_moments(
                 shown=float(track.times[best]),
                 box=track.boxes[best],
             )
+    if broken:
+        raise broken[0]
+
+
+def _readable(
+    frames: Iterable[tuple[np.ndarray, float]], tell: Callable[[PartlyRead], None]
+) -> Iterator[tuple[np.ndarray, float]]:
+    """The frames before a break, at which they end, so that the faces in view are not lost."""
+    until = None
+    try:
+        for frame, until in frames:
+            yield frame, until
+    except UserError as error:
+        if until is None:
+            raise
+        tell(PartlyRead(str(error), until))
 
 
 def join(moments: Iterable[Moment], threshold: float) -> list[Moment]:

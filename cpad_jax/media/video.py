@@ -19,6 +19,11 @@ from cpad_jax import atomic
 from cpad_jax.errors import UserError
 from cpad_jax.media.video_stream import TIME_SLACK, VideoInfo, VideoStream
 
+# What is taken for a video in a folder; a file that is named is opened whatever its ending.
+ENDINGS = (
+    '.mp4', '.mov', '.m4v', '.3gp', '.avi', '.mkv', '.webm', '.mpg', '.mpeg', '.mts', '.ts', '.wmv',
+)  # fmt: skip
+
 
 def probe(path: str | os.PathLike[str]) -> VideoInfo:
     """Reads a video's size, rate and length, and makes sure that its first frame decodes.

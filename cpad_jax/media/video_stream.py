@@ -329,8 +329,13 @@ def _open(path: Path) -> tuple[cv2.VideoCapture, bytes]:
         raise UserError(f'{path}: there is no such file; expected a video (mp4, mov, avi, mkv)')
     if not path.is_file():
         raise UserError(f'{path}: this is a folder; expected one video file')
-    with path.open('rb') as file:
-        head = file.read(4096)
+    try:
+        with path.open('rb') as file:
+            head = file.read(4096)
+    except OSError as error:
+        raise UserError(
+            f'{path}: the file cannot be read ({error.strerror}); see who may read it'
+        ) from error
     if not head:
         raise UserError(f'{path}: the file is empty; copy or download the video again')
     # FFmpeg plays plain text as a video of a terminal; no real container is without a zero byte.

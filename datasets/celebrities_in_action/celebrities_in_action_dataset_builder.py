@@ -57,9 +57,19 @@ class Builder(clip_builder.ClipBuilder):
             return super()._info()
         return self.info_of(features.identity_features())
 
-    def _sources(self, manual_dir: Path, aside: Aside) -> Mapping[str, streamed.Source]:
+    def tables(self, manual_dir: Path) -> dict[str, Path]:
+        """The sources' lists and annotations, the annotation table, and the splits."""
+        tables = celebrities_in_action.source_tables(manual_dir) | super().tables(manual_dir)
+        if 'annotations' not in tables:
+            told = celebrities_in_action.TABLE_INSTRUCTIONS
+            raise UserError(f'there is no annotation table; {told}')
         beside = manual_dir / 'splits.json'
-        splits = self._splits or (beside if beside.is_file() else None)
+        if self._splits or beside.is_file():
+            tables['splits'] = Path(self._splits or beside)
+        return tables
+
+    def _sources(self, manual_dir: Path, aside: Aside) -> Mapping[str, streamed.Source]:
+        splits = self.tables(manual_dir).get('splits')
         made = celebrities_in_action.plan(
             hollywood2.find(manual_dir, required=False),
             tv_human_interactions.find(manual_dir, required=False),

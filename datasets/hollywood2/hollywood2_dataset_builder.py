@@ -29,10 +29,14 @@ class Builder(clip_builder.ClipBuilder):
     ]
     ACTIONS = hollywood2.ACTIONS
 
+    def tables(self, manual_dir: Path) -> dict[str, Path]:
+        """The part's lists, and the annotation table."""
+        lists = hollywood2.check_part(hollywood2.find(manual_dir), self.builder_config.name)
+        return {lists.name: lists} | super().tables(manual_dir)
+
     def _sources(self, manual_dir: Path, aside: Aside) -> dict[str, clip_files.Clips]:
-        table = self.annotation_table(manual_dir)
-        folder = hollywood2.find(manual_dir)
+        table, folder = self.annotation_table(manual_dir), hollywood2.find(manual_dir)
         plans = hollywood2.plan_clips(folder, self.builder_config.name, table, aside)
-        people = clip_files.number_people([clip for own in plans.values() for clip in own])
-        self._write_people(clip_builder.entries(people, [False] * len(people)))
-        return self.clip_sources(plans)
+        # One table may be about both parts.
+        both = [clip_id for part in hollywood2.PARTS for clip_id in hollywood2.videos(folder, part)]
+        return self.annotated_sources(plans, table, aside, elsewhere=both)

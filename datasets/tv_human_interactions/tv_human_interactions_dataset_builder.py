@@ -24,9 +24,13 @@ class Builder(clip_builder.ClipBuilder):
     ]
     ACTIONS = tv_human_interactions.ACTIONS
 
+    def tables(self, manual_dir: Path) -> dict[str, Path]:
+        """The authors' annotations, and the annotation table."""
+        videos, annotations = tv_human_interactions.find(manual_dir)
+        tv_human_interactions.check(videos, annotations)
+        return {annotations.name: annotations} | super().tables(manual_dir)
+
     def _sources(self, manual_dir: Path, aside: Aside) -> dict[str, clip_files.Clips]:
-        folders = tv_human_interactions.find(manual_dir)
-        plans = tv_human_plans.plan_clips(*folders, self.annotation_table(manual_dir), aside)
-        people = clip_files.number_people([clip for own in plans.values() for clip in own])
-        self._write_people(clip_builder.entries(people, [False] * len(people)))
-        return self.clip_sources(plans)
+        table, folders = self.annotation_table(manual_dir), tv_human_interactions.find(manual_dir)
+        plans = tv_human_plans.plan_clips(*folders, table, aside)
+        return self.annotated_sources(plans, table, aside)

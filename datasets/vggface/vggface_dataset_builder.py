@@ -21,6 +21,10 @@ class Builder(photo_builder.PhotoBuilder):
     RELEASE_NOTES = {'1.0.0': 'First version.'}
     MANUAL_DOWNLOAD_INSTRUCTIONS = vggface.INSTRUCTIONS
 
+    def tables(self, manual_dir: Path) -> dict[str, Path]:
+        """The authors' lists."""
+        return {'lists': vggface.find_release(manual_dir).lists}
+
     def _sources(self, manual_dir: Path, aside: Aside) -> dict[str, vggface.Pictures]:
         release = vggface.find_release(manual_dir)
         people = vggface.read_people(release)

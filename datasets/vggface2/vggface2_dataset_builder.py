@@ -21,6 +21,13 @@ class Builder(photo_builder.PhotoBuilder):
     RELEASE_NOTES = {'1.0.0': 'First version.'}
     MANUAL_DOWNLOAD_INSTRUCTIONS = vggface2.INSTRUCTIONS
 
+    def tables(self, manual_dir: Path) -> dict[str, Path]:
+        """All of the authors' tables that are there."""
+        release = vggface2.find_release(manual_dir)
+        kinds = (release.lists, release.boxes, release.landmarks)
+        paths = (release.meta, *(path for kind in kinds for path in kind.values()))
+        return {path.name: path for path in paths}
+
     def _sources(self, manual_dir: Path, aside: Aside) -> dict[str, vggface2.Split]:
         release = vggface2.find_release(manual_dir)
         people = vggface2.read_people(release.meta, aside)

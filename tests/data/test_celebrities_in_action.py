@@ -264,12 +264,22 @@ def test_what_was_built_is_found_and_read(built):
 
 def test_another_table_is_refused(built, tmp_path):
     manual, data = built[0], shutil.copytree(built[1], tmp_path / 'data')
+    folder = data / 'celebrities_in_action'
     rows = json.loads(json.dumps(CELEBRITIES))
     rows[0]['title'] = 'notorious'
     table = write_table(tmp_path / 'other.jsonl', rows)
-    shutil.rmtree(data / 'celebrities_in_action' / 'identities')
-    with pytest.raises(UserError, match='this was built of other clips, another annotation table'):
+    both = f'delete {folder}/identities/1.0.0 and {folder}/clips/1.0.0 to build it again'
+    with pytest.raises(UserError, match=both):
         build.prepare('celebrities_in_action', data, manual, annotations=table)
+    shutil.rmtree(folder / 'identities')
+    with pytest.raises(UserError, match=f'delete {folder}/clips/1.0.0 to build it again'):
+        build.prepare('celebrities_in_action', data, manual, annotations=table)
+    # A part alone, beside one of another table.
+    with pytest.raises(UserError, match='this was built of other clips, another annotation table'):
+        build.prepare(
+            'celebrities_in_action', data, manual, parts=('identities',), annotations=table
+        )
+    assert not (folder / 'identities').exists() and (folder / 'clips').exists()
     with pytest.raises(UserError, match='the data set is not there, or was not finished; .python'):
         build.locate({'name': 'celebrities_in_action', 'dir': str(data)}, manual)
 

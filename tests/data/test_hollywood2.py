@@ -1,9 +1,12 @@
+import shutil
+
 import numpy as np
 import pytest
 from clip_archives import FPS, Dropped, row, write_avi, write_hollywood2, write_table
 
 from cpad_jax.data import clip_files, hollywood2
 from cpad_jax.data.clip_files import AnnotationTable
+from cpad_jax.data.set_aside import SetAside
 from cpad_jax.errors import UserError
 from cpad_jax.media import images
 
@@ -37,14 +40,27 @@ def test_everything_that_is_dropped_is_told(archive):
     absent, twice = 'a clip whose video is not there', 'a clip that stands in the list already'
     assert sorted(dropped) == [
         ('AVIClips/actioncliptrain00099.avi', 'a video that no list names'),
+        ('ClipSets', 'a list that is not there: SitUp of autotrain'),
         ('ClipSets/AnswerPhone_train.txt:3', f'{absent}: actioncliptrain00003'),
         ('ClipSets/Jump_train.txt', 'a list of no class that is known'),
         ('ClipSets/Kiss_train.txt:6', f'{twice}: actioncliptrain00002'),
         ('ClipSets/Kiss_train.txt:7', 'not a clip and 1 or -1: actioncliptrain00005 yes'),
         ('ClipSets/Kiss_train.txt:8', f'{absent}: ../../etc/passwd'),
         ('ClipSets/Run_test.txt:3', 'a clip of another split: actioncliptrain00001 is of train'),
-        ('ClipSets/SitUp_autotrain.txt', 'a list that is not there'),
     ]
+
+
+def test_lists_that_are_not_there_are_told_once_a_split(archive, tmp_path):
+    root = shutil.copytree(archive, tmp_path / 'copy')
+    for path in (root / 'ClipSets').glob('*_autotrain.txt'):
+        path.unlink()
+    (root / 'ClipSets' / 'Eat_test.txt').unlink()
+    with SetAside(tmp_path) as aside:
+        hollywood2.read_clips(root, 'actions', aside)
+    told = aside.groups()['a list that is not there']
+    assert told.count == 13 and len(told.first) == 2 and not told.more
+    assert told.first[0] == f'{root}/ClipSets: Eat of test'
+    assert told.first[1].startswith(f'{root}/ClipSets: AnswerPhone, DriveCar, ')
 
 
 def test_places_have_their_own_lists(archive):

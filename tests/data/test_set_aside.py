@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from cpad_jax.data.set_aside import Entries, SetAside, read_counts
+from cpad_jax.data.set_aside import Entries, Group, SetAside, read_groups
 
 
 def test_every_entry_is_listed_and_counted(tmp_path):
@@ -17,7 +17,10 @@ def test_every_entry_is_listed_and_counted(tmp_path):
         f'{tmp_path}/a.tar: not a picture: x.txt',
         'meta.csv:9: not a row',
     ]
-    assert read_counts(tmp_path) == {'not a row': 2, 'not a picture': 1}
+    assert read_groups(tmp_path) == {
+        'not a row': Group(2, ['meta.csv:3: a,b', 'meta.csv:9']),
+        'not a picture': Group(1, [f'{tmp_path}/a.tar: x.txt']),
+    }
 
 
 def test_a_long_list_is_cut_but_counted_in_full(tmp_path):
@@ -32,7 +35,20 @@ def test_a_long_list_is_cut_but_counted_in_full(tmp_path):
         '… and others, 40 in all: twice',
         '… and others, 5 in all: absent',
     ]
-    assert json.loads((tmp_path / 'set_aside.json').read_text()) == {'twice': 40, 'absent': 5}
+    groups = read_groups(tmp_path)
+    assert [(reason, group.count) for reason, group in groups.items()] == [
+        ('twice', 40),
+        ('absent', 5),
+    ]
+    assert groups['absent'] == Group(5, ['list.txt:1', 'list.txt:2'], more=True)
+
+
+def test_of_each_reason_the_first_few_are_told(tmp_path):
+    with SetAside(tmp_path) as aside:
+        for line in range(1, 5):
+            aside.add('list.txt', line, 'absent', 'a\nb')
+    first = [f'list.txt:{line}: a\\nb' for line in (1, 2, 3)]
+    assert read_groups(tmp_path) == {'absent': Group(4, first, more=True)}
 
 
 def test_names_cannot_forge_lines(tmp_path):
@@ -47,7 +63,7 @@ def test_what_failed_has_no_counts(tmp_path):
     with pytest.raises(KeyError), SetAside(tmp_path) as aside:
         aside.add('a', 1, 'bad')
         raise KeyError
-    assert read_counts(tmp_path) == {}
+    assert read_groups(tmp_path) == {}
     assert (tmp_path / 'set_aside.txt').read_text() == 'a:1: bad\n'
 
 
@@ -57,4 +73,4 @@ def test_entries_travel(tmp_path):
     with SetAside(tmp_path) as aside:
         for entry in json.loads(json.dumps(there.entries)):
             aside.add(*entry)
-    assert aside.counts == {'bad': 3}
+    assert aside.groups()['bad'].count == 3

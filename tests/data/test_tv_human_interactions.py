@@ -77,18 +77,31 @@ def test_lines_that_are_wrong_are_told_one_by_one(archive):
     row, file = 'not id, x, y, size, label and head', '_annotations/hug_0002.annotations'
     assert dropped == [
         (f'{file}:4', f'{row}: 2 40 8 24 hug'),
-        (f'{file}:9', f'{row}: 2 56 8 24 dance profile_left'),
         (f'{file}:11', 'a person twice in a frame: person 2'),
         (f'{file}:12', f'{row}: 2 56 8 -3 hug profile_left'),
         (f'{file}:7', 'another number of boxes than announced: 4 are announced, 5 follow'),
-        (f'{file}:13', 'not #frame: and #num_bbxs:: #frame: 2'),
+        (f'{file}:13', 'not a header with #frame and #num_bbxs: #frame: 2'),
         (f'{file}:14', 'a box of no frame'),
+        (f'{file}:9', 'a label that is unknown: dance, in 1 line'),
         (f'{file}:7', 'an interaction of others than two people: 1 - 9'),
     ]
     assert [(b.frame, b.person, b.action) for b in annotation.bodies] == [
         (0, 1, 'hug'), (0, 2, 'hug'), (1, 1, 'hug'), (1, 2, None),
     ]  # fmt: skip
     assert annotation.pairs == ((0, 1, 2),)
+
+
+def test_a_word_that_is_wrong_all_through_a_file_is_told_once(archive, tmp_path):
+    path = tmp_path / 'hug_0002.annotations'
+    frame = '#frame: {0}  #num_bbxs: 2\n1 8 8 24 hugs left\n2 40 8 24 {1} left\n'
+    path.write_text(''.join(frame.format(n, 'hug' if n < 300 else 'hugged') for n in range(1, 301)))
+    dropped = Dropped(tmp_path)
+    annotation = tv.read_annotation(path, dropped)
+    assert dropped == [
+        ('hug_0002.annotations:2', 'a label that is unknown: hugs, in 300 lines'),
+        ('hug_0002.annotations:900', 'a label that is unknown: hugged, in 1 line'),
+    ]
+    assert len(annotation.bodies) == 299
 
 
 def test_an_empty_file_is_told(archive):

@@ -79,7 +79,7 @@ def write(
         stream.pix_fmt = 'yuvj420p' if codec == 'mjpeg' else 'yuv420p'
         coder = stream.codec_context
         coder.gop_size, coder.max_b_frames, coder.thread_count = gop, b_frames, 1
-        if path.suffix == '.avi':
+        if path.suffix in ('.avi', '.mpg', '.mpeg'):
             ticks = Fraction(1, 25)
         coder.time_base = ticks
         defaults = {'preset': 'ultrafast', 'sc_threshold': '0'} if codec == 'libx264' else {}

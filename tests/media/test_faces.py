@@ -89,3 +89,58 @@ def test_a_missing_detector_says_where_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setenv('CPAD_FACE_DETECTOR', str(tmp_path / 'named.onnx'))
     with pytest.raises(UserError, match=r'named\.onnx'):
         faces.FaceDetector()
+
+
+def directions(*degrees):
+    """Features [N, 2] that point so; 60 degrees apart their cosine is 0.5."""
+    angles = np.radians(degrees)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ('photos', 'chosen'),
+    [
+        # One photo of one face; others of several, in which that face is anywhere.
+        ([[0]], (0,)),
+        ([[0], [90, 10], [200, 100, 350]], (0, 1, 2)),
+        # Somebody else among most; a face that only the middle of three knows.
+        ([[0], [5], [120]], (0, 0, None)),
+        ([[0], [50], [100]], (0, 0, 0)),
+        # Both agree with the person, or neither does.
+        ([[0], [10, 20]], (0, None)),
+        ([[0], [90, 100]], (0, None)),
+        # Photos of several only: one person is in all of them, or in most.
+        ([[0, 90], [5, 200], [270, 10]], (0, 0, 1)),
+        ([[0, 90], [5, 200], [270, 280]], (0, 0, None)),
+        # The mean of those that agree with the middle one reaches further than it does.
+        ([[0], [59], [59], [-20], [-20], [72]], (0,) * 6),
+        # Photos of one face decide, however many others show another person, too.
+        ([[0], [90, 5], [95, 200], [85, 330]], (0, 1, None, 1)),
+    ],
+)
+def test_the_face_that_photos_have_in_common_is_chosen(photos, chosen):
+    person = faces.agreeing_faces([directions(*photo) for photo in photos], 0.5)
+    assert person.faces == chosen and person.certain
+
+
+@pytest.mark.parametrize(
+    ('photos', 'chosen', 'strange'),
+    [
+        ([[0], [90]], (0, 0), 1),
+        ([[0], [120], [240]], (0, 0, 0), 2),
+        ([[0], [10], [100], [110], [5, 105]], (0, 0, 0, 0, None), 2),
+        ([[0, 90]], (None,), 0),
+        ([[0, 90], [5, 95]], (None, None), 0),
+    ],
+)
+def test_nobody_is_chosen_where_none_is_in_most_photos(photos, chosen, strange):
+    person = faces.agreeing_faces([directions(*photo) for photo in photos], 0.5)
+    assert person.faces == chosen and not person.certain
+    assert sum(likeness < 0.5 for likeness in person.likeness) == strange
+
+
+def test_how_like_photos_are_is_told():
+    person = faces.agreeing_faces([directions(*photo) for photo in ([0], [0], [90, 60])], 0.5)
+    np.testing.assert_allclose(person.likeness, [1, 1, 0.5], atol=1e-6)
+    with pytest.raises(ValueError, match='a face in each'):
+        faces.agreeing_faces([directions(0), directions()], 0.5)

@@ -1,12 +1,15 @@
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from cpad_jax.errors import UserError
 from cpad_jax.media import contact_sheet, face_embedding, find, video
+from cpad_jax.media.labelling import appearances
 from tests.media import drawn_faces as drawn
+from tests.media import films
 from tests.media.drawn_faces import ANN, BOB
 
 
@@ -36,6 +39,21 @@ def film(path, seen, fps=10):
     return path
 
 
+def cut_film(path, seen, kept, fps=10):
+    """As `film`, an .avi file that breaks off after so many frames, as a copy does."""
+    film(path.with_suffix('.mp4'), seen, fps)
+    writer = cv2.VideoWriter(
+        str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*'MJPG'), fps, (160, 96)
+    )
+    for frame, _ in video.iterate_frames(path.with_suffix('.mp4')):
+        writer.write(np.ascontiguousarray(frame[..., ::-1]))
+    writer.release()
+    path.with_suffix('.mp4').unlink()
+    # Every frame begins with these letters; the last one of a file cut off does not come out.
+    path.write_bytes(b'00dc'.join(path.read_bytes().split(b'00dc')[: kept + 2]))
+    return path
+
+
 def moment(name, start, end, score):
     return find.Moment(Path(name), start, end, score, start, np.array([0, 0, 1, 1], np.float32))
 
@@ -47,24 +65,54 @@ def test_files_are_gathered_from_folders_at_any_depth(tmp_path):
     folder, other = tmp_path / 'a', tmp_path / 'other.dat'
     expected = [folder / '1.jpg', folder / 'b' / '2.JPEG', other]
     # What is named goes in whatever its ending, and nothing twice.
-    assert find.gather([folder, other, folder / '1.jpg'], find.PHOTO_ENDINGS) == expected
-    with pytest.raises(UserError, match='no files are there that end in .mp4'):
-        find.gather([folder], find.VIDEO_ENDINGS)
-    with pytest.raises(UserError, match='nowhere: there is no such file or folder'):
-        find.gather([folder, tmp_path / 'nowhere'], find.PHOTO_ENDINGS)
+    given = [folder, other, folder / '1.jpg']
+    assert find.gather(given, find.PHOTO_ENDINGS, pytest.fail) == expected
+
+
+def test_wrong_paths_are_set_aside_where_others_are_right(tmp_path):
+    (tmp_path / 'empty').mkdir()
+    (tmp_path / '1.jpg').touch()
+    wrong, told = [tmp_path / 'nowhere', tmp_path / 'empty'], []
+    found = find.gather([*wrong, tmp_path / '1.jpg'], find.PHOTO_ENDINGS, told.append)
+    assert found == [tmp_path / '1.jpg']
+    first, second = map(str, told)
+    assert first == f'{wrong[0]}: there is no such file or folder'
+    assert second.startswith(f'{wrong[1]}: no files are there that end in .jpg .jpeg')
+    with pytest.raises(UserError, match='nowhere: there is no such .*; .*empty: no files are th'):
+        find.gather(wrong, find.PHOTO_ENDINGS, pytest.fail)
+
+
+CODECS = {
+    '.avi': 'mpeg4', '.mpeg': 'mpeg2video', '.mpg': 'mpeg2video', '.webm': 'libvpx', '.wmv': 'wmv2',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('ending', video.ENDINGS)
+def test_videos_of_every_ending_are_found_by_both_tools_and_can_be_read(tmp_path, ending):
+    path = tmp_path / 'a' / f'film{ending.upper()}'
+    path.parent.mkdir()
+    lower = path.with_suffix(ending)
+    films.write(lower, np.arange(5) / 25, CODECS.get(ending, 'libx264'), b_frames=0)
+    lower.rename(path)
+    assert find.gather([tmp_path], video.ENDINGS, pytest.fail) == [path]
+    assert appearances.find_videos([tmp_path]) == {f'a/{path.name}': path}
+    frames, _ = video.sample_frames(path, times=[0.121])
+    assert films.read_number(frames[0]) == 3
 
 
 def test_photos_are_one_feature_weighted_by_quality(tmp_path, embedder, monkeypatch):
     photos = [photo(tmp_path / 'a.png', ANN), photo(tmp_path / 'b.png', BOB)]
-    ann, bob = (find.describe([p], drawn.Detector(), embedder, pytest.fail) for p in photos)
+    ann, bob = (
+        find.describe([p], drawn.Detector(), embedder, pytest.fail, pytest.fail) for p in photos
+    )
     qualities = iter([0.9, 0.3])
     monkeypatch.setattr(find, 'face_quality', lambda image, face: next(qualities))
-    both = find.describe(photos, drawn.Detector(), embedder, pytest.fail)
+    both = find.describe(photos, drawn.Detector(), embedder, pytest.fail, pytest.fail)
     mean = 0.9 * ann + 0.3 * bob
     np.testing.assert_allclose(both, mean / np.linalg.norm(mean), atol=1e-5)
     # A face that shows nothing does not make the feature nothing.
     monkeypatch.setattr(find, 'face_quality', lambda image, face: 0.0)
-    worst = find.describe(photos[:1], drawn.Detector(), embedder, pytest.fail)
+    worst = find.describe(photos[:1], drawn.Detector(), embedder, pytest.fail, pytest.fail)
     np.testing.assert_allclose(worst, ann, atol=1e-5)
 
 
@@ -72,18 +120,73 @@ def test_photos_without_one_face_are_set_aside(tmp_path, embedder):
     bad = [photo(tmp_path / 'none.png'), photo(tmp_path / 'two.png', ANN, BOB), tmp_path / 'no.png']
     told = []
     good = photo(tmp_path / 'a.png', ANN)
-    feature = find.describe([*bad, good], drawn.Detector(), embedder, told.append)
-    alone = find.describe([good], drawn.Detector(), embedder, pytest.fail)
+    feature = find.describe([*bad, good], drawn.Detector(), embedder, told.append, pytest.fail)
+    alone = find.describe([good], drawn.Detector(), embedder, pytest.fail, pytest.fail)
     np.testing.assert_array_equal(feature, alone)
     said = [str(error) for error in told]
-    for text, says in zip(said, ('no face was', '2 faces were', 'no such file'), strict=True):
+    for text, says in zip(said, ('no face was', 'no such file', '2 faces were'), strict=True):
         assert says in text
-    with pytest.raises(UserError, match='none of the photos shows exactly one face'):
-        find.describe(bad, drawn.Detector(), embedder, told.append)
+    with pytest.raises(UserError, match='none of the photos tells whose face is meant'):
+        find.describe(bad, drawn.Detector(), embedder, told.append, pytest.fail)
+
+
+def test_which_of_several_faces_is_meant_is_told_by_the_other_photos(
+    tmp_path, embedder, monkeypatch
+):
+    monkeypatch.setattr(embedder, 'threshold', 0.8)
+    group = photo(tmp_path / 'group.png', BOB, ANN)
+    for number, who in enumerate((ANN, BOB)):
+        alone, told = photo(tmp_path / 'alone.png', who), []
+        expected = find.describe([alone], drawn.Detector(), embedder, pytest.fail, pytest.fail)
+        for photos in ([group, alone], [alone, group]):
+            feature = find.describe(photos, drawn.Detector(), embedder, pytest.fail, told.append)
+            np.testing.assert_allclose(feature, expected, atol=1e-3)
+        left = 100 - 80 * number
+        line = f'note: {group}: of 2 faces, 80x80 pixels at x={left} y=20 is used'
+        assert told == [line] * 2
+    # Two photos of the same two people do not tell it.
+    told, other = [], photo(tmp_path / 'other.png', ANN, BOB)
+    with pytest.raises(UserError, match='none of the photos tells whose face is meant'):
+        find.describe([group, other], drawn.Detector(), embedder, told.append, pytest.fail)
+    assert [str(line).split(': ')[0] for line in told] == [str(group), str(other)]
+    assert 'the other photos do not tell whose is meant; crop' in str(told[0])
+
+
+def test_a_photo_of_somebody_else_than_most_show_is_set_aside(tmp_path, embedder, monkeypatch):
+    monkeypatch.setattr(embedder, 'threshold', 0.8)
+    ann = [photo(tmp_path / f'{side}.png', ANN, side=side) for side in (70, 80)]
+    bob = photo(tmp_path / 'bob.png', BOB)
+    told = []
+    feature = find.describe([bob, *ann], drawn.Detector(), embedder, told.append, pytest.fail)
+    expected = find.describe(ann, drawn.Detector(), embedder, pytest.fail, pytest.fail)
+    np.testing.assert_array_equal(feature, expected)
+    [line] = map(str, told)
+    assert line.startswith(f'{bob}: not the person in most of the photos, as it seems (cosine 0.5')
+    assert 'expected 0.80 or more' in line
+
+
+def test_photos_of_two_people_of_whom_none_is_in_most_are_warned_of(
+    tmp_path, embedder, monkeypatch
+):
+    ann, bob = photo(tmp_path / 'ann.png', ANN), photo(tmp_path / 'bob.png', BOB)
+    # At a lower threshold the two would agree.
+    find.describe([ann, bob], drawn.Detector(), embedder, pytest.fail, pytest.fail)
+    monkeypatch.setattr(embedder, 'threshold', 0.8)
+    told = []
+    feature = find.describe([ann, bob], drawn.Detector(), embedder, pytest.fail, told.append)
+    [line] = told
+    assert line.startswith('warning: ') and str(ann) in line and str(bob) in line
+    assert '(cosine 0.57 at most, expected 0.80 or more); all are used' in line
+    alone = [
+        find.describe([p], drawn.Detector(), embedder, pytest.fail, pytest.fail) for p in (ann, bob)
+    ]
+    assert min(feature @ alone[0], feature @ alone[1]) > 0.85
 
 
 def test_every_face_of_a_video_is_a_moment(tmp_path, embedder):
-    ann = find.describe([photo(tmp_path / 'a.png', ANN)], drawn.Detector(), embedder, pytest.fail)
+    ann = find.describe(
+        [photo(tmp_path / 'a.png', ANN)], drawn.Detector(), embedder, pytest.fail, pytest.fail
+    )
     path = film(tmp_path / 'film.mp4', 'A--B')
     first, second = find.find_moments(path, ann, drawn.Detector(), embedder, rate=5)
     assert (first.video, first.start, second.start) == (path, 0, pytest.approx(3, abs=0.01))
@@ -94,21 +197,35 @@ def test_every_face_of_a_video_is_a_moment(tmp_path, embedder):
     np.testing.assert_allclose(first.box, [16 / 96, 40 / 160, 80 / 96, 104 / 160], atol=0.03)
 
 
-def test_what_is_seen_before_a_video_breaks_off_is_given(tmp_path, embedder, monkeypatch):
-    ann = find.describe([photo(tmp_path / 'a.png', ANN)], drawn.Detector(), embedder, pytest.fail)
-    path = film(tmp_path / 'film.mp4', 'A--')
-    whole = video.iterate_frames
-
-    def breaks(path, times):
-        yield from whole(path, times)
-        raise UserError(f'{path}: breaks off')
-
-    monkeypatch.setattr(video, 'iterate_frames', breaks)
+def test_what_is_seen_before_a_video_breaks_off_is_given(tmp_path, embedder):
+    ann = find.describe(
+        [photo(tmp_path / 'a.png', ANN)], drawn.Detector(), embedder, pytest.fail, pytest.fail
+    )
+    path = cut_film(tmp_path / 'film.avi', '-AA', 25)
     found = []
-    with pytest.raises(UserError, match='breaks off'):
+    with pytest.raises(
+        find.PartlyRead, match=r'film.avi: the video breaks off at 2\.5 s of 3\.0'
+    ) as raised:
         for one in find.find_moments(path, ann, drawn.Detector(), embedder):
             found.append(one)
+    # She is in view when it breaks off.
     assert len(found) == 1 and found[0].score > 0.97
+    assert found[0].start == pytest.approx(1, abs=0.1)
+    assert found[0].end == pytest.approx(2.5, abs=0.1)
+    assert raised.value.until == pytest.approx(2.3, abs=0.01)
+
+
+def test_a_video_of_which_no_frame_is_seen_is_not_read_in_part(tmp_path, embedder, monkeypatch):
+    path = film(tmp_path / 'film.mp4', 'A')
+
+    def breaks(path, times):
+        raise UserError(f'{path}: breaks off')
+        yield
+
+    monkeypatch.setattr(video, 'iterate_frames', breaks)
+    with pytest.raises(UserError, match='breaks off') as raised:
+        list(find.find_moments(path, np.zeros(embedder.width), drawn.Detector(), embedder))
+    assert not isinstance(raised.value, find.PartlyRead)
 
 
 def test_moments_are_joined_and_the_best_come_first():

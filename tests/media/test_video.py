@@ -1,7 +1,10 @@
+import errno
+import os
 import struct
 import subprocess
 import sys
 import wave
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -211,6 +214,15 @@ def test_bad_files_are_named_and_explained(tmp_path, grey_video, kind, says):
             use(path)
         assert str(path) in str(raised.value)
         assert '\n' not in str(raised.value)
+
+
+def test_a_file_that_may_not_be_read_is_named(grey_video, monkeypatch):
+    def refuse(path, *_):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, 'open', refuse)
+    with pytest.raises(UserError, match=r'grey.mp4: the file cannot be read \(Permission denied'):
+        video.probe(grey_video)
 
 
 def test_an_avi_that_breaks_off_says_where(tmp_path):

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from clip_archives import write_celebrities
@@ -22,6 +24,12 @@ def test_a_small_world_and_its_picture(tmp_path, capsys):
     assert '6 clips of 2 titles' in printed and 'people: 6, of whom 4 are seen' in printed
     with Image.open(tmp_path / 'sheet.png') as sheet:
         assert np.asarray(sheet.convert('L')).std() > 20
+    assert 'already built' not in printed
+    build_dataset.main(arguments.split())
+    folder = tmp_path / 'synthetic_cast'
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        f'already built in {folder}/{part}/1.0.0: left as it is' for part in ('identities', 'clips')
+    ]
 
 
 def test_every_option_of_the_world_is_explained(capsys):
@@ -82,25 +90,35 @@ def test_archives_are_built_and_what_was_left_out_is_told(tmp_path, capsys):
     arguments = f'--manual_dir {tmp_path / "in"} --data_dir {tmp_path / "out"} --processes 1'
     build_dataset.main(f'hollywood2 --part scenes {arguments}'.split())
     build_dataset.main(f'celebrities_in_action {arguments}'.split())
-    lines = capsys.readouterr().out.replace(f'{tmp_path}/out/', '').splitlines()
+    printed, bars = capsys.readouterr()
+    lines = printed.replace(f'{tmp_path}/out/', '').splitlines()
     said = [line for line in lines if not line.startswith('  ')]
     # Of Hollywood2's lists 9, of the other set 12; rows without clip 2, clips without row 8; and 2
-    # faces that are too small.
+    # faces that are too small. Rows about clips of shows are without their clip in Hollywood2.
     assert said == [
         'hollywood2: 1 people, of whom 0 are for training',
         'test: 2 clips',
         'autotrain: 1 clips',
-        'set aside: 1, see hollywood2/scenes/1.0.0/set_aside.txt',
+        'set aside: 3, all listed in hollywood2/scenes/1.0.0/set_aside.txt',
         'celebrities_in_action: 3 people, of whom 1 are for training',
         'identities, train: 1 photos',
         'identities, references: 2 photos',
-        'set aside: 33, see celebrities_in_action/identities/1.0.0/set_aside.txt',
+        'set aside: 33, all listed in celebrities_in_action/identities/1.0.0/set_aside.txt',
         'clips, train: 2 clips',
         'clips, validation: 1 clips',
         'clips, test: 1 clips',
-        'set aside: 31, see celebrities_in_action/clips/1.0.0/set_aside.txt',
+        'set aside: 31, all listed in celebrities_in_action/clips/1.0.0/set_aside.txt',
     ]
-    assert '          2 a face smaller than 24 pixels' in lines
+    # Two faces of four were set aside, and the bar comes to its end all the same.
+    assert re.search(r'celebrities_in_action, references 4/4 .* photo/s, ', bars)
+    told = lines.index('          2 a face smaller than 24 pixels:')
+    assert lines[told + 1].endswith(
+        'AnswerPhone_train.txt:1: Humphrey Bogart in actioncliptrain00001, 12x13 pixels'
+    )
+    assert '          8 a clip that the annotation table leaves out, as above' in lines
+    # Of eight entries the first three are shown.
+    told = lines.index('          8 a clip that the annotation table leaves out:')
+    assert lines[told + 3].endswith('actioncliptest00002') and lines[told + 4].strip() == '…'
 
 
 def test_a_data_set_from_the_users_files(tmp_path, capsys):
@@ -119,9 +137,11 @@ def test_a_data_set_from_the_users_files(tmp_path, capsys):
     expected = [
         f'{data_dir}/vggface: 1 people, of whom 1 are for training',
         'train: 2 photos',
-        f'set aside: 4, see {listed}',
-        '          3 a line whose picture is not there',
-        '          1 not a line about a picture',
+        f'set aside: 4, all listed in {listed}',
+        '          3 a line whose picture is not there:',
+        f'            {lists}/Ada_Example.txt: 3 of 5',
+        '          1 not a line about a picture:',
+        f'            {lists}/Ada_Example.txt:6: what is this',
     ]
     assert capsys.readouterr().out.splitlines() == expected
     assert f'{lists}/Ada_Example.txt:6: not a line about a picture: what is this' in (
@@ -130,4 +150,10 @@ def test_a_data_set_from_the_users_files(tmp_path, capsys):
     # What is there is used, whatever became of the files.
     (pictures / '00000002.jpg').unlink()
     build_dataset.main(arguments)
-    assert capsys.readouterr().out.splitlines() == expected
+    before = f'already built in {listed.parent}: left as it is'
+    assert capsys.readouterr().out.splitlines() == [before, *expected]
+    # Other lists are other people.
+    (lists / 'Bob_Example.txt').write_text(rows)
+    with pytest.raises(UserError, match=f'vggface is built already.*delete {listed.parent} to'):
+        build_dataset.main(arguments)
+    assert capsys.readouterr().out == ''

@@ -1,4 +1,5 @@
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -8,10 +9,10 @@ import pytest
 from PIL import Image
 
 from cpad_jax import errors
-from cpad_jax.media import faces, model_files
+from cpad_jax.media import face_embedding, faces, find, model_files
 from tests.media import drawn_faces as drawn
 from tests.media.drawn_faces import ANN, BOB
-from tests.media.test_find import film, photo
+from tests.media.test_find import cut_film, film, photo
 from tools import find_person
 
 ROOT = Path(__file__).parents[2]
@@ -75,8 +76,50 @@ def test_bad_photos_and_videos_are_set_aside_and_listed(given, capsys):
     said = capsys.readouterr()
     assert 'videos/both.mp4' in said.out
     aside = [line for line in said.err.splitlines() if line.startswith('set aside: ')]
-    for line, name in zip(aside, ('ann/2.png', 'ann/3.jpg', 'videos/bad.mp4'), strict=True):
+    for line, name in zip(aside, ('ann/3.jpg', 'ann/2.png', 'videos/bad.mp4'), strict=True):
         assert name in line
+
+
+def test_what_photos_of_two_people_mean_is_said_before_the_search(given, monkeypatch, capsys):
+    monkeypatch.setattr(face_embedding, '_OTHER_THRESHOLD', 0.8)
+    photo(given / 'ann' / '2.png', BOB, ANN)
+    photo(given / 'bob.png', BOB)
+    said = []
+    monkeypatch.setattr(
+        find, 'find_moments', lambda *_: said.append(capsys.readouterr().err) or iter(())
+    )
+    find_person.main('--photos ann --videos videos/bob.mp4'.split())
+    find_person.main('--photos ann/1.png bob.png --videos videos/bob.mp4'.split())
+    note, warning = said
+    assert note == 'note: ann/2.png: of 2 faces, 80x80 pixels at x=100 y=20 is used\n'
+    assert warning.startswith('warning: ') and warning.count('\n') == 1
+    assert 'ann/1.png' in warning and 'bob.png' in warning
+    assert capsys.readouterr().err == ''
+
+
+def test_wrong_paths_are_listed_and_the_rest_is_done(given, capsys):
+    find_person.main('--photos none ann --videos videos gone.mp4 --threshold 0.8'.split())
+    said = capsys.readouterr()
+    assert said.out.endswith('videos/both.mp4\n')
+    aside = [line for line in said.err.splitlines() if line.startswith('set aside: ')]
+    for line, name in zip(aside, ('none', 'gone.mp4'), strict=True):
+        assert line == f'set aside: {name}: there is no such file or folder'
+
+
+def test_what_was_seen_before_a_video_breaks_off_is_found(given, capsys):
+    cut_film(given / 'cut.avi', '-AA', 25)
+    find_person.main('--photos ann --videos cut.avi --threshold 0.8 --sheet a.jpg'.split())
+    said = capsys.readouterr()
+    assert '0:01.0 - 0:02.5  cut.avi' in said.out
+    with Image.open(given / 'a.jpg') as sheet:
+        assert np.asarray(sheet)[8:188].std() > 20  # Not left blank.
+    *_, last = said.err.splitlines()
+    assert last.startswith('read up to 0:02.3 only: cut.avi: the video breaks off at 2.5 s of 3.0')
+    # It was read, also if nobody is in it.
+    cut_film(given / 'cut.avi', '---', 25)
+    find_person.main('--photos ann --videos cut.avi'.split())
+    said = capsys.readouterr()
+    assert 'no face was seen' in said.out and 'read up to 0:02.3 only: cut.avi' in said.err
 
 
 def test_nothing_that_can_be_used_is_an_error(given, capsys):
@@ -87,6 +130,44 @@ def test_nothing_that_can_be_used_is_an_error(given, capsys):
     with pytest.raises(errors.UserError, match='none of the videos can be read'):
         find_person.main('--photos ann --videos bad.mp4 --json a.json'.split())
     assert 'set aside: bad.mp4' in capsys.readouterr().err and not (given / 'a.json').exists()
+
+
+def test_ctrl_c_shows_what_was_found_and_promises_nothing(given, monkeypatch, capsys):
+    whole = find.find_moments
+
+    def stopped(path, *others):
+        if path.name == 'c.mp4':
+            raise KeyboardInterrupt
+        return whole(path, *others)
+
+    (given / 'videos' / 'b.mp4').write_bytes(b'no video')
+    film(given / 'videos' / 'c.mp4', 'A')
+    (given / 'videos' / 'both.mp4').rename(given / 'videos' / 'a.mp4')
+    monkeypatch.setattr(find, 'find_moments', stopped)
+    command = '--photos ann --videos videos --threshold 0.8 --json a.json --sheet a.jpg'
+    with pytest.raises(KeyboardInterrupt):
+        find_person.main(command.split())
+    said = capsys.readouterr()
+    first, second = said.out.splitlines()
+    assert first.startswith('incomplete: interrupted in videos/c.mp4, ')
+    assert '(3 of 4) are done' in first and '--json and --sheet are not written' in first
+    assert second.endswith('0:03.0 - 0:04.0  videos/a.mp4')
+    assert 'set aside: videos/b.mp4' in said.err
+    assert not (given / 'a.json').exists() and not (given / 'a.jpg').exists()
+
+
+def test_ctrl_c_is_status_130_and_says_that_the_search_starts_anew(given, monkeypatch, capsys):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    script = str(ROOT / 'tools' / 'find_person.py')
+    monkeypatch.setattr(find, 'describe', stopped)
+    monkeypatch.setattr(sys, 'argv', [script, *'--photos ann --videos videos'.split()])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(script, run_name='__main__')
+    assert ended.value.code == 130
+    said = capsys.readouterr()
+    assert said.err == 'interrupted: nothing is kept; the same command starts from the beginning\n'
 
 
 @pytest.mark.parametrize(
@@ -102,12 +183,21 @@ def test_nothing_that_can_be_used_is_an_error(given, capsys):
         ('--photos ann --videos videos --sheet a.png', '--sheet a.png: expected a .jpg file'),
         ('--photos ann --videos videos --embedder no.onnx', 'no.onnx: there is no such face emb'),
         ('--photos ann --videos videos --json net.onnx/a', 'net.onnx/a: cannot be written'),
+        ('--photos ann --videos videos --json videos', 'videos: cannot be written .Is a directory'),
     ],
 )
 def test_mistakes_are_told_in_a_line(given, arguments, says):
     with pytest.raises(errors.UserError, match=says) as raised:
         find_person.main(arguments.split())
     assert '\n' not in str(raised.value)
+
+
+@pytest.mark.parametrize('result', ['--json net.onnx/deep/a.json', '--sheet gone/a.jpg'])
+def test_a_place_where_nothing_can_be_written_is_told_before_the_search(given, monkeypatch, result):
+    (given / 'gone').symlink_to('nowhere')
+    monkeypatch.setattr(find_person, 'search', lambda options: pytest.fail('it searched'))
+    with pytest.raises(errors.UserError, match=r'cannot be written \(.+\); give another path'):
+        find_person.main(f'--photos ann --videos videos {result}'.split())
 
 
 def test_as_a_command_an_error_is_one_line_and_status_2(tmp_path):
@@ -144,3 +234,20 @@ def test_a_real_person_is_found_where_he_is_and_nowhere_else(
         assert row['score'] == pytest.approx(0.318, abs=0.02)
         # The shot with him begins at about 7.1 s and is the last one, to 9.2 s.
         assert 6.9 < row['start'] < 7.4 and row['end'] > 9.1
+
+
+def test_of_a_real_photo_of_several_people_the_right_face_is_used(real_data, capsys):
+    models, people = real_data / 'models', real_data / 'people'
+    detector = faces.FaceDetector(next(models.glob('face_detection_yunet*.onnx')))
+    embedder = face_embedding.FaceEmbedder(next(models.glob('face_embedding_*.onnx')))
+    both, told = people / 'obama_and_biden.jpg', []
+    own = {who: sorted((people / who).iterdir()) for who in ('obama', 'biden')}
+    for who, left in (('obama', 1139), ('biden', 762)):
+        find.describe([*own[who], both], detector, embedder, pytest.fail, told.append)
+        assert f'at x={left} y=' in told.pop() and not told
+    aside = []
+    photos = [*own['obama'], own['biden'][0]]
+    find.describe(photos, detector, embedder, aside.append, pytest.fail)
+    assert str(aside.pop()).startswith(f'{photos[2]}: not the person in most') and not aside
+    find.describe([*own['obama'], *own['biden']], detector, embedder, pytest.fail, told.append)
+    assert told[0].startswith('warning: ') and '(cosine 0.19 at most' in told[0]

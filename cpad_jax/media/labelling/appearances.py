@@ -20,7 +20,6 @@ from cpad_jax.media.tracks import Embed, FaceTrack, track_faces
 
 # Frames per second that are looked at: somebody who turns or walks moves less than a face between.
 RATE = 5.0
-_ENDINGS = ('.mp4', '.mov', '.avi', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv', '.ts')
 _FORMAT = 1  # Of the kept files.
 
 
@@ -51,7 +50,7 @@ def find_videos(paths: Iterable[str | os.PathLike[str]]) -> dict[str, Path]:
         if path.is_dir():
             files = [
                 file for file in path.rglob('[!.]*')
-                if file.suffix.lower() in _ENDINGS and file.is_file()
+                if file.suffix.lower() in video.ENDINGS and file.is_file()
             ]  # fmt: skip
             named = {file.relative_to(path).as_posix(): file for file in files}
         elif path.is_file():
@@ -67,7 +66,9 @@ def find_videos(paths: Iterable[str | os.PathLike[str]]) -> dict[str, Path]:
                 )
             found[name] = by_stem[stem] = file
     if not found:
-        raise UserError(f'no video was found; expected files that end in {", ".join(_ENDINGS)}')
+        raise UserError(
+            f'no video was found; expected files that end in {", ".join(video.ENDINGS)}'
+        )
     return dict(sorted(found.items()))
 
 
