@@ -271,6 +271,7 @@ def evaluate(
         np.savez(
             temporary,
             query_id=np.array([query.query_id for query in asked]),
+            seen=np.array([query.seen for query in asked]),
             num_relevant=np.array([len(query.relevant) for query in asked]),
             **ranks,
         )

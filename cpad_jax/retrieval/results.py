@@ -11,7 +11,8 @@ import numpy as np
 from cpad_jax.retrieval import bootstrap, metrics, queries, scenarios
 
 GROUPS = ('all', 'seen', 'unseen')
-# (better, worse) pairs whose difference at hit@1 is reported for seen people.
+_COMPARED = ('hit@1', 'hit@5')
+# (better, worse) pairs whose difference is reported for seen people.
 _DIFFERENCES = (
     (queries.PAD_TEXT_IMAGE, queries.PAD_IMAGE),
     (queries.PAD_IMAGE, queries.CLIP),
@@ -89,28 +90,32 @@ def compare(
     samples: int,
     seed: int,
 ) -> list[dict[str, Any]]:
-    """The paired comparisons of `comparisons.json`, at hit@1.
+    """The paired comparisons of `comparisons.json`.
 
     Returns:
         Per scenario the differences between methods on seen people (`kind` 'difference', with
-        `a`, `b`, `difference`, `low`, `high`), and two ratios (`kind` 'ratio', with `what`,
-        `ratio`, `low`, `high`): unseen to seen people in image form, wrong to right person.
+        `metric`, `a`, `b`, `difference`, `low`, `high`), and two ratios at hit@1 (`kind` 'ratio',
+        with `what`, `ratio`, `low`, `high`): unseen to seen people in image form, wrong to right
+        person.
     """
     found = []
     person = np.array([query.person_id for query in asked])
     for scenario in dict.fromkeys(query.scenario for query in asked):
         seen, unseen = (group(asked, scenario, people) for people in ('seen', 'unseen'))
         who = person[seen]
-        hits = {method: own['hit@1'] for method, own in values.items()}
-        for a, b in _DIFFERENCES:
-            if len(seen) and a in hits and b in hits:
+        for metric in _COMPARED:
+            for a, b in _DIFFERENCES:
+                if not len(seen) or a not in values or b not in values:
+                    continue
                 difference = bootstrap.paired_difference(
-                    hits[a][seen], hits[b][seen], who, samples, seed
+                    values[a][metric][seen], values[b][metric][seen], who, samples, seed
                 )
                 found.append(
-                    {'kind': 'difference', 'scenario': scenario, 'a': a.key, 'b': b.key}
+                    {'kind': 'difference', 'scenario': scenario, 'metric': metric}
+                    | {'a': a.key, 'b': b.key}
                     | {name: _finite(value) for name, value in difference.items()}
                 )
+        hits = {method: own['hit@1'] for method, own in values.items()}
         image, right = hits.get(queries.PAD_IMAGE), hits.get(queries.PAD_TEXT_IMAGE)
         ratios = [
             ('image form, unseen to seen people', image, unseen, image, seen),
@@ -124,7 +129,7 @@ def compare(
                 (above[whose], person[whose]), (below[others], person[others]), samples, seed
             )
             found.append(
-                {'kind': 'ratio', 'scenario': scenario, 'what': what}
+                {'kind': 'ratio', 'scenario': scenario, 'metric': 'hit@1', 'what': what}
                 | {name: _finite(value) for name, value in share.items()}
             )
     return found

@@ -192,6 +192,7 @@ def render(
     if controls := present(queries.CONTROLS):
         lines += title('Controls, seen people: how often the clip of the right person is found')
         lines += grid(rows, controls, scenarios, 'seen', poster=False)
+    comparisons = [item for item in comparisons if item['metric'] == 'hit@1']
     if comparisons:
         lines += title('Compared query by query at hit@1 [95 % interval, people drawn anew]')
         fence = ['```'] if markdown else []

@@ -1,0 +1,34 @@
+"""The judged benchmark: 9,000 people to learn, and worlds whose difficulty CLIP alone has set.
+
+docs/benchmark.md says how it was made and what came out; tools/judge.py runs it.
+"""
+
+from pathlib import Path
+
+import ml_collections
+
+from cpad_jax.retrieval.queries import CONTROL_NAMES
+from cpad_jax.training import configs
+
+VALIDATION_WORLD = 100
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """Learns from the pool of people, and searches the validation world."""
+    config = configs.load(str(Path(__file__).with_name('quickstart.py')))
+    config.name = 'synthetic_cast'
+    config.backbone = 'ViT-cast-16-128'
+
+    config.data.world_seed = VALIDATION_WORLD
+    config.data.clips_per_title = 66
+    config.data.people_per_shot = (80, 16, 4)
+    config.data.push_ins = 70
+    config.data.habits = 4
+    config.data.seen_people = 9000
+    config.data.stars = 600
+    config.data.cast_seen = 240
+    config.data.unseen_people = 100
+    config.data.photos_per_person = (2, 5, 12, 24)
+
+    config.eval.controls = CONTROL_NAMES
+    return config

@@ -1,0 +1,212 @@
+"""Holds what evaluation wrote against what is asked: gains over CLIP, order of forms, controls."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cpad_jax.data.synthetic.captioned import held_out_pairs
+from cpad_jax.retrieval import bootstrap, queries, table
+from cpad_jax.retrieval.scenarios import SCENARIOS
+
+SAMPLES, SEED = 2000, 0
+KEPT = 0.85  # Of seen people's hits by unseen ones, of other pairs' by held-out ones.
+CEILING = 0.20  # Of the controls at hit@1 of action + place.
+SLACK = 0.02  # By which a form may fall behind the one that it is to be no worse than.
+FORMS = (queries.PAD_TEXT, queries.PAD_IMAGE, queries.PAD_TEXT_IMAGE)
+SHORT_CUTS = (
+    queries.PERSON_ONLY, queries.NO_PERSON, queries.WRONG_PERSON, queries.BLURRED_FACES,
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranked:
+    """What evaluations of one world wrote, the mean over initial seeds.
+
+    Attributes:
+        scenario: str [Q].
+        person: str [Q], whom each query is about.
+        pair: (action, place) of each query, '' for what it does not say.
+        seen: bool [Q].
+        hits: `Method.key` → metric ('hit@1', 'hit@5') → [Q], shares of the seeds.
+    """
+
+    scenario: np.ndarray
+    person: np.ndarray
+    pair: list[tuple[str, str]]
+    seen: np.ndarray
+    hits: dict[str, dict[str, np.ndarray]]
+
+    def cell(self, scenario: str, seen: bool = True) -> np.ndarray:
+        """Which queries are of a scenario, about seen or unseen people: bool [Q]."""
+        return (self.scenario == scenario) & (self.seen == seen)
+
+
+def read(folders: Sequence[Path]) -> Ranked:
+    """Reads `ranks.npz` of one world, one folder per initial seed."""
+    loaded = []
+    for folder in folders:
+        with np.load(folder / 'ranks.npz', allow_pickle=False) as file:
+            loaded.append({name: file[name] for name in file.files})
+    first = loaded[0]
+    ids = [str(name).split('/') for name in first['query_id']]
+    ends = np.cumsum(first['num_relevant'])[:-1]
+    hits: dict[str, dict[str, np.ndarray]] = {}
+    for key in first:
+        if key in ('query_id', 'seen', 'num_relevant'):
+            continue
+        best = np.array([
+            [ranks[0] for ranks in np.split(one[key], ends)] for one in loaded
+        ])  # fmt: skip
+        hits[key] = {f'hit@{k}': (best <= k).mean(axis=0) for k in (1, 5)}
+    pairs = [
+        (words[0] if scenario != 'place' else '', words[-1] if scenario != 'action' else '')
+        for scenario, _, *words in ids
+    ]
+    return Ranked(
+        scenario=np.array([i[0] for i in ids]), person=np.array([i[1] for i in ids]), pair=pairs,
+        seen=first['seen'], hits=hits,
+    )  # fmt: skip
+
+
+def _difference(
+    ranked: Ranked, which: np.ndarray, a: queries.Method, b: queries.Method, metric: str = 'hit@1'
+) -> dict[str, float]:
+    return bootstrap.paired_difference(
+        ranked.hits[a.key][metric][which], ranked.hits[b.key][metric][which],
+        ranked.person[which], SAMPLES, SEED,
+    )  # fmt: skip
+
+
+def _ratio(
+    ranked: Ranked, method: queries.Method, a: np.ndarray, b: np.ndarray
+) -> dict[str, float]:
+    hits = ranked.hits[method.key]['hit@1']
+    return bootstrap.ratio((hits[a], ranked.person[a]), (hits[b], ranked.person[b]), SAMPLES, SEED)
+
+
+def _verdict(holds: bool) -> str:
+    return 'holds' if holds else 'MISSED'
+
+
+def gains(ranked: Ranked) -> list[str]:
+    """Values and paired lower bounds of CLIP-PAD − CLIP, against the poster's, seen people."""
+    lines = [
+        "seen people: hit; paired lower bound of the gain over CLIP; the poster's hit and gain"
+    ]
+    for form in FORMS:
+        for number, scenario in enumerate(SCENARIOS):
+            which = ranked.cell(scenario)
+            for place, metric in enumerate(('hit@1', 'hit@5')):
+                theirs = table.POSTER[form.key][number][place] / 100
+                gain = theirs - table.POSTER[queries.CLIP.key][number][place] / 100
+                hit = ranked.hits[form.key][metric][which].mean()
+                low = _difference(ranked, which, form, queries.CLIP, metric)['low']
+                short = [f'hit by {theirs - hit:.3f}'] if hit < theirs else []
+                short += [f'gain by {gain - low:.3f}'] if low < gain else []
+                lines.append(
+                    f'  {form.person_query:<10} {scenario:<12} {metric}  {hit:.3f}  {low:+.3f}   '
+                    f'{theirs:.3f}  {gain:+.3f}  {_verdict(not short)} {", ".join(short)}'.rstrip()
+                )
+    return lines
+
+
+def orders(ranked: Ranked) -> list[str]:
+    """Text + image ≥ image ≥ text, at hit@1."""
+    lines = ['order of forms at hit@1, seen people: difference and its 95 % interval']
+    for a, b in (
+        (queries.PAD_TEXT_IMAGE, queries.PAD_IMAGE),
+        (queries.PAD_IMAGE, queries.PAD_TEXT),
+    ):
+        for scenario in SCENARIOS:
+            found = _difference(ranked, ranked.cell(scenario), a, b)
+            lines.append(
+                f'  {a.person_query} − {b.person_query:<6} {scenario:<12} '
+                f'{found["difference"]:+.3f} [{found["low"]:+.3f}, {found["high"]:+.3f}]  '
+                f'{_verdict(found["low"] > -SLACK)}'
+            )
+    return lines
+
+
+def strangers(ranked: Ranked) -> list[str]:
+    """People never seen: photos keep most of the hits, names alone say nothing."""
+    lines = ['people never seen, hit@1']
+    for scenario in SCENARIOS:
+        seen, unseen = ranked.cell(scenario), ranked.cell(scenario, seen=False)
+        kept = _ratio(ranked, queries.PAD_IMAGE, unseen, seen)
+        lines.append(
+            f'  image {scenario:<12} keeps {kept["ratio"]:.2f} [{kept["low"]:.2f}, '
+            f"{kept['high']:.2f}] of seen people's  {_verdict(kept['ratio'] >= KEPT)}"
+        )
+        empty = _difference(ranked, unseen, queries.PAD_TEXT, queries.NO_PERSON)
+        lines.append(
+            f'  text  {scenario:<12} − no person {empty["difference"]:+.3f} [{empty["low"]:+.3f}, '
+            f'{empty["high"]:+.3f}]  {_verdict(empty["low"] <= 0 <= empty["high"])}'
+        )
+    return lines
+
+
+def controls(ranked: Ranked) -> list[str]:
+    """Every control at hit@1, and those that must find next to nothing."""
+    lines = [f'controls at hit@1, seen people: {", ".join(SCENARIOS)}']
+    for method in queries.CONTROLS:
+        if method.key not in ranked.hits:
+            continue
+        hits = [ranked.hits[method.key]['hit@1'][ranked.cell(s)].mean() for s in SCENARIOS]
+        line = f'  {method.control:<14} ' + '  '.join(f'{hit:.3f}' for hit in hits)
+        if method in SHORT_CUTS:
+            line += f'  {_verdict(hits[-1] < CEILING)}'
+        lines.append(line)
+    return lines
+
+
+def held_out(ranked: Ranked) -> list[str]:
+    """Pairs that no captioned picture of the backbone's training showed."""
+    never, both = held_out_pairs(), ranked.cell('action+place')
+    rare = np.array([pair in never for pair in ranked.pair])
+    lines = ['action-place pairs held out of pre-training, hit@1 of action + place']
+    for form in FORMS:
+        kept = _ratio(ranked, form, both & rare, both & ~rare)
+        lines.append(
+            f'  {form.person_query:<10} {int((both & rare).sum())} queries keep '
+            f"{kept['ratio']:.2f} [{kept['low']:.2f}, {kept['high']:.2f}] of the others'  "
+            f'{_verdict(kept["ratio"] >= KEPT)}'
+        )
+    return lines
+
+
+def by_photos(ranked: Ranked, photos: Mapping[str, int]) -> list[str]:
+    """What text + image gains over text, by how many training photos somebody has.
+
+    Args:
+        ranked: Of one world.
+        photos: person_id → training photos, 0 for people never seen.
+    """
+    lines = ['text + image − text at hit@1, all scenarios, by training photos of the person']
+    counts = np.array([photos[person] for person in ranked.person])
+    for name, low, high in (('0', 0, 0), ('1-5', 1, 5), ('6-20', 6, 20), ('more', 21, 10**9)):
+        which = (counts >= low) & (counts <= high)
+        if which.any():
+            found = _difference(ranked, which, queries.PAD_TEXT_IMAGE, queries.PAD_TEXT)
+            text, both = (
+                ranked.hits[form.key]['hit@1'][which].mean()
+                for form in (queries.PAD_TEXT, queries.PAD_TEXT_IMAGE)
+            )
+            lines.append(
+                f'  {name:<5} {int(which.sum()):>5} queries  text {text:.3f}  text+image '
+                f'{both:.3f}  {found["difference"]:+.3f} '
+                f'[{found["low"]:+.3f}, {found["high"]:+.3f}]'
+            )
+    return lines
+
+
+def render(ranked: Ranked, photos: Mapping[str, int]) -> str:
+    """The whole report on one world."""
+    parts = (
+        gains(ranked), orders(ranked), strangers(ranked), controls(ranked), held_out(ranked),
+        by_photos(ranked, photos),
+    )  # fmt: skip
+    return '\n\n'.join('\n'.join(part) for part in parts)
