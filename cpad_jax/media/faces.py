@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -113,6 +114,11 @@ class FaceDetector:
         return sorted(found, key=lambda face: face.height * face.width, reverse=True)
 
 
+def without_passers_by(found: Sequence[Face]) -> list[Face]:
+    """The faces at least a quarter as high as the first one, which is the largest."""
+    return [face for face in found if face.height >= _PASSER_BY * found[0].height]
+
+
 def single_face(image: np.ndarray, detector: FaceDetector, path: str | os.PathLike[str]) -> Face:
     """Finds the one face of a photo of one person.
 
@@ -127,8 +133,7 @@ def single_face(image: np.ndarray, detector: FaceDetector, path: str | os.PathLi
     Raises:
         UserError: There is no face, or there are several.
     """
-    found = detector.detect(image)
-    found = [face for face in found if face.height >= _PASSER_BY * found[0].height]
+    found = without_passers_by(detector.detect(image))
     if not found:
         raise UserError(
             f'{path}: no face was found; use an upright photo in which one face is in plain view'

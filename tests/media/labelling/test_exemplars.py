@@ -100,6 +100,11 @@ def test_folders_without_photos_are_told(tmp_path):
         exemplars.find_photos(tmp_path, CAST)
 
 
+def at(*degrees):
+    angles = np.deg2rad(degrees)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+
 @pytest.mark.parametrize(('degrees', 'agree'), [
     # To the middle one, 10°, the others have cosines of 0.98, 1, 0.98 and 0.17; half of the median
     # 0.98 is needed.
@@ -109,9 +114,25 @@ def test_folders_without_photos_are_told(tmp_path):
     ((0,), [True]),
 ])  # fmt: skip
 def test_photos_of_the_person_most_photos_show(degrees, agree):
-    angles = np.deg2rad(degrees)
-    features = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    assert exemplars.agreeing(features).tolist() == agree
+    assert exemplars.agreeing(at(*degrees)).tolist() == agree
+
+
+@pytest.mark.parametrize(('faces', 'alone', 'told'), [
+    # Photos at 0° and 60° have a cosine of 0.5: a face is theirs if the mean of its cosines with
+    # both is 0.25, which is √3/2 times the cosine with 30°, so up to 73° from there.
+    ((30, 120), (0, 60), 0),
+    ((120, 30), (0, 60), 1),
+    ((-42, 110), (0, 60), 0),
+    ((-42, 102), (0, 60), None),  # Both are.
+    ((-44, 104), (0, 60), None),  # Neither is.
+    ((0, 90), (0,), None),  # One photo does not say how like another would be.
+    ((0, 90), (), None),
+    ((0, 90), (0, 100), None),  # Photos that have nothing in common.
+    # That of somebody else does not count: without 90°, photos of 0° and 10° tell 50° from 75°.
+    ((50, 75), (0, 10, 0, 90), 0),
+])  # fmt: skip
+def test_the_face_of_several_that_other_photos_show(faces, alone, told):
+    assert exemplars.told_apart(at(*faces), at(*alone)) == told
 
 
 class Counting(drawn_faces.Detector):
@@ -169,6 +190,45 @@ def test_models_and_what_is_set_aside(tmp_path):
     assert again('b') == 6  # What was kept is broken.
     assert again('b') == 0
     assert sorted(kept.iterdir()) == files and len(files) == 2
+
+
+def group(folder, name, *whose):
+    folder.mkdir(parents=True, exist_ok=True)
+    image = np.zeros((64, 16 + 48 * len(whose), 3), np.uint8)
+    for place, who in enumerate(whose):
+        drawn_faces.draw(image, 8, 8 + 48 * place, 48, who)
+    Image.fromarray(image).save(folder / f'{name}.png')
+
+
+def test_of_a_photo_of_several_the_face_that_the_others_show(tmp_path):
+    group(tmp_path / 'n000002', 'a', BLUE, RED)
+    group(tmp_path / 'n000002', 'b', BLUE, BLUE)  # She is not there,
+    group(tmp_path / 'n000002', 'c', RED, RED)  # or twice.
+    photos(tmp_path / 'n000002', RED, RED)
+    group(tmp_path / 'n000007', 'd', BLUE, RED)  # There is nothing to tell by.
+    found = exemplars.find_photos(tmp_path, CAST)
+    for _ in ('seen', 'kept'):
+        (ada,), aside = exemplars.build_models(found, Counting(), colour, 'a', tmp_path / 'kept')
+        assert (ada.person_id, ada.photos, len(ada.features)) == ('n000002', 5, 3)
+        np.testing.assert_allclose(ada.features @ ada.feature, 1, atol=1e-3)
+        assert [line.split('/')[-1] for line in aside] == [
+            f'{name}: 2 faces were found, and the photos that show this person alone do not tell '
+            'which is meant; crop the photo to it'
+            for name in ('b.png', 'c.png', 'd.png')
+        ]
+
+
+@pytest.mark.parametrize(('side', 'usable'), [(11, 1), (13, 0)])
+def test_somebody_in_the_background_spoils_no_portrait(tmp_path, side, usable):
+    class Crowd(drawn_faces.Detector):
+        def detect(self, image):
+            return [*super().detect(image), drawn_faces.face(0, 50, side)]  # The other has 48.
+
+    photos(tmp_path / 'n000002', RED)
+    models, aside = exemplars.build_models(
+        exemplars.find_photos(tmp_path, CAST), Crowd(), colour, 'a', tmp_path / 'kept'
+    )
+    assert (len(models), len(aside)) == (usable, 1 - usable)
 
 
 def test_whole_people_outlast_an_interruption(tmp_path):
