@@ -53,7 +53,7 @@ class IdentityModel:
 
 def find_photos(
     directory: str | os.PathLike[str], cast: Iterable[CastMember]
-) -> dict[str, list[Path]]:
+) -> tuple[dict[str, list[Path]], list[str]]:
     """Finds photos of the cast, and of other people, who show what tells people apart.
 
     Args:
@@ -63,8 +63,8 @@ def find_photos(
         cast: Whom to look for. Somebody without a folder is not among the keys.
 
     Returns:
-        person_id -> picture files, sorted, at most 60, evenly spread; and `other:FOLDER` -> at most
-        12 for 200 folders of people out of the cast.
+        (person_id -> picture files, sorted, at most 60, evenly spread, and `other:FOLDER` -> at
+        most 12 for 200 folders of people out of the cast; all folders of people out of the cast)
 
     Raises:
         UserError: There is no such folder, or no picture in it.
@@ -97,7 +97,7 @@ def find_photos(
             f'{directory}: no photo was found; expected {directory}/PERSON/PHOTO.jpg, with PERSON '
             'a name or person_id of the cast list'
         )
-    return found
+    return found, [str(person.relative_to(directory)) for person in others]
 
 
 def build_models(

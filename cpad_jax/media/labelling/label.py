@@ -68,10 +68,12 @@ class Labels:
     Attributes:
         tracks: Every face, by video and time.
         lost: Corrections that fit no face.
+        by_hand: Number of faces that corrections say something of.
     """
 
     tracks: tuple[LabelledTrack, ...]
     lost: tuple[Correction, ...]
+    by_hand: int
 
 
 def label_tracks(
@@ -100,7 +102,7 @@ def label_tracks(
         for track in of_shot
     ]
     if not where:
-        return Labels((), tuple(corrections))
+        return Labels((), tuple(corrections), 0)
     tracks, of_video = [track for _, _, track in where], [video for video, _, _ in where]
     raw = np.stack([track.feature for track in tracks])
     whitening = _whitening(models, raw)
@@ -141,6 +143,7 @@ def label_tracks(
             for place, group, name in zip(where, grouping.groups, names, strict=True)
         ),
         tuple(lost),
+        len(by_hand),
     )
 
 

@@ -37,7 +37,9 @@ def test_a_folder_for_each_person_called_by_name_or_id(tmp_path):
     (tmp_path / 'n000007' / 'folder.jpg').mkdir()
     (tmp_path / 'ada_ABBOTT' / 'gone.jpg').symlink_to('nowhere')
     (tmp_path / 'list.csv').write_text('x')
-    assert names(exemplars.find_photos(tmp_path, CAST), tmp_path) == {
+    found, others = exemplars.find_photos(tmp_path, CAST)
+    assert others == ['Somebody Else']
+    assert names(found, tmp_path) == {
         'n000002': ['ada_ABBOTT/0001_01.png'],
         'n000007': ['n000007/0001_01.png', 'n000007/0002_01.png'],
         'other:Somebody Else': ['Somebody Else/0001_01.png'],
@@ -59,7 +61,7 @@ def test_as_vggface2_has_them(tmp_path):
     photos(tmp_path / 'test' / 'n000007', BLUE)
     photos(tmp_path / 'test' / 'n000009', BLUE)
     cast = [CastMember(name, name) for name in ('Ada Abbott', 'José Díaz', 'Smith, Jr.')]
-    assert names(exemplars.find_photos(tmp_path, cast), tmp_path) == {
+    assert names(exemplars.find_photos(tmp_path, cast)[0], tmp_path) == {
         'Ada Abbott': ['train/n000002/0001_01.png'],
         'José Díaz': ['test/n000007/0001_01.png'],
         'Smith, Jr.': ['test/n000009/0001_01.png'],
@@ -69,7 +71,7 @@ def test_as_vggface2_has_them(tmp_path):
 def test_as_vggface_has_them_and_from_several_places(tmp_path):
     photos(tmp_path / 'images' / 'Ada_Abbott', RED)
     photos(tmp_path / 'Ada_Abbott', RED)
-    assert names(exemplars.find_photos(tmp_path, CAST), tmp_path) == {
+    assert names(exemplars.find_photos(tmp_path, CAST)[0], tmp_path) == {
         'n000002': ['Ada_Abbott/0001_01.png', 'images/Ada_Abbott/0001_01.png'],
     }
 
@@ -79,7 +81,7 @@ def test_so_many_and_evenly_spread(tmp_path):
         (tmp_path / folder).mkdir()
         for number in range(count):
             (tmp_path / folder / f'{number:04d}.jpg').touch()
-    found = exemplars.find_photos(tmp_path, [ADA])
+    found, _ = exemplars.find_photos(tmp_path, [ADA])
     own = [int(file.stem) for file in found['n000002']]
     assert len(own) == 60 and own[:4] == [0, 2, 4, 6] and own[-1] == 127
     assert [int(f.stem) for f in found['other:n000555']] == list(range(0, 24, 2))
@@ -89,7 +91,8 @@ def test_no_more_than_200_others(tmp_path):
     for number in range(230):
         (tmp_path / f'x{number:03d}').mkdir()
         (tmp_path / f'x{number:03d}' / '1.jpg').touch()
-    assert len(exemplars.find_photos(tmp_path, CAST)) == 200
+    found, others = exemplars.find_photos(tmp_path, CAST)
+    assert (len(found), len(others)) == (200, 230)
 
 
 def test_folders_without_photos_are_told(tmp_path):
@@ -159,7 +162,7 @@ def test_models_and_what_is_set_aside(tmp_path):
     photos(tmp_path / 'n000002', RED, RED, BLUE, RED, None)
     (tmp_path / 'n000002' / 'broken.jpg').write_bytes(b'x')
     photos(tmp_path / 'n000007', None)
-    found = exemplars.find_photos(tmp_path, CAST)
+    found, _ = exemplars.find_photos(tmp_path, CAST)
     detector, kept = Counting(), tmp_path / 'kept'
     models, aside = exemplars.build_models(found, detector, colour, 'a', kept)
     (ada,) = models
@@ -173,7 +176,7 @@ def test_models_and_what_is_set_aside(tmp_path):
     def again(feature='a'):
         before = detector.calls
         out, lines = exemplars.build_models(
-            exemplars.find_photos(tmp_path, CAST), detector, colour, feature, kept
+            exemplars.find_photos(tmp_path, CAST)[0], detector, colour, feature, kept
         )
         assert lines == aside
         np.testing.assert_array_equal(out[0].features, ada.features)
@@ -206,7 +209,7 @@ def test_of_a_photo_of_several_the_face_that_the_others_show(tmp_path):
     group(tmp_path / 'n000002', 'c', RED, RED)  # or twice.
     photos(tmp_path / 'n000002', RED, RED)
     group(tmp_path / 'n000007', 'd', BLUE, RED)  # There is nothing to tell by.
-    found = exemplars.find_photos(tmp_path, CAST)
+    found, _ = exemplars.find_photos(tmp_path, CAST)
     for _ in ('seen', 'kept'):
         (ada,), aside = exemplars.build_models(found, Counting(), colour, 'a', tmp_path / 'kept')
         assert (ada.person_id, ada.photos, len(ada.features)) == ('n000002', 5, 3)
@@ -226,7 +229,7 @@ def test_somebody_in_the_background_spoils_no_portrait(tmp_path, side, usable):
 
     photos(tmp_path / 'n000002', RED)
     models, aside = exemplars.build_models(
-        exemplars.find_photos(tmp_path, CAST), Crowd(), colour, 'a', tmp_path / 'kept'
+        exemplars.find_photos(tmp_path, CAST)[0], Crowd(), colour, 'a', tmp_path / 'kept'
     )
     assert (len(models), len(aside)) == (usable, 1 - usable)
 
@@ -240,7 +243,7 @@ def test_whole_people_outlast_an_interruption(tmp_path):
 
     photos(tmp_path / 'n000002', RED, RED, RED)
     photos(tmp_path / 'n000007', BLUE, BLUE, BLUE)
-    found, kept = exemplars.find_photos(tmp_path, CAST), tmp_path / 'kept'
+    found, kept = exemplars.find_photos(tmp_path, CAST)[0], tmp_path / 'kept'
     with pytest.raises(KeyboardInterrupt):
         exemplars.build_models(found, Stops(), colour, 'a', kept)
     rest = Counting()
