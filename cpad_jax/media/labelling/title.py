@@ -166,7 +166,7 @@ def summary(labelled: LabelledTitle, people: Sequence[cast_lists.CastMember]) ->
             sure = sum(t.name.confidence for t in own) / len(own)
             clips = counted(len({(t.video, t.shot) for t in own}), 'clip')
             lines.append(
-                f'{member.name}: {counted(len(own), "face")} in {clips} by {", ".join(kinds)}; '
+                f'{member.name}: {counted(len(own), "face")} in {clips} ({", ".join(kinds)}); '
                 f'mean confidence {sure:.2f}'
             )
     unknown = sum(t.name is None for t in tracks)
@@ -268,7 +268,7 @@ def _subtitles(
             if broken:
                 aside.append(
                     f'{chosen}: {counted(len(broken), "cue")} without usable times, left out; '
-                    f'first: line {broken[0]}'
+                    f'see line {broken[0]}'
                 )
         except UserError as error:
             aside.append(str(error))

@@ -74,7 +74,7 @@ def test_a_title_from_files_to_files(folder, tmp_path):
     sheets = sorted(file.name for file in (tmp_path / 'sheets').iterdir())
     assert [name.split('_')[0] for name in sheets] == ['ada', 'bob', 'cy', 'unknown']
     said = title.summary(done, [CastMember('ada', 'Ada Abbott'), CastMember('eve', 'Eve Ely')])
-    assert 'Ada Abbott: 3 faces in 3 clips by exemplar photos' in said
+    assert 'Ada Abbott: 3 faces in 3 clips (exemplar photos); mean confidence' in said
     assert 'photos: of 1 of 2 in the cast list\nsubtitles: of 12 videos, 12 cues' in said
     assert 'unknown: 3 faces' in said and 'not found: Eve Ely' in said
 
@@ -141,7 +141,7 @@ def test_the_summary_says_how_far_photos_and_subtitles_went(folder, tmp_path):
         'subtitles: of 11 videos, 11 cues; somebody of the cast list is named or speaks 5 times',
     ]
     assert done.aside == (
-        f'{given}/films/00.srt: 1 cue without usable times, left out; first: line 2',
+        f'{given}/films/00.srt: 1 cue without usable times, left out; see line 2',
     )
 
 
