@@ -6,6 +6,8 @@ import pytest
 from PIL import Image
 
 from cpad_jax.errors import UserError
+from cpad_jax.media.face_embedding import FaceEmbedder
+from cpad_jax.media.faces import FaceDetector
 from cpad_jax.media.labelling import exemplars
 from cpad_jax.media.labelling.cast import CastMember
 
@@ -232,6 +234,25 @@ def test_somebody_in_the_background_spoils_no_portrait(tmp_path, side, usable):
         exemplars.find_photos(tmp_path, CAST)[0], Crowd(), colour, 'a', tmp_path / 'kept'
     )
     assert (len(models), len(aside)) == (usable, 1 - usable)
+
+
+def test_a_real_photo_of_two_people(real_data, tmp_path):
+    models, people = real_data / 'models', real_data / 'people'
+    detector = FaceDetector(next(models.glob('face_detection_yunet*.onnx')))
+    embedder = FaceEmbedder(next(models.glob('face_embedding_*.onnx')))
+    both = people / 'obama_and_biden.jpg'
+    biden, obama = (sorted((people / name).glob('*.jpg')) for name in ('biden', 'obama'))
+    photos = {'biden': [*biden, both], 'obama': [both, *obama], 'one of two': [both]}
+    found, aside = exemplars.build_models(photos, detector, embedder.embed, 'a', tmp_path)
+    assert [(model.person_id, len(model.features)) for model in found] == [
+        ('biden', 3), ('obama', 3),
+    ]  # fmt: skip
+    # Of the same photo each has another face, and their own.
+    his, other = found[0].features[2], found[1].features[0]
+    assert his @ other < 0.3
+    assert his @ found[0].features[0] > 0.4 and other @ found[1].features[1] > 0.4
+    (line,) = aside
+    assert line.startswith(f'{both}: 3 faces were found')
 
 
 def test_whole_people_outlast_an_interruption(tmp_path):
