@@ -216,7 +216,7 @@ def measure(folder: Path, world, videos: Path, detector, embedder) -> list[dict]
         # What subtitles alone would do, for everybody in the cast.
         people = read_cast(files.cast)
         cues = {
-            name: subtitles.read_subtitles(folder / 'subtitles' / f'{Path(name).stem}.srt')
+            name: subtitles.read_subtitles(folder / 'subtitles' / f'{Path(name).stem}.srt')[0]
             for name in done.videos
         }
         strangers = [dataclasses.replace(m, person_id=f'x{m.person_id}') for m in done.models]

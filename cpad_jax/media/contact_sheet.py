@@ -8,11 +8,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from cpad_jax.errors import UserError
-from cpad_jax.media import video
+from cpad_jax.media import captions, video
 from cpad_jax.media.find import Moment
 
 _COLUMNS, _ROWS = 4, 6
 _WIDTH, _HEIGHT, _LINE, _GAP = 320, 180, 22, 8
+_TAIL = 8  # Letters at the end of a file's name, which tell a series' parts apart.
 _PAPER, _INK, _FRAME = (250, 249, 246), (34, 34, 38), (230, 40, 40)
 
 
@@ -41,12 +42,15 @@ def draw(moments: Sequence[Moment]) -> np.ndarray:
         row, column = divmod(number, columns)
         x, y = _GAP + column * (_WIDTH + _GAP), _GAP + row * (_HEIGHT + _LINE + _GAP)
         sheet.paste(picture, (x + (_WIDTH - picture.width) // 2, y))
-        moment = moments[number]
-        text = f'{moment.score:.2f}  {clock(moment.start)}–{clock(moment.end)}  {moment.video.name}'
-        while pen.textlength(text, font=font) > _WIDTH:
-            text = text.rstrip('…')[:-1] + '…'
-        pen.text((x, y + _HEIGHT + 2), text, font=font, fill=_INK)
+        pen.text((x, y + _HEIGHT + 2), caption(moments[number], font), font=font, fill=_INK)
     return np.asarray(sheet)
+
+
+def caption(moment: Moment, font: ImageFont.FreeTypeFont) -> str:
+    """What stands under a moment: its score, from when to when, and of which video it is."""
+    text = f'{moment.score:.2f}  {clock(moment.start)}-{clock(moment.end)}  '
+    room = _WIDTH - font.getlength(text)
+    return text + captions.fitted(moment.video.name, font, room, _TAIL)
 
 
 def _pictures(moments: Sequence[Moment]) -> list[Image.Image]:

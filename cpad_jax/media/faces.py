@@ -114,6 +114,11 @@ class FaceDetector:
         return sorted(found, key=lambda face: face.height * face.width, reverse=True)
 
 
+def without_passers_by(found: Sequence[Face]) -> list[Face]:
+    """The faces at least a quarter as high as the first one, which is the largest."""
+    return [face for face in found if face.height >= _PASSER_BY * found[0].height]
+
+
 def large_faces(
     image: np.ndarray, detector: FaceDetector, path: str | os.PathLike[str]
 ) -> list[Face]:
@@ -125,8 +130,7 @@ def large_faces(
         path: Where the photo comes from, for the message.
 
     Returns:
-        Faces, the largest first, at least one. Faces less than a quarter as high as the largest
-        one are taken for passers-by.
+        Faces, the largest first, at least one; no passers-by.
 
     Raises:
         UserError: There is no face.
@@ -136,7 +140,7 @@ def large_faces(
         raise UserError(
             f'{path}: no face was found; use an upright photo in which one face is in plain view'
         )
-    return [face for face in found if face.height >= _PASSER_BY * found[0].height]
+    return without_passers_by(found)
 
 
 def place(face: Face) -> str:
@@ -154,7 +158,7 @@ def single_face(image: np.ndarray, detector: FaceDetector, path: str | os.PathLi
         path: Where the photo comes from, for the message.
 
     Returns:
-        The face; as to passers-by see `large_faces`.
+        The face; passers-by do not count.
 
     Raises:
         UserError: There is no face, or there are several.

@@ -1,9 +1,10 @@
+import dataclasses
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 
 from cpad_jax.errors import UserError
 from cpad_jax.media import contact_sheet, face_embedding, find, video
@@ -247,6 +248,16 @@ def test_moments_are_joined_and_the_best_come_first():
 def test_times_are_written_as_players_do():
     shown = [contact_sheet.clock(seconds) for seconds in (0, 9.96, 62.54, 3600)]
     assert shown == ['0:00.0', '0:10.0', '1:02.5', '60:00.0']
+
+
+def test_captions_are_in_letters_that_can_be_drawn_and_fit(tmp_path):
+    font, box = ImageFont.load_default(14), np.zeros(4, np.float32)
+    moment = find.Moment(tmp_path / 'a – Zoë.mp4', 61.0, 62.5, 0.9, 61.5, box)
+    assert contact_sheet.caption(moment, font) == '0.90  1:01.0-1:02.5  a - Zoe.mp4'
+    long = dataclasses.replace(moment, video=tmp_path / f'holiday{"_at_sea" * 9}_017.mp4')
+    found = contact_sheet.caption(long, font)
+    assert found.startswith('0.90  1:01.0-1:02.5  holiday_') and found.endswith('..._017.mp4')
+    assert 300 < font.getlength(found) <= 320
 
 
 def test_the_sheet_shows_the_faces_and_frames_them(tmp_path):

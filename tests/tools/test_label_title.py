@@ -4,7 +4,7 @@ import pytest
 
 from cpad_jax.errors import UserError
 from cpad_jax.media import face_embedding, faces
-from cpad_jax.media.labelling import annotations
+from cpad_jax.media.labelling import annotations, exemplars
 from tools import label_title
 
 
@@ -37,6 +37,8 @@ def test_a_table_and_then_corrections(tmp_path, capsys, networks):
     printed = capsys.readouterr().out
     assert '12 videos, 12 clips, 15 faces followed, 4 groups' in printed
     assert 'not found: Cy Cole, Eve Ely' in printed
+    # Of nothing else there is anything to say.
+    assert 'subtitles:' not in printed and 'by hand:' not in printed and 'others' not in printed
     table = {clip.clip_id: clip for clip in annotations.read(tmp_path / 'out/annotations.jsonl')}
     assert table['02'].title == 'heat' and [p.name for p in table['02'].people] == ['Bob Bell']
     rows = (tmp_path / 'out/tracks.csv').read_text().splitlines()
@@ -48,8 +50,24 @@ def test_a_table_and_then_corrections(tmp_path, capsys, networks):
     assert (eve.name, eve.confidence, eve.evidence) == ('Eve Ely', 1.0, ('named by hand',))
 
 
+@pytest.mark.parametrize('out', ['film', 'film/labels', '/proc/labels'])
+def test_where_nothing_can_be_written_is_told_before_the_work_begins(
+    tmp_path, monkeypatch, networks, out
+):
+    drawn_title.write(tmp_path)
+    (tmp_path / 'film').touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(exemplars, 'build_models', None)
+    with pytest.raises(UserError, match=f'{out}: results cannot be written there .*; give another'):
+        label_title.main([
+            '--videos', 'films', '--title', 't', '--source', 'show', '--cast', 'cast.csv', '--out',
+            out,
+        ])  # fmt: skip
+
+
 @pytest.mark.parametrize(('change', 'says'), [
     (['--source', 'radio'], 'invalid choice'),
+    (['--title', ' '], "title is ' ', expected the id of a movie or show"),
     (['--least_confidence', '2'], '--least_confidence 2.0: expected a number from 0 to 1'),
     (['--cast', 'x.csv'], 'x.csv: there is no such cast list'),
     (['--videos', 'x'], 'x: there is no such video, nor folder of videos'),

@@ -40,7 +40,7 @@ def read_cast(path: str | os.PathLike[str]) -> list[CastMember]:
     """
     path = Path(path)
     members: list[CastMember] = []
-    called: dict[str, CastMember] = {}
+    called: dict[str, tuple[CastMember, int]] = {}
     rows = csv_lists.read_rows(path, 'cast list', _MOST, ('name',), ('person_id', 'character'))
     for line, row in rows:
         where = f'{path}:{line}'
@@ -53,9 +53,12 @@ def read_cast(path: str | os.PathLike[str]) -> list[CastMember]:
         for key in {members[-1].name, members[-1].person_id}:
             if not plain(key):
                 raise UserError(f'{where}: {key!r} has neither letters nor figures')
-            other = called.setdefault(plain(key), members[-1])
+            other, before = called.setdefault(plain(key), (members[-1], line))
             if other is not members[-1]:
-                raise UserError(f'{where}: {key!r} stands for {other.name!r} already')
+                raise UserError(
+                    f'{where}: {key!r} stands in line {before} already, as {other.name!r}; no two '
+                    'people may share a name or person_id (capitals and accents do not count)'
+                )
     if not members:
         raise UserError(f'{path}: the cast list names nobody; write a person a line')
     return members

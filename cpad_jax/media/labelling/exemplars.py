@@ -15,7 +15,7 @@ import numpy as np
 from cpad_jax import progress
 from cpad_jax.errors import UserError
 from cpad_jax.media import images
-from cpad_jax.media.faces import FaceDetector
+from cpad_jax.media.faces import FaceDetector, without_passers_by
 from cpad_jax.media.labelling import kept
 from cpad_jax.media.labelling.cast import CastMember, plain
 from cpad_jax.media.tracks import Embed
@@ -26,7 +26,7 @@ _PARTS = ('', 'train', 'test', 'images')
 _LEAST_AGREEING = 0.5
 _MOST_PHOTOS = 60
 _MOST_OTHERS, _OTHER_PHOTOS = 200, 12
-_FORMAT = 1  # Of the kept files.
+_FORMAT = 2  # Of the kept files.
 _OTHER = 'other:'  # Before the folder of somebody out of the cast.
 
 
@@ -53,7 +53,7 @@ class IdentityModel:
 
 def find_photos(
     directory: str | os.PathLike[str], cast: Iterable[CastMember]
-) -> dict[str, list[Path]]:
+) -> tuple[dict[str, list[Path]], list[str]]:
     """Finds photos of the cast, and of other people, who show what tells people apart.
 
     Args:
@@ -63,8 +63,8 @@ def find_photos(
         cast: Whom to look for. Somebody without a folder is not among the keys.
 
     Returns:
-        person_id -> picture files, sorted, at most 60, evenly spread; and `other:FOLDER` -> at most
-        12 for 200 folders of people out of the cast.
+        (person_id -> picture files, sorted, at most 60, evenly spread, and `other:FOLDER` -> at
+        most 12 for 200 folders of people out of the cast; all folders of people out of the cast)
 
     Raises:
         UserError: There is no such folder, or no picture in it.
@@ -97,7 +97,7 @@ def find_photos(
             f'{directory}: no photo was found; expected {directory}/PERSON/PHOTO.jpg, with PERSON '
             'a name or person_id of the cast list'
         )
-    return found
+    return found, [str(person.relative_to(directory)) for person in others]
 
 
 def build_models(
@@ -109,8 +109,9 @@ def build_models(
 ) -> tuple[list[IdentityModel], list[str]]:
     """Looks at the photos and keeps, for each person, those that show one and the same face.
 
-    Photos out of an image search show other people too. The largest face of each photo counts, and
-    faces far from the person's middle one are dropped.
+    Photos out of an image search show other people too. Faces far from the person's middle one are
+    dropped. Of a photo with several faces the one counts that `told_apart` tells; it is set aside
+    where none is. Faces less than a quarter as high as the largest one are passers-by.
 
     Args:
         photos: person_id -> files.
@@ -149,17 +150,29 @@ def _kept_or_seen(
     arrays = kept.read(place, key) or {}
     if {'features', 'aside'} <= arrays.keys():
         return arrays['features'], [str(line) for line in arrays['aside']]
-    rows, aside = [], []
+    seen: dict[Path, np.ndarray] = {}
+    unusable: dict[Path, str] = {}
     for file in files:
         try:
             image = images.read_image(file)
-            if faces := detector.detect(image):
-                rows.append(embed(image, faces[:1])[0])
+            if faces := without_passers_by(detector.detect(image)):
+                seen[file] = np.asarray(embed(image, faces), np.float32)
             else:
-                aside.append(f'{file}: no face was found')
+                unusable[file] = f'{file}: no face was found'
         except UserError as error:
-            aside.append(str(error))
-    features = np.array(rows, np.float32)
+            unusable[file] = str(error)
+    alone = np.array([faces[0] for faces in seen.values() if len(faces) == 1], np.float32)
+    rows = []
+    for file, faces in seen.items():
+        chosen = 0 if len(faces) == 1 else told_apart(faces, alone)
+        if chosen is not None:
+            rows.append(faces[chosen])
+            continue
+        unusable[file] = (
+            f'{file}: {len(faces)} faces were found, and the photos that show this person alone do '
+            'not tell which is meant; crop the photo to it'
+        )
+    features, aside = np.array(rows, np.float32), [unusable[f] for f in files if f in unusable]
     kept.write(place, key, {'features': features, 'aside': np.array(aside, np.str_)})
     return features, aside
 
@@ -193,6 +206,26 @@ def agreeing(features: np.ndarray) -> np.ndarray:
     to_middle[middle] = 1.0
     common = np.median(to_middle)
     return to_middle >= _LEAST_AGREEING * common if common > 0 else to_middle >= common
+
+
+def told_apart(faces: np.ndarray, alone: np.ndarray) -> int | None:
+    """Which face of a photo is the person whom other photos show alone.
+
+    Args:
+        faces: float32 [M, F], rows of length 1: the faces of one photo.
+        alone: float32 [K, F], rows of length 1: the faces of photos with one face.
+
+    Returns:
+        The only face that is, in the median, at least half as like the photos that agree as these
+        are to each other. None where there are two such faces or none, or fewer than two photos,
+        which do not tell how like each other photos of this person are.
+    """
+    own = alone[agreeing(alone)]
+    if len(own) < 2:
+        return None
+    common = np.median((own @ own.T)[np.triu_indices(len(own), 1)])
+    fits = np.flatnonzero(np.median(faces @ own.T, axis=1) >= _LEAST_AGREEING * common)
+    return int(fits[0]) if len(fits) == 1 and common > 0 else None
 
 
 def _vggface2_names(path: Path) -> dict[str, str]:

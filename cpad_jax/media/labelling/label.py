@@ -39,7 +39,8 @@ JOIN, JOIN_PLAIN = 0.5, 0.6
 LEAST_CONFIDENCE = 0.5
 # Seconds before and after a shot in which what is said belongs to it.
 _AROUND = 1.0
-BY_HAND = 'named by hand'
+# What names come from, in words.
+BY_HAND, _PHOTOS, _FACES = 'named by hand', 'exemplar photos', 'faces named by hand'
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -68,10 +69,12 @@ class Labels:
     Attributes:
         tracks: Every face, by video and time.
         lost: Corrections that fit no face.
+        by_hand: Number of faces that corrections say something of.
     """
 
     tracks: tuple[LabelledTrack, ...]
     lost: tuple[Correction, ...]
+    by_hand: int
 
 
 def label_tracks(
@@ -100,7 +103,7 @@ def label_tracks(
         for track in of_shot
     ]
     if not where:
-        return Labels((), tuple(corrections))
+        return Labels((), tuple(corrections), 0)
     tracks, of_video = [track for _, _, track in where], [video for video, _, _ in where]
     raw = np.stack([track.feature for track in tracks])
     whitening = _whitening(models, raw)
@@ -108,9 +111,9 @@ def label_tracks(
     apart = clusters.seen_together(tracks, of_video)
     in_cast = {member.person_id for member in cast}
     looks = {m.person_id: _mean(whitening(m.features)) for m in models if m.person_id in in_cast}
-    evidence = dict.fromkeys(looks, 'exemplar photos')
+    evidence = dict.fromkeys(looks, _PHOTOS)
 
-    grouping = _group(features, apart, looks, {}, join)
+    grouping = _group(features, apart, looks, {}, join, np.full(len(looks), -1.0))
     found, lost = find_tracks(corrections, tracks, of_video)
     by_hand = settle(found, grouping.groups)
     if by_hand:
@@ -118,8 +121,11 @@ def label_tracks(
         for person in sorted(named):
             # Who has no photos is known by the faces that somebody named.
             own = [number for number, said in by_hand.items() if said.person_id == person]
-            looks[person], evidence[person] = _mean(features[own]), 'faces named by hand'
-        grouping = _group(features, kept_apart(by_hand, apart), looks, by_hand, join)
+            looks[person], evidence[person] = _mean(features[own]), _FACES
+        # A face or two say little of how this person may look, and so much less of faces that are
+        # hardly like them: those they name must be as like as faces of one group are.
+        least = np.array([join if evidence[person] == _FACES else -1.0 for person in looks])
+        grouping = _group(features, kept_apart(by_hand, apart), looks, by_hand, join, least)
 
     known = list(looks)
     names: list[Name | None] = [
@@ -141,6 +147,7 @@ def label_tracks(
             for place, group, name in zip(where, grouping.groups, names, strict=True)
         ),
         tuple(lost),
+        len(by_hand),
     )
 
 
@@ -216,6 +223,7 @@ def _group(
     looks: Mapping[str, np.ndarray],
     by_hand: Mapping[int, Said],
     join: float,
+    least: np.ndarray,
 ) -> identify.Grouping:
     models = np.stack([*looks.values()]) if looks else np.zeros((0, features.shape[1]), np.float32)
     barred = np.zeros((len(features), len(looks)), bool)
@@ -223,7 +231,7 @@ def _group(
         for column, person in enumerate(looks):
             barred[number, column] = said.is_not(person)
     return identify.group_by_person(
-        features, apart, models, barred, join, kinds(by_hand, len(features))
+        features, apart, models, barred, join, kinds(by_hand, len(features)), least
     )
 
 

@@ -12,13 +12,16 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from cpad_jax import atomic
+from cpad_jax.media import captions
 from cpad_jax.media.labelling.cast import CastMember
 from cpad_jax.media.labelling.corrections import COLUMNS, UNKNOWN
 from cpad_jax.media.labelling.label import LabelledTrack, Labels
 
 _FACE, _GAP, _LINE, _COLUMNS = 96, 8, 13, 8
+_TAIL = 8  # Letters at the end of a video's name, which tell a series' parts apart.
 _MOST_FACES, _MOST_UNKNOWN = 160, 20
 _PAPER, _INK, _FAINT = (250, 249, 246), (34, 34, 38), (120, 120, 126)
+_COLOURS = _INK, _INK, _FAINT
 
 
 def write_tracks(path: str | os.PathLike[str], labels: Labels, cast: Sequence[CastMember]) -> None:
@@ -34,7 +37,7 @@ def write_tracks(path: str | os.PathLike[str], labels: Labels, cast: Sequence[Ca
         for labelled in labels.tracks:
             name, best = labelled.name, int(labelled.track.quality.argmax())
             rows.writerow([
-                labelled.video, f'{labelled.track.times[best]:.3f}',
+                labelled.video, _time(labelled),
                 *(f'{side:.4f}' for side in labelled.track.boxes[best]), 'track',
                 names[name.person_id] if name else UNKNOWN, labelled.cluster,
                 f'{name.confidence:.3f}' if name else '', name.evidence if name else '',
@@ -83,23 +86,37 @@ def write_sheets(
     return [folder / f'{stem}.jpg' for stem, _, _ in sheets]
 
 
+def _time(labelled: LabelledTrack) -> str:
+    """Seconds of the video at which the face is seen best, as sheets and `tracks.csv` say it."""
+    return f'{labelled.track.times[labelled.track.quality.argmax()]:.3f}'
+
+
 def _draw(title: str, rows: Sequence[LabelledTrack]) -> Image.Image:
     rows = sorted(rows, key=lambda row: (row.name.confidence if row.name else 0, row.cluster))
     shown = rows[:_MOST_FACES]
     lines = -(-len(shown) // _COLUMNS)
-    cell = _FACE + 2 * _LINE + _GAP
+    cell = _FACE + 3 * _LINE + _GAP
     sheet = Image.new('RGB', (_GAP + _COLUMNS * (_FACE + _GAP), 40 + lines * cell + _GAP), _PAPER)
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
-    pen.text(
-        (_GAP, _GAP), f'{title}: {len(rows)} faces', font=ImageFont.load_default(16), fill=_INK
-    )
+    pen, font, large = (
+        ImageDraw.Draw(sheet), ImageFont.load_default(11), ImageFont.load_default(16),
+    )  # fmt: skip
+    count = f': {captions.counted(len(rows), "face")}'
+    heading = captions.fitted(title, large, sheet.width - 2 * _GAP - large.getlength(count)) + count
+    pen.text((_GAP, _GAP), heading, font=large, fill=_INK)
     for number, row in enumerate(shown):
         x = _GAP + number % _COLUMNS * (_FACE + _GAP)
         y = 40 + number // _COLUMNS * cell
         face = Image.fromarray(row.track.crop).resize((_FACE, _FACE), Image.Resampling.LANCZOS)
         sheet.paste(face, (x, y))
-        place = f'{Path(row.video).stem[-10:]} {row.track.start:.1f}s'
-        sure = f'{row.name.confidence:.2f} ' if row.name else ''
-        pen.text((x, y + _FACE + 1), place, font=font, fill=_INK)
-        pen.text((x, y + _FACE + 1 + _LINE), f'{sure}cluster {row.cluster}', font=font, fill=_FAINT)
+        for line, (words, colour) in enumerate(zip(caption(row, font), _COLOURS, strict=True)):
+            pen.text((x, y + _FACE + 1 + line * _LINE), words, font=font, fill=colour)
     return sheet
+
+
+def caption(row: LabelledTrack, font: ImageFont.FreeTypeFont) -> tuple[str, str, str]:
+    """What stands under a face: video and time as in `tracks.csv`, how sure, and the cluster."""
+    sure = f'{row.name.confidence:.2f}, ' if row.name else ''
+    return (
+        captions.fitted(row.video, font, _FACE, _TAIL), f'{_time(row)} s',
+        f'{sure}cluster {row.cluster}',
+    )  # fmt: skip

@@ -62,14 +62,15 @@ class Mention:
     speaks: bool
 
 
-def read_subtitles(path: str | os.PathLike[str]) -> list[Cue]:
+def read_subtitles(path: str | os.PathLike[str]) -> tuple[list[Cue], list[int]]:
     """Reads an `.srt` (or WebVTT) file as they are found: any encoding, line ends, numbers or none.
 
     Args:
         path: The file.
 
     Returns:
-        Cues by start. Those whose times are broken, or that say nothing, are left out.
+        (cues by start, numbers from 1 of the lines with broken times). What is said at such times
+        is left out, and so are cues that say nothing.
 
     Raises:
         UserError: There is no such file, or no cue in it.
@@ -80,8 +81,10 @@ def read_subtitles(path: str | os.PathLike[str]) -> list[Cue]:
     if path.stat().st_size > _MOST:
         raise UserError(f'{path}: {path.stat().st_size} bytes are no subtitles')
     cues: list[Cue] = []
-    timing, text = None, []
-    for line in [*_decoded(path.read_bytes()).splitlines(), _ARROW]:
+    broken: list[int] = []
+    timing, text, begun = None, [], 0
+    lines_and_end = [*_decoded(path.read_bytes()).splitlines(), _ARROW]
+    for number, line in enumerate(lines_and_end, 1):
         match = _TIMING.match(line)
         if match is None and _ARROW not in line:
             text.append(line)
@@ -93,19 +96,21 @@ def read_subtitles(path: str | os.PathLike[str]) -> list[Cue]:
             if text and text[-1].strip().isdecimal():
                 text.pop()
             lines = tuple(filter(None, map(_line, text)))
-            if lines and timing[1] > timing[0]:
+            if timing[1] <= timing[0]:
+                broken.append(begun)
+            elif lines:
                 cues.append(Cue(*timing, lines))
         # What stands under broken times is said at no time, and not by the cue before.
         timing = (
             (_seconds(match.groups()[:4]), _seconds(match.groups()[4:])) if match else (0.0, 0.0)
         )
-        text = []
+        text, begun = [], number
     if not cues:
         raise UserError(
             f'{path}: no subtitle was found; expected lines such as 00:00:01,500 --> 00:00:03,000 '
             'with text below them'
         )
-    return sorted(cues, key=lambda cue: (cue.start, cue.end))
+    return sorted(cues, key=lambda cue: (cue.start, cue.end)), broken
 
 
 def find_mentions(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from cpad_jax import atomic
 from cpad_jax.errors import UserError
+from cpad_jax.media.captions import counted
 from cpad_jax.media.faces import FaceDetector
 from cpad_jax.media.labelling import (
     annotations,
@@ -23,6 +26,9 @@ from cpad_jax.media.labelling import (
     cast as cast_lists,
 )
 from cpad_jax.media.tracks import Embed
+
+_TABLE, _TRACKS, _SHEETS, _ASIDE = 'annotations.jsonl', 'tracks.csv', 'sheets', 'aside.txt'
+_MOST_NAMED = 5  # Folders of photos of people out of the cast: VGGFace2 has 9,000.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +63,9 @@ class LabelledTitle:
         labels: Every face and who it is taken for.
         videos: Name -> shots and tracks.
         models: What people look like.
+        strangers: Folders of photos that fit nobody of the cast; None where no photos were given.
+        cues: Video -> its subtitles; None where none were given.
+        mentions: How often somebody of the cast is named in them, or speaks.
         clips: Number of rows of the table.
         aside: Videos, photos, subtitles and corrections that could not be used, and why.
     """
@@ -64,6 +73,9 @@ class LabelledTitle:
     labels: label.Labels
     videos: Mapping[str, appearances.VideoFaces]
     models: tuple[exemplars.IdentityModel, ...]
+    strangers: tuple[str, ...] | None
+    cues: Mapping[str, Sequence[subtitles.Cue]] | None
+    mentions: int
     clips: int
     aside: tuple[str, ...]
 
@@ -85,77 +97,156 @@ def label_title(
         feature: Says what `detector` and `embed` are, with whatever changes when they would.
         out: Folder for `annotations.jsonl` (the table), `tracks.csv` (every face, for corrections),
             `sheets/` (faces by name, for eyes), `aside.txt` and `found/`, what was found in videos
-            and photos.
+            and photos. All but that of an earlier run is removed before the work begins, so that a
+            run that fails leaves none.
         least_confidence: Names with less are not given, 0 to 1.
 
     Raises:
-        UserError: A file or folder that was named is missing or not as expected, or no video could
-            be read.
+        UserError: A file or folder that was named is missing or not as expected, `out` cannot be
+            written to, or no video could be read.
     """
+    if not files.title.strip():
+        raise UserError(f'title is {files.title!r}, expected the id of a movie or show, e.g. heat')
     if files.source not in annotations.SOURCES:
         raise UserError(f'source is {files.source!r}, expected one of {annotations.SOURCES}')
     out = Path(out)
+    if files.corrections and files.corrections.resolve() == (out / _TRACKS).resolve():
+        raise UserError(
+            f'{files.corrections}: this run writes that file anew; copy the rows that are wrong '
+            'into another one'
+        )
     people = cast_lists.read_cast(files.cast)
     said_by_hand = (
         corrections.read_corrections(files.corrections, people) if files.corrections else []
     )
     videos = appearances.find_videos(files.videos)
     cues, aside = _subtitles(files.subtitles, videos)
-    models = []
-    if files.exemplars:
-        photos = exemplars.find_photos(files.exemplars, people)
-        models, unused = exemplars.build_models(photos, detector, embed, feature, out / 'found')
-        aside += unused
-    faces, broken = appearances.find_faces(videos, detector, embed, feature, out / 'found')
-    if not faces:
-        raise UserError(f'none of {len(videos)} videos could be read; first: {broken[0]}')
-    labels = label.label_tracks(
-        faces, people, models, subtitles.find_mentions(cues, people), said_by_hand, least_confidence
+    photos, strangers = (
+        exemplars.find_photos(files.exemplars, people) if files.exemplars else ({}, None)
     )
-    aside += broken
+    _make_way(out)
+    models, unused = exemplars.build_models(photos, detector, embed, feature, out / 'found')
+    faces, broken = appearances.find_faces(videos, detector, embed, feature, out / 'found')
+    aside += unused + broken
+    if not faces:
+        _write_aside(out, aside)
+        raise UserError(
+            f'{counted(len(videos), "video")}, of which none could be read, see {out / _ASIDE}; '
+            f'first: {broken[0]}'
+        )
+    mentions = subtitles.find_mentions(cues or {}, people)
+    labels = label.label_tracks(faces, people, models, mentions, said_by_hand, least_confidence)
     aside += [
-        f'{files.corrections}:{lost.line}: no face is there at {lost.time:.2f} s of {lost.video}'
-        for lost in labels.lost
+        f'{files.corrections}:{lost.line}: {_why_lost(lost, videos, faces)}' for lost in labels.lost
     ]
     table = label.annotate(labels, faces, people, files.title, files.source)
-    annotations.write(out / 'annotations.jsonl', table)
-    sheets.write_tracks(out / 'tracks.csv', labels, people)
-    sheets.write_sheets(out / 'sheets', labels, people)
-    atomic.write_bytes(out / 'aside.txt', ''.join(f'{line}\n' for line in aside).encode())
-    return LabelledTitle(labels, faces, tuple(models), len(table), tuple(aside))
+    sheets.write_tracks(out / _TRACKS, labels, people)
+    sheets.write_sheets(out / _SHEETS, labels, people)
+    _write_aside(out, aside)
+    annotations.write(out / _TABLE, table)
+    return LabelledTitle(
+        labels, faces, tuple(models), None if strangers is None else tuple(strangers), cues,
+        sum(map(len, mentions.values())), len(table), tuple(aside),
+    )  # fmt: skip
 
 
 def summary(labelled: LabelledTitle, people: Sequence[cast_lists.CastMember]) -> str:
     """Who was found in how many shots, by what evidence, and what was left, as lines of text."""
+    tracks = labelled.labels.tracks
     lines = [
-        f'{len(labelled.videos)} videos, {labelled.clips} clips, {len(labelled.labels.tracks)} '
-        f'faces followed, {len({t.cluster for t in labelled.labels.tracks})} groups'
+        f'{counted(len(labelled.videos), "video")}, {counted(labelled.clips, "clip")}, '
+        f'{counted(len(tracks), "face")} followed, '
+        f'{counted(len({t.cluster for t in tracks}), "group")}',
+        *_what_was_given(labelled, people),
     ]
     for member in people:
-        own = [t for t in labelled.labels.tracks if t.name and t.name.person_id == member.person_id]
+        own = [t for t in tracks if t.name and t.name.person_id == member.person_id]
         if own:
             kinds = sorted({t.name.evidence.split(':')[0] for t in own})
             sure = sum(t.name.confidence for t in own) / len(own)
+            clips = counted(len({(t.video, t.shot) for t in own}), 'clip')
             lines.append(
-                f'{member.name}: {len(own)} faces in {len({(t.video, t.shot) for t in own})} clips '
-                f'by {", ".join(kinds)}; mean confidence {sure:.2f}'
+                f'{member.name}: {counted(len(own), "face")} in {clips} ({", ".join(kinds)}); '
+                f'mean confidence {sure:.2f}'
             )
-    unknown = sum(t.name is None for t in labelled.labels.tracks)
-    found = {t.name.person_id for t in labelled.labels.tracks if t.name}
+    unknown = sum(t.name is None for t in tracks)
+    found = {t.name.person_id for t in tracks if t.name}
     missing = [member.name for member in people if member.person_id not in found]
-    lines.append(f'unknown: {unknown} faces, left out of the table')
+    lines.append(f'unknown: {counted(unknown, "face")}, left out of the table')
     if missing:
         lines.append(f'not found: {", ".join(missing)}')
     if labelled.aside:
-        lines.append(f'set aside: {len(labelled.aside)}, see aside.txt; first: {labelled.aside[0]}')
+        lines.append(f'set aside: {len(labelled.aside)}, see {_ASIDE}; first: {labelled.aside[0]}')
     return '\n'.join(lines)
+
+
+def _what_was_given(
+    labelled: LabelledTitle, people: Sequence[cast_lists.CastMember]
+) -> Iterator[str]:
+    """Lines that say how far photos, subtitles and corrections went."""
+    if labelled.strangers is not None:
+        known = {member.person_id for member in people} & {m.person_id for m in labelled.models}
+        yield f'photos: of {len(known)} of {len(people)} in the cast list'
+        if others := labelled.strangers:
+            names = ', '.join(others[:_MOST_NAMED])
+            rest = f' and {len(others) - _MOST_NAMED} more' if len(others) > _MOST_NAMED else ''
+            yield (
+                f'photos of others: {counted(len(others), "folder")} with no name or person_id of '
+                f'the cast list: {names}{rest}'
+            )
+    if labelled.cues is not None:
+        cues = counted(sum(map(len, labelled.cues.values())), 'cue')
+        yield (
+            f'subtitles: of {counted(len(labelled.cues), "video")}, {cues}; somebody of the cast '
+            f'list is named or speaks {counted(labelled.mentions, "time")}'
+        )
+    if by_hand := labelled.labels.by_hand:
+        count = len(labelled.labels.tracks)
+        line = f'by hand: corrections settle {by_hand} of {counted(count, "face")}'
+        if by_hand > count / 2:
+            line += f', right or wrong; only those rows of {_TRACKS} that are wrong should be given'
+        yield line
+
+
+def _make_way(out: Path) -> None:
+    """Makes sure that results can be written, and takes away those of an earlier run."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+        for name in (_TABLE, _TRACKS, _ASIDE):
+            (out / name).unlink(missing_ok=True)
+        if (out / _SHEETS).exists():
+            shutil.rmtree(out / _SHEETS)
+    except OSError as error:
+        raise UserError(
+            f'{out}: results cannot be written there ({error.strerror}); give another folder'
+        ) from error
+
+
+def _write_aside(out: Path, aside: Iterable[str]) -> None:
+    atomic.write_bytes(out / _ASIDE, ''.join(f'{line}\n' for line in aside).encode())
+
+
+def _why_lost(
+    lost: corrections.Correction, videos: Mapping[str, Path], read: Mapping[str, object]
+) -> str:
+    if lost.video not in videos:
+        return (
+            f'{lost.video!r} is not among the videos that were given, which are called as e.g. '
+            f'{next(iter(videos))!r}'
+        )
+    if lost.video not in read:
+        return f'{lost.video} could not be read'
+    return f'no face is there at {lost.time:.2f} s of {lost.video}'
 
 
 def _subtitles(
     folder: Path | None, videos: Iterable[str]
-) -> tuple[dict[str, list[subtitles.Cue]], list[str]]:
+) -> tuple[dict[str, list[subtitles.Cue]] | None, list[str]]:
+    """Video -> its subtitles, None without a folder; and what could not be used, and why."""
     if folder is None:
-        return {}, []
+        return None, []
     if not folder.is_dir():
         raise UserError(f'{folder}: there is no such folder of subtitles')
     cues, aside = {}, []
@@ -173,7 +264,12 @@ def _subtitles(
         # One without a language before one with.
         chosen = min(fitting, key=lambda file: (file.stem != stem.name, file.name))
         try:
-            cues[video] = subtitles.read_subtitles(chosen)
+            cues[video], broken = subtitles.read_subtitles(chosen)
+            if broken:
+                aside.append(
+                    f'{chosen}: {counted(len(broken), "cue")} without usable times, left out; '
+                    f'see line {broken[0]}'
+                )
         except UserError as error:
             aside.append(str(error))
     if not cues and not aside:

@@ -185,6 +185,19 @@ def test_one_face_named_by_hand_names_those_like_it(tmp_path):
     assert [whole.tracks[i].name.evidence for i in (4, 5)] == ['named by hand'] * 2
 
 
+@pytest.mark.parametrize(('likeness', 'named'), [(0.8, 'n3'), (0.55, None)])
+def test_one_face_named_by_hand_names_none_that_is_little_like_it(tmp_path, likeness, named):
+    own, other = LOOKS['n3'], made_up_faces.directions(4)[3]
+    stranger = made_up_faces.track(likeness * own + np.sqrt(1 - likeness**2) * other)
+    videos = film(*SHOTS[:4])
+    videos['w'] = VideoFaces(((0.0, 1.0),), ((stranger,),))
+    asked = read(tmp_path, f'v,3.2,{HERE},track,Cy')
+    assert who(label.label_tracks(videos, CAST, MODELS, corrections=asked))[4:] == ['n3', named]
+    # Photos do so; here the face itself is the photo.
+    photo = IdentityModel('n3', videos['v'].tracks[3][0].feature[None], 1)
+    assert who(label.label_tracks(videos, CAST, [*MODELS, photo]))[4:] == ['n3', 'n3']
+
+
 def test_corrections_hold_when_faces_are_followed_anew(tmp_path):
     sheets.write_tracks(tmp_path / 'tracks.csv', run(), CAST)
     rows = (tmp_path / 'tracks.csv').read_text().splitlines()

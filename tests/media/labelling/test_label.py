@@ -1,5 +1,6 @@
 import csv
 import os
+import shutil
 
 import drawn_faces
 import drawn_title
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from cpad_jax.errors import UserError
-from cpad_jax.media.labelling import annotations, label, title
+from cpad_jax.media.labelling import annotations, cast, label, title
 from cpad_jax.media.labelling.appearances import VideoFaces
 from cpad_jax.media.labelling.cast import CastMember
 from cpad_jax.media.labelling.exemplars import IdentityModel
@@ -73,7 +74,8 @@ def test_a_title_from_files_to_files(folder, tmp_path):
     sheets = sorted(file.name for file in (tmp_path / 'sheets').iterdir())
     assert [name.split('_')[0] for name in sheets] == ['ada', 'bob', 'cy', 'unknown']
     said = title.summary(done, [CastMember('ada', 'Ada Abbott'), CastMember('eve', 'Eve Ely')])
-    assert 'Ada Abbott: 3 faces in 3 clips by exemplar photos' in said
+    assert 'Ada Abbott: 3 faces in 3 clips (exemplar photos); mean confidence' in said
+    assert 'photos: of 1 of 2 in the cast list\nsubtitles: of 12 videos, 12 cues' in said
     assert 'unknown: 3 faces' in said and 'not found: Eve Ely' in said
 
     # Again: nothing is looked at but what has changed.
@@ -112,9 +114,73 @@ def test_broken_films_are_set_aside_and_told(folder, tmp_path):
     done = title.label_title(files, Counting(), drawn_title.embed, 'a', tmp_path / 'out')
     assert done.clips == 1 and len(done.aside) == 1 and 'b.mp4' in done.aside[0]
     assert (tmp_path / 'out/aside.txt').read_text() == done.aside[0] + '\n'
-    (films / 'a.mp4').unlink()
-    with pytest.raises(UserError, match='none of 1 videos could be read; first: .*b.mp4'):
+    (films / 'a.mp4').write_bytes(b'x' * 100)
+    with pytest.raises(UserError, match='2 videos, of which none could be read, see .*aside.txt; '):
         title.label_title(files, Counting(), drawn_title.embed, 'a', tmp_path / 'out')
+    # What is there now is of this run; the table of the last one would be taken for its own.
+    told = (tmp_path / 'out/aside.txt').read_text().splitlines()
+    assert [line.split(':')[0] for line in told] == [str(films / 'a.mp4'), str(films / 'b.mp4')]
+    assert {path.name for path in (tmp_path / 'out').iterdir()} == {'aside.txt', 'found'}
+
+
+def test_the_summary_says_how_far_photos_and_subtitles_went(folder, tmp_path):
+    given = tmp_path / 'given'
+    shutil.copytree(folder, given)
+    for number in range(7):
+        (given / f'photos/n{number}').mkdir()
+    (given / 'films/00.srt').write_text('1\n00:00:09,000 --> 00:00:08,000\nCy!\n\n'
+                                        '2\n00:00:00,100 --> 00:00:00,200\nAda!\n')  # fmt: skip
+    (given / 'films/01.srt').unlink()
+    done = run(given, tmp_path / 'out')
+    lines = title.summary(done, cast.read_cast(given / 'cast.csv')).splitlines()
+    assert lines[:4] == [
+        '12 videos, 12 clips, 15 faces followed, 4 groups',
+        'photos: of 2 of 4 in the cast list',
+        'photos of others: 7 folders with no name or person_id of the cast list: '
+        'n0, n1, n2, n3, n4 and 2 more',
+        'subtitles: of 11 videos, 11 cues; somebody of the cast list is named or speaks 5 times',
+    ]
+    assert done.aside == (
+        f'{given}/films/00.srt: 1 cue without usable times, left out; see line 2',
+    )
+
+
+def test_corrections_that_fit_nothing_are_told_and_all_others_counted(folder, tmp_path):
+    run(folder, tmp_path)
+    head, *rows = (tmp_path / 'tracks.csv').read_text().splitlines()
+    given = tmp_path / 'all.csv'
+    given.write_text('\n'.join([head, *rows[:9]]))
+    people = cast.read_cast(folder / 'cast.csv')
+    (line,) = [text for text in title.summary(run(folder, tmp_path, corrections=given), people)
+               .splitlines() if text.startswith('by hand')]  # fmt: skip
+    assert line.startswith('by hand: corrections settle 9 of 15 faces, right or wrong; only those')
+    other = rows[3].replace(rows[3].split(',')[0], 'zz.mp4')
+    late = rows[3].replace(rows[3].split(',')[1], '99')
+    given.write_text('\n'.join([head, rows[0], other, late]))
+    done = run(folder, tmp_path, corrections=given)
+    assert title.summary(done, people).splitlines()[3] == (
+        'by hand: corrections settle 1 of 15 faces'
+    )
+    assert done.aside == (
+        f"{given}:3: 'zz.mp4' is not among the videos that were given, which are called as e.g. "
+        "'00.mp4'",
+        f'{given}:4: no face is there at 99.00 s of {rows[3].split(",")[0]}',
+    )
+    with pytest.raises(UserError, match='tracks.csv: this run writes that file anew; copy the'):
+        run(folder, tmp_path, corrections=tmp_path / 'sheets/../tracks.csv')
+    assert (tmp_path / 'tracks.csv').is_file()
+
+
+def test_corrections_of_videos_that_are_broken_are_told(folder, tmp_path):
+    films = tmp_path / 'films'
+    films.mkdir()
+    (films / 'a.mp4').write_bytes((folder / 'films/00.mp4').read_bytes())
+    (films / 'b.mp4').write_bytes(b'x' * 100)
+    given = tmp_path / 'c.csv'
+    given.write_text('video,time,ymin,xmin,ymax,xmax,scope,name\nb.mp4,1,0,0,1,1,,ada\n')
+    files = title.TitleFiles('t', 'show', (films,), folder / 'cast.csv', corrections=given)
+    done = title.label_title(files, Counting(), drawn_title.embed, 'a', tmp_path / 'out')
+    assert done.aside[1] == f'{given}:2: b.mp4 could not be read'
 
 
 CAST = [CastMember('n1', 'Ada')]
@@ -157,7 +223,7 @@ def test_shots_of_a_video_are_clips():
     assert first.people[0].times == (0.1, 0.3)  # From the start of the clip.
     one = {'a_v_0001.mp4': VideoFaces(((0.0, 1.0),), ((),))}
     with pytest.raises(UserError, match='its clip a_v_0001 is called as one of a/v.mp4'):
-        label.annotate(label.Labels((), ()), videos | one, CAST, 't', 'show')
+        label.annotate(label.Labels((), (), 0), videos | one, CAST, 't', 'show')
 
 
 def test_a_title_without_faces():

@@ -23,7 +23,7 @@ CUES = [
 def read(tmp_path, content, encoding='utf-8'):
     path = tmp_path / 'a.srt'
     path.write_bytes(content if isinstance(content, bytes) else content.encode(encoding))
-    return subtitles.read_subtitles(path)
+    return subtitles.read_subtitles(path)[0]
 
 
 @pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'latin-1', 'utf-16'])
@@ -58,7 +58,14 @@ def test_what_is_met_in_files(tmp_path, content):
 ])  # fmt: skip
 def test_broken_times_lose_one_cue_and_no_other(tmp_path, times):
     assert read(tmp_path, f'{SAID}\n3\n{times}\nIvy.\n') == CUES
+    assert subtitles.read_subtitles(tmp_path / 'a.srt') == (CUES, [11])
     assert read(tmp_path, f'0\n{times}\nIvy.\n\n{SAID}') == CUES
+    assert subtitles.read_subtitles(tmp_path / 'a.srt') == (CUES, [2])
+
+
+def test_whole_files_have_no_broken_times(tmp_path):
+    read(tmp_path, SAID + '\n3\n00:00:06,000 --> 00:00:07,000\n<i></i>\n')
+    assert subtitles.read_subtitles(tmp_path / 'a.srt') == (CUES, [])
 
 
 def test_cues_that_overlap_or_come_late_are_in_order(tmp_path):
