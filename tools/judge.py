@@ -2,10 +2,14 @@ r"""The judged benchmark of docs/benchmark.md.
 
 python tools/judge.py difficulty
 python tools/judge.py run --worlds 201,202,203 --seeds 0,1,2
+python tools/judge.py curves --worlds 201 --figure curves.svg
+python tools/judge.py ablations --worlds 201,202,203 --seeds 0,1,2
 
-`difficulty` asks the validation world by plain CLIP and holds it against the poster's row. `run`
-learns once per initial seed, searches the worlds, and says which of the claims hold. What is there
-already is used again. Any `--config.KEY=VALUE` of configs/synthetic_cast.py may follow.
+`difficulty` asks a world by plain CLIP and holds it against the poster's row. `run` learns once per
+initial seed, searches the worlds, and says which of the claims hold. `curves` says how hits change
+with people in the shot, gallery, face and photos. `ablations` learns with one thing changed at a
+time. Without --worlds it is the validation world. What is there already is used again. Any
+`--config.KEY=VALUE` of configs/synthetic_cast.py may follow.
 """
 
 from __future__ import annotations
@@ -27,27 +31,45 @@ from cpad_jax.data import build, drawn_world  # noqa: E402
 from cpad_jax.data.built_dataset import PEOPLE  # noqa: E402
 from cpad_jax.retrieval import evaluation  # noqa: E402
 from cpad_jax.training import configs, runtime  # noqa: E402
-from tools.judging import difficulty, report  # noqa: E402
+from tools.judging import ablations, curves, difficulty, report  # noqa: E402
 
 CONFIG = ROOT / 'configs' / 'synthetic_cast.py'
 
 
-def learned(base: Any, workdir: Path, seed: int) -> tuple[Any, Path]:
+def asked_by_clip(base: Any, workdir: Path, world: int) -> str:
+    """How hard a world is for plain CLIP."""
+    config = copy.deepcopy(base)
+    config.data.world_seed = world
+    # Words alone are asked, so one photo of everybody is enough.
+    config.data.photos_per_person, config.data.reference_photos = (1,), 1
+    config.data.dir = str(workdir / f'difficulty{world}')
+    return difficulty.render(difficulty.measure(config, workdir))
+
+
+def learned(
+    base: Any, workdir: Path, seed: int, variant: str = ablations.DEFAULT
+) -> tuple[Any, Path]:
     """Learns with an initial seed, or finds what was learned.
 
     Args:
         base: The configuration.
-        workdir: Of the benchmark; seeds share its data and features.
+        workdir: Of the benchmark; all share its data and features.
         seed: The initial seed.
+        variant: What is changed, one of `ablations.VARIANTS`.
 
     Returns:
-        The configuration of this seed and its workdir, `WORKDIR/seed0`, …
+        The configuration and the workdir, `WORKDIR/seed0`, … or `WORKDIR/no agreement loss/seed0`.
     """
     config = copy.deepcopy(base)
     config.seed = seed
-    config.data.dir = config.data.dir or str(workdir / 'data')
+    config.data.dir = str(world_folder(base, workdir, base.data.world_seed))
     config.features.dir = config.features.dir or str(workdir / 'features')
     folder = workdir / f'seed{seed}'
+    if variant != ablations.DEFAULT:
+        folder = workdir / variant / f'seed{seed}'
+        config.eval.controls = ()
+        for key, value in ablations.VARIANTS[variant].items():
+            configs.override(config, key, value)
     train.train(config, folder)
     return config, folder
 
@@ -57,6 +79,19 @@ def world_folder(config: Any, workdir: Path, world: int) -> Path:
     if world == config.data.world_seed:
         return Path(config.data.dir or workdir / 'data')
     return workdir / f'world{world}'
+
+
+def world_config(config: Any, workdir: Path, world: int) -> Any:
+    """A configuration that searches a world with what the validation world's photos taught."""
+    if world == config.data.world_seed:
+        return config
+    config = copy.deepcopy(config)
+    with config.eval.data.unlocked():
+        config.eval.data.dir = str(world_folder(config, workdir, world))
+        config.eval.data.world_seed = world
+        # Nothing is learned from this folder; photos of somebody are the same in every world.
+        config.eval.data.photos_per_person = (1,)
+    return config
 
 
 def searched(config: Any, folder: Path, workdir: Path, world: int) -> Path:
@@ -73,12 +108,7 @@ def searched(config: Any, folder: Path, workdir: Path, world: int) -> Path:
     """
     if world == config.data.world_seed:
         return folder / 'eval'  # Learning ends with it.
-    config = copy.deepcopy(config)
-    with config.eval.data.unlocked():
-        config.eval.data.dir = str(world_folder(config, workdir, world))
-        config.eval.data.world_seed = world
-        # Nothing is learned from this folder, and photos for it are the same in every world.
-        config.eval.data.photos_per_person = (1,)
+    config = world_config(config, workdir, world)
     made = folder / f'world{world}'
     if not (made / 'ranks.npz').is_file():
         build.ensure(build.evaluation_data(config), workdir)
@@ -111,6 +141,33 @@ def run(config: Any, workdir: Path, worlds: Sequence[int], seeds: Sequence[int])
     return text
 
 
+def ablate(config: Any, workdir: Path, worlds: Sequence[int], seeds: Sequence[int]) -> str:
+    """Learns every variant by every seed, and searches every world; also `ablations.txt`."""
+    found = {}
+    for variant in ablations.VARIANTS:
+        folders: dict[int, list[Path]] = {world: [] for world in worlds}
+        for seed in seeds:
+            own, folder = learned(config, workdir, seed, variant)
+            for world in worlds:
+                folders[world].append(searched(own, folder, workdir, world))
+        found[variant] = [report.read(made) for made in folders.values()]
+    text = ablations.render(found) + '\n'
+    atomic.write_bytes(workdir / 'ablations.txt', text.encode())
+    return text
+
+
+def draw_curves(config: Any, workdir: Path, world: int, seed: int, figure: Path | None) -> str:
+    """Measures the curves of one model on one world, and draws them."""
+    own, folder = learned(config, workdir, seed)
+    searched(own, folder, workdir, world)
+    found = curves.measure(
+        folder, world_config(own, workdir, world), training_photos(config, workdir, world)
+    )
+    if figure:
+        curves.draw(found, figure)
+    return curves.render(found)
+
+
 def _numbers(text: str) -> list[int]:
     try:
         return [int(number) for number in text.split(',')]
@@ -122,25 +179,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and judges."""
     runtime.quiet()
     parser = errors.CommandParser(__doc__)
-    parser.add_argument('what', choices=('difficulty', 'run'))
+    parser.add_argument('what', choices=('difficulty', 'run', 'curves', 'ablations'))
     parser.add_argument('--workdir', type=Path, default=Path('runs/synthetic_cast'))
     parser.add_argument('--worlds', type=_numbers, default=[], help='seeds of the worlds')
     parser.add_argument('--seeds', type=_numbers, default=[0], help='initial seeds of learning')
+    parser.add_argument('--figure', type=Path, help='curves as a picture, .svg or .png')
     options, others = parser.parse_known_args(arguments)
     config, _ = configs.parse(['--config', str(CONFIG), *others])
-    validation = config.data.world_seed
-    worlds = options.worlds or [validation]
+    workdir = options.workdir
+    worlds = options.worlds or [config.data.world_seed]
+    if options.figure and options.figure.suffix not in ('.svg', '.png'):
+        raise errors.UserError(f'--figure {options.figure}: expected a .svg or .png file')
     if options.what == 'difficulty':
         for world in worlds:
-            config.data.world_seed = world
-            # Words alone are asked, so one photo of everybody is enough.
-            config.data.photos_per_person, config.data.reference_photos = (1,), 1
-            config.data.dir = str(options.workdir / f'difficulty{world}')
-            print(
-                f'World {world}\n{difficulty.render(difficulty.measure(config, options.workdir))}'
-            )
-        return
-    print(run(config, options.workdir, worlds, options.seeds))
+            print(f'World {world}\n{asked_by_clip(config, workdir, world)}')
+    elif options.what == 'curves':
+        for world in worlds:
+            found = draw_curves(config, workdir, world, options.seeds[0], options.figure)
+            print(f'World {world}\n{found}')
+    elif options.what == 'ablations':
+        print(ablate(config, workdir, worlds, options.seeds))
+    else:
+        print(run(config, workdir, worlds, options.seeds))
 
 
 if __name__ == '__main__':

@@ -1,0 +1,214 @@
+import json
+
+import numpy as np
+import pytest
+
+from cpad_jax.data.synthetic.captioned import held_out_pairs
+from cpad_jax.retrieval import queries
+from cpad_jax.retrieval.scenarios import Query
+from tools.judging import ablations, curves, difficulty, report
+
+HELD_OUT = sorted(held_out_pairs())[0]
+
+
+def write_ranks(folder, first, people=20, unseen=5):
+    """One query of each scenario about each person; `first` is method → rank by person number."""
+    ids, seen, ranks = [], [], {method.key: [] for method in first}
+    for scenario, words in (
+        ('action', ['Eat']), ('place', ['INT-office']), ('action+place', ['Eat', 'INT-office']),
+        ('action+place', list(HELD_OUT)),
+    ):  # fmt: skip
+        for person in range(people + unseen):
+            ids.append('/'.join([scenario, f'p{person}', *words]))
+            seen.append(person < people)
+            for method, rank in first.items():
+                # Two right clips: the second one far down.
+                ranks[method.key] += [rank(person), 40]
+    folder.mkdir(parents=True)
+    np.savez(
+        folder / 'ranks.npz', query_id=np.array(ids), seen=np.array(seen),
+        num_relevant=np.full(len(ids), 2), **{key: np.array(r) for key, r in ranks.items()},
+    )  # fmt: skip
+    return folder
+
+
+METHODS = {
+    queries.CLIP: lambda person: 1 if person % 5 < 2 else 4,  # 0.4 / 1.0
+    queries.PAD_TEXT: lambda person: 1 if person % 5 < 4 else 9,  # 0.8 / 0.8
+    queries.PAD_IMAGE: lambda person: 1 if person % 5 < 4 else 9,
+    queries.PAD_TEXT_IMAGE: lambda person: 1,
+    queries.NO_PERSON: lambda person: 1 if person % 10 == 0 else 30,  # 0.1
+    queries.PERSON_ONLY: lambda person: 1 if person % 5 < 2 else 30,
+}
+
+
+@pytest.fixture
+def ranked(tmp_path):
+    return report.read([write_ranks(tmp_path / 'a', METHODS)])
+
+
+def test_ranks_are_read_as_they_were_written(ranked):
+    assert len(ranked.scenario) == 100 and ranked.seen.sum() == 80
+    assert ranked.hits[queries.CLIP.key]['hit@1'].mean() == 0.4
+    assert ranked.hits[queries.CLIP.key]['hit@5'].mean() == 1
+    assert ranked.pair[0] == ('Eat', '') and ranked.pair[25] == ('', 'INT-office')
+    assert ranked.pair[50] == ('Eat', 'INT-office')
+
+
+def test_seeds_are_averaged(tmp_path):
+    good = write_ranks(tmp_path / 'a', METHODS)
+    bad = write_ranks(tmp_path / 'b', {method: lambda person: 9 for method in METHODS})
+    both = report.read([good, bad])
+    assert both.hits[queries.PAD_TEXT_IMAGE.key]['hit@1'].mean() == 0.5
+
+
+def lines_of(found, *words):
+    return [line for line in found if all(word in line for word in words)]
+
+
+def test_gains_are_held_against_the_posters(ranked):
+    found = report.gains(ranked)
+    (line,) = lines_of(found, 'text+image', 'action ', 'hit@1')
+    # From 0.4 to 1: the lower bound is above the poster's 0.226 (65.0 − 42.4).
+    assert '1.000' in line and '+0.226' in line and 'holds' in line
+    (line,) = lines_of(found, '  text ', 'action+place', 'hit@5')
+    # 0.8 is below the poster's 0.811, and below CLIP's 1.
+    assert 'MISSED hit by 0.011, gain by' in line
+
+
+def test_order_strangers_controls_and_held_out_pairs(ranked):
+    found = report.orders(ranked)
+    assert len(lines_of(found, 'holds')) == 6
+    found = report.strangers(ranked)
+    assert '1.00' in lines_of(found, 'image', 'place ')[0]
+    # "Text" finds what "no person" does not: it has learned names that it should not know.
+    assert all('MISSED' in line for line in lines_of(found, 'no person'))
+    found = report.controls(ranked)
+    assert 'holds' in lines_of(found, 'no person')[0]
+    assert 'MISSED' in lines_of(found, 'person only')[0]
+    found = report.held_out(ranked)
+    assert '20 queries keep 1.00' in found[1] and 'holds' in found[1]
+
+
+def test_what_is_behind_is_said_to_be_missed(tmp_path):
+    worse = METHODS | {
+        queries.PAD_IMAGE: lambda person: 1 if person % 5 < 2 or person >= 40 else 9,
+        queries.PAD_TEXT_IMAGE: lambda person: 9,
+    }
+    ranked = report.read([write_ranks(tmp_path / 'a', worse)])
+    assert len(lines_of(report.orders(ranked), 'MISSED')) == 6
+
+
+def test_gain_of_photos_by_number_of_photos(ranked):
+    photos = {f'p{person}': (0 if person >= 20 else 3 if person % 5 == 4 else 12)
+              for person in range(25)}  # fmt: skip
+    found = report.by_photos(ranked, photos)
+    # Only those with few photos gain: text finds the others already.
+    assert '+1.000' in lines_of(found, '1-5')[0] and '+0.000' in lines_of(found, '6-20')[0]
+    assert not lines_of(found, 'more')
+    assert report.render(ranked, photos).count('MISSED') > 0
+
+
+def test_ablations_are_differences_to_the_default(tmp_path, ranked):
+    other = report.read([write_ranks(tmp_path / 'b', METHODS | {
+        queries.PAD_TEXT: lambda person: 9,
+    })])  # fmt: skip
+    text = ablations.render(
+        {
+            ablations.DEFAULT: [ranked],
+            'no update': [
+                other,
+            ],
+        }
+    )
+    assert 'text 0.800' in text and 'text 0.000 -0.800' in text and 'image 0.800 +0.000' in text
+
+
+def test_every_ablation_changes_keys_that_there_are():
+    from pathlib import Path
+
+    from cpad_jax.training import configs
+
+    file = Path(__file__).parents[2] / 'configs' / 'synthetic_cast.py'
+    for overrides in ablations.VARIANTS.values():
+        config = configs.load(str(file))
+        before = json.dumps(configs.flatten(config), default=str)
+        for key, value in overrides.items():
+            configs.override(config, key, value)
+        assert not overrides or json.dumps(configs.flatten(config), default=str) != before
+
+
+def test_chance_to_be_first_in_a_smaller_gallery():
+    # 3 of 10 wrong clips are better; of 4 that are kept, none may be: C(7, 4) / C(10, 4).
+    found = curves.chance_to_be_first(np.array([3, 0, 8]), np.full(3, 10), 4)
+    np.testing.assert_allclose(found, [35 / 210, 1, 0])
+    rng = np.random.default_rng(0)
+    drawn = np.mean([rng.permutation(10)[:4].min() >= 3 for _ in range(20_000)])
+    assert abs(drawn - found[0]) < 0.01
+
+
+def people_clips():
+    def clip(height, *people):
+        box = np.array([[0.1, 0.1, 0.1 + height / 168, 0.3]], np.float32)
+        return {'people': [{'person_id': p, 'tracks': {'boxes': box}} for p in people]}
+
+    clips = [clip(25, 'p0'), clip(60, 'p1'), clip(25, 'p2', 'p3'), clip(60, 'p4', 'p5')]
+    asked = [
+        Query(f'action+place/p{i}/x/y', 'action+place', f'p{i}', '', True, 'Eat', 'INT-office',
+              (number,), ())
+        for i, number in enumerate((0, 1, 2, 2, 3, 3))
+    ]  # fmt: skip
+    first = {queries.PAD_IMAGE.key: np.array([1, 1, 1, 2, 2, 2])}
+    return curves.Answers(asked, np.array([q.person_id for q in asked]), first), clips
+
+
+def test_curves_by_crowd_and_face_height():
+    answers, clips = people_clips()
+    crowd = curves.by_crowd(answers, clips)[queries.PAD_IMAGE.key]
+    assert [(p.at, p.hit, p.queries) for p in crowd] == [('1', 1, 2), ('2', 0.25, 4)]
+    height = curves.by_face_height(answers, clips)[queries.PAD_IMAGE.key]
+    assert [(p.at, p.queries) for p in height] == [('20-30', 3), ('55-70', 3)]
+    np.testing.assert_allclose([p.hit for p in height], [2 / 3, 1 / 3])
+    photos = curves.by_photos(answers, {f'p{i}': 0 if i < 3 else 30 for i in range(6)})
+    assert [(p.at, p.hit) for p in photos[queries.PAD_IMAGE.key]] == [('0', 1), ('more', 0)]
+
+
+def test_curves_by_gallery_end_at_the_whole_one():
+    answers, _ = people_clips()
+    found = curves.by_gallery(answers, 501)[queries.PAD_IMAGE.key]
+    assert [p.at for p in found] == ['100', '250', '501']
+    # A rank of 2 is first in a gallery of 100 of 500 wrong clips with chance 0.8.
+    np.testing.assert_allclose([p.hit for p in found], [0.9, 0.75, 0.5])
+
+
+@pytest.mark.parametrize('ending', ['svg', 'png'])
+def test_curves_are_drawn(tmp_path, ending):
+    pytest.importorskip('matplotlib')
+    answers, clips = people_clips()
+    found = {'people': curves.by_crowd(answers, clips), 'gallery': curves.by_gallery(answers, 501)}
+    curves.draw(found, tmp_path / f'a.{ending}')
+    curves.draw(found, tmp_path / f'b.{ending}')
+    first = (tmp_path / f'a.{ending}').read_bytes()
+    assert len(first) > 5000 and first == (tmp_path / f'b.{ending}').read_bytes()
+    assert '1: 1.000' in curves.render(found)
+
+
+def test_difficulty_says_how_far_it_is_from_the_poster():
+    cell = {'num_queries': 1000, 'num_people': 240, 'num_relevant': 3.0}
+    near = [(0.40, 0.70), (0.60, 0.80), (0.45, 0.75)]
+    found = {
+        prompt: {
+            scenario: {'hit@1': at_1 - worse, 'hit@5': at_5, **cell}
+            for scenario, (at_1, at_5) in zip(
+                ('action', 'place', 'action+place'), near, strict=True
+            )
+        }
+        for prompt, worse in ((difficulty.PROMPTS[0], 0.2), (difficulty.PROMPTS[1], 0.0))
+    }
+    monkeyed = {prompt: found.get(prompt, found['{}']) for prompt in difficulty.PROMPTS}
+    text = difficulty.render(monkeyed)
+    assert "best prompt 'a photo of {}': every cell lies within 0.08" in text
+    assert 'action: 1000 queries about 240 people, 3.0 right clips each' in text
+    for cells in monkeyed.values():
+        cells['place']['hit@5'] = 0.5
+    assert 'further than 0.08 from the poster: place hit@5 by -0.281' in difficulty.render(monkeyed)
