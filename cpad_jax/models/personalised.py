@@ -18,7 +18,7 @@ import numpy as np
 from cpad_jax.errors import UserError
 from cpad_jax.media import faces as media_faces
 from cpad_jax.media import images as media_images
-from cpad_jax.models import cpad
+from cpad_jax.models import cpad, face_features
 from cpad_jax.models.person import FACE_MARGIN, unit
 from cpad_jax.models.pretrained import PretrainedCLIP, load_clip
 from cpad_jax.text.prompts import PERSON_TOKEN
@@ -55,7 +55,7 @@ class PersonalisedCLIP:
     Attributes:
         clip: The frozen CLIP.
         names: Whose names were learned in training, sorted.
-        face_feature: What the adapter reads; 'clip' is the image tower on the face crop.
+        face_feature: What the adapter reads, one of `face_features.FACE_FEATURES`.
     """
 
     def __init__(self, clip: PretrainedCLIP, saved: cpad.SavedCPAD):
@@ -144,18 +144,22 @@ class PersonalisedCLIP:
         """Face features of photos that show one person each: float32 [R, Df]; see `person`."""
         if not cropped:
             detector = _open_detector(detector)
-        crops = []
+        found = []
         for number, image in enumerate(images, start=1):
             array = isinstance(image, np.ndarray)
             source = f'photo {number}' if array else str(image)
             pixels = image if array else media_images.read_image(image)
-            if not cropped:
-                face = media_faces.single_face(pixels, detector, source)
-                pixels = media_faces.crop_face(
-                    pixels, face.box, enlarge=FACE_MARGIN, size=self.clip.config.image_size
-                )
-            crops.append(pixels)
-        return self.clip.encode_image(self.clip.preprocess(crops))
+            box = None if cropped else media_faces.single_face(pixels, detector, source).box
+            if self.face_feature == face_features.COLOUR_HISTOGRAM:
+                found.append(face_features.colour_histogram(pixels, box))
+            elif box is None:
+                found.append(pixels)
+            else:
+                size = self.clip.config.image_size
+                found.append(media_faces.crop_face(pixels, box, enlarge=FACE_MARGIN, size=size))
+        if self.face_feature == face_features.COLOUR_HISTOGRAM:
+            return np.stack(found)
+        return self.clip.encode_image(self.clip.preprocess(found))
 
     def tokens(self, features: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Tokens of many people at once.

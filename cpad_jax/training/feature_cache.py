@@ -25,6 +25,7 @@ from cpad_jax import atomic, progress
 from cpad_jax.errors import UserError
 from cpad_jax.media import faces as media_faces
 from cpad_jax.media import images as media_images
+from cpad_jax.models import face_features
 from cpad_jax.models.clip import CLIP
 from cpad_jax.models.config import CLIPConfig
 from cpad_jax.models.person import FACE_MARGIN, unit
@@ -33,7 +34,6 @@ from cpad_jax.training import sharding
 
 # Changed whenever the same inputs would give other features.
 VERSION = 2
-FACE_FEATURES = ('clip',)
 PART = 1024  # Items per part, about.
 
 Arrays = dict[str, np.ndarray]
@@ -102,7 +102,7 @@ def identity_features(
         fingerprint: Changes with the data: dataset, version, split and hash.
         clip: A `PretrainedCLIP`.
         directory: Where the files lie, created if need be.
-        face_feature: One of `FACE_FEATURES`; 'clip' is the image tower on the face crop.
+        face_feature: One of `face_features.FACE_FEATURES`.
         batch_size: Photos per batch, a multiple of the number of devices.
         dtype: Type of the factors in matrix products, 'float32' or 'bfloat16'.
         stage: Name on the progress bar.
@@ -113,26 +113,38 @@ def identity_features(
     Raises:
         UserError: The face feature is unknown, or a picture is damaged.
     """
-    if face_feature not in FACE_FEATURES:
+    if face_feature not in face_features.FACE_FEATURES:
         raise UserError(
-            f'unknown face feature {face_feature!r}: expected one of {", ".join(FACE_FEATURES)}'
+            f'unknown face feature {face_feature!r}: expected one of '
+            f'{", ".join(face_features.FACE_FEATURES)}'
         )
     if not len(source):
         raise UserError(f'{stage}: there are no photos; build the dataset again')
 
+    by_clip = face_feature == face_features.CLIP
+
     def prepare(record: Mapping[str, Any]) -> tuple[np.ndarray, Arrays]:
         image = media_images.decode_jpeg(record['image'])
-        pair = [image, face_crop(image, record['bbox'], clip.config.image_size)]
         fields = {
             'image_id': np.array(str(record['image_id'])),
             'identity': np.int64(record['identity']),
             'name': np.array(str(record['name'])),
         }
-        pixels = media_images.preprocess(pair, clip.config.image_size, **preprocessing(clip.config))
+        pictures = [image]
+        if by_clip:
+            pictures.append(face_crop(image, record['bbox'], clip.config.image_size))
+        else:
+            fields['faces'] = face_features.colour_histogram(
+                image, pixel_box(image, record['bbox'])
+            )
+        pixels = media_images.preprocess(
+            pictures, clip.config.image_size, **preprocessing(clip.config)
+        )
         return pixels, fields
 
     def finish(embedded: jax.Array) -> dict[str, jax.Array]:
-        return {'images': unit(embedded[:, 0]), 'faces': embedded[:, 1]}
+        found = {'images': unit(embedded[:, 0])}
+        return found | {'faces': embedded[:, 1]} if by_clip else found
 
     arrays = _cached(
         Path(directory),
@@ -251,12 +263,19 @@ def face_crop(image: np.ndarray, bbox: Sequence[float], size: int) -> np.ndarray
     Returns:
         uint8 [S, S, 3], or the whole photo where there is no box.
     """
+    box = pixel_box(image, bbox)
+    if box is None:
+        return image
+    return media_faces.crop_face(image, box, enlarge=FACE_MARGIN, size=size)
+
+
+def pixel_box(image: np.ndarray, bbox: Sequence[float]) -> np.ndarray | None:
+    """A box in fractions of a picture as pixels, float32 [4]; None where there is none (−1)."""
     bbox = np.asarray(bbox, np.float32)
     if (bbox < 0).all():
-        return image
+        return None
     height, width = image.shape[:2]
-    box = bbox * np.array([height, width, height, width], np.float32)
-    return media_faces.crop_face(image, box, enlarge=FACE_MARGIN, size=size)
+    return bbox * np.array([height, width, height, width], np.float32)
 
 
 def frame_pixels(frames: np.ndarray, config: CLIPConfig) -> np.ndarray:

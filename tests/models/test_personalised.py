@@ -8,7 +8,7 @@ import pytest
 import cpad_jax
 from cpad_jax.errors import UserError
 from cpad_jax.media import faces, images
-from cpad_jax.models import cpad, personalised, weights, zoo
+from cpad_jax.models import cpad, face_features, personalised, weights, zoo
 from cpad_jax.models.clip import CLIP
 
 CLIP_CONFIG = zoo.get('testing')
@@ -61,6 +61,18 @@ def test_loads_a_workdir_or_an_export(workdir, model):
         export.encode_query(text, export.person('Orla Brandt')),
     )
     assert model.names == sorted(NAMES) and model.face_feature == 'clip'
+
+
+def test_a_model_that_reads_histograms_is_given_histograms(model):
+    config = dataclasses.replace(CONFIG, face_feature='colour_histogram', face_width=512)
+    params = cpad.CPAD(config, CLIP_CONFIG).init(
+        jax.random.key(1), jnp.ones((1, 1, 512)), jnp.ones((1, 1))
+    )['params']
+    saved = cpad.SavedCPAD(config, params, 'x', 'a' * 64, NAMES, None)
+    histograms = personalised.PersonalisedCLIP(model.clip, saved)
+    found = histograms.face_features(photos(1), cropped=True)
+    np.testing.assert_array_equal(found, [face_features.colour_histogram(p) for p in photos(1)])
+    assert histograms.person(images=photos(1), cropped=True).tokens.shape == (2, 64)
 
 
 def test_another_person_is_another_query(model):

@@ -5,7 +5,7 @@ import pytest
 
 from cpad_jax.errors import UserError
 from cpad_jax.media import faces, images
-from cpad_jax.models import zoo
+from cpad_jax.models import face_features, zoo
 from cpad_jax.models.clip import CLIP
 from cpad_jax.models.pretrained import PretrainedCLIP
 from cpad_jax.training import feature_cache
@@ -75,6 +75,19 @@ def test_photos_equal_clip_itself(clip, tmp_path):
     assert found.names.tolist() == ['Al', 'Orla Brandt']
     assert found.identities.tolist() == [3, 7]
     assert found.labels.tolist() == [1, 0, 1, 1, 0]
+
+
+def test_a_colour_histogram_takes_the_place_of_the_face(clip, tmp_path):
+    records = make_photos()
+    found = embed_photos(records, clip, tmp_path, face_feature='colour_histogram')
+    usual = embed_photos(records, clip, tmp_path)
+    np.testing.assert_array_equal(found.images, usual.images)
+    assert found.faces.shape == (5, 512)
+    for i, record in enumerate(records):
+        picture = images.decode_jpeg(record['image'])
+        box = None if i % 2 else np.array([0.1 * 30, 0.2 * 40, 0.8 * 30, 0.7 * 40])
+        expected = face_features.colour_histogram(picture, box)
+        np.testing.assert_allclose(found.faces[i], expected, atol=1e-3)
 
 
 def test_cached_features_read_no_photo(clip, tmp_path):
