@@ -105,7 +105,7 @@ def draw_sheet(paths: built_dataset.DatasetPaths, path: Path) -> None:
     from PIL import Image, ImageDraw, ImageFont
 
     from cpad_jax.data import readers
-    from cpad_jax.media import images
+    from cpad_jax.media import images, lettering
 
     clips = readers.ClipReader(paths.clips, 'test')
     photos = readers.IdentityReader(paths.identities, 'references')
@@ -119,9 +119,7 @@ def draw_sheet(paths: built_dataset.DatasetPaths, path: Path) -> None:
     large, small = ImageFont.load_default(14), ImageFont.load_default(12)
 
     def line(x: int, y: int, text: str, limit: int, font: ImageFont.ImageFont, ink) -> None:
-        while pen.textlength(text, font=font) > limit:
-            text = text.rstrip('…')[:-1] + '…'
-        pen.text((x, y), text, font=font, fill=ink)
+        pen.text((x, y), lettering.fitted(text, font, limit), font=font, fill=ink)
 
     for cell_number, number in enumerate(_varied(clips, _COLUMNS * _ROWS)):
         clip = clips[number]
@@ -135,7 +133,7 @@ def draw_sheet(paths: built_dataset.DatasetPaths, path: Path) -> None:
             text = person['name'] + (f': {does}' if does else '')
             line(x, y, text, _FRAME[0], large, _INK)
             y += _LINE
-        line(x, y, f'{clips.places[clip["place"]]} · {clip["title"]}', _FRAME[0], small, _FAINT)
+        line(x, y, f'{clips.places[clip["place"]]}, {clip["title"]}', _FRAME[0], small, _FAINT)
     y = _GAP + _ROWS * (cell + _GAP)
     people = collections.OrderedDict()
     for number in np.random.default_rng(0).permutation(len(photos)):

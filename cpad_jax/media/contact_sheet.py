@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from cpad_jax.errors import UserError
-from cpad_jax.media import captions, video
+from cpad_jax.media import lettering, video
 from cpad_jax.media.find import Moment
 
 _COLUMNS, _ROWS = 4, 6
@@ -50,7 +50,7 @@ def caption(moment: Moment, font: ImageFont.FreeTypeFont) -> str:
     """What stands under a moment: its score, from when to when, and of which video it is."""
     text = f'{moment.score:.2f}  {clock(moment.start)}-{clock(moment.end)}  '
     room = _WIDTH - font.getlength(text)
-    return text + captions.fitted(moment.video.name, font, room, _TAIL)
+    return text + lettering.fitted(moment.video.name, font, room, _TAIL)
 
 
 def _pictures(moments: Sequence[Moment]) -> list[Image.Image]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from cpad_jax import atomic
-from cpad_jax.media import captions
+from cpad_jax.media import lettering
 from cpad_jax.media.labelling.cast import CastMember
 from cpad_jax.media.labelling.corrections import COLUMNS, UNKNOWN
 from cpad_jax.media.labelling.label import LabelledTrack, Labels
@@ -100,8 +100,10 @@ def _draw(title: str, rows: Sequence[LabelledTrack]) -> Image.Image:
     pen, font, large = (
         ImageDraw.Draw(sheet), ImageFont.load_default(11), ImageFont.load_default(16),
     )  # fmt: skip
-    count = f': {captions.counted(len(rows), "face")}'
-    heading = captions.fitted(title, large, sheet.width - 2 * _GAP - large.getlength(count)) + count
+    count = f': {lettering.counted(len(rows), "face")}'
+    heading = (
+        lettering.fitted(title, large, sheet.width - 2 * _GAP - large.getlength(count)) + count
+    )
     pen.text((_GAP, _GAP), heading, font=large, fill=_INK)
     for number, row in enumerate(shown):
         x = _GAP + number % _COLUMNS * (_FACE + _GAP)
@@ -117,6 +119,6 @@ def caption(row: LabelledTrack, font: ImageFont.FreeTypeFont) -> tuple[str, str,
     """What stands under a face: video and time as in `tracks.csv`, how sure, and the cluster."""
     sure = f'{row.name.confidence:.2f}, ' if row.name else ''
     return (
-        captions.fitted(row.video, font, _FACE, _TAIL), f'{_time(row)} s',
+        lettering.fitted(row.video, font, _FACE, _TAIL), f'{_time(row)} s',
         f'{sure}cluster {row.cluster}',
     )  # fmt: skip

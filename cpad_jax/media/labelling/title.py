@@ -11,7 +11,6 @@ from pathlib import Path, PurePosixPath
 
 from cpad_jax import atomic
 from cpad_jax.errors import UserError
-from cpad_jax.media.captions import counted
 from cpad_jax.media.faces import FaceDetector
 from cpad_jax.media.labelling import (
     annotations,
@@ -25,6 +24,7 @@ from cpad_jax.media.labelling import (
 from cpad_jax.media.labelling import (
     cast as cast_lists,
 )
+from cpad_jax.media.lettering import counted
 from cpad_jax.media.tracks import Embed
 
 _TABLE, _TRACKS, _SHEETS, _ASIDE = 'annotations.jsonl', 'tracks.csv', 'sheets', 'aside.txt'

@@ -27,7 +27,8 @@ def test_cues_lie_within_the_clip_and_name_mostly_who_is_there(drawn, tmp_path):
     for plan in drawn.clips:
         path = tmp_path / 'a.srt'
         path.write_text(dialogue.draw_subtitles(drawn, plan))
-        read = subtitles.read_subtitles(path)
+        read, broken = subtitles.read_subtitles(path)
+        assert not broken
         cues += len(read)
         assert all(0 <= cue.start < cue.end <= SPEC.seconds * 1.2 for cue in read)
         cast = [CastMember(str(i), people.person(i).name) for i in drawn.titles[plan.title].cast]
