@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -60,8 +60,8 @@ class WorldSpec:
         cast_size: People with parts in one title.
         people_per_shot: How many of 100 shots hold one, two and three people.
         push_ins: In how many of 100 shots the camera moves close to one of the people.
-        habits: How many of the actions are a person's own: they do others only where none of these
-            is possible; 0 for no preference.
+        habits: How many of the actions are a person's own. They do nothing else, and none of them
+            twice in the same place while another is left there; 0 for no preference.
         train_people: Seen people, of whom there are training photos.
         cast_seen: How many of them act in this world's titles.
         stars: The seen people who act are some of the first so many; 0 for any of them. The lower a
@@ -212,7 +212,7 @@ def draw_performers(
     cast: list[int],
     forbidden: frozenset[tuple[str, str]] = frozenset(),
     people_per_shot: Sequence[int] = PEOPLE_PER_SHOT,
-    habits: Mapping[int, frozenset[str]] | None = None,
+    willing: Callable[[int, str, list[str]], list[str]] | None = None,
 ) -> tuple[Performer, ...]:
     """Casts one shot: who is in it and what each of them does.
 
@@ -222,7 +222,8 @@ def draw_performers(
         cast: At least 3 person numbers to choose from.
         forbidden: Pairs (action, place) that must not occur.
         people_per_shot: How many of 100 shots hold one, two and three people.
-        habits: Person number → the actions they do rather than others; None for no preference.
+        willing: Gives, for a person number, the place and what is possible there, what of it the
+            person would do; None for all.
 
     Returns:
         One to three performers, with truth about who does what to whom.
@@ -241,11 +242,11 @@ def draw_performers(
         ]  # fmt: skip
         performs = not performers or rng.random() < 0.7
         person, seed = who[len(performers)], int(rng.integers(1 << 31))
+        if willing is not None:
+            options = willing(person, place, options)
         if not performs or not options:
             performers.append(Performer(person, (), -1, seed))
             continue
-        if habits is not None:
-            options = [a for a in options if a in habits[person]] or options
         weights = np.array([_ACTION_WEIGHT.get(a, 1.0) for a in options])
         action = str(rng.choice(options, p=weights / weights.sum()))
         used_bulky |= action in BULKY
@@ -284,12 +285,18 @@ class World:
         unseen = people.UNSEEN_OFFSET + rng.permutation(max(spec.cast_unseen * 4, 1))
         self.cast = tuple(int(i) for i in (*seen, *unseen[: spec.cast_unseen]))
         self._habits = {person: self._draw_habits(person) for person in self.cast}
+        # (person, action, place) of what was done in the clips that are drawn so far.
+        self._done: set[tuple[int, str, str]] = set()
         self.titles = tuple(self._draw_titles(rng))
         self.clips = tuple(clip for t in range(len(self.titles)) for clip in self._draw_clips(t))
 
     def _draw_habits(self, person: int) -> frozenset[str]:
         rng = np.random.default_rng((self.spec.seed, 3, person))
         return frozenset(str(a) for a in rng.permutation(ACTIONS)[: self.spec.habits])
+
+    def _willing(self, person: int, place: str, possible: list[str]) -> list[str]:
+        own = [action for action in possible if action in self._habits[person]]
+        return [action for action in own if (person, action, place) not in self._done] or own
 
     def _draw_titles(self, rng: np.random.Generator) -> list[Title]:
         """Deals parts so that everybody gets about as many; some casts hold look-alikes."""
@@ -336,9 +343,12 @@ class World:
                     place,
                     list(title.cast),
                     people_per_shot=spec.people_per_shot,
-                    habits=self._habits if spec.habits else None,
+                    willing=self._willing if spec.habits else None,
                 )
             )
+            self._done |= {
+                (p.person, ACTIONS[action], place) for p in performers for action in p.actions
+            }
             clips.append(
                 ClipPlan(
                     clip_id=f'{title.title_id}_{number + 1:04d}',
