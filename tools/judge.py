@@ -31,7 +31,7 @@ from cpad_jax.data import build, drawn_world  # noqa: E402
 from cpad_jax.data.built_dataset import PEOPLE  # noqa: E402
 from cpad_jax.retrieval import evaluation  # noqa: E402
 from cpad_jax.training import configs, runtime  # noqa: E402
-from tools.judging import ablations, curves, difficulty, report  # noqa: E402
+from tools.judging import ablations, curves, difficulty, report, version  # noqa: E402
 
 CONFIG = ROOT / 'configs' / 'synthetic_cast.py'
 
@@ -184,8 +184,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument('--worlds', type=_numbers, default=[], help='seeds of the worlds')
     parser.add_argument('--seeds', type=_numbers, default=[0], help='initial seeds of learning')
     parser.add_argument('--figure', type=Path, help='curves as a picture, .svg or .png')
-    options, others = parser.parse_known_args(arguments)
-    config, _ = configs.parse(['--config', str(CONFIG), *others])
+    words = sys.argv[1:] if arguments is None else arguments
+    overrides = [word for word in words if word.startswith('--config.')]
+    options = parser.parse_args([word for word in words if word not in overrides])
+    config, _ = configs.parse(['--config', str(CONFIG), *overrides])
+    print(version.describe(config), file=sys.stderr)
     workdir = options.workdir
     worlds = options.worlds or [config.data.world_seed]
     if options.figure and options.figure.suffix not in ('.svg', '.png'):

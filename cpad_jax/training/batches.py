@@ -74,6 +74,11 @@ class Prompts:
         """Phrase number `phrase` about '[TOK]', or about 'NAME [TOK]'."""
         return self._phrases[phrase].format(PERSON_TOKEN if name is None else self._who[name])
 
+    def named(self, phrase: int, name: int) -> str:
+        """Phrase number `phrase` about 'NAME', as plain CLIP reads it."""
+        who = self._who[name].removesuffix(PERSON_TOKEN).strip()
+        return self._phrases[phrase].format(who or training_phrases.NOBODY)
+
     def ids(self, texts: Sequence[str]) -> np.ndarray:
         """Token ids int32 [len(texts), L]."""
         return self._tokenizer.tokenize(texts, self._num_tokens)[:, : self.length]
@@ -118,6 +123,7 @@ class IdentityBatches:
         num_tokens: int,
         tokenizer: Tokenizer,
         composition_steps: np.ndarray,
+        known_names: np.ndarray,
     ):
         """Prepares the draws.
 
@@ -129,12 +135,13 @@ class IdentityBatches:
             tokenizer: Of the text tower.
             composition_steps: float32 [len(composition_phrases()), D], the step of plain CLIP from
                 'a photo of a person' to each phrase about 'a person'.
+            known_names: bool [N], whose name plain CLIP knows.
 
         Raises:
             UserError: There are fewer people than a batch needs, or the forms make no sense.
         """
         self._features, self._sizes, self._seed = features, sizes, seed
-        self._steps = composition_steps
+        self._steps, self._known = composition_steps, known_names
         shares = np.array([float(sizes.forms.get(form, 0.0)) for form in FORMS])
         if set(sizes.forms) - set(FORMS) or (shares < 0).any() or not shares.sum():
             raise UserError(
@@ -183,7 +190,8 @@ class IdentityBatches:
             [P, 2, L] with and without what is done, `composition_step` float32 [P, D]. The same
             phrase about the same person, known from photos alone, for the others to agree with:
             `taught_ids` int32 [P, L], `taught_features` float32 [P, R, Df] and `taught_weights`
-            float32 [P, R].
+            float32 [P, R]. And about the name, for plain CLIP: `named_ids` int32 [P, L], and
+            `named_known` float32 [P], 1 where it knows the name.
         """
         rng = np.random.default_rng((self._seed, 2, step))
         sizes, people = self._sizes, self.people(step)
@@ -239,13 +247,14 @@ class IdentityBatches:
         bounds = np.cumsum([0, doing, where, doing * where])
         kind = rng.integers(3, size=sizes.people)
         phrase = rng.integers(bounds[kind], bounds[kind + 1])  # [P]
-        texts, taught = [], []
+        texts, taught, named = [], [], []
         photos = np.full((sizes.people, sizes.references), -1, np.int64)
         for place, r, p in zip(range(sizes.people), row, phrase, strict=True):
             name = None if form[r] == IMAGE else int(identity[r])
             moved = self._base + 1 + p
             texts += [self.prompts.text(moved, name), self.prompts.text(self._base, name)]
             taught.append(self.prompts.text(moved, None))
+            named.append(self.prompts.named(moved, int(identity[r])))
             own = self._order[self._starts[identity[r]] : self._starts[identity[r] + 1]]
             shown = rng.permutation(own)[: sizes.references]
             photos[place, : len(shown)] = shown
@@ -254,6 +263,8 @@ class IdentityBatches:
             'taught_ids': self.prompts.ids(taught),
             'taught_features': features,
             'taught_weights': weights,
+            'named_ids': self.prompts.ids(named),
+            'named_known': self._known[identity[row]].astype(np.float32),
             'composition_row': row.astype(np.int32),
             'composition_ids': self.prompts.ids(texts).reshape(sizes.people, 2, -1),
             'composition_step': self._steps[phrase].astype(np.float32),

@@ -20,6 +20,7 @@ from cpad_jax.models.person import unit
 from cpad_jax.text import training_phrases
 from cpad_jax.training import batches, losses
 from cpad_jax.training.feature_cache import IdentityFeatures
+from cpad_jax.training.known_names import known_names
 
 _CHUNK = 256  # Texts or photos per call where many are embedded at once.
 
@@ -75,6 +76,7 @@ class IdentityLearning:
             num_tokens=model.num_tokens,
             tokenizer=clip.tokenizer,
             composition_steps=composition_steps(clip),
+            known_names=known_names(clip, features),
         )
 
     def init_params(self, rng: jax.Array) -> Any:
@@ -114,21 +116,23 @@ class IdentityLearning:
         """
         frozen = self.frozen if frozen is None else frozen
         features = jnp.concatenate([batch['features'], batch['taught_features']])
-        shown = jnp.concatenate([batch['weights'], batch['taught_weights']])
-        tokens, low_rank = self.cpad.apply({'params': params}, features, shown)  # [B + P, K, W]
+        present = jnp.concatenate([batch['weights'], batch['taught_weights']])
+        tokens, low_rank = self.cpad.apply({'params': params}, features, present)  # [B + P, K, W]
         rows, length = batch['ids'].shape
         whose = jnp.repeat(batch['composition_row'], 2)
+        weights = self.config.train.loss
         # One pass through the text tower for the queries, both ends of each composition, and what
         # photos alone make of it.
         ids = [batch['ids'], batch['composition_ids'].reshape(-1, length), batch['taught_ids']]
+        shown = [tokens[:rows], tokens[whose], tokens[rows:]]
+        if weights.get('named', 0.0):  # What plain CLIP makes of the name, which has no [TOK].
+            ids.append(batch['named_ids'])
+            shown.append(tokens[rows:])
         embedded = cpad.encode_query(
-            self.clip,
-            frozen,
-            jnp.concatenate(ids),
-            jnp.concatenate([tokens[:rows], tokens[whose], tokens[rows:]]),
-            low_rank,
+            self.clip, frozen, jnp.concatenate(ids), jnp.concatenate(shown), low_rank
         )
-        queries, composed, taught = jnp.split(embedded, [rows, rows + len(whose)])
+        ends = np.cumsum([len(part) for part in ids])[:-1]
+        queries, composed, taught, *plain = jnp.split(embedded, ends)
         composed = composed.reshape(-1, 2, composed.shape[-1])  # [P, 2, D]
         identity = batch['identity']
         image = unit(batch['image'])
@@ -142,7 +146,8 @@ class IdentityLearning:
             'composition_length': length,
             'agreement': losses.agreement(composed[:, 0], taught),
         }
-        weights = self.config.train.loss
+        if plain:
+            terms['named'] = losses.named(taught, plain[0], batch['named_known'])
         loss = sum(weights.get(name, 0.0) * term for name, term in terms.items())
         found = identity[jnp.argmax(queries @ image.T, axis=-1)] == identity
         metrics = {f'loss_{name}': term for name, term in terms.items()}

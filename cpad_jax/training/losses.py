@@ -93,3 +93,21 @@ def agreement(queries: Array, taught: Array) -> Array:
     """
     taught = jax.lax.stop_gradient(taught.astype(jnp.float32))
     return jnp.mean(1 - jnp.sum(queries.astype(jnp.float32) * taught, axis=-1))
+
+
+def named(taught: Array, plain: Array, known: Array) -> Array:
+    """How far "[TOK] running" that photos speak for is from plain CLIP's "NAME running".
+
+    CLIP is frozen, so no gradient flows into `plain`.
+
+    Args:
+        taught: float [C, D], of length 1.
+        plain: float [C, D], of length 1.
+        known: float [C], 1 where CLIP knows the name, else 0.
+
+    Returns:
+        Scalar float32 >= 0: the mean of 1 − cos over the known ones; 0 where there are none.
+    """
+    plain = jax.lax.stop_gradient(plain.astype(jnp.float32))
+    cosine = jnp.sum(taught.astype(jnp.float32) * plain, axis=-1)
+    return jnp.sum(known * (1 - cosine)) / jnp.maximum(known.sum(), 1)

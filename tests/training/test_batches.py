@@ -34,7 +34,7 @@ def make(features=None, people=5, images=2, references=3, forms=EVEN, seed=0, co
     return batches.IdentityBatches(
         features or make_features(),
         batches.BatchSizes(people, images, references, forms),
-        seed, tokens, ClipTokenizer(context), STEPS,
+        seed, tokens, ClipTokenizer(context), STEPS, np.arange(PEOPLE) % 3 == 0,
     )  # fmt: skip
 
 
@@ -134,6 +134,9 @@ def test_compositions_speak_of_the_row_they_name():
             np.testing.assert_array_equal(batch['composition_ids'][i, 0], moved)
             taught = tokenize(phrase.format('[TOK]'), draw.prompts.length)[0]
             np.testing.assert_array_equal(batch['taught_ids'][i], taught)
+            plain = tokenize(phrase.format(f'Name {chr(97 + person)}'), draw.prompts.length)[0]
+            np.testing.assert_array_equal(batch['named_ids'][i], plain)
+            assert batch['named_known'][i] == (person % 3 == 0)
             doing, where = len(training_phrases.DOING), len(training_phrases.WHERE)
             kinds[int(number >= doing) + int(number >= doing + where)] += 1
     assert min(kinds[k] for k in range(3)) > 20

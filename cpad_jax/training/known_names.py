@@ -1,0 +1,49 @@
+"""Which names the frozen CLIP knows: those can teach what photos should mean to the text tower.
+
+A CLIP that has read many captions knows some people by name, and what it makes of "NAME running" is
+where "[TOK] running" belongs, too. Whether it knows a name shows on the training photos.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cpad_jax.models.person import unit
+from cpad_jax.text import training_phrases
+from cpad_jax.training.feature_cache import IdentityFeatures
+
+_CHUNK = 1024  # Names compared with all people at once.
+
+
+def known_names(clip: Any, features: IdentityFeatures) -> np.ndarray:
+    """Finds the names whose bearer is, of all people, most like what the name says.
+
+    Args:
+        clip: The frozen `PretrainedCLIP`.
+        features: Of all training photos, by this CLIP.
+
+    Returns:
+        bool [N]. Of names that say nothing to it, one in N is among them by chance.
+    """
+    count = len(features.names)
+    pictures = np.zeros((count, features.images.shape[-1]), np.float32)
+    np.add.at(pictures, features.labels, features.images.astype(np.float32))
+    pictures = _without_mean(pictures)
+    phrase = training_phrases.BASE
+    ids = clip.tokenizer.tokenize(
+        [phrase.format(name) for name in features.names], cut=clip.tokenizer.can_cut
+    )
+    names = _without_mean(np.asarray(clip.encode_text(ids, normalize=True)))
+    best = [
+        (names[start : start + _CHUNK] @ pictures.T).argmax(axis=1)
+        for start in range(0, count, _CHUNK)
+    ]
+    return np.concatenate(best) == np.arange(count)
+
+
+def _without_mean(rows: np.ndarray) -> np.ndarray:
+    """Rows [N, D] of length 1 without what they all share, of length 1 again."""
+    rows = np.asarray(unit(rows))
+    return np.asarray(unit(rows - rows.mean(axis=0)))

@@ -1,0 +1,50 @@
+"""What the judged benchmark is, in one hash: nothing of it may change once CLIP-PAD has seen it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from typing import Any
+
+from cpad_jax.data.drawn_world import world_spec
+from cpad_jax.data.synthetic.world import RENDERER_VERSION, World
+from cpad_jax.models.pretrained import find_clip
+from cpad_jax.models.weights import WEIGHTS_FILE, file_sha256
+
+# Fixed before any number of CLIP-PAD on it was known.
+VERSION = 1
+HASH = ''
+
+
+def benchmark_hash(config: Any) -> str:
+    """The sha256 of everything that decides what is asked, of what, and by which CLIP.
+
+    Args:
+        config: The benchmark's configuration. How CLIP-PAD learns is no part of it; the world's
+            seed is, by which all worlds are named.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    spec = world_spec(config.data)
+    plans = hashlib.sha256(repr(World(spec).clips).encode()).hexdigest()
+    value = {
+        'renderer': RENDERER_VERSION,
+        'world': dataclasses.asdict(spec),
+        'plans': plans,
+        'backbone': file_sha256(find_clip(config.backbone) / WEIGHTS_FILE),
+        'frames_per_clip': config.features.frames_per_clip,
+        'protocol': {
+            key: config.eval[key] for key in ('num_references', 'min_distractors', 'scenarios')
+        },
+    }
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def describe(config: Any) -> str:
+    """Whether a configuration is the benchmark as it was fixed, in one line."""
+    found = benchmark_hash(config)
+    if found == HASH:
+        return f'judged benchmark, version {VERSION} ({found[:12]})'
+    return f"NOT the judged benchmark of version {VERSION}: its hash is {HASH}, this one's {found}"
