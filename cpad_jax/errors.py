@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NoReturn
 
 
@@ -30,17 +32,37 @@ class CommandParser(argparse.ArgumentParser):
         raise UserError(f'{message}; {self.prog} --help says more')
 
 
-def run_command(
-    main: Callable[[], None], interrupted: str = 'run the same command again to go on from here'
-) -> None:
-    """Runs a command's `main`; a `UserError` becomes one line on stderr and exit status 2.
+def given_path(text: str) -> Path:
+    """A path of a command line, as a `type` of argparse: an empty one would be the folder it is in.
+
+    Raises:
+        argparse.ArgumentTypeError: It is empty.
+    """
+    if not text.strip():
+        raise argparse.ArgumentTypeError(
+            f'expected a path, got {text!r}; is a variable of the shell not set?'
+        )
+    return Path(text)
+
+
+_GOES_ON = 'run the same command again to go on from here'
+
+
+def run_command(main: Callable[[], None], interrupted: str = _GOES_ON) -> None:
+    """Runs a command's `main`, function without arguments that does its work, as `told` does."""
+    with told(interrupted):
+        main()
+
+
+@contextlib.contextmanager
+def told(interrupted: str = _GOES_ON) -> Iterator[None]:
+    """What runs within is a command: a `UserError` is one line on stderr and exit status 2.
 
     Args:
-        main: Function without arguments that does the command's work.
         interrupted: What to say after Ctrl-C, with exit status 130: what is left of the work.
     """
     try:
-        main()
+        yield
     except UserError as error:
         print('error: ' + ' '.join(str(error).split()), file=sys.stderr)
         sys.exit(2)
