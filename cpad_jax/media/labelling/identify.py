@@ -73,9 +73,9 @@ def group_by_person(
         models: float [P, E] of length 1: what people look like; P may be 0.
         barred: bool [N, P]: faces that are not this person.
         join: Least mean cosine of two groups that are joined in the first place.
-        least: float [N, P]: least cosine at which a group with each face may go to each model, if it
-            did not at first, however probable it is: some models say little of others' faces, and
-            of some faces the likeliest name is known to be wrong.
+        least: float [N, P]: least cosine at which a group with each face may go to each model where
+            it did not at first, however probable it is: some models say little of others' faces,
+            and of some faces the likeliest name is known to be wrong.
         kinds: int [N]: 0, or a number for what somebody said of a face. At first faces are grouped
             with their kind alone, so that what is said of a face bars no group that it falls into.
     """
