@@ -103,6 +103,27 @@ class AnnotationTable:
             if clip_id not in known:
                 aside.add(self.path, line, 'a row without its clip', clip_id)
 
+    def people(self, clip_id: str, seconds: float, aside: Aside) -> tuple[PersonAnnotation, ...]:
+        """The people of a clip, without faces at times that its video does not have.
+
+        Args:
+            clip_id: A clip that is in the table.
+            seconds: How long the video is.
+            aside: Is told of those faces.
+        """
+        line, row = self._rows[clip_id]
+        people = []
+        for person in row.people:
+            # They ascend, so what is too late comes last.
+            kept = sum(time <= seconds + annotations.LATE for time in person.times)
+            if late := person.times[kept:]:
+                what = f'{person.name} in {clip_id} at {late[0]:g} s of {seconds:g} s'
+                aside.add(self.path, line, 'a face after the end of its video', what, len(late))
+            people.append(
+                dataclasses.replace(person, times=person.times[:kept], boxes=person.boxes[:kept])
+            )
+        return tuple(people)
+
     def actions(self, clip_id: str, numbers: Mapping[str, int]) -> list[list[int] | None]:
         """What each person of a clip does; None where the table does not say.
 
@@ -216,8 +237,8 @@ def number_people(plans: Sequence[ClipPlan]) -> list[tuple[str, str]]:
     """Gives everybody their number, which is their place among all people by `person_id`.
 
     Args:
-        plans: Of the whole data set; `identity` of the people in them is set, and their `name`
-            where several are given for one person: the first counts.
+        plans: Of the whole data set; `identity` of the people in them is set. Everybody has one
+            name in all of them.
 
     Returns:
         (person_id, name) by number.
@@ -225,12 +246,11 @@ def number_people(plans: Sequence[ClipPlan]) -> list[tuple[str, str]]:
     names: dict[str, str] = {}
     for plan in plans:
         for person in plan.people:
-            names.setdefault(person['person_id'], person['name'])
+            names[person['person_id']] = person['name']
     numbers = {person_id: number for number, person_id in enumerate(sorted(names))}
     for plan in plans:
         for person in plan.people:
             person['identity'] = numbers[person['person_id']]
-            person['name'] = names[person['person_id']]
     return [(person_id, names[person_id]) for person_id in numbers]
 
 

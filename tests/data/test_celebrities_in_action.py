@@ -93,7 +93,9 @@ def test_clips_without_annotation_and_rows_without_clip_are_told(sources):
 def test_relevance_is_the_clips_where_anybodys_actions_are_unknown(sources, tmp_path):
     assert plan(sources, SPLITS)[0].relevance == 'clip'
     rows = [dict(line) for line in CELEBRITIES]
-    rows[1] = row('actioncliptest00001', 'notorious', [('n1', 'Ingrid', {}, {'actions': []})])
+    rows[1] = row(
+        'actioncliptest00001', 'notorious', [('n1', 'Ingrid Bergman', {}, {'actions': []})]
+    )
     known = (*sources[:2], write_table(tmp_path / 'table.jsonl', rows))
     assert plan(known, SPLITS)[0].relevance == 'person'
 

@@ -176,6 +176,17 @@ def test_faces_with_names_take_over_what_bodies_do(archive, tmp_path):
     np.testing.assert_allclose(clip.people[0]['tracks']['boxes'], [RIGHT, RIGHT])
 
 
+def test_a_face_after_the_end_of_the_video_is_set_aside(archive, tmp_path):
+    line = row('handShake_0001', 'lost', [('n2', 'Kate', {0.04: RIGHT, 50: RIGHT}, {})], 'show')
+    table, dropped = write_table(tmp_path / 'table.jsonl', [line]), Dropped(tmp_path)
+    plans = tv_human_plans.plan_clips(*archive, AnnotationTable(table), dropped)
+    (clip,) = (plan for plan in plans['set2'] if plan.clip_id == 'handShake_0001')
+    assert clip.people[0]['actions'] == [0] and len(clip.people[0]['tracks']['times']) == 1
+    assert dict(dropped)['table.jsonl:1'] == (
+        'a face after the end of its video: Kate in handShake_0001 at 50 s of 1 s'
+    )
+
+
 def test_what_the_table_says_of_somebody_counts(archive, tmp_path):
     clip = named(archive, tmp_path, ('n2', 'Kate', {0.04: RIGHT}, {'actions': []}))
     assert [(p['person_id'], p['actions'], p['target']) for p in clip.people] == [
