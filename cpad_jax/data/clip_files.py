@@ -97,10 +97,25 @@ class AnnotationTable:
         """File and line of a clip that is in the table."""
         return f'{self.path}:{self._rows[clip_id][0]}'
 
-    def set_aside_others(self, known: Collection[str], aside: Aside) -> None:
-        """Tells of the rows whose clip is not among `known`."""
+    @property
+    def titles(self) -> set[str]:
+        """Of all rows."""
+        return {row.title for _, row in self._rows.values()}
+
+    def set_aside_others(
+        self, known: Collection[str], aside: Aside, unchecked: Collection[str] = ()
+    ) -> None:
+        """Tells of the rows whose clip is not among `known`.
+
+        Args:
+            known: Clips of the data set.
+            aside: Is told.
+            unchecked: Clips that are there and left out, as their labels were read off scripts.
+        """
         for clip_id, (line, _) in self._rows.items():
-            if clip_id not in known:
+            if clip_id in unchecked:
+                aside.add(self.path, line, 'a row of a clip of autotrain', clip_id)
+            elif clip_id not in known:
                 aside.add(self.path, line, 'a row without its clip', clip_id)
 
     def people(self, clip_id: str, seconds: float, aside: Aside) -> tuple[PersonAnnotation, ...]:
