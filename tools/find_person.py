@@ -159,4 +159,4 @@ def write(path: Path, how: Callable[..., None], *what) -> None:
 
 
 if __name__ == '__main__':
-    errors.run_command(main, 'nothing is kept; the same command starts from the beginning')
+    errors.run_command(main, errors.STARTS_ANEW)

@@ -323,7 +323,7 @@ def test_what_is_missing_is_told(tmp_path):
         with pytest.raises(UserError, match=says):
             build.prepare(name, tmp_path / 'data', tmp_path / 'manual')
     write_tv(tmp_path / 'manual')
-    with pytest.raises(UserError, match='there is no annotation table; write it with'):
+    with pytest.raises(UserError, match='annotations.jsonl: there is no annotation table; name an'):
         build.prepare(name, tmp_path / 'data', tmp_path / 'manual')
     with pytest.raises(UserError, match='has clips, which are not built by Apache Beam'):
         build.prepare(name, tmp_path / 'data', tmp_path / 'manual', 'runner=DirectRunner')
