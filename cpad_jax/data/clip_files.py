@@ -114,7 +114,8 @@ class AnnotationTable:
         """
         for clip_id, (line, _) in self._rows.items():
             if clip_id in unchecked:
-                aside.add(self.path, line, 'a row of a clip of autotrain', clip_id)
+                why = 'a row of a clip of autotrain, whose labels are unchecked'
+                aside.add(self.path, line, why, clip_id)
             elif clip_id not in known:
                 aside.add(self.path, line, 'a row without its clip', clip_id)
 

@@ -37,7 +37,7 @@ class Builder(clip_builder.ClipBuilder):
             name='identities', description='Faces: to learn from, and to ask with.'
         ),
         tfds.core.BuilderConfig(
-            name='clips', description='Clips of which it is known who is in them.'
+            name='clips', description='Clips of which the table says who is in them, if anybody.'
         ),
     ]
     ACTIONS = celebrities_in_action.ACTIONS

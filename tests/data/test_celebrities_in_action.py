@@ -87,7 +87,9 @@ def test_clips_without_annotation_and_rows_without_clip_are_told(sources):
     assert told['hug_0002.avi'] == f'{left_out}hug_0002'
     assert told['table.jsonl:6'] == 'a row without its clip: nowhere'
     # Its labels were read off a script.
-    assert told['table.jsonl:5'] == 'a row of a clip of autotrain: actionclipautoautotrain00001'
+    assert told['table.jsonl:5'] == (
+        'a row of a clip of autotrain, whose labels are unchecked: actionclipautoautotrain00001'
+    )
     missing = sum(why.startswith(left_out) for _, why in dropped)
     assert missing == 3 + 1 + 4  # Of actions, of places and of TV.
 
