@@ -16,10 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cpad_jax import atomic, errors  # noqa: E402
 
-_INTERRUPTED = 'nothing is kept; the same command starts from the beginning'
-
 # These take seconds to load, in which Ctrl-C is answered as it is later.
-with errors.told(_INTERRUPTED):
+with errors.told(errors.STARTS_ANEW):
     from cpad_jax.media import (
         contact_sheet,
         face_embedding,
@@ -192,4 +190,4 @@ def write(path: Path, how: Callable[..., None], *what) -> None:
 
 
 if __name__ == '__main__':
-    errors.run_command(main, _INTERRUPTED)
+    errors.run_command(main, errors.STARTS_ANEW)

@@ -200,11 +200,13 @@ def annotate(
                     'rename one of the videos'
                 )
             of_clip[clip_id] = video
+            # A video may go on for longer than it says.
+            end = max([end, *(row.track.times[-1] for row in by_shot[video, shot])])
             clips.append(
                 ClipAnnotation(
                     clip_id, title, source,
                     tuple(_person(who, names[who], rows, start) for who, rows in people.items()),
-                    video, start, None if whole else end,
+                    video, start, None if whole else float(end),
                 )
             )  # fmt: skip
     return clips
