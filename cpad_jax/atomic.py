@@ -64,6 +64,14 @@ def check(path: str | os.PathLike[str]) -> None:
             probe.unlink()
 
 
+def same_file(first: str | os.PathLike[str], second: str | os.PathLike[str]) -> bool:
+    """Whether two paths lead to one file, by whatever spelling or links; it need not be there."""
+    try:
+        return os.path.samefile(first, second)
+    except OSError:
+        return os.path.realpath(first) == os.path.realpath(second)
+
+
 def _temporary_name(path: Path) -> str:
     return f'.{uuid.uuid4().hex[:8]}.partial-{path.name}'
 

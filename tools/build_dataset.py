@@ -17,7 +17,7 @@ import dataclasses
 import inspect
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 # Run as a script, the package beside this folder is found without being installed.
@@ -213,7 +213,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help='build with Apache Beam, e.g. runner=DirectRunner,direct_num_workers=8',
     )
     parser.add_argument('--sheet', type=Path, help='also draw a picture of it (.jpg or .png)')
-    parser.add_argument('--processes', type=int, help='default: one per CPU core')
+    parser.add_argument(
+        '--processes', type=int, help='of all with clips: how many, from 1 (default: one per core)'
+    )
     world = parser.add_argument_group('the world')
     means = world_options()
     fields = {drawn_world.CONFIG_KEYS.get(f.name, f.name): f for f in dataclasses.fields(WorldSpec)}
@@ -221,20 +223,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         world.add_argument(
             f'--{option}',
             type=_numbers if isinstance(field.default, tuple) else type(field.default),
-            default=field.default,
             help=f'{means[field.name]} (default: {_as_written(field.default)})',
         )
     options = parser.parse_args(arguments)
+    if options.processes is not None and options.processes < 1:
+        raise errors.UserError(f'--processes is {options.processes}, expected 1 or more')
+    described = {o: value for o in fields if (value := getattr(options, o)) is not None}
     if options.name != drawn_world.SYNTHETIC_CAST:
-        _build_manual(options)
+        _build_manual(options, described)
         return
-    if options.manual_dir or options.beam_options:
-        raise errors.UserError(
-            f'{options.name} is drawn: leave --manual_dir and --beam_options out'
-        )
+    others = ('manual_dir', 'beam_options', 'part', 'annotations', 'splits')
+    if given := [f'--{option}' for option in others if getattr(options, option)]:
+        raise errors.UserError(f'{options.name} is drawn: leave {" and ".join(given)} out')
     if options.sheet and options.sheet.suffix.lower() not in ('.jpg', '.jpeg', '.png'):
         raise errors.UserError(f'--sheet {options.sheet}: expected a .jpg or .png file')
-    spec = drawn_world.world_spec({option: getattr(options, option) for option in fields})
+    spec = drawn_world.world_spec(described)
     before = build.finished(options.name, options.data_dir)
     paths = drawn_world.ensure_synthetic_cast(options.data_dir, spec, options.processes)
     _tell_before(before)
@@ -244,9 +247,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f'picture: {options.sheet}')
 
 
-def _build_manual(options: argparse.Namespace) -> None:
-    if options.sheet:
-        raise errors.UserError(f'--sheet is for {drawn_world.SYNTHETIC_CAST} only')
+def _build_manual(options: argparse.Namespace, described: Collection[str]) -> None:
+    drawn = ['sheet'] * bool(options.sheet) + [*described]
+    if drawn:
+        raise errors.UserError(
+            f'--{drawn[0]} is for {drawn_world.SYNTHETIC_CAST} only: leave it out for '
+            f'{options.name}, which is made from your files'
+        )
     module = built_dataset.builder_module(options.name)
     if options.manual_dir is None:
         told = module.Builder.MANUAL_DOWNLOAD_INSTRUCTIONS
@@ -275,4 +282,8 @@ def _tell_before(folders: Sequence[Path]) -> None:
 
 
 if __name__ == '__main__':
-    errors.run_command(main)
+    errors.run_command(
+        main,
+        'run the same command again: clips that were decoded or filmed are kept, photos and faces '
+        'start anew',
+    )

@@ -365,4 +365,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    errors.run_command(main)
+    errors.run_command(
+        main,
+        'the world and the faces that were found are kept, and are used when the same command '
+        'runs again; what was measured starts anew',
+    )

@@ -347,4 +347,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    errors.run_command(main)
+    errors.run_command(main, errors.STARTS_ANEW)

@@ -15,30 +15,37 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cpad_jax import atomic, errors  # noqa: E402
-from cpad_jax.media import (  # noqa: E402
-    contact_sheet,
-    face_embedding,
-    faces,
-    find,
-    images,
-    model_files,
-    video,
-)
-from cpad_jax.media.contact_sheet import clock  # noqa: E402
+
+# These take seconds to load, in which Ctrl-C is answered as it is later.
+with errors.told(errors.STARTS_ANEW):
+    from cpad_jax.media import (
+        contact_sheet,
+        face_embedding,
+        faces,
+        find,
+        images,
+        model_files,
+        video,
+    )
+    from cpad_jax.media.contact_sheet import clock
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line, searches, prints and writes."""
     parser = errors.CommandParser(__doc__)
     parser.add_argument(
-        '--photos', nargs='+', type=Path, help='files or folders; see docs/faces.md'
+        '--photos', nargs='+', type=errors.given_path, help='files or folders; see docs/faces.md'
     )
-    parser.add_argument('--videos', nargs='+', type=Path, help='files or folders')
-    parser.add_argument('--detector', type=Path, help='a YuNet .onnx file')
-    parser.add_argument('--embedder', type=Path, help='an SFace or ArcFace-like .onnx file')
+    parser.add_argument('--videos', nargs='+', type=errors.given_path, help='files or folders')
+    parser.add_argument('--detector', type=errors.given_path, help='a YuNet .onnx file')
+    parser.add_argument(
+        '--embedder', type=errors.given_path, help='an SFace or ArcFace-like .onnx file'
+    )
     parser.add_argument('--fetch', action='store_true', help='download these two, once')
-    parser.add_argument('--json', type=Path, help='write [{video, start, end, score}], best first')
-    parser.add_argument('--sheet', type=Path, help='draw the best moments (.jpg)')
+    parser.add_argument(
+        '--json', type=errors.given_path, help='write [{video, start, end, score}], best first'
+    )
+    parser.add_argument('--sheet', type=errors.given_path, help='draw the best moments (.jpg)')
     parser.add_argument(
         '--threshold',
         type=float,
@@ -57,6 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise errors.UserError(f'--threshold {options.threshold}: expected -1 to 1')
     if options.sheet and options.sheet.suffix.lower() not in ('.jpg', '.jpeg'):
         raise errors.UserError(f'--sheet {options.sheet}: expected a .jpg file')
+    if options.json and options.sheet and atomic.same_file(options.json, options.sheet):
+        raise errors.UserError(
+            f'--json {options.json} and --sheet {options.sheet} are one file; give two'
+        )
     for result in filter(None, (options.json, options.sheet)):
         write(result, atomic.check)
     if options.fetch:
@@ -77,10 +88,11 @@ def search(options) -> None:
         aside.append(f'set aside: {error}')
 
     try:
-        photos = find.gather(options.photos, find.PHOTO_ENDINGS, set_aside)
+        photos = find.gather(options.photos, images.ENDINGS, set_aside)
         videos = find.gather(options.videos, video.ENDINGS, set_aside)
         detector = faces.FaceDetector(options.detector)
         embedder = face_embedding.FaceEmbedder(options.embedder)
+        keep_inputs(options, [*photos, *videos, detector.path, embedder.path])
         threshold = embedder.threshold if options.threshold is None else options.threshold
         person = find.describe(photos, detector, embedder, set_aside, aside.append)
         # At once, because a search with the wrong photos is better broken off.
@@ -112,6 +124,17 @@ def search(options) -> None:
         say(aside)
 
 
+def keep_inputs(options, given: Sequence[Path]) -> None:
+    """Makes sure that no result is written over a file that the search reads."""
+    for option, result in (('--json', options.json), ('--sheet', options.sheet)):
+        for path in given if result else ():
+            if atomic.same_file(result, path):
+                raise errors.UserError(
+                    f'{option} {result}: that would overwrite {path}, which is searched or '
+                    'searched with; give another path'
+                )
+
+
 def say(aside: list[str]) -> None:
     """Prints what is to be said beside the results, and takes it off the list."""
     while aside:
@@ -125,9 +148,17 @@ def show(found: Sequence[find.Moment], moments: Sequence[find.Moment], threshold
     if not found:
         best = max(moments, key=lambda moment: moment.score, default=None)
         nearest = 'no face was seen' if best is None else (
-            f'the nearest face scores {best.score:.3f} at {clock(best.shown)} of {best.video}'
+            f'the nearest face scores {below(best.score, threshold)} at {clock(best.shown)} of '
+            f'{best.video}'
         )  # fmt: skip
-        print(f'nothing scores {threshold:.2f} or more; {nearest}')
+        least = f'{threshold:.2f}' if threshold == float(f'{threshold:.2f}') else str(threshold)
+        print(f'nothing scores {least} or more; {nearest}')
+
+
+def below(score: float, threshold: float) -> str:
+    """A score with three digits, or as many as it takes to be less than `threshold` in print."""
+    written = (f'{score:.{digits}f}' for digits in range(3, 17))
+    return next((text for text in written if float(text) < threshold), repr(score))
 
 
 def save(found: Sequence[find.Moment], options) -> None:
@@ -159,4 +190,4 @@ def write(path: Path, how: Callable[..., None], *what) -> None:
 
 
 if __name__ == '__main__':
-    errors.run_command(main, 'nothing is kept; the same command starts from the beginning')
+    errors.run_command(main, errors.STARTS_ANEW)

@@ -22,16 +22,32 @@ from cpad_jax import errors  # noqa: E402
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and labels."""
     parser = errors.CommandParser(__doc__)
-    parser.add_argument('--videos', required=True, nargs='+', type=Path, help='files or folders')
+    parser.add_argument(
+        '--videos', required=True, nargs='+', type=errors.given_path, help='files or folders'
+    )
     parser.add_argument('--title', required=True, help='id of the movie or show')
     parser.add_argument('--source', required=True, choices=('movie', 'show'))
-    parser.add_argument('--cast', required=True, type=Path, help='CSV: name[,person_id,character]')
-    parser.add_argument('--exemplars', type=Path, help='folder of photos, DIR/PERSON/*.jpg')
-    parser.add_argument('--subtitles', type=Path, help='folder of .srt files named as the videos')
-    parser.add_argument('--corrections', type=Path, help='rows of tracks.csv, put right by hand')
-    parser.add_argument('--out', required=True, type=Path, help='folder for the results')
-    parser.add_argument('--detector', type=Path, help='YuNet file (default: CPAD_FACE_DETECTOR)')
-    parser.add_argument('--embedder', type=Path, help='ONNX file (default: CPAD_FACE_EMBEDDER)')
+    parser.add_argument(
+        '--cast', required=True, type=errors.given_path, help='CSV: name[,person_id,character]'
+    )
+    parser.add_argument(
+        '--exemplars', type=errors.given_path, help='folder of photos, DIR/PERSON/*.jpg'
+    )
+    parser.add_argument(
+        '--subtitles', type=errors.given_path, help='folder of .srt or .vtt named as the videos'
+    )
+    parser.add_argument(
+        '--corrections', type=errors.given_path, help='rows of tracks.csv, put right by hand'
+    )
+    parser.add_argument(
+        '--out', required=True, type=errors.given_path, help='folder for the results'
+    )
+    parser.add_argument(
+        '--detector', type=errors.given_path, help='YuNet file (default: CPAD_FACE_DETECTOR)'
+    )
+    parser.add_argument(
+        '--embedder', type=errors.given_path, help='ONNX file (default: CPAD_FACE_EMBEDDER)'
+    )
     parser.add_argument(
         '--least_confidence', type=float, default=0.5, help='names with less are not given'
     )

@@ -109,6 +109,19 @@ class DataSet:
         return [person_id in learned for person_id, _ in self.people]
 
 
+@dataclasses.dataclass(frozen=True)
+class Splits:
+    """The user's choice of splits.
+
+    Attributes:
+        path: The file that says it.
+        by_title: Title → one of `SPLITS`.
+    """
+
+    path: Path
+    by_title: Mapping[str, str]
+
+
 def split_of(title: str) -> str:
     """The split of a title where nobody chose one: two fifths train, a tenth validation."""
     draw = int.from_bytes(hashlib.sha256(title.encode()).digest()[:8]) / 2**64
@@ -117,15 +130,22 @@ def split_of(title: str) -> str:
     return 'validation' if draw < _TRAIN + _VALIDATION else 'test'
 
 
-def read_splits(path: str | os.PathLike[str]) -> dict[str, str]:
+def read_splits(path: str | os.PathLike[str]) -> Splits:
     """Reads a choice of splits: a JSON file that has each title's, e.g. {"casablanca": "test"}.
 
     Raises:
-        UserError: There is no such file, or it is not as expected.
+        UserError: There is no such file, it is not as expected, or it has a title twice.
     """
     path = Path(path)
+
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        count = collections.Counter(title for title, _ in pairs)
+        if twice := [title for title, times in count.items() if times > 1]:
+            raise UserError(f'{path}: {twice[0]!r} stands in it twice; leave one of them')
+        return dict(pairs)
+
     try:
-        value = json.loads(path.read_text(encoding='utf-8'))
+        value = json.loads(path.read_text(encoding='utf-8'), object_pairs_hook=once)
     except OSError as error:
         raise UserError(f'{path}: there is no such file of splits') from error
     except (ValueError, RecursionError) as error:
@@ -135,7 +155,7 @@ def read_splits(path: str | os.PathLike[str]) -> dict[str, str]:
     for title, split in value.items():
         if split not in SPLITS:
             raise UserError(f'{path}: {title!r} is {split!r}, expected one of {", ".join(SPLITS)}')
-    return value
+    return Splits(path, value)
 
 
 def source_tables(manual: Path) -> dict[str, Path]:
@@ -162,7 +182,7 @@ def plan(
     hollywood2_folder: Path | None,
     tv_folders: tuple[Path, Path] | None,
     table: AnnotationTable,
-    splits: Mapping[str, str] | None,
+    splits: Splits | None,
     aside: Aside,
 ) -> DataSet:
     """Joins the sources and the table, and divides them.
@@ -171,21 +191,23 @@ def plan(
         hollywood2_folder: As in `hollywood2.plan_clips`; None where there is none.
         tv_folders: Videos and annotations, as in `tv_human_plans.plan_clips`; or None.
         table: Who is in which clip. Clips that it leaves out are set aside.
-        splits: Title → split; without it, `split_of` decides.
+        splits: Of all titles; without it, `split_of` decides.
         aside: Is told of everything that is left out.
 
     Raises:
         UserError: No clip is left; the splits leave a title out; or as the sources' `plan_clips`.
     """
     found: list[ClipPlan] = []
+    unchecked: set[str] = set()
     if hollywood2_folder:
         for part in hollywood2.parts_there(hollywood2_folder):
             by_split = hollywood2.plan_clips(hollywood2_folder, part, table, aside, NUMBERS)
             found += by_split.get('train', []) + by_split['test']
+            unchecked.update(clip.clip_id for clip in by_split['autotrain'])
     if tv_folders:
         by_split = tv_human_plans.plan_clips(*tv_folders, table, aside, NUMBERS)
         found += [clip for clips in by_split.values() for clip in clips]
-    table.set_aside_others({clip.clip_id for clip in found}, aside)
+    table.set_aside_others({clip.clip_id for clip in found}, aside, unchecked)
     clips = []
     for clip in found:
         if table[clip.clip_id]:
@@ -199,9 +221,7 @@ def plan(
             f'{TABLE_INSTRUCTIONS}'
         )
     titles = sorted({clip.title for clip in clips})
-    if splits is not None and (missing := [title for title in titles if title not in splits]):
-        raise UserError(f'the file of splits leaves out the title {missing[0]!r}; add it')
-    split = {title: splits[title] if splits is not None else split_of(title) for title in titles}
+    split = _chosen(splits, titles, table, aside) if splits else {t: split_of(t) for t in titles}
     people = clip_files.number_people(clips)
     return DataSet(
         clips={name: [c for c in clips if split[c.title] == name] for name in SPLITS},
@@ -210,6 +230,23 @@ def plan(
         relevance=clip_files.relevance(clips),
         fingerprint=_fingerprint(clips, split),
     )
+
+
+def _chosen(
+    splits: Splits, titles: Sequence[str], table: AnnotationTable, aside: Aside
+) -> dict[str, str]:
+    """Title → split, of titles that clips have; what no row of the table has is told."""
+    unused = [title for title in splits.by_title if title not in table.titles]
+    if missing := [title for title in titles if title not in splits.by_title]:
+        instead = ', '.join(map(repr, unused[:5]))
+        raise UserError(
+            f'{splits.path}: the title {missing[0]!r} is not in it; add it with one of '
+            + ', '.join(SPLITS)
+            + (f' (is one of these misspelled, which no row has: {instead}?)' if unused else '')
+        )
+    for title in unused:
+        aside.add(splits.path, None, 'a title that no row of the annotation table has', title)
+    return {title: splits.by_title[title] for title in titles}
 
 
 def _named(people: Sequence[PersonInClip]) -> tuple[PersonInClip, ...]:

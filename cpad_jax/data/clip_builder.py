@@ -12,6 +12,7 @@ from cpad_jax.data import build, clip_files, features, streamed
 from cpad_jax.data.built_dataset import PersonEntry
 from cpad_jax.data.clip_files import AnnotationTable, ClipPlan, Clips
 from cpad_jax.data.set_aside import Aside
+from cpad_jax.errors import UserError
 from cpad_jax.text.prompts import PLACES
 
 
@@ -52,11 +53,12 @@ class ClipBuilder(streamed.StreamedBuilder, skip_registration=True):
         return Path(self.data_dir).parents[1]
 
     def tables(self, manual_dir: Path) -> dict[str, Path]:
-        """The annotation table, where there is one."""
-        beside = manual_dir / 'annotations.jsonl'
-        if self._annotations is None and not beside.is_file():
-            return {}
-        return {'annotations': Path(self._annotations or beside)}
+        """The annotation table, where there is one.
+
+        Raises:
+            UserError: The one that was chosen is not there.
+        """
+        return chosen('annotations', self._annotations, manual_dir / 'annotations.jsonl')
 
     def annotation_table(self, manual_dir: Path) -> AnnotationTable:
         """The annotation table, which is empty where there is none."""
@@ -93,6 +95,30 @@ class ClipBuilder(streamed.StreamedBuilder, skip_registration=True):
             for split, clips in plans.items()
             if clips
         }
+
+
+def chosen(option: str, path: str | os.PathLike[str] | None, beside: Path) -> dict[str, Path]:
+    """A file that the user may choose.
+
+    Args:
+        option: What it is called on the command line.
+        path: What was chosen, or None.
+        beside: What is used otherwise, where it is there.
+
+    Returns:
+        The option → its file; empty where there is none.
+
+    Raises:
+        UserError: What was chosen is not there.
+    """
+    if path is None:
+        return {option: beside} if beside.is_file() else {}
+    if not Path(path).is_file():
+        raise UserError(
+            f'--{option} {path}: there is no such file; give the right path, or leave the option '
+            f'out to use {beside}, where that is there'
+        )
+    return {option: Path(path)}
 
 
 def entries(people: Sequence[tuple[str, str]], seen: Sequence[bool]) -> list[PersonEntry]:

@@ -97,11 +97,48 @@ class AnnotationTable:
         """File and line of a clip that is in the table."""
         return f'{self.path}:{self._rows[clip_id][0]}'
 
-    def set_aside_others(self, known: Collection[str], aside: Aside) -> None:
-        """Tells of the rows whose clip is not among `known`."""
+    @property
+    def titles(self) -> set[str]:
+        """Of all rows."""
+        return {row.title for _, row in self._rows.values()}
+
+    def set_aside_others(
+        self, known: Collection[str], aside: Aside, unchecked: Collection[str] = ()
+    ) -> None:
+        """Tells of the rows whose clip is not among `known`.
+
+        Args:
+            known: Clips of the data set.
+            aside: Is told.
+            unchecked: Clips that are there and left out, as their labels were read off scripts.
+        """
         for clip_id, (line, _) in self._rows.items():
-            if clip_id not in known:
+            if clip_id in unchecked:
+                why = 'a row of a clip of autotrain, whose labels are unchecked'
+                aside.add(self.path, line, why, clip_id)
+            elif clip_id not in known:
                 aside.add(self.path, line, 'a row without its clip', clip_id)
+
+    def people(self, clip_id: str, seconds: float, aside: Aside) -> tuple[PersonAnnotation, ...]:
+        """The people of a clip, without faces at times that its video does not have.
+
+        Args:
+            clip_id: A clip that is in the table.
+            seconds: How long the video is.
+            aside: Is told of those faces.
+        """
+        line, row = self._rows[clip_id]
+        people = []
+        for person in row.people:
+            # They ascend, so what is too late comes last.
+            kept = sum(time <= seconds + annotations.LATE for time in person.times)
+            if late := person.times[kept:]:
+                what = f'{person.name} in {clip_id} at {late[0]:g} s of {seconds:g} s'
+                aside.add(self.path, line, 'a face after the end of its video', what, len(late))
+            people.append(
+                dataclasses.replace(person, times=person.times[:kept], boxes=person.boxes[:kept])
+            )
+        return tuple(people)
 
     def actions(self, clip_id: str, numbers: Mapping[str, int]) -> list[list[int] | None]:
         """What each person of a clip does; None where the table does not say.
@@ -216,8 +253,8 @@ def number_people(plans: Sequence[ClipPlan]) -> list[tuple[str, str]]:
     """Gives everybody their number, which is their place among all people by `person_id`.
 
     Args:
-        plans: Of the whole data set; `identity` of the people in them is set, and their `name`
-            where several are given for one person: the first counts.
+        plans: Of the whole data set; `identity` of the people in them is set. Everybody has one
+            name in all of them.
 
     Returns:
         (person_id, name) by number.
@@ -225,12 +262,11 @@ def number_people(plans: Sequence[ClipPlan]) -> list[tuple[str, str]]:
     names: dict[str, str] = {}
     for plan in plans:
         for person in plan.people:
-            names.setdefault(person['person_id'], person['name'])
+            names[person['person_id']] = person['name']
     numbers = {person_id: number for number, person_id in enumerate(sorted(names))}
     for plan in plans:
         for person in plan.people:
             person['identity'] = numbers[person['person_id']]
-            person['name'] = names[person['person_id']]
     return [(person_id, names[person_id]) for person_id in numbers]
 
 

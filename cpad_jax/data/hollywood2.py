@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cpad_jax.data import clip_files, text_lines
 from cpad_jax.data.clip_files import AnnotationTable, ClipPlan
 from cpad_jax.data.set_aside import Aside
 from cpad_jax.errors import UserError
+from cpad_jax.media import video
+from cpad_jax.media.labelling.annotations import PersonAnnotation
 from cpad_jax.text.prompts import ACTIONS, PLACES
 
 NUMBERS = {action: number for number, action in enumerate(ACTIONS)}
@@ -256,7 +258,7 @@ def plan_clips(
             known = None not in done
             people = [
                 clip_files.annotated_person(person, own or ())
-                for person, own in zip(row.people, done, strict=True)
+                for person, own in zip(_people(clip, table, aside), done, strict=True)
             ]
             actions.update(*(own for own in done if own))
             said = table.place(clip.clip_id, PLACES)  # Asked in any case: a wrong word is told.
@@ -276,6 +278,17 @@ def plan_clips(
             )
         )
     return plans
+
+
+def _people(clip: Clip, table: AnnotationTable, aside: Aside) -> Sequence[PersonAnnotation]:
+    people = table[clip.clip_id].people
+    if not any(person.times for person in people):
+        return people
+    try:
+        info = video.probe(clip.video)
+    except UserError:
+        return people  # The clip is set aside when it is decoded.
+    return table.people(clip.clip_id, info.duration, aside)
 
 
 def read_shot_bounds(folder: Path, part: str, clip_id: str) -> tuple[int, ...]:

@@ -71,7 +71,7 @@ class Body:
         x: Left edge, pixels.
         y: Upper edge, pixels.
         size: Side of the square, pixels, > 0.
-        action: One of `ACTIONS`, or None.
+        action: One of `ACTIONS`, or None; also where the file has a word that is unknown.
         head: Which way the head is turned, in the file's words, e.g. 'profile_left'.
     """
 
@@ -230,26 +230,31 @@ def read_annotation(path: Path, aside: Aside) -> Annotation:
         if frame is None:
             aside.add(path, number, 'a box of no frame')
             continue
-        body = _body(line, frame)
-        if isinstance(body, str):
-            unknown[body].append(number)
-        elif body is None:
+        body, label = _body(line, frame)
+        if body is None:
             aside.add(path, number, 'not id, x, y, size, label and head', line.strip())
-        elif (frame, body.person) in bodies:
+            continue
+        if (frame, body.person) in bodies:
             aside.add(path, number, 'a person twice in a frame', f'person {body.person}')
-        else:
-            bodies[frame, body.person] = body
+            continue
+        # Who is where, and with whom, is known all the same.
+        bodies[frame, body.person] = body
+        if label not in _LABELS and label != _NO_INTERACTION:
+            unknown[label].append(number)
     check_count()
     for label, lines in unknown.items():
-        what = f'{label}, in {len(lines)} line{"s" * (len(lines) > 1)}'
-        aside.add(path, lines[0], 'a label that is unknown', what)
+        aside.add(path, lines[0], 'a label that is unknown', _in_lines(label, lines))
     if not frames:
         aside.add(path, None, 'an annotation without frames')
     people = {body.person for body in bodies.values()}
+    others: dict[str, list[int]] = collections.defaultdict(list)
     for (where, i, j), number in list(pairs.items()):
         if i == j or not {i, j} <= people:
-            aside.add(path, number, 'an interaction of others than two people', f'{i} - {j}')
+            others[f'{i} - {j}'].append(number)
             del pairs[where, i, j]
+    for pair, lines in others.items():
+        what = _in_lines(pair, lines)
+        aside.add(path, lines[0], 'an interaction of others than two people', what)
     # The set's own tools count from 1; where a frame 0 stands, it was counted from 0.
     first = 0 if any(body.frame == 0 for body in bodies.values()) else 1
     return Annotation(
@@ -268,20 +273,22 @@ def _frame(line: str) -> tuple[int | None, int, list[tuple[int, int]]]:
     return int(found[1]), int(found[2]), [(int(i), int(j)) for i, j in pairs]
 
 
-def _body(line: str, frame: int) -> Body | str | None:
-    """A body; or its label, where that is unknown; or None where the line is no such row."""
+def _in_lines(what: str, lines: list[int]) -> str:
+    return f'{what}, in {len(lines)} line{"s" * (len(lines) > 1)}'
+
+
+def _body(line: str, frame: int) -> tuple[Body | None, str]:
+    """A body and its label in the file's words; or None where the line is no such row."""
     words = line.split()
     if len(words) != 6 or not re.fullmatch(r'\d{1,9}', words[0]):
-        return None
+        return None, ''
     try:
         x, y, size = (float(word) for word in words[1:4])
     except ValueError:
-        return None
+        return None, ''
     if not all(map(math.isfinite, (x, y, size))) or size <= 0:
-        return None
-    if words[4] not in (*_LABELS, _NO_INTERACTION):
-        return words[4]
-    return Body(frame, int(words[0]), x, y, size, _LABELS.get(words[4]), words[5])
+        return None, ''
+    return Body(frame, int(words[0]), x, y, size, _LABELS.get(words[4]), words[5]), words[4]
 
 
 def people_of(annotation: Annotation) -> list[Person]:

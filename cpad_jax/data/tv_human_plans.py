@@ -120,7 +120,7 @@ def plan_clips(
         if clip.annotation:
             people = people_of(read_annotation(clip.annotation, aside))
         row = table[clip.clip_id]
-        everybody, known = _everybody(clip, people, info, table, numbers)
+        everybody, known = _everybody(clip, people, info, table, numbers, aside)
         actions = {action for person in everybody for action in person['actions']}
         if clip.action:
             actions.add(numbers[clip.action])
@@ -147,10 +147,11 @@ def _everybody(
     info: video.VideoInfo,
     table: AnnotationTable,
     numbers: Mapping[str, int],
+    aside: Aside,
 ) -> tuple[list[PersonInClip], bool]:
     """The people of the table, then those whom it leaves out; and whether all actions are known."""
     row = table[clip.clip_id]
-    named = row.people if row else ()
+    named = table.people(clip.clip_id, info.duration, aside) if row else ()
     done = table.actions(clip.clip_id, numbers) if row else []
     # Number of a person in the set → index in the record.
     places: dict[int, int] = {}

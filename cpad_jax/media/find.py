@@ -15,8 +15,6 @@ from cpad_jax.media import faces, images, tracks, video
 from cpad_jax.media.face_embedding import FaceEmbedder
 from cpad_jax.media.face_quality import face_quality
 
-PHOTO_ENDINGS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff', '.gif')
-
 # Two frames fall into a moment of a third of a second.
 RATE = 6.0
 # Shots cut a person's presence into pieces that belong together.
@@ -62,7 +60,7 @@ def gather(
     endings: Sequence[str],
     set_aside: Callable[[UserError], None],
 ) -> list[Path]:
-    """Lists files: those given, and in folders, at any depth, those with such an ending.
+    """Lists files, each once: those given, and in folders, at any depth, those of such an ending.
 
     Args:
         paths: Files and folders.
@@ -89,7 +87,11 @@ def gather(
         raise UserError('; '.join(wrong))
     for line in wrong:
         set_aside(UserError(line))
-    return list(dict.fromkeys(found))
+    # By whatever spelling or link it is given, a file is one.
+    once: dict[str, Path] = {}
+    for path in found:
+        once.setdefault(os.path.realpath(path), path)
+    return list(once.values())
 
 
 def describe(

@@ -30,6 +30,10 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 # than this; it is 384 MB as RGB.
 MAX_PIXELS = 128_000_000
 
+# What is taken for a picture in a folder; a file that is named is opened whatever its ending.
+ENDINGS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff', '.gif')
+_KINDS = 'JPEG, PNG, WebP, BMP, TIFF or GIF'
+
 _ORIENTATION = 0x0112  # EXIF's number of it.
 
 _INTERPOLATIONS = {'bicubic': Image.Resampling.BICUBIC, 'bilinear': Image.Resampling.BILINEAR}
@@ -41,8 +45,8 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     """Reads a picture file and turns it upright as its EXIF data say.
 
     Args:
-        path: JPEG, PNG, WebP or whatever else Pillow reads. Transparency is dropped; of an
-            animation the first picture is taken.
+        path: JPEG, PNG, WebP, BMP, TIFF, GIF, or whatever else Pillow reads. Transparency is
+            dropped; of an animation the first picture is taken.
 
     Returns:
         uint8 [H, W, 3] RGB.
@@ -56,7 +60,7 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
 def _open_upright(path: Path) -> Image.Image:
     """A picture file in the mode that it is stored in; errors as in `read_image`."""
     if not path.exists():
-        raise UserError(f'{path}: there is no such file; expected a picture (JPEG, PNG, WebP)')
+        raise UserError(f'{path}: there is no such file; expected a picture ({_KINDS})')
     if not path.is_file():
         raise UserError(f'{path}: this is a folder; expected one picture file')
     if path.stat().st_size == 0:
@@ -81,9 +85,13 @@ def _open_upright(path: Path) -> Image.Image:
         ) from error
     except UnidentifiedImageError as error:
         raise UserError(
-            f'{path}: this is not a picture that can be read; expected JPEG, PNG or WebP'
+            f'{path}: this is not a picture that can be read; expected {_KINDS}'
         ) from error
     except (OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise UserError(
+                f'{path}: the file cannot be read ({error.strerror}); see who may read it'
+            ) from error
         # Pillow's decoders report broken data as any of the three.
         raise UserError(
             f'{path}: the picture is broken ({error}); copy or download it again'

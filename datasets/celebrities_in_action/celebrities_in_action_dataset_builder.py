@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -36,7 +37,7 @@ class Builder(clip_builder.ClipBuilder):
             name='identities', description='Faces: to learn from, and to ask with.'
         ),
         tfds.core.BuilderConfig(
-            name='clips', description='Clips of which it is known who is in them.'
+            name='clips', description='Clips of which the table says who is in them, if anybody.'
         ),
     ]
     ACTIONS = celebrities_in_action.ACTIONS
@@ -62,11 +63,11 @@ class Builder(clip_builder.ClipBuilder):
         tables = celebrities_in_action.source_tables(manual_dir) | super().tables(manual_dir)
         if 'annotations' not in tables:
             told = celebrities_in_action.TABLE_INSTRUCTIONS
-            raise UserError(f'there is no annotation table; {told}')
-        beside = manual_dir / 'splits.json'
-        if self._splits or beside.is_file():
-            tables['splits'] = Path(self._splits or beside)
-        return tables
+            raise UserError(
+                f'{manual_dir / "annotations.jsonl"}: there is no annotation table; name another '
+                f'one with --annotations, or {told}'
+            )
+        return tables | clip_builder.chosen('splits', self._splits, manual_dir / 'splits.json')
 
     def _sources(self, manual_dir: Path, aside: Aside) -> Mapping[str, streamed.Source]:
         splits = self.tables(manual_dir).get('splits')
@@ -78,6 +79,13 @@ class Builder(clip_builder.ClipBuilder):
             aside,
         )
         self._refuse_other_sources(made.fingerprint)
+        if not splits and not made.clips['test'] and not self._others():
+            print(
+                'warning: all titles were drawn for train or '
+                'validation, so that `test` is empty and nothing can be evaluated: choose with '
+                '--splits FILE, such as {"casablanca": "test"}',
+                file=sys.stderr,
+            )
         self.info.metadata['sources'] = made.fingerprint
         self._write_people(clip_builder.entries(made.people, made.is_seen()))
         if self.builder_config.name == 'clips':
@@ -89,9 +97,13 @@ class Builder(clip_builder.ClipBuilder):
             if photos
         }
 
+    def _others(self) -> list[Path]:
+        """The metadata of the parts that were built before this one."""
+        return sorted(self.data_set.glob(f'*/{self.VERSION}/metadata.json'))
+
     def _refuse_other_sources(self, fingerprint: str) -> None:
         """Raises a `UserError` where the other part was built of something else."""
-        for path in self.data_set.glob(f'*/{self.VERSION}/metadata.json'):
+        for path in self._others():
             if json.loads(path.read_text(encoding='utf-8')).get('sources') != fingerprint:
                 raise UserError(
                     f'{path.parent}: this was built of other clips, another annotation table or '

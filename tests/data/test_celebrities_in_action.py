@@ -2,6 +2,7 @@ import collections
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -39,7 +40,8 @@ def sources(tmp_path_factory):
 def plan(sources, splits=None):
     dropped = Dropped()
     hollywood2, tv, table = sources
-    made = celebrities.plan(hollywood2, tv, AnnotationTable(table), splits, dropped)
+    chosen = celebrities.Splits(Path('splits.json'), splits) if splits else None
+    made = celebrities.plan(hollywood2, tv, AnnotationTable(table), chosen, dropped)
     return made, [(where.rsplit('/', 1)[-1], why) for where, why in dropped]
 
 
@@ -85,15 +87,29 @@ def test_clips_without_annotation_and_rows_without_clip_are_told(sources):
     assert told['hug_0002.avi'] == f'{left_out}hug_0002'
     assert told['table.jsonl:6'] == 'a row without its clip: nowhere'
     # Its labels were read off a script.
-    assert told['table.jsonl:5'] == 'a row without its clip: actionclipautoautotrain00001'
+    assert told['table.jsonl:5'] == (
+        'a row of a clip of autotrain, whose labels are unchecked: actionclipautoautotrain00001'
+    )
     missing = sum(why.startswith(left_out) for _, why in dropped)
     assert missing == 3 + 1 + 4  # Of actions, of places and of TV.
+
+
+def test_a_row_of_nobody_is_a_clip_of_nobody(sources, tmp_path):
+    rows = [*CELEBRITIES, row('actioncliptest00002', 'notorious')]
+    made, dropped = plan((*sources[:2], write_table(tmp_path / 'table.jsonl', rows)), SPLITS)
+    assert [(clip.clip_id, len(clip.people)) for clip in made.clips['test']] == [
+        ('actioncliptest00001', 1),
+        ('actioncliptest00002', 0),
+    ]
+    assert not any('actioncliptest00002' in why for _, why in dropped)
 
 
 def test_relevance_is_the_clips_where_anybodys_actions_are_unknown(sources, tmp_path):
     assert plan(sources, SPLITS)[0].relevance == 'clip'
     rows = [dict(line) for line in CELEBRITIES]
-    rows[1] = row('actioncliptest00001', 'notorious', [('n1', 'Ingrid', {}, {'actions': []})])
+    rows[1] = row(
+        'actioncliptest00001', 'notorious', [('n1', 'Ingrid Bergman', {}, {'actions': []})]
+    )
     known = (*sources[:2], write_table(tmp_path / 'table.jsonl', rows))
     assert plan(known, SPLITS)[0].relevance == 'person'
 
@@ -119,12 +135,24 @@ TITLES = {'casablanca': 'train', 'lost': 'validation', 'friends_s01': 'test', 'f
 def test_splits_can_be_chosen(sources, tmp_path):
     path = tmp_path / 'splits.json'
     path.write_text(json.dumps(SPLITS))
-    assert celebrities.read_splits(path) == SPLITS
-    with pytest.raises(UserError, match="leaves out the title 'lost'"):
+    assert celebrities.read_splits(path) == celebrities.Splits(path, SPLITS)
+    says = r"splits.json: the title 'lost' is not in it; add it .* validation, test$"
+    with pytest.raises(UserError, match=says):
         plan(sources, {'casablanca': 'test', 'notorious': 'test'})
+    with pytest.raises(UserError, match="'lost' is not in it; .* which no row has: 'lsot'"):
+        plan(sources, {'casablanca': 'test', 'notorious': 'test', 'lsot': 'test'})
+    # The rows of heat are without their clips, and that is told already.
+    _, dropped = plan(sources, {**SPLITS, 'heat': 'test', 'lsot': 'test'})
+    assert [why for where, why in dropped if where == 'splits.json'] == [
+        'a title that no row of the annotation table has: lsot'
+    ]
     for text, says in (
         ('{"lost": "dev"}', "'lost' is 'dev', expected one of train, validation, test"),
         ('[]', 'this is list, expected an object'),
+        (
+            '{"lost": "train", "heat": "test", "lost": "test"}',
+            f"{path}: 'lost' stands in it twice; leave one of them",
+        ),
         ('{', 'this is not JSON'),
     ):
         path.write_text(text)
@@ -297,7 +325,7 @@ def test_what_is_missing_is_told(tmp_path):
         with pytest.raises(UserError, match=says):
             build.prepare(name, tmp_path / 'data', tmp_path / 'manual')
     write_tv(tmp_path / 'manual')
-    with pytest.raises(UserError, match='there is no annotation table; write it with'):
+    with pytest.raises(UserError, match='annotations.jsonl: there is no annotation table; name an'):
         build.prepare(name, tmp_path / 'data', tmp_path / 'manual')
     with pytest.raises(UserError, match='has clips, which are not built by Apache Beam'):
         build.prepare(name, tmp_path / 'data', tmp_path / 'manual', 'runner=DirectRunner')

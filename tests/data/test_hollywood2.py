@@ -190,6 +190,22 @@ def test_shots_that_the_labelling_writes_become_one_clip(archive, tmp_path):
         AnnotationTable(write_table(tmp_path / 'table.jsonl', lines))
 
 
+def test_faces_after_the_end_of_the_video_are_set_aside(archive, tmp_path):
+    box = [0.1, 0.1, 0.5, 0.4]
+    people = [('n1', 'Ingrid', {0.5: box, 1.2: box, 3.0: box, 50: box}, {'actions': ['Kiss']})]
+    line = row('actioncliptest00001', 'notorious', people)
+    table = AnnotationTable(write_table(tmp_path / 'table.jsonl', [line]))
+    dropped = Dropped(tmp_path)
+    clip = hollywood2.plan_clips(archive, 'actions', table, dropped)['test'][0]
+    assert (
+        'table.jsonl:1',
+        'a face after the end of its video: Ingrid in actioncliptest00001 at 3 s of 1 s',
+    ) in dropped
+    assert [p['actions'] for p in clip.people] == [[7]]
+    np.testing.assert_allclose(clip.people[0]['tracks']['times'], [0.5, 1.2])
+    assert clip.people[0]['tracks']['boxes'].shape == (2, 4)
+
+
 @pytest.mark.parametrize(('person', 'clip', 'says'), [
     ({'actions': ['Jump']}, {}, r"jsonl:1: person 0: actions has 'Jump', expected some of Ans"),
     ({}, {'place': 'Mars'}, r"table.jsonl:1: place is 'Mars', expected one of EXT-house"),

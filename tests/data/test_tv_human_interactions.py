@@ -77,13 +77,14 @@ def test_lines_that_are_wrong_are_told_one_by_one(archive):
     row, file = 'not id, x, y, size, label and head', '_annotations/hug_0002.annotations'
     assert dropped == [
         (f'{file}:4', f'{row}: 2 40 8 24 hug'),
+        (f'{file}:10', 'a person twice in a frame: person 2'),
         (f'{file}:11', 'a person twice in a frame: person 2'),
         (f'{file}:12', f'{row}: 2 56 8 -3 hug profile_left'),
         (f'{file}:7', 'another number of boxes than announced: 4 are announced, 5 follow'),
         (f'{file}:13', 'not a header with #frame and #num_bbxs: #frame: 2'),
         (f'{file}:14', 'a box of no frame'),
         (f'{file}:9', 'a label that is unknown: dance, in 1 line'),
-        (f'{file}:7', 'an interaction of others than two people: 1 - 9'),
+        (f'{file}:7', 'an interaction of others than two people: 1 - 9, in 1 line'),
     ]
     assert [(b.frame, b.person, b.action) for b in annotation.bodies] == [
         (0, 1, 'hug'), (0, 2, 'hug'), (1, 1, 'hug'), (1, 2, None),
@@ -101,7 +102,30 @@ def test_a_word_that_is_wrong_all_through_a_file_is_told_once(archive, tmp_path)
         ('hug_0002.annotations:2', 'a label that is unknown: hugs, in 300 lines'),
         ('hug_0002.annotations:900', 'a label that is unknown: hugged, in 1 line'),
     ]
-    assert len(annotation.bodies) == 299
+    assert [(b.frame, b.person, b.action) for b in annotation.bodies[-2:]] == [
+        (299, 1, None), (299, 2, None),
+    ]  # fmt: skip
+    assert len(annotation.bodies) == 600
+
+
+def test_an_unknown_label_leaves_the_box_and_the_target(tmp_path):
+    path, dropped = tmp_path / 'kiss_0001.annotations', Dropped(tmp_path)
+    frame = (
+        '#frame: {}  #num_bbxs: 2  #interactions: 1 - 2 2 - 7\n1 8 8 24 kiss l\n2 40 8 24 kis r\n'
+    )
+    path.write_text(''.join(frame.format(n) for n in range(1, 26)))
+    people = tv.people_of(tv.read_annotation(path, dropped))
+    assert dropped == [
+        ('kiss_0001.annotations:3', 'a label that is unknown: kis, in 25 lines'),
+        (
+            'kiss_0001.annotations:1',
+            'an interaction of others than two people: 2 - 7, in 25 lines',
+        ),
+    ]
+    assert [(p.person, p.actions, p.target, len(p.bodies)) for p in people] == [
+        (1, ('kiss',), 2, 25),
+        (2, (), None, 25),
+    ]
 
 
 def test_an_empty_file_is_told(archive):
@@ -174,6 +198,17 @@ def test_faces_with_names_take_over_what_bodies_do(archive, tmp_path):
         ('handShake_0001/5', 'unknown', [], -1),
     ]
     np.testing.assert_allclose(clip.people[0]['tracks']['boxes'], [RIGHT, RIGHT])
+
+
+def test_a_face_after_the_end_of_the_video_is_set_aside(archive, tmp_path):
+    line = row('handShake_0001', 'lost', [('n2', 'Kate', {0.04: RIGHT, 50: RIGHT}, {})], 'show')
+    table, dropped = write_table(tmp_path / 'table.jsonl', [line]), Dropped(tmp_path)
+    plans = tv_human_plans.plan_clips(*archive, AnnotationTable(table), dropped)
+    (clip,) = (plan for plan in plans['set2'] if plan.clip_id == 'handShake_0001')
+    assert clip.people[0]['actions'] == [0] and len(clip.people[0]['tracks']['times']) == 1
+    assert dict(dropped)['table.jsonl:1'] == (
+        'a face after the end of its video: Kate in handShake_0001 at 50 s of 1 s'
+    )
 
 
 def test_what_the_table_says_of_somebody_counts(archive, tmp_path):

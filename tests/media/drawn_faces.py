@@ -3,6 +3,8 @@
 A face is a grey frame around one half in a colour: whose it is stands in half and colour.
 """
 
+from pathlib import Path
+
 import numpy as np
 
 from cpad_jax.media import faces
@@ -33,6 +35,8 @@ def face(top, left, side, score=0.9):
 
 class Detector:
     """Finds faces on black: one, or several of one size side by side."""
+
+    path = Path('drawn.onnx')
 
     def detect(self, image):
         lit = image.max(axis=-1) > 60

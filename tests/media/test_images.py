@@ -219,6 +219,32 @@ def test_bad_files_are_named_and_explained(tmp_path, content, says):
     assert '\n' not in str(raised.value)
 
 
+def test_what_is_expected_is_what_is_read_and_taken_from_folders(tmp_path):
+    (tmp_path / 'x.jpg').write_bytes(b'hello')
+    for path in (tmp_path / 'x.jpg', tmp_path / 'none.jpg'):
+        with pytest.raises(UserError) as raised:
+            images.read_image(path)
+        kinds = str(raised.value).rpartition('expected ')[2].removeprefix('a picture (')
+        kinds = kinds.rstrip(')').replace(' or ', ', ').split(', ')
+        named = {f'.{kind.lower()}' for kind in kinds}
+        assert named | {'.jpg', '.tif'} == set(images.ENDINGS)
+    for number, ending in enumerate(images.ENDINGS):
+        Image.fromarray(np.full((8, 8, 3), number, np.uint8)).save(tmp_path / f'y{ending}')
+        assert images.read_image(tmp_path / f'y{ending}').shape == (8, 8, 3)
+
+
+def test_a_file_that_nobody_may_read_is_not_called_broken(tmp_path, monkeypatch):
+    def refused(path):
+        raise PermissionError(13, 'Permission denied', str(path))
+
+    (tmp_path / 'a.jpg').write_bytes(b'x')
+    monkeypatch.setattr(Image, 'open', refused)
+    with pytest.raises(UserError) as raised:
+        images.read_image(tmp_path / 'a.jpg')
+    said = f'{tmp_path}/a.jpg: the file cannot be read (Permission denied); see who may read it'
+    assert str(raised.value) == said
+
+
 def test_folder_and_broken_jpeg_bytes(tmp_path):
     with pytest.raises(UserError, match='folder'):
         images.read_image(tmp_path)

@@ -2,7 +2,7 @@ import re
 
 import numpy as np
 import pytest
-from clip_archives import write_celebrities
+from clip_archives import row, write_celebrities, write_table, write_tv
 from PIL import Image
 
 from cpad_jax.data import build
@@ -60,7 +60,14 @@ def test_every_option_of_the_world_is_explained(capsys):
         ('hollywood2 --data_dir a --manual_dir b --splits c', '--splits is for celebrities_in_act'),
         ('hollywood2 --data_dir a --sheet c.png', '--sheet is for synthetic_cast only'),
         ('vggface2 --data_dir a --manual_dir b --annotations c', 'vggface2 has no clips'),
-        ('synthetic_cast --data_dir a --manual_dir b', 'leave --manual_dir'),
+        ('synthetic_cast --data_dir a --manual_dir b', 'leave --manual_dir out'),
+        ('synthetic_cast --data_dir a --part b --splits c', 'leave --part and --splits out'),
+        ('synthetic_cast --data_dir a --processes 0', '--processes is 0, expected 1 or more'),
+        ('hollywood2 --data_dir a --manual_dir . --processes -1', '--processes is -1, expected'),
+        (
+            'hollywood2 --data_dir a --manual_dir . --movies 3',
+            '--movies is for synthetic_cast only: leave it out for hollywood2',
+        ),
         ('vggface2 --data_dir a', 'vggface2 needs --manual_dir. VGGFace2 is no longer given out'),
         ('vggface --data_dir a', r'needs --manual_dir. .*images/NAME/ID.jpg'),
         ('vggface2 --data_dir a --manual_dir b', 'b: there is no such folder. VGGFace2'),
@@ -75,6 +82,38 @@ def test_mistakes_are_told_in_a_line(arguments, says, tmp_path, monkeypatch):
     with pytest.raises(UserError, match=says):
         build_dataset.main(arguments.split())
     assert not list(tmp_path.iterdir())
+
+
+def test_files_that_were_chosen_and_are_not_there(tmp_path):
+    write_celebrities(tmp_path / 'in')
+    arguments = f'--manual_dir {tmp_path / "in"} --data_dir {tmp_path / "out"}'
+    for name, option in (
+        ('tv_human_interactions', 'annotations'),
+        ('celebrities_in_action', 'annotations'),
+        ('celebrities_in_action', 'splits'),
+    ):
+        says = f'--{option} none.json: there is no such file; give the right path, or leave'
+        with pytest.raises(UserError, match=says):
+            build_dataset.main(f'{name} --{option} none.json {arguments}'.split())
+    (tmp_path / 'in' / 'annotations.jsonl').unlink()
+    says = f'{tmp_path}/in/annotations.jsonl: there is no annotation table; .* --annotations, or w'
+    with pytest.raises(UserError, match=says):
+        build_dataset.main(f'celebrities_in_action {arguments}'.split())
+    assert not (tmp_path / 'out').exists()
+
+
+def test_a_draw_that_leaves_nothing_to_test_is_told_once(tmp_path, capsys):
+    write_tv(tmp_path / 'in')
+    # Its name is drawn for validation.
+    lines = [row('handShake_0001', 'lost', [('n3', 'Kate', {}, {})], 'show')]
+    write_table(tmp_path / 'in' / 'annotations.jsonl', lines)
+    arguments = f'celebrities_in_action --manual_dir {tmp_path / "in"} --processes 1 --data_dir'
+    build_dataset.main([*arguments.split(), str(tmp_path / 'out')])
+    said = capsys.readouterr().err
+    assert said.count('`test` is empty and nothing can be evaluated: choose with --splits') == 1
+    (tmp_path / 'in' / 'splits.json').write_text('{"lost": "test"}')
+    build_dataset.main([*arguments.split(), str(tmp_path / 'other')])
+    assert 'warning' not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('name', build.MANUAL)
@@ -93,7 +132,7 @@ def test_archives_are_built_and_what_was_left_out_is_told(tmp_path, capsys):
     printed, bars = capsys.readouterr()
     lines = printed.replace(f'{tmp_path}/out/', '').splitlines()
     said = [line for line in lines if not line.startswith('  ')]
-    # Of Hollywood2's lists 9, of the other set 12; rows without clip 2, clips without row 8; and 2
+    # Of Hollywood2's lists 9, of the other set 13; rows without clip 2, clips without row 8; and 2
     # faces that are too small. Rows about clips of shows are without their clip in Hollywood2.
     assert said == [
         'hollywood2: 1 people, of whom 0 are for training',
@@ -103,11 +142,11 @@ def test_archives_are_built_and_what_was_left_out_is_told(tmp_path, capsys):
         'celebrities_in_action: 3 people, of whom 1 are for training',
         'identities, train: 1 photos',
         'identities, references: 2 photos',
-        'set aside: 33, all listed in celebrities_in_action/identities/1.0.0/set_aside.txt',
+        'set aside: 34, all listed in celebrities_in_action/identities/1.0.0/set_aside.txt',
         'clips, train: 2 clips',
         'clips, validation: 1 clips',
         'clips, test: 1 clips',
-        'set aside: 31, all listed in celebrities_in_action/clips/1.0.0/set_aside.txt',
+        'set aside: 32, all listed in celebrities_in_action/clips/1.0.0/set_aside.txt',
     ]
     # Two faces of four were set aside, and the bar comes to its end all the same.
     assert re.search(r'celebrities_in_action, references 4/4 .* photo/s, ', bars)

@@ -1,4 +1,5 @@
 import json
+import os
 import runpy
 import subprocess
 import sys
@@ -198,6 +199,69 @@ def test_a_place_where_nothing_can_be_written_is_told_before_the_search(given, m
     monkeypatch.setattr(find_person, 'search', lambda options: pytest.fail('it searched'))
     with pytest.raises(errors.UserError, match=r'cannot be written \(.+\); give another path'):
         find_person.main(f'--photos ann --videos videos {result}'.split())
+
+
+@pytest.mark.parametrize(('result', 'lost'), [
+    ('--sheet ann/2.jpg', 'ann/2.jpg'), ('--json videos/bob.mp4', 'videos/bob.mp4'),
+    ('--json videos/../ann/1.png', 'ann/1.png'), ('--sheet link.jpg', 'ann/2.jpg'),
+    ('--json net.onnx', 'net.onnx'),
+])  # fmt: skip
+def test_what_is_given_is_never_overwritten(given, monkeypatch, result, lost):
+    photo(given / 'ann' / '2.png', ANN)
+    (given / 'ann' / '2.png').rename(given / 'ann' / '2.jpg')
+    (given / 'link.jpg').symlink_to('ann/2.jpg')
+    before = (given / lost).read_bytes()
+    monkeypatch.setattr(find, 'describe', lambda *_: pytest.fail('it searched'))
+    option, path = result.split()
+    says = f'{option} {path}: that would overwrite .*{lost}, which'
+    with pytest.raises(errors.UserError, match=says) as raised:
+        find_person.main(f'--photos ann --videos videos {result}'.split())
+    assert '\n' not in str(raised.value) and (given / lost).read_bytes() == before
+    # Nor where the photo that is given is a link.
+    (given / 'other.jpg').symlink_to('ann/2.jpg')
+    with pytest.raises(errors.UserError, match='that would overwrite other.jpg'):
+        find_person.main('--photos other.jpg --videos videos --sheet ann/2.jpg'.split())
+
+
+def test_two_results_are_two_files(given):
+    (given / 'link.jpg').symlink_to('a.jpg')
+    for other in ('a.jpg', 'ann/../a.jpg', 'link.jpg'):
+        with pytest.raises(errors.UserError, match=f'--json {other} and --sheet a.jpg are one'):
+            find_person.main(f'--photos ann --videos videos --json {other} --sheet a.jpg'.split())
+
+
+@pytest.mark.parametrize('option', ['--photos', '--videos', '--json', '--sheet', '--embedder'])
+def test_an_empty_path_is_not_the_current_folder(given, option):
+    with pytest.raises(errors.UserError, match=f'{option}: expected a path, got ..; is a variable'):
+        find_person.main([*'--photos ann --videos videos'.split(), option, ''])
+
+
+def test_a_video_given_twice_is_searched_once(given, capsys):
+    (given / 'link.mp4').symlink_to('videos/both.mp4')
+    both = f'videos/both.mp4 {given}/videos/both.mp4 videos/../videos/both.mp4 videos link.mp4'
+    find_person.main(f'--photos ann --videos {both} --threshold 0.8'.split())
+    assert capsys.readouterr().out.count('both.mp4') == 1
+
+
+@pytest.mark.parametrize(('score', 'threshold', 'least', 'nearest'), [
+    (0.2896, 0.29, '0.29', '0.2896'), (0.28999996, 0.29, '0.29', '0.28999996'),
+    (0.12, 0.29, '0.29', '0.120'), (0.2947, 0.295, '0.295', '0.2947'),
+])  # fmt: skip
+def test_what_is_too_little_is_less_in_print(capsys, score, threshold, least, nearest):
+    moment = find.Moment(Path('a.mp4'), 0.0, 1.0, score, 0.5, np.zeros(4, np.float32))
+    find_person.show([], [moment], threshold)
+    said = f'nothing scores {least} or more; the nearest face scores {nearest} at 0:00.5 of a.mp4\n'
+    assert capsys.readouterr().out == said
+
+
+def test_ctrl_c_while_it_loads_is_status_130_too(tmp_path):
+    (tmp_path / 'cv2.py').write_text('raise KeyboardInterrupt')
+    command = [sys.executable, ROOT / 'tools' / 'find_person.py', '--photos', 'no', '--videos', 'x']
+    run = subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | {'PYTHONPATH': str(tmp_path)}
+    )
+    assert (run.returncode, run.stdout) == (130, '')
+    assert run.stderr.startswith('interrupted: nothing is kept; ') and run.stderr.count('\n') == 1
 
 
 def test_as_a_command_an_error_is_one_line_and_status_2(tmp_path):

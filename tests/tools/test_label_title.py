@@ -69,6 +69,8 @@ def test_where_nothing_can_be_written_is_told_before_the_work_begins(
     (['--source', 'radio'], 'invalid choice'),
     (['--title', ' '], "title is ' ', expected the id of a movie or show"),
     (['--least_confidence', '2'], '--least_confidence 2.0: expected a number from 0 to 1'),
+    (['--out', ''], "--out: expected a path, got ''"),
+    (['--subtitles', ''], "--subtitles: expected a path, got ''"),
     (['--cast', 'x.csv'], 'x.csv: there is no such cast list'),
     (['--videos', 'x'], 'x: there is no such video, nor folder of videos'),
     (['--exemplars', 'x'], 'x: there is no such folder of exemplar photos'),

@@ -19,6 +19,19 @@ from cpad_jax.errors import UserError
 
 SOURCES = ('movie', 'show')
 _MAX_LINE = 1 << 24  # Characters: no clip needs more, and a file need not be lines at all.
+# A face may reach over the edge of the picture, by this share of it; boxes in pixels lie further.
+MARGIN = 0.5
+# Seconds: videos say only roughly how long they are.
+LATE = 0.5
+
+# What belongs under the keys that every line, or everybody in it, needs.
+_NEEDED = {
+    'clip_id': "the video's name without its ending",
+    'title': 'the film or show',
+    'source': f'one of {SOURCES}',
+    'person_id': 'a word for this person that is the same in all lines',
+    'name': "the person's name, as queries say it",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +47,8 @@ class PersonAnnotation:
             are known.
         target: Index in `people` of the one it is done to, or -1.
         times: Seconds from the start of the clip at which the face is seen, ascending.
-        boxes: Where, for each time: ymin xmin ymax xmax as fractions of the picture.
+        boxes: Where, for each time: ymin xmin ymax xmax as fractions of the picture; a face may
+            reach up to `MARGIN` over its edge.
     """
 
     person_id: str
@@ -99,12 +113,14 @@ def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, ClipAnnotati
         (number of the line from 1, clip) in the file's order.
 
     Raises:
-        UserError: There is no such file, or a line is not as expected; names file, line and key.
+        UserError: There is no such file, a line is not as expected, or one person has two names;
+            names file, line and key.
     """
     path = Path(path)
     if not path.is_file():
         raise UserError(f'{path}: there is no such annotation table')
     seen: dict[str, int] = {}
+    names: dict[str, tuple[str, int]] = {}
     with path.open(encoding='utf-8') as file:
         number = 0
         while True:
@@ -126,6 +142,14 @@ def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, ClipAnnotati
                     'already; write all people of a clip in one line'
                 )
             seen[clip.clip_id] = number
+            for person in clip.people:
+                name, line = names.setdefault(person.person_id, (person.name, number))
+                if name != person.name:
+                    raise UserError(
+                        f'{where}: {person.person_id} is {name!r} in line {line} and '
+                        f'{person.name!r} here; write one name in both, or another person_id where '
+                        'these are two people'
+                    )
             yield number, clip
 
 
@@ -148,13 +172,22 @@ def _clip(value: Any, where: str) -> ClipAnnotation:
     people = fields.get('people', ())
     if not isinstance(people, list | tuple):
         raise UserError(f'{where}: people is {type(people).__name__}, expected a list')
+    longest = math.inf if end is None else end - start
     fields['people'] = tuple(
-        _person(person, len(people), i, f'{where}: person {i}') for i, person in enumerate(people)
+        _person(person, len(people), i, longest, f'{where}: person {i}')
+        for i, person in enumerate(people)
     )
+    first: dict[str, int] = {}
+    for i, person in enumerate(fields['people']):
+        if first.setdefault(person.person_id, i) != i:
+            raise UserError(
+                f'{where}: person {i}: {person.person_id} is person {first[person.person_id]} '
+                'already; write each person of a clip once, with all their times and boxes'
+            )
     return ClipAnnotation(**fields)
 
 
-def _person(value: Any, count: int, index: int, where: str) -> PersonAnnotation:
+def _person(value: Any, count: int, index: int, longest: float, where: str) -> PersonAnnotation:
     fields = _object(value, PersonAnnotation, where)
     _text(fields['person_id'], f'{where}: person_id')
     _text(fields['name'], f'{where}: name')
@@ -176,14 +209,30 @@ def _person(value: Any, count: int, index: int, where: str) -> PersonAnnotation:
     if len(times) != len(boxes):
         raise UserError(f'{where}: {len(times)} times and {len(boxes)} boxes, expected as many')
     for i, time in enumerate(times):
-        _number(time, times[i - 1] if i else 0, math.inf, f'{where}: times')
+        _number(time, 0, math.inf, f'{where}: times')
+        if i and time < times[i - 1]:
+            raise UserError(
+                f'{where}: times are {times[i - 1]!r} and then {time!r}, expected ascending '
+                'seconds; sort them, and the boxes with them'
+            )
+        if time > longest + LATE:
+            raise UserError(
+                f'{where}: times has {time!r}, but the row lasts {longest:g} s (from start to '
+                'end); count times from the start of the row'
+            )
     for box in boxes:
         if not isinstance(box, list | tuple) or len(box) != 4:
             raise UserError(f'{where}: a box is {box!r}, expected ymin xmin ymax xmax')
         for side in box:
             _number(side, -math.inf, math.inf, f'{where}: boxes')
-        if box[0] > box[2] or box[1] > box[3]:
+        if box[0] >= box[2] or box[1] >= box[3]:
             raise UserError(f'{where}: a box is {list(box)}, expected ymin xmin ymax xmax')
+        beyond = max(-box[0], -box[1], box[2] - 1, box[3] - 1) > MARGIN
+        if beyond or max(box[:2]) >= 1 or min(box[2:]) <= 0:
+            raise UserError(
+                f'{where}: a box is {list(box)}, expected fractions of the picture, from 0 to 1 '
+                f'(up to {MARGIN} over an edge); divide pixels by its height and width'
+            )
     fields['times'], fields['boxes'] = tuple(times), tuple(tuple(box) for box in boxes)
     return PersonAnnotation(**fields)
 
@@ -196,7 +245,7 @@ def _object(value: Any, kind: type, where: str) -> dict[str, Any]:
         raise UserError(f'{where}: unknown key {unknown[0]!r}; expected {", ".join(known)}')
     needed = [name for name, field in known.items() if field.default is dataclasses.MISSING]
     if missing := [name for name in needed if name not in value]:
-        raise UserError(f'{where}: {missing[0]!r} is missing')
+        raise UserError(f'{where}: {missing[0]!r} is missing; add it: {_NEEDED[missing[0]]}')
     return dict(value)
 
 

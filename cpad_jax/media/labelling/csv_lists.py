@@ -73,7 +73,10 @@ def _check_header(
 ) -> None:
     for column in needed:
         if column not in header:
-            raise UserError(f'{where} {column!r} is missing; expected {expected}')
+            # As spreadsheets save CSV where numbers are written with a comma.
+            marks = [mark for mark in ';\t' if mark in ''.join(header)]
+            between = f', cells with commas between, got {marks[0]!r}' if marks else ''
+            raise UserError(f'{where} {column!r} is missing; expected {expected}{between}')
     for column in header:
         known = column in needed or column in (optional or ())
         if not known and optional is not None:

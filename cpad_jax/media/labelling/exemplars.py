@@ -20,7 +20,6 @@ from cpad_jax.media.labelling import kept
 from cpad_jax.media.labelling.cast import CastMember, plain
 from cpad_jax.media.tracks import Embed
 
-_PICTURES = ('.jpg', '.jpeg', '.png', '.webp', '.bmp')
 # Where the folders of people lie: by themselves, as VGGFace2, or as VGGFace has them.
 _PARTS = ('', 'train', 'test', 'images')
 _LEAST_AGREEING = 0.5
@@ -178,7 +177,7 @@ def _kept_or_seen(
 
 
 def _pictures(folder: Path) -> list[Path]:
-    return sorted(f for f in folder.iterdir() if f.suffix.lower() in _PICTURES and f.is_file())
+    return sorted(f for f in folder.iterdir() if f.suffix.lower() in images.ENDINGS and f.is_file())
 
 
 def _spread(entries: Sequence, most: int) -> list:

@@ -73,8 +73,9 @@ def group_by_person(
         models: float [P, E] of length 1: what people look like; P may be 0.
         barred: bool [N, P]: faces that are not this person.
         join: Least mean cosine of two groups that are joined in the first place.
-        least: float [P]: least cosine of a small group that goes to each model, however probable it
-            is: few faces make a model that says little of others.
+        least: float [N, P]: least cosine at which a group with each face may go to each model where
+            it did not at first, however probable it is: some models say little of others' faces,
+            and of some faces the likeliest name is known to be wrong.
         kinds: int [N]: 0, or a number for what somebody said of a face. At first faces are grouped
             with their kind alone, so that what is said of a face bars no group that it falls into.
     """
@@ -87,8 +88,6 @@ def group_by_person(
     sizes = np.bincount(first[:count], minlength=len(means))
     owner = np.full(len(means), -1)
     owner[first[count:]] = np.arange(people)
-    bar = np.full(len(means), -1.0)
-    bar[first[count:]] = least
     sure, alike = np.zeros(len(means)), np.zeros(len(means))
     for group in np.flatnonzero((owner >= 0) & (sizes > 0)):
         own = features[first[:count] == group].mean(0)
@@ -106,8 +105,10 @@ def group_by_person(
         cosines = np.where(between[group][others], -np.inf, means[others] @ means[group])
         shares = _shares(cosines, sizes[group])
         best = int(shares.argmax())
-        if shares[best] > 0.5 and cosines[best] >= bar[others[best]]:
-            offers.append((float(shares[best]), float(cosines[best]), int(group), others[best]))
+        other = int(others[best])
+        bar = -1.0 if owner[other] < 0 else least[first[:count] == group, owner[other]].max()
+        if shares[best] > 0.5 and cosines[best] >= bar:
+            offers.append((float(shares[best]), float(cosines[best]), int(group), other))
     for share, cosine, group, other in sorted(offers, key=lambda offer: (-offer[0], offer[2])):
         mine, theirs = np.flatnonzero(first == group), np.flatnonzero(final == other)
         if walls[np.ix_(mine, theirs)].any():

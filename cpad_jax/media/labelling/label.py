@@ -113,10 +113,12 @@ def label_tracks(
     looks = {m.person_id: _mean(whitening(m.features)) for m in models if m.person_id in in_cast}
     evidence = dict.fromkeys(looks, _PHOTOS)
 
-    grouping = _group(features, apart, looks, {}, join, np.full(len(looks), -1.0))
+    grouping = _group(features, apart, looks, {}, join, np.full((len(raw), len(looks)), -1.0))
     found, lost = find_tracks(corrections, tracks, of_video)
     by_hand = settle(found, grouping.groups)
     if by_hand:
+        order = [*looks, None]  # The last for -1.
+        taken_for = [order[model] for model in grouping.model]
         named = {said.person_id for said in by_hand.values()} - {None, '', *looks}
         for person in sorted(named):
             # Who has no photos is known by the faces that somebody named.
@@ -124,7 +126,13 @@ def label_tracks(
             looks[person], evidence[person] = _mean(features[own]), _FACES
         # A face or two say little of how this person may look, and so much less of faces that are
         # hardly like them: those they name must be as like as faces of one group are.
-        least = np.array([join if evidence[person] == _FACES else -1.0 for person in looks])
+        for_all = [join if evidence[person] == _FACES else -1.0 for person in looks]
+        least = np.tile(for_all, (len(raw), 1))
+        # So must faces that are not whom they were taken for. The likeliest name was wrong, and
+        # without it somebody who is hardly like them would be the likeliest that is left.
+        for number, said in by_hand.items():
+            if said.denied and taken_for[number] in (None, *said.denied):
+                least[number] = join
         grouping = _group(features, kept_apart(by_hand, apart), looks, by_hand, join, least)
 
     known = list(looks)
@@ -192,11 +200,13 @@ def annotate(
                     'rename one of the videos'
                 )
             of_clip[clip_id] = video
+            # A video may go on for longer than it says.
+            end = max([end, *(row.track.times[-1] for row in by_shot[video, shot])])
             clips.append(
                 ClipAnnotation(
                     clip_id, title, source,
                     tuple(_person(who, names[who], rows, start) for who, rows in people.items()),
-                    video, start, None if whole else end,
+                    video, start, None if whole else float(end),
                 )
             )  # fmt: skip
     return clips

@@ -6,8 +6,7 @@ import collections
 import csv
 import os
 import re
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -17,6 +16,8 @@ from cpad_jax.media.labelling.cast import CastMember
 from cpad_jax.media.labelling.corrections import COLUMNS, UNKNOWN
 from cpad_jax.media.labelling.label import LabelledTrack, Labels
 
+# Of the sheets of groups without a name, as a pattern for `Path.glob`.
+UNKNOWN_SHEETS = f'{UNKNOWN}_[0-9][0-9][0-9][0-9]*.jpg'
 _FACE, _GAP, _LINE, _COLUMNS = 96, 8, 13, 8
 _TAIL = 8  # Letters at the end of a video's name, which tell a series' parts apart.
 _MOST_FACES, _MOST_UNKNOWN = 160, 20
@@ -44,46 +45,37 @@ def write_tracks(path: str | os.PathLike[str], labels: Labels, cast: Sequence[Ca
             ])  # fmt: skip
 
 
-def write_sheets(
-    folder: str | os.PathLike[str], labels: Labels, cast: Sequence[CastMember]
-) -> list[Path]:
+def sheet_names(cast: Sequence[CastMember]) -> list[str]:
+    """The file names of the sheets of a cast, in its order; others match `UNKNOWN_SHEETS`."""
+    return [
+        f'{re.sub(r"[^A-Za-z0-9]+", "_", member.person_id)[:80]}_{number:04d}.jpg'
+        for number, member in enumerate(cast)
+    ]
+
+
+def draw_sheets(labels: Labels, cast: Sequence[CastMember]) -> Iterator[tuple[str, Image.Image]]:
     """Draws a sheet for each person who was found and for the largest groups without a name.
 
     Args:
-        folder: Is replaced as a whole.
         labels: As from `label_tracks`.
         cast: Gives the names.
 
-    Returns:
-        The JPEG files: people in the order of the cast, then groups by size. A sheet shows at most
-        160 faces, the least sure first.
+    Yields:
+        (file name, picture): people in the order of the cast, then groups by size. A sheet shows at
+        most 160 faces, the least sure first.
     """
-    folder = Path(folder)
     of_person, unnamed = collections.defaultdict(list), collections.defaultdict(list)
     for labelled in labels.tracks:
         if labelled.name:
             of_person[labelled.name.person_id].append(labelled)
         else:
             unnamed[labelled.cluster].append(labelled)
-    sheets = [
-        (
-            f'{re.sub(r"[^A-Za-z0-9]+", "_", m.person_id)[:80]}_{number:04d}',
-            m.name,
-            of_person[m.person_id],
-        )
-        for number, m in enumerate(cast)
-        if m.person_id in of_person
-    ]
+    for name, member in zip(sheet_names(cast), cast, strict=True):
+        if member.person_id in of_person:
+            yield name, _draw(member.name, of_person[member.person_id])
     largest = sorted(unnamed.items(), key=lambda entry: (-len(entry[1]), entry[0]))
-    sheets += [
-        (f'{UNKNOWN}_{cluster:04d}', f'{UNKNOWN}, cluster {cluster}', rows)
-        for cluster, rows in largest[:_MOST_UNKNOWN]
-    ]
-    with atomic.writing(folder) as temporary:
-        temporary.mkdir()
-        for stem, title, rows in sheets:
-            _draw(title, rows).save(temporary / f'{stem}.jpg', quality=88)
-    return [folder / f'{stem}.jpg' for stem, _, _ in sheets]
+    for cluster, rows in largest[:_MOST_UNKNOWN]:
+        yield f'{UNKNOWN}_{cluster:04d}.jpg', _draw(f'{UNKNOWN}, cluster {cluster}', rows)
 
 
 def _time(labelled: LabelledTrack) -> str:

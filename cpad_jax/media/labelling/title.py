@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import errno
+import itertools
 import os
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -18,6 +20,7 @@ from cpad_jax.media.labelling import (
     corrections,
     exemplars,
     label,
+    results,
     sheets,
     subtitles,
 )
@@ -27,7 +30,9 @@ from cpad_jax.media.labelling import (
 from cpad_jax.media.lettering import counted
 from cpad_jax.media.tracks import Embed
 
-_TABLE, _TRACKS, _SHEETS, _ASIDE = 'annotations.jsonl', 'tracks.csv', 'sheets', 'aside.txt'
+_TABLE, _TRACKS, _ASIDE = 'annotations.jsonl', 'tracks.csv', 'aside.txt'
+_SHEETS, _FOUND = 'sheets', 'found'
+_SUBTITLES = '.srt', '.vtt'
 _MOST_NAMED = 5  # Folders of photos of people out of the cast: VGGFace2 has 9,000.
 
 
@@ -42,7 +47,7 @@ class TitleFiles:
         cast: CSV file, see `cast.read_cast`.
         exemplars: Folder of photos, see `exemplars.find_photos`.
         subtitles: Folder that holds, for `a/b.mp4`, `a/b.srt` or `a/b.vtt`, or that with a language
-            between, as `a/b.en.srt`.
+            between, as `a/b.en.srt`; capitals do not count.
         corrections: CSV file, see `corrections.read_corrections`.
     """
 
@@ -96,14 +101,15 @@ def label_title(
         embed: Gives faces their features.
         feature: Says what `detector` and `embed` are, with whatever changes when they would.
         out: Folder for `annotations.jsonl` (the table), `tracks.csv` (every face, for corrections),
-            `sheets/` (faces by name, for eyes), `aside.txt` and `found/`, what was found in videos
-            and photos. All but that of an earlier run is removed before the work begins, so that a
-            run that fails leaves none.
+            `sheets/` (faces by name, for eyes), `aside.txt`, `found/`, what was found in videos
+            and photos, and the list `written.json`. All that an earlier run wrote but `found/` is
+            removed before the work begins, so that a run that fails leaves none; nothing else is.
         least_confidence: Names with less are not given, 0 to 1.
 
     Raises:
-        UserError: A file or folder that was named is missing or not as expected, `out` cannot be
-            written to, or no video could be read.
+        UserError: A file or folder that was named is missing or not as expected, or would be
+            overwritten, in `out` stand other files than runs wrote where this one writes, or it
+            cannot be written to: then nothing was changed. Or no video could be read.
     """
     if not files.title.strip():
         raise UserError(f'title is {files.title!r}, expected the id of a movie or show, e.g. heat')
@@ -115,21 +121,25 @@ def label_title(
             f'{files.corrections}: this run writes that file anew; copy the rows that are wrong '
             'into another one'
         )
+    named = (files.cast, files.corrections, files.exemplars, files.subtitles, *files.videos)
+    _keep_inputs(out, filter(None, named))
     people = cast_lists.read_cast(files.cast)
     said_by_hand = (
         corrections.read_corrections(files.corrections, people) if files.corrections else []
     )
     videos = appearances.find_videos(files.videos)
-    cues, aside = _subtitles(files.subtitles, videos)
+    cues, read, aside = _subtitles(files.subtitles, videos)
     photos, strangers = (
         exemplars.find_photos(files.exemplars, people) if files.exemplars else ({}, None)
     )
-    _make_way(out)
-    models, unused = exemplars.build_models(photos, detector, embed, feature, out / 'found')
-    faces, broken = appearances.find_faces(videos, detector, embed, feature, out / 'found')
-    aside += unused + broken
+    _keep_inputs(out, [*videos.values(), *read, *itertools.chain(*photos.values())])
+    written = results.Results(out)
+    _make_way(written, people)
+    models, unused = exemplars.build_models(photos, detector, embed, feature, out / _FOUND)
+    faces, broken = appearances.find_faces(videos, detector, embed, feature, out / _FOUND)
+    aside = unused + broken + aside
     if not faces:
-        _write_aside(out, aside)
+        _write_aside(written, aside)
         raise UserError(
             f'{counted(len(videos), "video")}, of which none could be read, see {out / _ASIDE}; '
             f'first: {broken[0]}'
@@ -140,10 +150,14 @@ def label_title(
         f'{files.corrections}:{lost.line}: {_why_lost(lost, videos, faces)}' for lost in labels.lost
     ]
     table = label.annotate(labels, faces, people, files.title, files.source)
-    sheets.write_tracks(out / _TRACKS, labels, people)
-    sheets.write_sheets(out / _SHEETS, labels, people)
-    _write_aside(out, aside)
-    annotations.write(out / _TABLE, table)
+    with written.writing(_TRACKS) as path:
+        sheets.write_tracks(path, labels, people)
+    for name, sheet in sheets.draw_sheets(labels, people):
+        with written.writing(f'{_SHEETS}/{name}') as path:
+            sheet.save(path, quality=88)
+    _write_aside(written, aside)
+    with written.writing(_TABLE) as path:
+        annotations.write(path, table)
     return LabelledTitle(
         labels, faces, tuple(models), None if strangers is None else tuple(strangers), cues,
         sum(map(len, mentions.values())), len(table), tuple(aside),
@@ -208,24 +222,44 @@ def _what_was_given(
         yield line
 
 
-def _make_way(out: Path) -> None:
-    """Makes sure that results can be written, and takes away those of an earlier run."""
+def _keep_inputs(out: Path, given: Iterable[Path]) -> None:
+    """Makes sure that nothing which was given is, or lies in, what the run writes."""
+    files = [out / name for name in (_TABLE, _TRACKS, _ASIDE, results.LIST)]
+    folders = [(out / name).resolve() for name in (_SHEETS, _FOUND)]
+    for path in given:
+        place = path.resolve()
+        if any(place.is_relative_to(folder) for folder in folders) or any(
+            atomic.same_file(path, file) for file in files
+        ):
+            raise UserError(
+                f'{path}: this run reads that and would write over it; move it, or give another '
+                'folder for the results'
+            )
+
+
+def _make_way(written: results.Results, people: Sequence[cast_lists.CastMember]) -> None:
+    """Makes sure that results can be written, then takes away those of an earlier run."""
+    out = written.folder
+    names = [*sheets.sheet_names(people)]
+    names += [path.name for path in (out / _SHEETS).glob(sheets.UNKNOWN_SHEETS)]
+    written.refuse_others([_TABLE, _TRACKS, _ASIDE, *(f'{_SHEETS}/{name}' for name in names)])
     try:
+        for part in (out / _SHEETS, out / _FOUND):
+            if os.path.lexists(part) and not part.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, f'{part.name} is no folder')
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
             pass
-        for name in (_TABLE, _TRACKS, _ASIDE):
-            (out / name).unlink(missing_ok=True)
-        if (out / _SHEETS).exists():
-            shutil.rmtree(out / _SHEETS)
+        written.remove()
     except OSError as error:
         raise UserError(
             f'{out}: results cannot be written there ({error.strerror}); give another folder'
         ) from error
 
 
-def _write_aside(out: Path, aside: Iterable[str]) -> None:
-    atomic.write_bytes(out / _ASIDE, ''.join(f'{line}\n' for line in aside).encode())
+def _write_aside(written: results.Results, aside: Iterable[str]) -> None:
+    with written.writing(_ASIDE) as path:
+        path.write_bytes(''.join(f'{line}\n' for line in aside).encode())
 
 
 def _why_lost(
@@ -243,38 +277,48 @@ def _why_lost(
 
 def _subtitles(
     folder: Path | None, videos: Iterable[str]
-) -> tuple[dict[str, list[subtitles.Cue]] | None, list[str]]:
-    """Video -> its subtitles, None without a folder; and what could not be used, and why."""
+) -> tuple[dict[str, list[subtitles.Cue]] | None, list[Path], list[str]]:
+    """Video -> its subtitles, None without a folder; their files; what could not be used, and why.
+
+    A file is a video's by its path without ending, or with a language before it, as `b.en.srt`.
+    """
     if folder is None:
-        return None, []
+        return None, [], []
     if not folder.is_dir():
         raise UserError(f'{folder}: there is no such folder of subtitles')
-    cues, aside = {}, []
+    by_stem: dict[str, str] = {}
     for video in videos:
-        stem = folder / PurePosixPath(video).with_suffix('')
-        # Compared as text, because a name may hold what a pattern would take for a wildcard.
-        beside = sorted(stem.parent.iterdir()) if stem.parent.is_dir() else []
-        fitting = [
-            file for file in beside
-            if file.suffix.lower() in ('.srt', '.vtt')
-            and (file.stem == stem.name or file.stem.rpartition('.')[0] == stem.name)
-        ]  # fmt: skip
-        if not fitting:
+        by_stem[str(PurePosixPath(video).with_suffix(''))] = video
+    for stem, video in list(by_stem.items()):
+        by_stem.setdefault(stem.casefold(), video)
+    fitting, strange = collections.defaultdict(list), []
+    for file in sorted(path for path in folder.rglob('[!.]*') if path.is_file()):
+        if file.suffix.lower() not in _SUBTITLES:
             continue
-        # One without a language before one with.
-        chosen = min(fitting, key=lambda file: (file.stem != stem.name, file.name))
+        stem = PurePosixPath(file.relative_to(folder).as_posix()).with_suffix('')
+        for rank, name in enumerate((str(stem), str(stem.with_suffix('')))):
+            if video := by_stem.get(name) or by_stem.get(name.casefold()):
+                # One without a language before one with, and as it is written before otherwise.
+                fitting[video].append((rank, name not in by_stem, file.name, file))
+                break
+        else:
+            strange.append(file)
+    if not fitting:
+        wanted = PurePosixPath(next(iter(videos))).with_suffix('.srt')
+        raise UserError(
+            f'{folder}: there are no subtitles for these videos; expected e.g. {wanted} in it'
+        )
+    chosen = {video: min(files)[-1] for video, files in sorted(fitting.items())}
+    cues, aside = {}, []
+    for video, file in chosen.items():
         try:
-            cues[video], broken = subtitles.read_subtitles(chosen)
+            cues[video], broken = subtitles.read_subtitles(file)
             if broken:
                 aside.append(
-                    f'{chosen}: {counted(len(broken), "cue")} without usable times, left out; '
+                    f'{file}: {counted(len(broken), "cue")} without usable times, left out; '
                     f'see line {broken[0]}'
                 )
         except UserError as error:
             aside.append(str(error))
-    if not cues and not aside:
-        raise UserError(
-            f'{folder}: there are no subtitles for these videos; expected e.g. '
-            f'{PurePosixPath(next(iter(videos))).with_suffix(".srt")} in it'
-        )
-    return cues, aside
+    aside += [f'{file}: no video that was given is called so' for file in strange]
+    return cues, list(chosen.values()), aside

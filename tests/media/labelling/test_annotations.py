@@ -62,7 +62,16 @@ def test_doing_nothing_and_doing_something_unknown_differ(tmp_path):
     ({}, {'actions': 'Kiss'}, 'actions'),
     ({}, {'evidence': [1]}, 'evidence'),
     ({}, {'times': [1.0]}, '1 times and 2 boxes'),
-    ({}, {'times': [1.0, 0.5]}, 'times'),
+    ({}, {'times': [1.0, 0.5]}, 'times are 1.0 and then 0.5, expected ascending seconds; sort'),
+    ({}, {'times': [0.0, 3.1]}, 'times has 3.1, but the row lasts 2.5 s'),
+    ({}, {'times': [-0.1, 0.5]}, 'times is -0.1'),
+    ({}, {'boxes': [[0, 0, 1, 1], [20, 60, 120, 180]]}, r'\[20, 60, 120, 180\], expected frac'),
+    ({}, {'boxes': [[0, 0, 1, 1], [0, 0, 1, 1.51]]}, 'fractions of the picture'),
+    ({}, {'boxes': [[0, 0, 1, 1], [-0.51, 0, 1, 1]]}, 'fractions of the picture'),
+    ({}, {'boxes': [[0, 0, 1, 1], [0, 1, 0.5, 1.2]]}, 'fractions of the picture'),
+    ({}, {'boxes': [[0, 0, 1, 1], [-0.2, 0, 0, 0.1]]}, 'fractions of the picture'),
+    ({}, {'boxes': [[0, 0, 1, 1], [0.5, 0, 0.5, 1]]}, 'ymin'),
+    ({}, {'person_id': 'n000002'}, 'person 1: n000002 is person 0 already; write each person'),
     ({}, {'boxes': [[0, 0, 1, 1], [0, 0, 1]]}, 'ymin'),
     ({}, {'boxes': [[0, 0, 1, 1], [1, 0, 0, 1]]}, 'ymin'),
     ({}, {'name': ' '}, 'person 0: name'),
@@ -75,6 +84,41 @@ def test_a_wrong_line_is_named(tmp_path, changes, who, said):
     with pytest.raises(UserError, match=said) as caught:
         list(annotations.read(path))
     assert str(caught.value).startswith(f'{path}:2: ')
+
+
+def test_faces_may_reach_over_the_edge_and_end_a_little_late(tmp_path):
+    edge = ((-0.0022, 0.2, 0.3, 1.0010), (-0.4, -0.5, 1.5, 1.4))
+    clip = dataclasses.replace(
+        CLIP, people=(dataclasses.replace(ADA, times=(0.0, 2.9), boxes=edge), BEN)
+    )
+    annotations.write(tmp_path / 'table.jsonl', [clip])
+    assert list(annotations.read(tmp_path / 'table.jsonl')) == [clip]
+
+
+def test_one_person_has_one_name(tmp_path):
+    path = tmp_path / 'table.jsonl'
+    rows = [ClipAnnotation(str(n), 't', 'show', (PersonAnnotation('n000001', name),))
+            for n, name in enumerate(('Ann Smith', 'Ann Smith', 'Bob Jones'))]  # fmt: skip
+    annotations.write(path, rows)
+    with pytest.raises(UserError) as caught:
+        list(annotations.read(path))
+    assert str(caught.value).startswith(
+        f"{path}:3: n000001 is 'Ann Smith' in line 1 and 'Bob Jones' here; write one name in both"
+    )
+
+
+@pytest.mark.parametrize(('key', 'says'), [
+    ('clip_id', "'clip_id' is missing; add it: the video's name without its ending"),
+    ('source', r"'source' is missing; add it: one of \('movie', 'show'\)"),
+    ('person_id', "person 0: 'person_id' is missing; add it: a word for this person"),
+    ('name', "person 0: 'name' is missing; add it: the person's name"),
+])  # fmt: skip
+def test_what_is_missing_is_said_with_what_it_is(tmp_path, key, says):
+    value = json.loads(json.dumps(dataclasses.asdict(CLIP)))
+    (value if key in value else value['people'][0]).pop(key)
+    (tmp_path / 'table.jsonl').write_text(json.dumps(value))
+    with pytest.raises(UserError, match=says):
+        list(annotations.read(tmp_path / 'table.jsonl'))
 
 
 def test_files_of_another_kind(tmp_path):

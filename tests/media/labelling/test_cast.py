@@ -21,6 +21,7 @@ def test_lists_as_they_are_written(tmp_path):
     ('', ': the cast list is empty; expected a header with name and perhaps person_id, character'),
     ('name\n\n', ': the cast list names nobody'),
     ('\nwho\nAda\n', ":2: column 'name' is missing; expected a header with name and perhaps"),
+    ('name;character\nAda;Doc\n', ":1: column 'name' is missing; .* with commas between, got ';'"),
     ('name,age\nAda,3\n', ":1: column 'age' is unknown"),
     ('name,NAME\nAda,Ada\n', ":1: column 'name' stands there twice"),
     ('name\n\nAda,3\n', ':3: 2 cells, expected name'),

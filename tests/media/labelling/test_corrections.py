@@ -267,6 +267,27 @@ def test_a_face_that_is_not_one_may_be_another(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(('likeness', 'name', 'given'), [
+    ((0.6, 0.45), 'not Ada Abbott', None), ((0.8, 0.75), 'not Ada Abbott', 'n2'),
+    ((0.6, 0.45), 'not Not Vital', 'n1'),
+])  # fmt: skip
+def test_the_next_name_must_be_as_likely_as_faces_of_one_group(tmp_path, likeness, name, given):
+    shots = [[(one, HERE_)] for one in ('n1', 'n2') + 4 * ('n3',) for _ in range(4)]
+    videos = film(*shots)
+    mean = np.mean([track.feature for of in videos['v'].tracks for track in of], axis=0)
+    axes = made_up_faces.unit(np.stack([LOOKS['n1'], LOOKS['n2']]) - mean)
+    rest = made_up_faces.directions(5)[4]
+    # The face whose cosines with both are those, the mean taken off.
+    basis = np.linalg.qr(np.stack([*axes, rest]).T)[0].T
+    flat = np.linalg.solve(axes @ basis[:2].T, likeness)
+    last = np.sqrt(max(1 - flat @ flat, 0.0))
+    face = flat @ basis[:2] + last * basis[2] + mean
+    videos['w'] = VideoFaces(((0.0, 1.0),), ((made_up_faces.track(face),),))
+    assert who(label.label_tracks(videos, CAST, MODELS))[-1] == 'n1'
+    asked = read(tmp_path, f'w,0.2,{HERE},track,{name}')
+    assert who(label.label_tracks(videos, CAST, MODELS, corrections=asked))[-1] == given
+
+
 def test_who_is_seen_beside_somebody_named_by_hand_is_somebody_else(tmp_path):
     videos = film([('n1', HERE_)], [('n1', HERE_)], [('n1', HERE_), ('n3', THERE_)])
     assert who(label.label_tracks(videos, CAST, MODELS)) == ['n1', 'n1', 'n1', None]

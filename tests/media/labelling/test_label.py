@@ -120,7 +120,9 @@ def test_broken_films_are_set_aside_and_told(folder, tmp_path):
     # What is there now is of this run; the table of the last one would be taken for its own.
     told = (tmp_path / 'out/aside.txt').read_text().splitlines()
     assert [line.split(':')[0] for line in told] == [str(films / 'a.mp4'), str(films / 'b.mp4')]
-    assert {path.name for path in (tmp_path / 'out').iterdir()} == {'aside.txt', 'found'}
+    assert {path.name for path in (tmp_path / 'out').iterdir()} == {
+        'aside.txt', 'found', 'written.json',
+    }  # fmt: skip
 
 
 def test_the_summary_says_how_far_photos_and_subtitles_went(folder, tmp_path):

@@ -2,7 +2,7 @@ import csv
 
 import made_up_faces
 import numpy as np
-from PIL import Image, ImageFont
+from PIL import ImageFont
 
 from cpad_jax.media.labelling import sheets
 from cpad_jax.media.labelling.cast import CastMember
@@ -35,10 +35,11 @@ def test_a_sheet_says_what_the_list_of_tracks_says(tmp_path):
     assert font.getlength(under[0][0]) <= 96 and under[1][0] == 'a/b.mp4'
 
 
-def test_all_three_lines_are_drawn_below_the_face(tmp_path):
+def test_all_three_lines_are_drawn_below_the_face():
     rows = (labelled(61.0, Name('n1', 0.81, 'because')),)
-    (path,) = sheets.write_sheets(tmp_path / 'sheets', Labels(rows, (), 0), CAST)
-    drawn = np.asarray(Image.open(path).convert('L')).astype(int)
+    ((name, sheet),) = sheets.draw_sheets(Labels(rows, (), 0), CAST)
+    assert name == 'n1_0000.jpg'
+    drawn = np.asarray(sheet.convert('L')).astype(int)
     assert drawn.shape == (40 + 96 + 3 * 13 + 8 + 8, 8 + 8 * 104)
     for line in range(3):
         top = 40 + 96 + 1 + 13 * line
