@@ -20,12 +20,14 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.shows = 5
     config.data.clips_per_title = 34
     config.data.cast_size = 7
+    config.data.places_per_title = (4, 6)  # the fewest and the most
     config.data.people_per_shot = (20, 48, 32)  # of 100 shots: one, two, three
     config.data.push_ins = 0  # of 100 shots: the camera moves close to somebody
     config.data.habits = 0  # of the 12 actions, how many somebody mostly does; 0: any
     config.data.seen_people = 600
     config.data.cast_seen = 240  # how many of the seen people act in the clips
-    config.data.stars = 0  # they are some of the first so many; 0: of all
+    config.data.stars = 0  # people with a lower number are stars
+    config.data.cast_stars = 0  # how many of the seen who act are
     config.data.unseen_people = 80
     config.data.photos_per_person = (16,)
     config.data.reference_photos = 10

@@ -172,7 +172,11 @@ def test_every_part_of_the_world_can_be_configured():
     data = configs.load(str(file)).data
     changed = {key: value + 1 if isinstance(value, int) else value for key, value in data.items()}
     changed.update(
-        seconds=9.0, faces_dir='x', people_per_shot=(30, 40, 30), photos_per_person=(1, 2)
+        seconds=9.0,
+        faces_dir='x',
+        people_per_shot=(30, 40, 30),
+        photos_per_person=(1, 2),
+        places_per_title=(2, 3),
     )
     spec, default = drawn_world.world_spec(changed), WorldSpec()
     same = [f.name for f in dataclasses.fields(spec)

@@ -58,14 +58,17 @@ class WorldSpec:
         shows: Number of TV shows.
         clips_per_title: Clips cut from each title.
         cast_size: People with parts in one title.
+        places_per_title: The fewest and the most places that a title is shot in.
         people_per_shot: How many of 100 shots hold one, two and three people.
         push_ins: In how many of 100 shots the camera moves close to one of the people.
         habits: How many of the actions are a person's own. They do nothing else, and none of them
             twice in the same place while another is left there; 0 for no preference.
         train_people: Seen people, of whom there are training photos.
         cast_seen: How many of them act in this world's titles.
-        stars: The seen people who act are some of the first so many; 0 for any of them. The lower a
-            person's number, the likelier that a CLIP of drawn worlds knows the name.
+        stars: The seen people with a number below this are stars: the lower a person's number, the
+            likelier that a CLIP of drawn worlds knows the name.
+        cast_stars: How many of the seen people who act are stars; the others are not. Where there
+            are no stars, anybody acts.
         cast_unseen: How many people without training photos act in them.
         photos_per_person: Training photos of each seen person; of several numbers, each is as many
             people's.
@@ -80,12 +83,14 @@ class WorldSpec:
     shows: int = 5
     clips_per_title: int = 34
     cast_size: int = 7
+    places_per_title: tuple[int, ...] = (4, 6)
     people_per_shot: tuple[int, ...] = PEOPLE_PER_SHOT
     push_ins: int = 0
     habits: int = 0
     train_people: int = 600
     cast_seen: int = 240
     stars: int = 0
+    cast_stars: int = 0
     cast_unseen: int = 80
     photos_per_person: tuple[int, ...] = (16,)
     reference_photos: int = 10
@@ -98,6 +103,13 @@ class WorldSpec:
             if isinstance(value, int | float) and field.name != 'seed' and value < 0:
                 raise UserError(f'{field.name} of a world is {value}, expected 0 or more')
         check_people_per_shot(self.people_per_shot)
+        if len(self.places_per_title) != 2 or not (
+            1 <= self.places_per_title[0] <= self.places_per_title[1] <= len(PLACES)
+        ):
+            raise UserError(
+                f'places_per_title of a world is {self.places_per_title}, expected the fewest and '
+                f'the most, from 1 to {len(PLACES)}, such as 4,6'
+            )
         if self.push_ins > 100:
             raise UserError(f'push_ins of a world is {self.push_ins}, expected at most 100')
         if not self.photos_per_person or min(self.photos_per_person) < 1:
@@ -189,13 +201,20 @@ def check_people_per_shot(shares: Sequence[int]) -> None:
 
 
 def _check(spec: WorldSpec) -> None:
-    pool, name = spec.train_people, 'train_people'
-    if spec.stars and spec.stars < pool:
-        pool, name = spec.stars, 'stars'
-    if spec.cast_seen > pool:
+    if spec.cast_seen > spec.train_people:
         raise UserError(
-            f'world: cast_seen is {spec.cast_seen}, but {name} is {pool}: raise {name} or lower '
-            'cast_seen'
+            f'world: cast_seen is {spec.cast_seen}, but train_people is {spec.train_people}: raise '
+            'train_people or lower cast_seen'
+        )
+    others = spec.train_people - spec.stars
+    if (
+        not 0 <= spec.cast_stars <= min(spec.stars, spec.cast_seen)
+        or others < 0
+        or (spec.cast_seen - spec.cast_stars > others)
+    ):
+        raise UserError(
+            f'world: {spec.cast_stars} of {spec.cast_seen} seen people who act are to be stars '
+            f'(cast_stars), of whom there are {spec.stars} among {spec.train_people} (stars)'
         )
     if spec.cast_size > spec.cast_seen + spec.cast_unseen:
         raise UserError(
@@ -280,8 +299,12 @@ class World:
         _check(spec)
         self.spec = spec
         rng = np.random.default_rng((spec.seed, 1))
-        stars = min(spec.stars or spec.train_people, spec.train_people)
-        seen = rng.permutation(stars)[: spec.cast_seen]
+        seen = [
+            *rng.permutation(spec.stars)[: spec.cast_stars],
+            *(spec.stars + rng.permutation(spec.train_people - spec.stars))[
+                : spec.cast_seen - spec.cast_stars
+            ],
+        ]
         unseen = people.UNSEEN_OFFSET + rng.permutation(max(spec.cast_unseen * 4, 1))
         self.cast = tuple(int(i) for i in (*seen, *unseen[: spec.cast_unseen]))
         self._habits = {person: self._draw_habits(person) for person in self.cast}
@@ -318,7 +341,10 @@ class World:
                 if candidate not in cast:
                     cast.append(candidate)
             title_id = f'{source}{number + 1:03d}'
-            places = [str(p) for p in rng.permutation(PLACES)[: int(rng.integers(4, 7))]]
+            fewest, most = spec.places_per_title
+            places = [
+                str(p) for p in rng.permutation(PLACES)[: int(rng.integers(fewest, most + 1))]
+            ]
             titles.append(
                 Title(title_id, source, f'{source.title()} {number + 1}', tuple(cast),
                       tuple(places), int(rng.integers(1 << 31)))

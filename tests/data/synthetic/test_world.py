@@ -112,13 +112,18 @@ def test_impossible_worlds_are_refused(change, words):
 
 def test_how_many_people_are_in_a_shot_and_who_may_act():
     spec = dataclasses.replace(
-        SMALL, clips_per_title=100, people_per_shot=(70, 30, 0), stars=16, cast_seen=15
+        SMALL,
+        clips_per_title=100,
+        people_per_shot=(70, 30, 0),
+        stars=16,
+        cast_stars=9,
+        cast_seen=15,
     )
     lonely = world.World(spec)
     crowd = collections.Counter(len(clip.performers) for clip in lonely.clips)
     assert abs(crowd[1] / len(lonely.clips) - 0.7) < 0.05 and crowd[3] == 0
     seen = {person for person in lonely.cast if person < people.UNSEEN_OFFSET}
-    assert len(seen) == 15 and max(seen) < 16
+    assert len(seen) == 15 and sum(person < 16 for person in seen) == 9
 
 
 def test_people_have_habits():
@@ -153,6 +158,11 @@ def test_what_was_done_somewhere_is_done_elsewhere_first():
     assert drawn._willing(person, place, []) == []
 
 
+def test_titles_are_shot_in_as_many_places_as_said():
+    titles = world.World(dataclasses.replace(SMALL, movies=30, places_per_title=(6, 8))).titles
+    assert {len(title.places) for title in titles} == {6, 7, 8}
+
+
 def test_training_photos_are_as_many_as_said():
     spec = dataclasses.replace(SMALL, photos_per_person=(1, 5, 2))
     counts = collections.Counter(plan.person for plan in world.World(spec).photos('train'))
@@ -166,10 +176,14 @@ def test_training_photos_are_as_many_as_said():
         ({'photos_per_person': ()}, '1 or more'),
         ({'photos_per_person': (3, 0)}, '1 or more'),
         ({'push_ins': 101}, 'at most 100'),
+        ({'places_per_title': (0, 3)}, 'from 1 to 10'),
+        ({'places_per_title': (5, 4)}, 'from 1 to 10'),
+        ({'places_per_title': (4, 11)}, 'from 1 to 10'),
         ({'people_per_shot': (50, 50)}, 'of 100 shots'),
         ({'people_per_shot': (50, 40, 20)}, 'of 100 shots'),
         ({'people_per_shot': (120, -40, 20)}, 'of 100 shots'),
-        ({'stars': 10, 'cast_seen': 12}, 'stars is 10'),
+        ({'stars': 10, 'cast_stars': 11}, '11 of 16 seen'),
+        ({'stars': 30, 'cast_stars': 3}, '3 of 16 seen'),
     ],
 )
 def test_shots_and_casts_that_cannot_be(change, match):
