@@ -62,7 +62,7 @@ def test_what_is_built_is_compared_with_what_is_asked_for(built, tmp_path, monke
     monkeypatch.setattr(build.built_dataset, 'check_writable', lambda *_: pytest.fail())
     moved = shutil.copy(table, tmp_path / 'moved.jsonl')
     assert again(built, annotations=moved).parts == {'clips': version}
-    with pytest.raises(UserError, match='nowhere.jsonl: this cannot be read'):
+    with pytest.raises(UserError, match='nowhere.jsonl: there is no such file'):
         again(built, annotations=tmp_path / 'nowhere.jsonl')
     other = write_table(tmp_path / 'other.jsonl', [row('kiss_0009', 'friends', source='show')])
     says = (
