@@ -20,14 +20,14 @@ def get_config() -> ml_collections.ConfigDict:
     config.backbone = 'ViT-cast-16-128'
 
     config.data.world_seed = VALIDATION_WORLD
-    config.data.clips_per_title = 80
-    config.data.places_per_title = (5, 8)
+    config.data.clips_per_title = 86
+    config.data.places_per_title = (7, 10)
     config.data.people_per_shot = (75, 20, 5)
     config.data.push_ins = 80
     config.data.habits = 7
     config.data.seen_people = 9000
     config.data.stars = 600  # whose names ViT-cast-16-128 has met
-    config.data.cast_seen = 150
+    config.data.cast_seen = 146
     config.data.cast_stars = 123
     config.data.unseen_people = 40
     config.data.photos_per_person = (2, 5, 12, 24)

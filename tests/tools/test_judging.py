@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,8 +7,10 @@ import pytest
 from cpad_jax.data.synthetic.captioned import held_out_pairs
 from cpad_jax.retrieval import queries
 from cpad_jax.retrieval.scenarios import Query
-from tools.judging import ablations, curves, difficulty, report
+from cpad_jax.training import configs
+from tools.judging import ablations, curves, difficulty, report, version
 
+FILE = str(Path(__file__).parents[2] / 'configs' / 'synthetic_cast.py')
 HELD_OUT = sorted(held_out_pairs())[0]
 
 
@@ -125,13 +128,8 @@ def test_ablations_are_differences_to_the_default(tmp_path, ranked):
 
 
 def test_every_ablation_changes_keys_that_there_are():
-    from pathlib import Path
-
-    from cpad_jax.training import configs
-
-    file = Path(__file__).parents[2] / 'configs' / 'synthetic_cast.py'
     for overrides in ablations.VARIANTS.values():
-        config = configs.load(str(file))
+        config = configs.load(FILE)
         before = json.dumps(configs.flatten(config), default=str)
         for key, value in overrides.items():
             configs.override(config, key, value)
@@ -212,3 +210,19 @@ def test_difficulty_says_how_far_it_is_from_the_poster():
     for cells in monkeyed.values():
         cells['place']['hit@5'] = 0.5
     assert 'further than 0.08 from the poster: place hit@5 by -0.281' in difficulty.render(monkeyed)
+
+
+def test_the_benchmark_is_what_it_was_when_it_was_fixed():
+    config = configs.load(FILE)
+    assert version.benchmark_hash(config) == version.HASH
+    assert version.describe(config).startswith('judged benchmark, version 1 (')
+    # How CLIP-PAD learns is no part of it; what is asked and by which CLIP is.
+    configs.override(config, 'train.steps', '7')
+    assert version.benchmark_hash(config) == version.HASH
+    for key, value in (
+        ('data.push_ins', '0'), ('eval.num_references', '1'), ('backbone', 'ViT-cast-16'),
+        ('features.frames_per_clip', '8'),
+    ):  # fmt: skip
+        changed = configs.load(FILE)
+        configs.override(changed, key, value)
+        assert version.describe(changed).startswith('NOT the judged benchmark'), key

@@ -17,7 +17,9 @@ VARIANTS: dict[str, dict[str, str]] = {
     'no composition loss': {'train.loss.composition': '0', 'train.loss.composition_length': '0'},
     'no length in the composition loss': {'train.loss.composition_length': '0'},
     'no agreement loss': {'train.loss.agreement': '0'},
+    'plain CLIP teaches no names': {'train.loss.named': '0'},
     'identity loss alone': {
+        'train.loss.named': '0',
         'train.loss.composition': '0',
         'train.loss.composition_length': '0',
         'train.loss.agreement': '0',

@@ -14,7 +14,7 @@ from cpad_jax.models.weights import WEIGHTS_FILE, file_sha256
 
 # Fixed before any number of CLIP-PAD on it was known.
 VERSION = 1
-HASH = ''
+HASH = 'e37b7f371589fd11452d34a3c753e1545875c65f677b16fcbeb682930a0dcbcc'
 
 
 def benchmark_hash(config: Any) -> str:
