@@ -32,5 +32,9 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.unseen_people = 40
     config.data.photos_per_person = (2, 5, 12, 24)
 
+    config.train.steps = 3000
+    config.train.people_per_batch = 64
+    config.train.loss.named = 1.0
+
     config.eval.controls = CONTROL_NAMES
     return config
