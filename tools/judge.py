@@ -40,9 +40,13 @@ def asked_by_clip(base: Any, workdir: Path, world: int) -> str:
     """How hard a world is for plain CLIP."""
     config = copy.deepcopy(base)
     config.data.world_seed = world
-    # Words alone are asked, so one photo of everybody is enough.
-    config.data.photos_per_person, config.data.reference_photos = (1,), 1
-    config.data.dir = str(workdir / f'difficulty{world}')
+    config.data.dir = str(world_folder(base, workdir, world))
+    try:
+        build.locate(config.data, workdir)
+    except errors.UserError:
+        # Words alone are asked, so one photo of everybody is enough.
+        config.data.photos_per_person, config.data.reference_photos = (1,), 1
+        config.data.dir = str(workdir / f'difficulty{world}')
     return difficulty.render(difficulty.measure(config, workdir))
 
 
