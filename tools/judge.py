@@ -197,6 +197,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     worlds = options.worlds or [config.data.world_seed]
     if options.figure and options.figure.suffix not in ('.svg', '.png'):
         raise errors.UserError(f'--figure {options.figure}: expected a .svg or .png file')
+    if options.figure and len(worlds) > 1:
+        raise errors.UserError('--figure shows one world: give one to --worlds')
     if options.what == 'difficulty':
         for world in worlds:
             print(f'World {world}\n{asked_by_clip(config, workdir, world)}')

@@ -1,0 +1,53 @@
+import pytest
+
+from cpad_jax.errors import UserError
+from tools import judge
+
+SMALL = [
+    f'--config.{key}={value}'
+    for key, value in {
+        'data.movies': 5, 'data.shows': 1, 'data.clips_per_title': 40, 'data.seen_people': 40,
+        'data.cast_seen': 20, 'data.stars': 20, 'data.cast_stars': 15, 'data.unseen_people': 6,
+        'data.photos_per_person': '2,8', 'train.steps': 20, 'train.people_per_batch': 16,
+        'backbone': 'ViT-cast-16', 'eval.bootstrap_samples': 50,
+    }.items()
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ('words', 'says'),
+    [
+        (['run', '--worlds', '201,x'], 'is no list such as 201,202'),
+        (['prove'], 'invalid choice'),
+        (['curves', '--figure', 'curves.jpeg'], 'expected a .svg or .png file'),
+        (['curves', '--figure', 'a.svg', '--worlds', '1,2'], 'shows one world'),
+        (['run', '--config.data.push_in=3'], 'did you mean data.push_ins'),
+    ],
+)
+def test_what_makes_no_sense_is_refused(words, says):
+    with pytest.raises(UserError, match=says):
+        judge.main(words)
+
+
+@pytest.mark.slow
+def test_two_worlds_from_end_to_end(tmp_path, capsys):
+    words = ['--workdir', str(tmp_path), '--worlds', '100,201', *SMALL]
+    judge.main(['run', '--seeds', '0,1', *words])
+    told = capsys.readouterr()
+    assert 'NOT the judged benchmark' in told.err
+    for world in (100, 201):
+        assert f'World {world}\n\nseen people: hit' in told.out
+    assert (tmp_path / 'report.txt').read_text().strip() in told.out
+    # One set of training photos, and features, for all seeds; each world once.
+    assert {path.name for path in tmp_path.iterdir()} == {
+        'data', 'features', 'report.txt', 'seed0', 'seed1', 'world201',
+    }  # fmt: skip
+    ranks = (tmp_path / 'seed1' / 'world201' / 'ranks.npz').stat().st_mtime_ns
+    judge.main(['curves', *words])
+    told = capsys.readouterr()
+    assert told.out.count('training photos of the person') == 2
+    judge.main(['difficulty', *words])
+    assert capsys.readouterr().out.count('best prompt') == 2
+    # What is there already is asked.
+    assert not list(tmp_path.glob('difficulty*'))
+    assert (tmp_path / 'seed1' / 'world201' / 'ranks.npz').stat().st_mtime_ns == ranks
