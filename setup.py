@@ -49,7 +49,7 @@ setup(
     extras_require={
         'test': ['av', 'dill', 'hypothesis', 'pytest>=8', 'pytest-xdist>=3.5', 'ranx>=0.3.20'],
         # Each minor version of ruff formats a little differently, and CI checks the format.
-        'dev': ['ruff>=0.17,<0.18'],
+        'dev': ['matplotlib>=3.11', 'ruff>=0.17,<0.18'],
         # Builds data sets on a cluster.
         'beam': ['apache-beam>=2.60'],
         'cuda': ['jax[cuda12]>=0.10'],

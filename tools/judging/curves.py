@@ -233,6 +233,7 @@ def draw(curves: Mapping[str, Curve], path: Path) -> None:
     figure, axes = plt.subplots(
         rows, columns, figsize=(4 * columns, 3.1 * rows), sharey=True, layout='constrained'
     )
+    colours = {method.key: f'C{number}' for number, method in enumerate(METHODS)}
     for axis, (name, curve) in zip(axes.flat, curves.items(), strict=False):
         for key, points in curve.items():
             at = range(len(points))
@@ -240,7 +241,8 @@ def draw(curves: Mapping[str, Curve], path: Path) -> None:
             high = [point.high - point.hit for point in points]
             axis.errorbar(
                 at, [point.hit for point in points], yerr=(low, high),
-                label=key.replace('/', ', '), marker='o', markersize=3, capsize=2, linewidth=1.2,
+                label=key.replace('/', ', '), color=colours[key],
+                marker='o', markersize=3, capsize=2, linewidth=1.2,
             )  # fmt: skip
         longest = max(curve.values(), key=len)
         axis.set_xticks(range(len(longest)), [point.at for point in longest])
