@@ -39,8 +39,8 @@ CONFIG = ROOT / 'configs' / 'synthetic_cast.py'
 def asked_by_clip(base: Any, workdir: Path, world: int) -> str:
     """How hard a world is for plain CLIP."""
     config = copy.deepcopy(base)
-    config.data.world_seed = world
-    config.data.dir = str(world_folder(base, workdir, world))
+    config.data.dir = str(world_folder(base, workdir, base.data.world_seed))
+    config.data.update(build.evaluation_data(world_config(config, workdir, world)))
     try:
         build.locate(config.data, workdir)
     except errors.UserError:
