@@ -31,7 +31,7 @@ from cpad_jax.retrieval import (
 from cpad_jax.training import feature_cache
 
 
-def _labels(record: Mapping[str, Any]) -> dict[str, Any]:
+def labels(record: Mapping[str, Any]) -> dict[str, Any]:
     """What a clip's record says without its pictures, which of a whole gallery fill the memory."""
     return {name: record[name] for name in ('clip_id', 'title', 'actions', 'place', 'people')}
 
@@ -192,9 +192,9 @@ def prepare(workdir: Path, config: Any) -> Material:
     references = {
         person_id: by_identity.get(person['identity'], []) for person_id, person in people.items()
     }
-    labels = [_labels(clips[number]) for number in range(len(clips))]
+    labelled = [labels(clips[number]) for number in range(len(clips))]
     asked = scenarios.build_queries(
-        labels, people, references,
+        labelled, people, references,
         scenarios=options.scenarios, num_references=options.num_references,
         min_distractors=options.min_distractors, actions=clips.actions, places=clips.places,
         relevance=clips.relevance,
@@ -225,19 +225,16 @@ def prepare(workdir: Path, config: Any) -> Material:
         'num_clips': len(clips),
     }
     methods = (*encoder.methods, *controls)
-    return Material(model, clips, photos, labels, embedded, asked, encoder, methods, facts)
+    return Material(model, clips, photos, labelled, embedded, asked, encoder, methods, facts)
 
 
-def evaluate(
-    workdir: Path, config: Any, folder: Path | None = None, material: Material | None = None
-) -> list[dict[str, Any]]:
+def evaluate(workdir: Path, config: Any, folder: Path | None = None) -> list[dict[str, Any]]:
     """Evaluates the model in a workdir, prints the table and writes what came out.
 
     Args:
         workdir: Of a finished identity learning.
         config: The configuration; `data`, `features`, `eval`, `seed` and `dtype` are read.
         folder: Where the files go; None for `WORKDIR/eval`.
-        material: What `prepare` made of the two, if that was done before.
 
     Returns:
         The rows of `results.json`.
@@ -246,7 +243,7 @@ def evaluate(
         UserError: There is no model, or the data allows no query.
     """
     workdir = Path(workdir)
-    material = material or prepare(workdir, config)
+    material = prepare(workdir, config)
     asked, samples = material.asked, config.eval.bootstrap_samples
     relevant = [query.relevant for query in asked]
     values: dict[queries.Method, dict[str, np.ndarray]] = {}
