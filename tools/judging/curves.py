@@ -13,13 +13,13 @@ import numpy as np
 from cpad_jax.data.synthetic.shots import HEIGHT
 from cpad_jax.retrieval import bootstrap, evaluation, queries, scores
 from cpad_jax.retrieval.scenarios import SCENARIOS, Query
+from tools.judging.report import PHOTOS
 
 SAMPLES, SEED = 1000, 0
 SCENARIO = 'action+place'  # Of the curves over clips, where nearly every query has one answer.
 GALLERIES = (100, 250, 500, 1000, 2000, 4000)
 HEIGHTS = (0, 20, 30, 40, 55, 70, 90)  # Pixels of frames 168 pixels high.
 REFERENCES = (1, 3, 5, 10)
-PHOTOS = ((0, '0'), (1, '1-5'), (6, '6-20'), (21, 'more'))
 METHODS = (queries.CLIP, queries.PAD_TEXT, queries.PAD_IMAGE, queries.PAD_TEXT_IMAGE)
 
 
@@ -169,13 +169,8 @@ def by_gallery(answers: Answers, num_clips: int) -> Curve:
 def by_photos(answers: Answers, photos: Mapping[str, int]) -> Curve:
     """By training photos of the person, all scenarios; 0 for people never seen."""
     counts = np.array([photos[query.person_id] for query in answers.asked])
-    ends = [start for start, _ in PHOTOS[1:]] + [np.inf]
     return _buckets(
-        answers,
-        [
-            (label, (counts >= low) & (counts < high))
-            for (low, label), high in zip(PHOTOS, ends, strict=True)
-        ],
+        answers, [(label, (counts >= low) & (counts <= high)) for label, low, high in PHOTOS]
     )
 
 

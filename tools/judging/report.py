@@ -13,6 +13,8 @@ from cpad_jax.retrieval import bootstrap, queries, table
 from cpad_jax.retrieval.scenarios import SCENARIOS
 
 SAMPLES, SEED = 2000, 0
+# Training photos of a person: label, fewest, most.
+PHOTOS = (('0', 0, 0), ('1-5', 1, 5), ('6-20', 6, 20), ('more', 21, np.inf))
 KEPT = 0.85  # Of seen people's hits by unseen ones, of other pairs' by held-out ones.
 CEILING = 0.20  # Of the controls at hit@1 of action + place.
 SLACK = 0.02  # By which a form may fall behind the one that it is to be no worse than.
@@ -187,7 +189,7 @@ def by_photos(ranked: Ranked, photos: Mapping[str, int]) -> list[str]:
     """
     lines = ['text + image − text at hit@1, all scenarios, by training photos of the person']
     counts = np.array([photos[person] for person in ranked.person])
-    for name, low, high in (('0', 0, 0), ('1-5', 1, 5), ('6-20', 6, 20), ('more', 21, 10**9)):
+    for name, low, high in PHOTOS:
         which = (counts >= low) & (counts <= high)
         if which.any():
             found = _difference(ranked, which, queries.PAD_TEXT_IMAGE, queries.PAD_TEXT)
