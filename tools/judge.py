@@ -163,10 +163,10 @@ def ablate(config: Any, workdir: Path, worlds: Sequence[int], seeds: Sequence[in
 def draw_curves(config: Any, workdir: Path, world: int, seed: int, figure: Path | None) -> str:
     """Measures the curves of one model on one world, and draws them."""
     own, folder = learned(config, workdir, seed)
-    searched(own, folder, workdir, world)
-    found = curves.measure(
-        folder, world_config(own, workdir, world), training_photos(config, workdir, world)
-    )
+    own = world_config(own, workdir, world)
+    own.eval.controls = ()  # None of them is a curve, and one embeds the gallery once more.
+    build.ensure(build.evaluation_data(own), workdir)
+    found = curves.measure(folder, own, training_photos(config, workdir, world))
     if figure:
         curves.draw(found, figure)
     return curves.render(found)
