@@ -47,6 +47,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.rank = 16
     config.model.default_token = True
     config.model.name_memory = True
+    config.model.name_width = 1024
 
     config.train = ml_collections.ConfigDict()
     config.train.steps = 2400
@@ -57,6 +58,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.train.low_rank_learning_rate = 4e-3
     config.train.weight_decay = 0.1
     config.train.warmup_steps = 100
+    config.train.name_steps = 600
     config.train.checkpoint_every = 250
     config.train.log_every = 25
     config.train.temperature = 0.07

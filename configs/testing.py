@@ -28,11 +28,13 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.model.adapter_width = 16
     config.model.rank = 2
+    config.model.name_width = 16
 
     config.train.steps = 20
     config.train.people_per_batch = 4
     config.train.max_references = 2
     config.train.warmup_steps = 2
+    config.train.name_steps = 20
     config.train.checkpoint_every = 10
     config.train.log_every = 5
 

@@ -51,9 +51,9 @@ def make_config(folder):
     return ml_collections.ConfigDict({
         'seed': 0, 'dtype': 'float32', 'backbone': str(folder), 'features': {'face': 'clip'},
         'model': {'num_tokens': 1, 'adapter_width': 32, 'adapter_layers': 1, 'rank': 4,
-                  'default_token': True, 'name_memory': True},
+                  'default_token': True, 'name_memory': True, 'name_width': 32},
         'train': {'steps': 250, 'people_per_batch': 4, 'images_per_person': 2, 'max_references': 2,
-                  'learning_rate': 1e-2, 'low_rank_learning_rate': 3e-2, 'weight_decay': 0.0,
+                  'learning_rate': 1e-2, 'name_steps': 50, 'low_rank_learning_rate': 3e-2, 'weight_decay': 0.0,
                   'warmup_steps': 5, 'temperature': 0.07, 'remat': False,
                   'checkpoint_every': 1000, 'log_every': 40,
                   'loss': {'identity': 1.0, 'composition': 0.1, 'composition_length': 0.0,

@@ -1,9 +1,10 @@
 """CLIP-PAD: a frozen CLIP whose text tower is told who stands behind a [TOK].
 
 After Korbar and Zisserman, "Personalised CLIP or: how to find your vacation videos" (BMVC 2022).
-What is learned beside the frozen CLIP: the adapter from faces to tokens, a default token for people
-without a photo, and a low-rank update of the text tower that lets it know names (Hu et al. 2021,
-"LoRA"). The update acts only in rows where a [TOK] stands; a row without one is plain CLIP.
+What is learned beside the frozen CLIP: the adapter from faces to tokens, an adapter from names to
+tokens, a default token for people without either, and a low-rank update of the text tower (Hu et
+al. 2021, "LoRA"). The update acts only in rows where a [TOK] stands; a row without one is plain
+CLIP.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 
 from cpad_jax import atomic
 from cpad_jax.errors import UserError
-from cpad_jax.models import safetensors_files
+from cpad_jax.models import names, safetensors_files
 from cpad_jax.models import weights as weights_io
 from cpad_jax.models.clip import CLIP
 from cpad_jax.models.config import CLIPConfig
@@ -53,6 +54,7 @@ class CPADConfig:
         adapter_layers: Number of the adapter's hidden layers.
         rank: Rank of the text tower's update; 0 for none.
         token_norm: Length of a token before training.
+        name_width: Width of the name adapter's hidden layers; 0 for none.
     """
 
     face_feature: str
@@ -62,6 +64,7 @@ class CPADConfig:
     adapter_layers: int = 2
     rank: int = 8
     token_norm: float = 1.0
+    name_width: int = 0
 
 
 class CPAD(nn.Module):
@@ -113,6 +116,11 @@ class CPAD(nn.Module):
                 'low_rank', initial_low_rank, self.clip_config.text.layers, width, c.rank
             )
         return tokens, low_rank
+
+
+def name_adapter(config: CPADConfig, clip_config: CLIPConfig) -> names.NameAdapter:
+    """The name adapter of these sizes; `config.name_width` > 0."""
+    return names.NameAdapter(config.num_tokens, clip_config.text.width, config.name_width)
 
 
 def initial_low_rank(key: Array, layers: int, width: int, rank: int) -> dict[str, Any]:
@@ -223,7 +231,8 @@ class SavedCPAD:
 
     Attributes:
         config: Sizes.
-        params: The parameters of `CPAD`.
+        params: The parameters of `CPAD`; with `name_adapter`, those of `NameAdapter`, where there
+            is one.
         backbone: Name or folder of the frozen CLIP, as `load_clip` takes it.
         backbone_sha256: Of that CLIP's weights.
         names: The people whose names were learned, in the order of `memory`.
@@ -239,11 +248,16 @@ class SavedCPAD:
 
 
 def parameter_shapes(config: CPADConfig, clip_config: CLIPConfig) -> dict[str, tuple[int, ...]]:
-    """Path of every parameter of `CPAD`, such as 'adapter/out/kernel', and its shape."""
+    """Path of every parameter of an export, such as 'adapter/out/kernel', and its shape."""
     features = jax.ShapeDtypeStruct((1, 1, config.face_width), jnp.float32)
     weights = jax.ShapeDtypeStruct((1, 1), jnp.float32)
     tree = jax.eval_shape(CPAD(config, clip_config).init, jax.random.key(0), features, weights)
-    return {name: leaf.shape for name, leaf in weights_io.flatten(tree['params']).items()}
+    params = dict(tree['params'])
+    if config.name_width:
+        known = jax.ShapeDtypeStruct((1, names.feature_width(clip_config)), jnp.float32)
+        adapter = name_adapter(config, clip_config)
+        params['name_adapter'] = jax.eval_shape(adapter.init, jax.random.key(0), known)['params']
+    return {name: leaf.shape for name, leaf in weights_io.flatten(params).items()}
 
 
 def save_model(directory: str | os.PathLike[str], saved: SavedCPAD) -> None:

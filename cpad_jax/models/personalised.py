@@ -19,9 +19,10 @@ from cpad_jax.errors import UserError
 from cpad_jax.media import faces as media_faces
 from cpad_jax.media import images as media_images
 from cpad_jax.models import cpad, face_features
+from cpad_jax.models.names import name_and_face, name_features
 from cpad_jax.models.person import FACE_MARGIN, unit
 from cpad_jax.models.pretrained import PretrainedCLIP, load_clip
-from cpad_jax.text.prompts import PERSON_TOKEN
+from cpad_jax.text.prompts import PERSON_TOKEN, without_name
 
 EXPORT = 'model'  # Where a workdir keeps its export.
 
@@ -38,8 +39,9 @@ class Person:
     Attributes:
         name: The person's name, if one was given.
         tokens: float32 [K, W], what stands in for [TOK].
-        form: 'text' (the default token: the name in the query says who), 'memory' (the face token
-            kept from training), or 'image' (from photos).
+        form: 'text' (the name says who), 'memory' (the face token kept from training), 'image'
+            (from photos), or 'text+image'.
+        name_in_token: Whether the tokens say the name, so that the query need not.
         num_images: How many photos it comes from.
     """
 
@@ -47,6 +49,7 @@ class Person:
     tokens: np.ndarray = dataclasses.field(repr=False)
     form: str
     num_images: int = 0
+    name_in_token: bool = dataclasses.field(default=False, repr=False)
 
 
 class PersonalisedCLIP:
@@ -68,6 +71,8 @@ class PersonalisedCLIP:
         self._model = cpad.CPAD(saved.config, clip.config)
         self._params = jax.device_put(saved.params)
         self._tokens = jax.jit(lambda p, f, w: self._model.apply({'params': p}, f, w)[0])
+        if saved.config.name_width:
+            self._name_adapter = cpad.name_adapter(saved.config, clip.config)
         self._encode = jax.jit(functools.partial(cpad.encode_query, clip.model))
 
     def person(
@@ -80,8 +85,8 @@ class PersonalisedCLIP:
     ) -> Person:
         """Somebody to ask for: a name that training saw, photos, or both.
 
-        With photos the person is told by their faces, and a name is free; put it before [TOK] in
-        the query where it is known. Without, the name must be one of `names`.
+        With photos the person is told by their faces, and a name is free; one of `names` helps,
+        there and before [TOK] in the query. Without, the name must be one of `names`.
 
         Args:
             name: As in 'Michael Richards'; upper and lower case are the same.
@@ -107,8 +112,12 @@ class PersonalisedCLIP:
             if not len(images):
                 raise UserError('an empty list of photos was given: give one photo or more')
             features = self.face_features(images, detector, cropped)
-            tokens = self.tokens(features[None], np.ones((1, len(features)), np.float32))[0]
-            return Person(name, tokens, 'image', len(images))
+            tokens = self.tokens(features[None], np.ones((1, len(features)), np.float32))
+            if name is None or name.casefold() not in self._numbers:
+                return Person(name, tokens[0], 'image', len(images))
+            name = self.saved.names[self._numbers[name.casefold()]]
+            tokens = self.with_names([name], tokens)
+            return Person(name, tokens[0], 'text+image', len(images), self.knows(name))
         if name is None:
             raise UserError('a person needs a name, photos, or both: person(name=…, images=…)')
         number = self._numbers.get(name.casefold())
@@ -121,7 +130,8 @@ class PersonalisedCLIP:
                     'or leave memory out'
                 )
             return Person(self.saved.names[number], self.saved.memory[number], 'memory')
-        return Person(self.saved.names[number], self.default_token, 'text')
+        name = self.saved.names[number]
+        return Person(name, self.name_tokens([name])[0], 'text', 0, self.knows(name))
 
     def _unknown(self, name: str) -> str:
         folded = list(self._numbers)
@@ -182,8 +192,48 @@ class PersonalisedCLIP:
         shape = (0, self.saved.config.num_tokens, self.clip.config.text.width)
         return np.concatenate([np.zeros(shape, np.float32), *parts])
 
+    def knows(self, name: str) -> bool:
+        """Whether the name adapter has learned a name; upper and lower case are the same."""
+        return bool(self.saved.config.name_width) and name.casefold() in self._numbers
+
+    def name_tokens(self, names: Sequence[str]) -> np.ndarray:
+        """Tokens of people by their names.
+
+        Args:
+            names: P names.
+
+        Returns:
+            float32 [P, K, W]; the default token for a name that was not learned.
+        """
+        tokens = np.tile(self.default_token, (len(names), 1, 1))
+        known = [row for row, name in enumerate(names) if self.knows(name)]
+        if known:
+            # Many queries are about one person: each name is read once.
+            numbers = [self._numbers[names[row].casefold()] for row in known]
+            unique, where = np.unique(numbers, return_inverse=True)
+            features = name_features(self.clip, [self.saved.names[n] for n in unique])
+            params = {'params': self._params['name_adapter']}
+            tokens[known] = np.asarray(self._name_adapter.apply(params, features))[where]
+        return tokens
+
+    def with_names(self, names: Sequence[str], tokens: np.ndarray) -> np.ndarray:
+        """Tokens of photos, with what the names of the same people say.
+
+        Args:
+            names: P names.
+            tokens: float [P, K, W], of their photos.
+
+        Returns:
+            float32 [P, K, W]; unchanged for a name that was not learned.
+        """
+        known = np.array([self.knows(name) for name in names])
+        both = np.asarray(name_and_face(self.name_tokens(names), tokens))
+        return np.where(known[:, None, None], both, tokens)
+
     def encode_query(self, text: str, person: Person | None = None) -> np.ndarray:
         """Embeds a query.
+
+        A learned name before [TOK] is left out of the text: its token says more than its words.
 
         Args:
             text: For instance 'Michael Richards [TOK] entering the room' or '[TOK] eating'; without
@@ -216,7 +266,9 @@ class PersonalisedCLIP:
                 f'write e.g. {" ".join(filter(None, [person.name, PERSON_TOKEN]))!r} where the '
                 'person is meant, or leave the person out'
             )
-        if person.form == 'text' and person.name.casefold() not in text.casefold():
+        if person.name_in_token:
+            text = without_name(text, person.name)
+        elif person.form == 'text' and person.name.casefold() not in text.casefold():
             raise UserError(
                 f'the query {text!r} does not name {person.name}, of whom there is no photo here: '
                 f"write '{person.name} {PERSON_TOKEN}' where the person is meant, give photos, or "

@@ -114,27 +114,31 @@ class QueryEncoder:
             float32 [Q, D] of length 1.
         """
         pairs = strangers(queries, self._seed) if method in (WRONG_PERSON, WRONG_PHOTO) else {}
-        texts, tokens = [], []
-        # Many queries share a person and the photos: their token is made once.
-        face_tokens = self._face_tokens(
-            {self._photos_of(method, query, pairs) for query in queries}
-            if method.person_query in (IMAGE, TEXT_IMAGE)
-            else set()
-        )
-        for query in queries:
-            texts.append(self._text(method, query, pairs))
-            if method.person_query in (IMAGE, TEXT_IMAGE):
-                tokens.append(face_tokens[self._photos_of(method, query, pairs)])
-            elif method == PAD_MEMORY:
-                tokens.append(self._memory.get(query.name, self._model.default_token))
-            else:
-                tokens.append(self._model.default_token)
-        return self._model.encode_queries(texts, np.stack(tokens))
+        texts = [self._text(method, query, pairs) for query in queries]
+        names = [self._name(method, query, pairs) for query in queries]
+        if method.person_query in (IMAGE, TEXT_IMAGE):
+            tokens = self._face_tokens([self._photos_of(method, q, pairs) for q in queries])
+            if method.person_query == TEXT_IMAGE:
+                tokens = self._model.with_names(names, tokens)
+        elif method.name == CLIP.name:  # No [TOK] stands in its queries.
+            tokens = np.tile(self._model.default_token, (len(queries), 1, 1))
+        elif method == PAD_MEMORY:
+            default = self._model.default_token
+            tokens = np.stack([self._memory.get(name, default) for name in names])
+        else:
+            tokens = self._model.name_tokens(names)
+        return self._model.encode_queries(texts, tokens)
+
+    def _name(self, method: Method, query: Query, pairs: Mapping[str, str]) -> str:
+        if method == WRONG_PERSON:
+            return self._names[pairs.get(query.person_id, query.person_id)]
+        return query.name
 
     def _text(self, method: Method, query: Query, pairs: Mapping[str, str]) -> str:
-        name = query.name if method.person_query in (TEXT, TEXT_IMAGE) else None
-        if method == WRONG_PERSON:
-            name = self._names[pairs.get(query.person_id, query.person_id)]
+        named = method.person_query in (TEXT, TEXT_IMAGE)
+        name = self._name(method, query, pairs) if named else None
+        if named and method.name == PAD_TEXT.name and self._model.knows(name):
+            name = None  # The token says it.
         action, place = query.action, query.place
         if method == PERSON_ONLY:
             action = place = None
@@ -145,11 +149,10 @@ class QueryEncoder:
             return tuple(self._references[pairs[query.person_id]][: self._count])
         return query.references
 
-    def _face_tokens(self, wanted: set[tuple[str, ...]]) -> dict[tuple[str, ...], np.ndarray]:
-        """Photos (image ids) → token [K, W]."""
-        order = sorted(wanted)
-        if not order:
-            return {}
+    def _face_tokens(self, photos: Sequence[tuple[str, ...]]) -> np.ndarray:
+        """Photos (image ids) of each query → tokens [Q, K, W]."""
+        # Many queries share a person and the photos: their token is made once.
+        order = sorted(set(photos))
         width = len(next(iter(self._photos.values())))
         features = np.zeros((len(order), self._count, width), np.float32)
         weights = np.zeros((len(order), self._count), np.float32)
@@ -157,7 +160,9 @@ class QueryEncoder:
             for column, image_id in enumerate(ids):
                 features[row, column] = self._photos[image_id]
                 weights[row, column] = 1.0
-        return dict(zip(order, self._model.tokens(features, weights), strict=True))
+        made = self._model.tokens(features, weights)
+        rows = {ids: row for row, ids in enumerate(order)}
+        return made[[rows[ids] for ids in photos]]
 
 
 def encode_all(

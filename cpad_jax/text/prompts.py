@@ -5,6 +5,8 @@ No caption of pre-training uses these phrases: what is measured is understanding
 
 from __future__ import annotations
 
+import re
+
 from cpad_jax.errors import UserError
 
 # Names of Hollywood2's actions and places, one action that only TV Human Interactions has, and what
@@ -70,3 +72,8 @@ def query_text(name: str | None, action: str | None, place: str | None, person_t
     who = ' '.join(word for word in words if word) or NOBODY
     what = [ACTION_PHRASES.get(action, ''), PLACE_PHRASES.get(place, '')]
     return ' '.join(word for word in (who, *what) if word)
+
+
+def without_name(text: str, name: str) -> str:
+    """'[TOK] running' for 'Orla Brandt [TOK] running', in upper or lower case."""
+    return re.sub(rf'{re.escape(name)}\s+{re.escape(PERSON_TOKEN)}', PERSON_TOKEN, text, flags=re.I)

@@ -1,7 +1,8 @@
 """Identity learning: the task of `config.task = 'identity'`; see `loop.Task`.
 
 Only the text tower runs. The towers are frozen, so what they say about photos comes from the
-feature cache; what is learned is the adapter, the default token and the low-rank update.
+feature cache; what is learned is the adapter, the default token and the low-rank update, and, once
+faces have their tokens, the name adapter.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import numpy as np
 
 from cpad_jax.models import cpad
 from cpad_jax.models.clip import CLIP
+from cpad_jax.models.names import name_features
 from cpad_jax.models.person import unit
 from cpad_jax.text import training_phrases
-from cpad_jax.training import batches, losses
+from cpad_jax.training import batches, losses, name_learning
 from cpad_jax.training.feature_cache import IdentityFeatures
 from cpad_jax.training.known_names import known_names
 
@@ -49,6 +51,7 @@ class IdentityLearning:
         """
         self.config, self.features = config, features
         self.backbone_sha256 = clip.sha256
+        self._clip = clip
         self.clip = CLIP(clip.config, dtype=jnp.dtype(config.dtype).type, remat=config.train.remat)
         self.frozen = {name: p for name, p in clip.params.items() if name != 'visual'}
         model, train = config.model, config.train
@@ -62,6 +65,7 @@ class IdentityLearning:
             adapter_layers=model.adapter_layers,
             rank=model.rank,
             token_norm=cpad.vocabulary_norm(clip.params, phrase_ids(clip)),
+            name_width=model.name_width,
         )
         self.cpad = cpad.CPAD(self.cpad_config, clip.config)
         self._batches = batches.IdentityBatches(
@@ -154,17 +158,25 @@ class IdentityLearning:
         return loss, {**metrics, 'accuracy': found.mean()}
 
     def export(self, params: Any, directory: Path) -> None:
-        """Writes the folder that `cpad_jax.load` reads."""
-        memory = None
-        if self.config.model.name_memory:
-            memory = name_memory(self.cpad, params, self.features)
+        """Learns the names, and writes the folder that `cpad_jax.load` reads."""
+        memory = name_memory(self.cpad, params, self.features)
+        names = [str(name) for name in self.features.names]
+        if self.cpad_config.name_width:
+            params = dict(params)
+            params['name_adapter'] = name_learning.learn_names(
+                cpad.name_adapter(self.cpad_config, self.clip.config),
+                name_features(self._clip, names),
+                memory,
+                steps=self.config.train.name_steps,
+                seed=self.config.seed,
+            )
         saved = cpad.SavedCPAD(
             config=self.cpad_config,
             params=params,
             backbone=self.config.backbone,
             backbone_sha256=self.backbone_sha256,
-            names=[str(name) for name in self.features.names],
-            memory=memory,
+            names=names,
+            memory=memory if self.config.model.name_memory else None,
         )
         cpad.save_model(directory, saved)
 

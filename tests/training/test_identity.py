@@ -21,12 +21,12 @@ def make_config(backbone='testing', **train):
         'seed': 0, 'dtype': 'float32', 'backbone': backbone, 'features': {'face': 'clip'},
         'model': {
             'num_tokens': 1, 'adapter_width': 32, 'adapter_layers': 1, 'rank': 2,
-            'default_token': True, 'name_memory': True,
+            'default_token': True, 'name_memory': True, 'name_width': 32,
         },
         'train': {
             'steps': 200, 'people_per_batch': 4, 'images_per_person': 2, 'max_references': 2,
             'learning_rate': 5e-3, 'low_rank_learning_rate': 2e-2,
-            'weight_decay': 0.0, 'warmup_steps': 5, 'temperature': 0.07,
+            'weight_decay': 0.0, 'warmup_steps': 5, 'name_steps': 100, 'temperature': 0.07,
             'remat': False,
             'checkpoint_every': 1000, 'log_every': 20,
             'loss': {'identity': 1.0, 'composition': 0.5, 'composition_length': 0.1,
