@@ -16,6 +16,7 @@ class Recorder:
     """Stands for the model: remembers what it is asked, and makes tokens that can be told apart."""
 
     default_token = DEFAULT
+    learned = ()
 
     def __init__(self, memory=MEMORY):
         self.saved = types.SimpleNamespace(memory=memory, names=['Ada Abbott', 'Bob Boyd'])
@@ -23,6 +24,17 @@ class Recorder:
     def tokens(self, features, weights):
         mean = (features * weights[..., None]).sum(1) / weights.sum(1)[:, None]  # [P, Df]
         return np.repeat(mean[:, None], 2, axis=-1)  # [P, 1, 2]
+
+    def knows(self, name):
+        return name in self.learned
+
+    def name_tokens(self, names):
+        own = {name: np.full((1, 2), 100.0 + i) for i, name in enumerate(self.learned)}
+        return np.stack([own.get(name, DEFAULT) for name in names])
+
+    def with_names(self, names, tokens):
+        named = self.name_tokens(names)
+        return np.where(np.array([self.knows(n) for n in names])[:, None, None], named, tokens)
 
     def encode_queries(self, texts, tokens):
         self.texts, self.asked = list(texts), tokens
@@ -78,6 +90,22 @@ def test_text_form_has_the_name_and_the_default_token(encoder):
     texts, tokens = ask(encoder, queries.PAD_TEXT)
     assert texts == WITH_NAME
     assert (tokens == DEFAULT).all()
+
+
+def test_a_learned_name_is_in_the_token_and_not_in_the_words(encoder):
+    encoder._model.learned = ('Ada Abbott', 'Bob Boyd')
+    own = [[[100, 100]], [[100, 100]], [[101, 101]]]
+    texts, tokens = ask(encoder, queries.PAD_TEXT)
+    assert texts[:3] == [text[len('Ada Abbott ') :] for text in WITH_NAME[:2]] + ['[TOK] on a road']
+    assert texts[3:] == WITH_NAME[3:]
+    np.testing.assert_array_equal(tokens, [*own, DEFAULT, DEFAULT])
+    assert ask(encoder, queries.PAD_TEXT_IMAGE)[0] == texts
+    np.testing.assert_array_equal(encoder._model.asked, [*own, [[7, 7]], [[9, 9]]])
+    # The wrong name goes into the token as well; plain CLIP and the memory keep the words.
+    _, tokens = ask(encoder, queries.WRONG_PERSON)
+    np.testing.assert_array_equal(tokens[:3], [[[101, 101]], [[101, 101]], [[100, 100]]])
+    assert ask(encoder, queries.PAD_MEMORY)[0] == WITH_NAME
+    assert ask(encoder, queries.CLIP)[0] == [text.replace(' [TOK]', '') for text in WITH_NAME]
 
 
 def test_name_memory_gives_known_people_their_own_token(encoder):

@@ -201,10 +201,14 @@ def test_learns_people_by_name_and_by_face(task, features, folder, tmp_path):
 
     photo = features.faces[::4].astype(np.float32)
     tokens = model.tokens(photo[:, None], np.ones((PEOPLE, 1)))
-    default = np.stack([model.person(name).tokens for name in names])
+    default = np.stack([model.default_token] * PEOPLE)
+    by_name = np.stack([model.person(name).tokens for name in names])
+    both = model.with_names(names, tokens)
     memory = np.stack([model.person(name, memory=True).tokens for name in names])
     named = [f'a photo of {name} [TOK]' for name in names]
     assert right(named, default) >= 5 / 6
+    assert right(['a photo of [TOK]'] * PEOPLE, by_name) >= 5 / 6
+    assert right(['a photo of [TOK]'] * PEOPLE, both) >= 5 / 6
     assert right(['a photo of [TOK]'] * PEOPLE, tokens) >= 5 / 6
     assert right(['a photo of [TOK]'] * PEOPLE, memory) >= 5 / 6
     assert right(named, tokens) >= 5 / 6
