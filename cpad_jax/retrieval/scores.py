@@ -15,8 +15,8 @@ import numpy as np
 _GRID = 2.0**26
 # |q · g| of vectors of these lengths stays below 2⁵³ steps of the grid's square.
 _LONGEST = 1.4
-# What is scored at once: 64 MB of scores, and as much of the gallery in float64.
-CHUNK = 1024
+# What is scored at once: 134 MB of scores, and of the gallery 34 MB in float64 at D = 512.
+CHUNK = 2048
 CLIPS = 8192
 
 
@@ -30,7 +30,8 @@ def on_grid(embeddings: np.ndarray) -> np.ndarray:
         ValueError: They are not finite, or longer than 1.4.
     """
     numbers = np.rint(np.asarray(embeddings, np.float64) * _GRID)
-    longest = np.sqrt(np.square(numbers).sum(-1).max(initial=0.0)) / _GRID
+    squares = np.einsum('...d,...d->...', numbers, numbers)
+    longest = np.sqrt(squares.max(initial=0.0)) / _GRID
     if not longest <= _LONGEST:
         raise ValueError(
             f'an embedding has length {longest}, expected 1: look at those of queries and gallery'
