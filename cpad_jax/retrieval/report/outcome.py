@@ -67,12 +67,15 @@ def _cells(found: Outcome, key: str, scenarios: Sequence[str], people: str) -> l
     cells = []
     for scenario in scenarios:
         row = table.find(found.rows, key, scenario, people)
-        cells += [table.percent(row, 'hit@1', bounds=True), table.percent(row, 'hit@5', True)]
+        cells += [
+            table.percent(row, 'hit@1', bounds=True),
+            table.percent(row, 'hit@5', bounds=False),
+        ]
     return [text(cell) for cell in cells]
 
 
 def _heads(scenarios: Sequence[str], before: str = '') -> list[str]:
-    return [f'{before}{text(s)} @{k}' for s in scenarios for k in (1, 5)]
+    return [f'{before}{text(s)}<br>@{k}' for s in scenarios for k in (1, 5)]
 
 
 def poster(found: Outcome) -> Section:
@@ -194,6 +197,10 @@ def groups(found: Outcome) -> Section:
     )  # fmt: skip
 
 
+def _words(query: Query) -> str:
+    return ' · '.join([name(query.name), *(text(w) for w in (query.action, query.place) if w)])
+
+
 def failures(found: Outcome, method: queries.Method, drawn: Sequence[strips.Failure]) -> Section:
     """How many queries fail by a method, the worst of them, and strips of some drawn by chance."""
     first = found.first[method]
@@ -217,7 +224,7 @@ def failures(found: Outcome, method: queries.Method, drawn: Sequence[strips.Fail
         ['Query', 'seen', 'answers', *(text(label(m)) for m in found.methods)],
         [
             [
-                name(found.asked[n].query_id), 'yes' if found.asked[n].seen else 'no',
+                _words(found.asked[n]), 'yes' if found.asked[n].seen else 'no',
                 str(len(found.asked[n].relevant)),
                 *(f'{found.first[m][n]:.0f}' for m in found.methods),
             ]

@@ -48,14 +48,19 @@ def grid(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str, label
         caption: What it shows, plain text.
         labels: How many columns, from the left, say what a row is; the others are numbers.
     """
-    columns = ''.join(f'<th scope="col">{cell}</th>' for cell in head)
+    columns = ''.join(
+        f'<th scope="col"{" class=label" if number < labels else ""}>{cell}</th>'
+        for number, cell in enumerate(head)
+    )
     lines = []
     for row in rows:
         first = ''.join(f'<th scope="row">{cell}</th>' for cell in row[:labels])
         lines.append(f'<tr>{first}{"".join(f"<td>{cell}</td>" for cell in row[labels:])}</tr>')
+    # The caption stands outside of the box, so that it stays where the table is scrolled.
+    said = text(caption, 300)
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{text(caption)}"><table>'
-        f'<caption>{text(caption, 300)}</caption><thead><tr>{columns}</tr></thead>'
+        f'<p class="caption">{said}</p><div class="scroll" tabindex="0" role="region" '
+        f'aria-label="{said}"><table aria-label="{said}"><thead><tr>{columns}</tr></thead>'
         f'<tbody>{"".join(lines)}</tbody></table></div>'
     )
 

@@ -22,19 +22,21 @@ h1{font-size:1.75rem;line-height:1.2;margin:0 0 6px}
 h2{font-size:1.25rem;margin:0 0 8px}
 h3{font-size:1rem;margin:18px 0 6px}
 p{margin:0 0 10px;max-width:76ch}
-.faint,caption,figcaption{color:var(--faint);font-size:.9rem}
+.faint,.caption,figcaption{color:var(--faint);font-size:.9rem}
 nav{display:flex;flex-wrap:wrap;gap:6px 18px;margin:14px 0 4px}
 a{color:var(--accent)}
 section{background:var(--card);border:1px solid var(--rule);border-radius:10px;
 padding:18px;margin:16px 0}
-.scroll{overflow-x:auto;max-width:100%}
+.caption{margin:0 0 4px}
+.scroll{overflow-x:auto;max-width:100%;margin-bottom:16px}
 .scroll:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem;min-width:100%}
-caption{text-align:left;padding:0 0 6px}
-th,td{padding:5px 10px;border-bottom:1px solid var(--rule);text-align:right;
+th,td{padding:5px 9px;border-bottom:1px solid var(--rule);text-align:right;
 white-space:nowrap;overflow-wrap:normal}
 th{font-weight:600}
-tbody th,thead th:first-child{text-align:left;font-weight:500}
+th{vertical-align:bottom}
+tbody th,th.label{text-align:left}
+tbody th{font-weight:500}
 td.theirs{color:var(--faint)}
 .charts{display:grid;gap:18px;grid-template-columns:repeat(auto-fit,minmax(min(100%,320px),1fr))}
 figure{margin:0;min-width:0;max-width:480px}
