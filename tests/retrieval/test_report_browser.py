@@ -18,7 +18,7 @@ MEASURE = """<script>addEventListener('load', () => {
   const root = document.documentElement;
   const inside = e => e.closest('.scroll, pre');
   const wide = [...document.body.querySelectorAll('*')].filter(e => !inside(e) &&
-    e.getBoundingClientRect().right > root.clientWidth + 0.5).map(e => e.tagName + '.' + e.className);
+    e.getBoundingClientRect().right > root.clientWidth + 0.5).map(e => e.tagName);
   const pictures = [...document.images];
   root.dataset.found = JSON.stringify({
     width: innerWidth, over: root.scrollWidth - root.clientWidth, wide,
