@@ -51,7 +51,7 @@ font-size:.9rem}
 margin:6px 0 20px}
 .strip figure{border:2px solid var(--rule);border-radius:6px;overflow:hidden;font-size:.82rem}
 .strip figcaption{padding:4px 7px;font-size:.82rem;line-height:1.35}
-.strip img{display:block;width:100%;aspect-ratio:4/3;object-fit:cover}
+.strip img{display:block;width:100%;height:auto;aspect-ratio:4/3;object-fit:cover}
 .strip .right{border-color:var(--right)}.strip .right b{color:var(--right)}
 .strip .wrong{border-color:var(--wrong)}.strip .wrong b{color:var(--wrong)}
 dl{display:grid;grid-template-columns:minmax(90px,max-content) minmax(0,1fr);gap:4px 16px;margin:0}
