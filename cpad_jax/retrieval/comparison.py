@@ -208,8 +208,9 @@ def _page(a: Run, b: Run, rows: Sequence[Mapping[str, Any]]) -> str:
             head = ['Method', 'scenario', 'metric', 'A', 'B', 'B − A', '95 % bounds', 'sure']
             table = page.grid(head, lines, 'Percent of queries; * the bounds leave out 0', labels=3)
             sections.append(page.Section(people, f'{people.capitalize()} people', table))
-    lead = f'<dl><dt>A</dt><dd>{page.text(a.folder, 1000)}</dd><dt>B</dt><dd>{page.text(b.folder, 1000)}</dd>'
-    lead += f'</dl><p>{page.text(" ".join([_note(rows), *_missing(a, b)]), 1000)}</p>'
+    where = [(which, page.text(run.folder, 1000)) for which, run in (('A', a), ('B', b))]
+    lead = '<dl>' + ''.join(f'<dt>{which}</dt><dd>{path}</dd>' for which, path in where) + '</dl>'
+    lead += f'<p>{page.text(" ".join([_note(rows), *_missing(a, b)]), 1000)}</p>'
     return page.render('Two evaluations, query by query', lead, sections)
 
 
