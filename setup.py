@@ -47,7 +47,15 @@ setup(
         'tqdm>=4.66',
     ],
     extras_require={
-        'test': ['av', 'dill', 'hypothesis', 'pytest>=8', 'pytest-xdist>=3.5', 'ranx>=0.3.20'],
+        'test': [
+            'av',
+            'dill',
+            'hypothesis',
+            'pytest>=8',
+            'pytest-xdist>=3.5',
+            'pytrec-eval-terrier>=0.5.6',
+            'ranx>=0.3.20',
+        ],
         # Each minor version of ruff formats a little differently, and CI checks the format.
         'dev': ['matplotlib>=3.11', 'ruff>=0.17,<0.18'],
         # Builds data sets on a cluster.

@@ -1,9 +1,13 @@
 """Evaluates what is in a workdir: `python -m cpad_jax.eval --config configs/quickstart.py`.
 
 usage: python -m cpad_jax.eval --config FILE [--workdir DIR] [--config.eval.KEY=VALUE …]
+       python -m cpad_jax.eval --compare A B [--out FILE]
 
   --config   the configuration file that the workdir was trained with
   --workdir  where the trained model lies (default: runs/<config.name>)
+  --compare  two workdirs (or folders with results.json and ranks.npz) of the same queries, side by
+             side with paired differences
+  --out      a .html page or .json rows to write of the comparison
 """
 
 from __future__ import annotations
@@ -22,6 +26,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(__doc__)
         return
     runtime.quiet()
+    if '--compare' in argv:
+        from cpad_jax.retrieval import comparison
+
+        comparison.main(argv)
+        return
     from cpad_jax.training import configs
 
     config, workdir = configs.parse(argv)

@@ -36,7 +36,7 @@ def test_there_are_commands():
 @pytest.mark.parametrize('words', list(commands()))
 def test_commands_are_understood(words, monkeypatch):
     monkeypatch.chdir(ROOT)
-    if words[1] == '-m':
+    if words[1] == '-m' and '--compare' not in words:
         assert words[2] in ('cpad_jax.train', 'cpad_jax.eval')
         configs.parse(words[3:])
         return
@@ -49,7 +49,11 @@ def test_commands_are_understood(words, monkeypatch):
     monkeypatch.setattr(argparse.ArgumentParser, 'parse_args', parse)
     monkeypatch.setattr('sys.argv', words[1:])
     with pytest.raises(SystemExit):
-        runpy.run_path(words[1], run_name='__main__')
+        if words[1] == '-m':
+            monkeypatch.setattr('sys.argv', words[2:])
+            runpy.run_module(words[2], run_name='__main__')
+        else:
+            runpy.run_path(words[1], run_name='__main__')
     assert understood
 
 

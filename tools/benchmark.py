@@ -1,10 +1,11 @@
-"""Measures speed and memory on this machine: of a CLIP with random weights, reading, building.
+"""Measures speed and memory on this machine: of a CLIP with random weights, reading, ranking.
 
 python tools/benchmark.py load ViT-L-14
 python tools/benchmark.py embed ViT-B-32 --dtype bfloat16
 python tools/benchmark.py attention ViT-B-32 --dtype bfloat16
 python tools/benchmark.py video [FILE]
 python tools/benchmark.py vggface2 --images 20000
+python tools/benchmark.py gallery --clips 1000000
 """
 
 from __future__ import annotations
@@ -156,7 +157,7 @@ def preprocess(name: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and measures."""
     parser = errors.CommandParser(__doc__)
-    subjects = ('load', 'embed', 'attention', 'preprocess', 'video', 'vggface2', '_load')
+    subjects = ('load', 'embed', 'attention', 'preprocess', 'video', 'vggface2', 'gallery', '_load')
     parser.add_argument('what', choices=subjects)
     parser.add_argument(
         'name',
@@ -165,9 +166,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument('--dtype', default='float32', choices=('float32', 'bfloat16'))
     parser.add_argument('--images', type=int, default=20000, help='how many vggface2 draws')
+    parser.add_argument('--clips', type=int, default=1_000_000, help='how many gallery ranks')
     options = parser.parse_args(arguments)
-    if options.images < 1000:
-        parser.error(f'--images is {options.images}, expected 1000 or more')
+    for name in ('images', 'clips'):
+        if getattr(options, name) < 1000:
+            parser.error(f'--{name} is {getattr(options, name)}, expected 1000 or more')
     if options.what == 'video':
         from tools.benchmarks import reading_video  # noqa: PLC0415
 
@@ -176,6 +179,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from tools.benchmarks import building_vggface2  # noqa: PLC0415
 
         building_vggface2.vggface2(options.images)
+    elif options.what == 'gallery':
+        from tools.benchmarks import ranking_gallery  # noqa: PLC0415
+
+        ranking_gallery.rank_gallery(options.clips)
     elif options.name is None:
         parser.error(f'{options.what} needs the name of a configuration, such as ViT-B-32')
     elif options.what == '_load':

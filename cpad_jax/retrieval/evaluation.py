@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from cpad_jax.retrieval import (
     scores,
     table,
 )
+from cpad_jax.retrieval.report import build as report
+from cpad_jax.retrieval.report import outcome, run_facts, strips
 from cpad_jax.training import feature_cache
 
 
@@ -87,10 +90,34 @@ def choose_examples(asked: Sequence[scenarios.Query], first: np.ndarray, seed: i
         if len(which):
             chosen.append(int(rng.choice(which)))
     found = first <= 5
-    for outcome in (True, False):
-        if (found[chosen] != outcome).all() and (found == outcome).any():
-            chosen.append(int(rng.choice(np.flatnonzero(found == outcome))))
+    for wanted in (True, False):
+        if (found[chosen] != wanted).all() and (found == wanted).any():
+            chosen.append(int(rng.choice(np.flatnonzero(found == wanted))))
     return chosen
+
+
+def _middle(clips: readers.ClipReader, number: int) -> np.ndarray:
+    """The middle frame of a clip: uint8 [H, W, 3]."""
+    data = clips[number]['frames']
+    return images.decode_jpeg(data[len(data) // 2])
+
+
+def _what_is_seen(
+    query: scenarios.Query, clip: Mapping[str, Any], clips: readers.ClipReader
+) -> str:
+    """What of a query is true of a clip, e.g. 'the person, not doing it; the place'."""
+    person = next((p for p in clip['people'] if p['person_id'] == query.person_id), None)
+    words = 'the person' if person else 'somebody else'
+    if query.action is not None:
+        action = clips.actions.index(query.action)
+        known = person is not None and clips.relevance == 'person'
+        words += (
+            ', doing it' if action in (person if known else clip)['actions'] else (', not doing it')
+        )
+    if query.place is not None:
+        there = clip['place'] == clips.places.index(query.place)
+        words += '; the place' if there else '; another place'
+    return words
 
 
 def _draw_examples(
@@ -108,10 +135,7 @@ def _draw_examples(
     for number in chosen:
         query = asked[number]
         best = scores.best(embedded[number], gallery, 5)
-        frames = []
-        for clip in best:
-            data = clips[int(clip)]['frames']
-            frames.append(images.decode_jpeg(data[len(data) // 2]))
+        frames = [_middle(clips, int(clip)) for clip in best]
         text = queries.query_text(query.name, query.action, query.place, person_token=True)
         drawn.append(
             examples.Example(
@@ -228,6 +252,30 @@ def prepare(workdir: Path, config: Any) -> Material:
     return Material(model, clips, photos, labelled, embedded, asked, encoder, methods, facts)
 
 
+def _failures(
+    material: Material, embedded: np.ndarray, first: np.ndarray, seed: int
+) -> list[strips.Failure]:
+    """The failing queries that the report shows: photo, five best clips, one that is right."""
+    clips, photos = material.clips, material.photos
+    numbers = {photos[n]['image_id']: n for n in range(len(photos))}
+    found = []
+    for number in strips.choose(material.asked, first, seed):
+        query = material.asked[number]
+        photo = photos[numbers[query.references[0]]]['image']
+        pictures = [strips.Picture(images.decode_jpeg(photo), 'the photo that asks')]
+        for clip in map(int, scores.best(embedded[number], material.galleries[None], 5)):
+            words = _what_is_seen(query, material.labels[clip], clips)
+            pictures.append(
+                strips.Picture(_middle(clips, clip), words, right=clip in query.relevant)
+            )
+        pictures.append(
+            strips.Picture(_middle(clips, query.relevant[0]), 'a clip that should stand here')
+        )
+        asked = queries.query_text(query.name, query.action, query.place, person_token=True)
+        found.append(strips.Failure(query, asked, int(first[number]), pictures))
+    return found
+
+
 def evaluate(workdir: Path, config: Any, folder: Path | None = None) -> list[dict[str, Any]]:
     """Evaluates the model in a workdir, prints the table and writes what came out.
 
@@ -242,7 +290,7 @@ def evaluate(workdir: Path, config: Any, folder: Path | None = None) -> list[dic
     Raises:
         UserError: There is no model, or the data allows no query.
     """
-    workdir = Path(workdir)
+    workdir, start = Path(workdir), time.perf_counter()
     material = prepare(workdir, config)
     asked, samples = material.asked, config.eval.bootstrap_samples
     relevant = [query.relevant for query in asked]
@@ -278,5 +326,13 @@ def evaluate(workdir: Path, config: Any, folder: Path | None = None) -> list[dic
         shown[queries.PAD_TEXT_IMAGE], material.galleries[None], first, material.clips,
         material.photos,
     )  # fmt: skip
+    found = outcome.Outcome(
+        rows, comparisons, asked, {method: own['median_rank'] for method, own in values.items()},
+        samples, config.seed,
+    )  # fmt: skip
+    failing = _failures(material, shown[queries.PAD_TEXT_IMAGE], first, config.seed)
+    said = run_facts.collect(config, material.facts, time.perf_counter() - start)
+    html = report.build(found, queries.PAD_TEXT_IMAGE, failing, said, config)
+    atomic.write_bytes(folder / 'report.html', html.encode('utf-8', 'replace'))
     print(table.render(rows, comparisons), flush=True)
     return rows

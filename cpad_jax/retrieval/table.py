@@ -38,8 +38,8 @@ _CE = 'CE/image'
 Row = Mapping[str, Any]
 
 
-def _find(rows: Sequence[Row], key: str, scenario: str, people: str) -> Row | None:
-    """The row of a method (`queries.Method.key`) for a scenario and a group of people."""
+def find(rows: Sequence[Row], key: str, scenario: str, people: str) -> Row | None:
+    """The row of a method (`queries.Method.key`) for a scenario and a group of people, or None."""
     for row in rows:
         named = '/'.join(filter(None, [row['method'], row['person_query'], row['control']]))
         if (named, row['scenario'], row['people']) == (key, scenario, people):
@@ -47,7 +47,7 @@ def _find(rows: Sequence[Row], key: str, scenario: str, people: str) -> Row | No
     return None
 
 
-def _percent(row: Row | None, metric: str, bounds: bool) -> str:
+def percent(row: Row | None, metric: str, bounds: bool) -> str:
     """For instance '41.2±2.0', where 2.0 is half the width of the 95 % interval."""
     if row is None or row[metric] is None:
         return _NOTHING
@@ -61,11 +61,12 @@ def _percent(row: Row | None, metric: str, bounds: bool) -> str:
 
 
 def _ours(rows: Sequence[Row], key: str, scenario: str, people: str) -> tuple[str, str]:
-    row = _find(rows, key, scenario, people)
-    return _percent(row, 'hit@1', bounds=True), _percent(row, 'hit@5', bounds=False)
+    row = find(rows, key, scenario, people)
+    return percent(row, 'hit@1', bounds=True), percent(row, 'hit@5', bounds=False)
 
 
-def _posters(key: str, scenario: str) -> tuple[str, str]:
+def posters(key: str, scenario: str) -> tuple[str, str]:
+    """The poster's R@1 and R@5 in percent of a method for a scenario, as text."""
     if key not in POSTER:
         return _NOTHING, _NOTHING
     at_1, at_5 = POSTER[key][SCENARIOS.index(scenario)]
@@ -100,7 +101,7 @@ def _plain_grid(
     lines.append('─' * max(map(len, lines)))
     for key in keys:
         ours = ['{:>8} {:>4}'.format(*_ours(rows, key, s, people)) for s in scenarios]
-        theirs = ['{:>4} {:>4}'.format(*_posters(key, s)) for s in scenarios]
+        theirs = ['{:>4} {:>4}'.format(*posters(key, s)) for s in scenarios]
         lines.append(line(_label(key), ours, theirs))
     return lines
 
@@ -122,7 +123,7 @@ def _markdown_grid(
         cells.append([f'{method}, {control[0]}' if control else method, form])
         cells[-1] += [_pair(_ours(rows, key, s, people)) for s in scenarios]
         if poster:
-            theirs = [_pair(_posters(key, s)) for s in scenarios]
+            theirs = [_pair(posters(key, s)) for s in scenarios]
             cells[-1] += [cell if cell == _NOTHING else f'*{cell}*' for cell in theirs]
     return ['| ' + ' | '.join(line) + ' |' for line in cells]
 
@@ -166,13 +167,13 @@ def render(
 
     def present(methods: Sequence[queries.Method]) -> list[str]:
         keys = [method.key for method in methods]
-        return [key for key in keys if any(_find(rows, key, s, 'all') for s in scenarios)]
+        return [key for key in keys if any(find(rows, key, s, 'all') for s in scenarios)]
 
     def title(text: str) -> list[str]:
         return ['', f'**{text}**' if markdown else text, '']
 
     def asked(people: str) -> str:
-        found = {s: _find(rows, present(queries.METHODS)[0], s, people) for s in scenarios}
+        found = {s: find(rows, present(queries.METHODS)[0], s, people) for s in scenarios}
         return ', '.join(f'{row["num_queries"]} {s}' for s, row in found.items() if row)
 
     lines = title('hit@1 and hit@5 in percent, ± half of the 95 % interval (people drawn anew)')

@@ -71,25 +71,84 @@ def test_ranks_do_not_depend_on_the_order_of_the_gallery():
         np.testing.assert_array_equal(a, b)
 
 
-def test_metrics_equal_ranx():
+# Our names → those of ranx and of trec_eval, which has no hit@k: it calls it success.
+RANX = {'map': 'map', 'mrr': 'mrr'}
+RANX |= {f'hit@{k}': f'hit_rate@{k}' for k in metrics.CUTOFFS}
+RANX |= {f'recall@{k}': f'recall@{k}' for k in metrics.CUTOFFS}
+TREC = {'map': 'map', 'mrr': 'recip_rank'}
+TREC |= {f'hit@{k}': f'success_{k}' for k in metrics.CUTOFFS}
+TREC |= {f'recall@{k}': f'recall_{k}' for k in metrics.CUTOFFS}
+
+
+def random_runs(seed, levels, unanswered):
+    """Scores [25, 60] of so many levels, and relevant clips, of some queries none."""
+    rng = np.random.default_rng(seed)
+    scores = rng.permutation(25 * 60).reshape(25, 60) % levels
+    relevant = [rng.choice(60, rng.integers(1, 8), replace=False) for _ in range(25)]
+    for query in range(unanswered):
+        relevant[query * 2] = np.array([], int)
+    return scores.astype(float), relevant
+
+
+def pessimistic(scores, relevant):
+    """The same scores without ties: of clips that tie, the relevant ones stand last.
+
+    Both peers order ties by something of their own (ranx as its sort leaves them, trec_eval by
+    name); what our rule says is put into the scores, and they are asked about those.
+    """
+    untied = scores.copy()
+    for row, own in zip(untied, relevant, strict=True):
+        wrong = np.ones(len(row), bool)
+        wrong[own] = False
+        order = np.lexsort((wrong, row))
+        row[order] = np.arange(len(row))
+    return untied
+
+
+RUNS = [(2, 1500, 0), (3, 1500, 6), (4, 5, 0), (5, 5, 6), (6, 1, 3)]
+
+
+@pytest.mark.parametrize(('seed', 'levels', 'unanswered'), RUNS)
+def test_metrics_equal_ranx(seed, levels, unanswered):
     ranx = pytest.importorskip('ranx')
-    rng = np.random.default_rng(2)
-    queries, clips = 25, 60
-    scores = rng.permutation(queries * clips).reshape(queries, clips).astype(float)  # No ties.
-    relevant = [rng.choice(clips, rng.integers(1, 8), replace=False) for _ in range(queries)]
-    qrels = ranx.Qrels(
-        {f'q{q:02d}': {f'c{c}': 1 for c in found} for q, found in enumerate(relevant)}
-    )
-    run = ranx.Run(
-        {f'q{q:02d}': {f'c{c}': scores[q, c] for c in range(clips)} for q in range(queries)}
-    )
-    names = {'map': 'map', 'mrr': 'mrr'}
-    names |= {f'hit@{k}': f'hit_rate@{k}' for k in metrics.CUTOFFS}
-    names |= {f'recall@{k}': f'recall@{k}' for k in metrics.CUTOFFS}
-    theirs = ranx.evaluate(qrels, run, list(names.values()))
+    scores, relevant = random_runs(seed, levels, unanswered)
+    untied = pessimistic(scores, relevant)
+    # ranx has no word for a query without answers: it is left out there, as our means do.
+    asked = [q for q in range(len(relevant)) if len(relevant[q])]
+    qrels = ranx.Qrels({f'q{q:02d}': {f'c{c}': 1 for c in relevant[q]} for q in asked})
+    run = ranx.Run({f'q{q:02d}': {f'c{c}': untied[q, c] for c in range(60)} for q in asked})
     ours = metrics.query_metrics(metrics.relevant_ranks(scores, relevant))
-    for name, their_name in names.items():
-        assert metrics.summary(name, ours[name]) == pytest.approx(theirs[their_name]), name
+    theirs = ranx.evaluate(qrels, run, list(RANX.values()), return_mean=False)
+    for name, their_name in RANX.items():
+        np.testing.assert_allclose(ours[name][asked], theirs[their_name], err_msg=name)
+        assert metrics.summary(name, ours[name]) == pytest.approx(theirs[their_name].mean()), name
+    assert np.isnan(np.delete(ours['map'], asked)).all()
+
+
+@pytest.mark.parametrize(('seed', 'levels', 'unanswered'), RUNS)
+def test_metrics_equal_trec_eval(seed, levels, unanswered):
+    pytrec_eval = pytest.importorskip('pytrec_eval')
+    scores, relevant = random_runs(seed, levels, unanswered)
+    untied = pessimistic(scores, relevant)
+    qrels = {f'q{q}': {f'c{c}': 1 for c in own} for q, own in enumerate(relevant)}
+    run = {f'q{q}': {f'c{c}': float(untied[q, c]) for c in range(60)} for q in range(25)}
+    measures = {'map', 'recip_rank', 'success.1,5,10', 'recall.1,5,10'}
+    theirs = pytrec_eval.RelevanceEvaluator(qrels, measures).evaluate(run)
+    ours = metrics.query_metrics(metrics.relevant_ranks(scores, relevant))
+    for q, own in enumerate(relevant):
+        for name, their_name in TREC.items():
+            if len(own):
+                assert ours[name][q] == pytest.approx(theirs[f'q{q}'][their_name]), name
+            else:  # trec_eval leaves such a query out.
+                assert np.isnan(ours[name][q]) and f'q{q}' not in theirs
+
+
+def test_trec_eval_orders_ties_by_name_and_we_against_the_query():
+    pytrec_eval = pytest.importorskip('pytrec_eval')
+    evaluator = pytrec_eval.RelevanceEvaluator({'q': {'c9': 1}}, {'recip_rank'})
+    theirs = evaluator.evaluate({'q': {'c1': 1.0, 'c5': 1.0, 'c9': 1.0}})
+    assert theirs['q']['recip_rank'] == 1  # The last name comes first.
+    assert first_ranks([1, 1, 1], 2) == [3]
 
 
 def test_scores_that_are_not_finite_are_refused():
