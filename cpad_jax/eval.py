@@ -4,6 +4,8 @@ usage: python -m cpad_jax.eval --config FILE [--workdir DIR] [--config.eval.KEY=
 
   --config   the configuration file that the workdir was trained with
   --workdir  where the trained model lies (default: runs/<config.name>)
+
+A configuration with a section config.eval.season, as configs/season.py, searches a season.
 """
 
 from __future__ import annotations
@@ -27,9 +29,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     config, workdir = configs.parse(argv)
     configs.require(config, workdir)
     runtime.keep_compiled(workdir)
-    from cpad_jax.retrieval import evaluation
+    from cpad_jax.retrieval import evaluation, season
 
-    evaluation.evaluate(workdir, config)
+    if 'season' in config.eval:
+        season.evaluate(workdir, config)
+    else:
+        evaluation.evaluate(workdir, config)
 
 
 if __name__ == '__main__':
