@@ -81,6 +81,7 @@ def result_rows(
 
 
 def finite(value: float) -> float | None:
+    """A number as it stands in JSON: None where it could not be had."""
     return float(value) if math.isfinite(value) else None
 
 

@@ -21,6 +21,7 @@ from cpad_jax.training import feature_cache
 
 # Frames of a video that are read, embedded and kept together: few, so that batches have any size.
 FRAMES = 8
+_SHOTS_VERSION = 1  # Raised when `media.shots` would find others.
 
 
 class Stretches(Sequence):
@@ -98,14 +99,11 @@ class SeasonFrames:
     def shots(self) -> list[list[Span]]:
         """The shots of each video, found or from the cache."""
         found = []
-        for path, digest in zip(
-            progress.bar(
-                self._videos, total=len(self._videos), stage='finding shots', unit='video'
-            ),
-            self._digests,
-            strict=True,
-        ):
-            kept = self._directory / f'shots-{digest[:16]}.json'
+        bar = progress.bar(
+            self._videos, total=len(self._videos), stage='finding shots', unit='video'
+        )
+        for path, digest in zip(bar, self._digests, strict=True):
+            kept = self._directory / f'shots-{_SHOTS_VERSION}-{digest[:16]}.json'
             if not kept.is_file():
                 atomic.write_json(kept, shots.shots(path))
             found.append([tuple(span) for span in json.loads(kept.read_text(encoding='utf-8'))])
