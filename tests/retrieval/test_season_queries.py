@@ -59,7 +59,7 @@ def test_a_piece_answers_if_the_person_does_it_long_enough():
 
 def test_queries_are_those_that_every_cutting_allows(season):
     eats = [row(i, 60 * i, 60 * i + 20, [person(), person('ben')]) for i in range(3)]
-    truth = season(*eats, row(9, 200, 215, [person(actions=('Run',))]))
+    truth = season(*eats, row(9, 182, 200, [person(actions=('Run',))]))
     cuttings = [[[(30.0 * i, 30.0 * i + 30) for i in range(8)]], [[(0.0, 120.0), (120.0, 240.0)]]]
 
     def built(fewest, most, people=('ann', 'ben')):

@@ -29,7 +29,8 @@ def test_a_season_is_as_long_as_it_says_and_its_cast_recurs():
             for performer in shot.performers:
                 episodes[performer.person].add(number)
     assert set(episodes) <= set(World(WORLD).cast)
-    assert min(len(episodes[person]) for person in season.cast) >= 2
+    often = [len(episodes[person]) for person in season.cast]
+    assert min(often) >= 1 and 3 <= np.mean(often) <= 4
     assert sum(crowd[n] for n in (3, 4, 5)) > 0.3 * crowd.total() and max(crowd) == 5
 
 
