@@ -74,3 +74,8 @@ def test_shots_are_found_once(uneven, tmp_path, monkeypatch):
     )
     assert frames.shots() == frames.shots() == [[(0.0, 3.0), (3.0, 8.0)]]
     assert asked == [path]
+
+
+def test_moments_are_the_middles_of_intervals():
+    assert season_frames.moments(2.0, 2.0).tolist() == [0.25, 0.75, 1.25, 1.75]
+    assert season_frames.moments(0.1, 2.0).tolist() == [0.25]
