@@ -91,6 +91,40 @@ def test_shots_are_looked_for_only_where_they_are_wanted():
     assert shots.pieces == [[(0.0, 60.0)], [(0.0, 40.0), (40.0, 90.0)]]
 
 
+def test_no_photo_of_a_searched_title_says_who_somebody_is(tmp_path, monkeypatch):
+    photos = [
+        {'image_id': f'{who}/{i}', 'identity': number, 'source': source}
+        for number, who in enumerate(('a', 'b'))
+        for i, source in enumerate(('seinfeld', 'session 1') if who == 'a' else ('seinfeld',))
+    ]
+    features = types.SimpleNamespace(
+        image_ids=np.array([photo['image_id'] for photo in photos]),
+        faces=np.arange(len(photos) * 2, dtype=np.float16).reshape(-1, 2),
+    )
+    people = {
+        who: {'identity': number, 'name': who.title(), 'seen': True}
+        for number, who in enumerate(('a', 'b'))
+    }
+    paths = types.SimpleNamespace(part=lambda kind: kind, fingerprint='x')
+    monkeypatch.setattr(season.build, 'locate', lambda *a: paths)
+    monkeypatch.setattr(season.readers, 'IdentityReader', lambda *a: photos)
+    monkeypatch.setattr(season.feature_cache, 'identity_features', lambda *a, **b: features)
+    monkeypatch.setattr(season.evaluation, 'read_people', lambda *a: people)
+    model = types.SimpleNamespace(clip=None, names=[])
+
+    def read(*titles):
+        return season.read_references(
+            tmp_path, parsed(), model, ['a', 'b', 'stranger'], frozenset(titles)
+        )
+
+    found, seen = read('seinfeld')
+    # Of b there are photos of this season only.
+    assert list(found) == ['a'] and seen == {'a': True}
+    assert [photo['image_id'] for photo in found['a'].photos] == ['a/1']
+    np.testing.assert_array_equal(found['a'].features, [[2, 3]])
+    assert list(read('friends')[0]) == ['a', 'b']
+
+
 @pytest.mark.slow
 def test_a_season_from_end_to_end(tmp_path, capsys):
     overrides = ('episodes=1', 'minutes=0.6', 'cast=6', 'relevant=1,25')
