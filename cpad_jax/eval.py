@@ -8,6 +8,8 @@ usage: python -m cpad_jax.eval --config FILE [--workdir DIR] [--config.eval.KEY=
   --compare  two workdirs (or folders with results.json and ranks.npz) of the same queries, side by
              side with paired differences
   --out      a .html page or .json rows to write of the comparison
+
+A configuration with a section config.eval.season, as configs/season.py, searches a season.
 """
 
 from __future__ import annotations
@@ -36,9 +38,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     config, workdir = configs.parse(argv)
     configs.require(config, workdir)
     runtime.keep_compiled(workdir)
-    from cpad_jax.retrieval import evaluation
+    from cpad_jax.retrieval import evaluation, season
 
-    evaluation.evaluate(workdir, config)
+    if 'season' in config.eval:
+        season.evaluate(workdir, config)
+    else:
+        evaluation.evaluate(workdir, config)
 
 
 if __name__ == '__main__':

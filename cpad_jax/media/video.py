@@ -160,33 +160,58 @@ def write_video(path: str | os.PathLike[str], frames: np.ndarray, fps: float) ->
         UserError: The file cannot be written, or does not hold every frame afterwards.
         ValueError: `frames` is not of that form, or `path` of another ending.
     """
-    path = Path(path)
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3 or 0 in frames.shape:
         raise ValueError(f'expected uint8 [T, H, W, 3], got {frames.dtype} {frames.shape}')
-    if path.suffix != '.mp4' or frames.shape[1] % 2 or frames.shape[2] % 2:
-        raise ValueError(f'expected an .mp4 of even size, got {path.name} {frames.shape}')
+    write_frames(path, frames, fps, frames.shape[1:3])
+
+
+def write_frames(
+    path: str | os.PathLike[str],
+    frames: Iterable[np.ndarray],
+    fps: float,
+    size: tuple[int, int],
+) -> None:
+    """As `write_video`, of frames that are made one by one, in constant memory.
+
+    Args:
+        path: As in `write_video`.
+        frames: One or more, each uint8 [H, W, 3] RGB.
+        fps: As in `write_video`.
+        size: (H, W), both even.
+
+    Raises:
+        UserError: As `write_video`.
+        ValueError: `path` or `size` is not of that form.
+    """
+    path = Path(path)
+    if path.suffix != '.mp4' or size[0] % 2 or size[1] % 2:
+        raise ValueError(f'expected an .mp4 of even size, got {path.name} {size}')
     with atomic.writing(path) as temporary:
-        _encode(temporary, frames, fps)
+        written = _encode(temporary, frames, fps, size)
         try:
             with VideoStream(temporary) as stream:
                 held = sum(1 for _ in stream)
         except UserError:
             held = 0
-        if held != len(frames):
+        if held != written:
             raise UserError(
-                f'{path}: {held} of {len(frames)} frames could be read back after writing; '
+                f'{path}: {held} of {written} frames could be read back after writing; '
                 'check that there is room on the disk'
             )
 
 
-def _encode(path: Path, frames: np.ndarray, fps: float) -> None:
+def _encode(path: Path, frames: Iterable[np.ndarray], fps: float, size: tuple[int, int]) -> int:
+    """Writes frames; gives how many there were."""
     codec = cv2.VideoWriter_fourcc(*'mp4v')
-    height, width = frames.shape[1:3]
+    height, width = size
+    written = 0
     writer = cv2.VideoWriter(str(path.absolute()), cv2.CAP_FFMPEG, codec, fps, (width, height))
     try:
         if not writer.isOpened():
             raise UserError(f'{path.parent}: cannot write a video there; check the folder')
         for frame in frames:
             writer.write(np.ascontiguousarray(frame[..., ::-1]))
+            written += 1
     finally:
         writer.release()
+    return written

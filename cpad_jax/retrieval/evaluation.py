@@ -39,7 +39,7 @@ def labels(record: Mapping[str, Any]) -> dict[str, Any]:
     return {name: record[name] for name in ('clip_id', 'title', 'actions', 'place', 'people')}
 
 
-def _references(
+def photos_by_identity(
     features: feature_cache.IdentityFeatures, reader: readers.IdentityReader
 ) -> tuple[dict[str, np.ndarray], dict[int, list[dict[str, str]]]]:
     """Face features by image id, and each identity's photos in their order."""
@@ -54,7 +54,7 @@ def _references(
     return photos, {k: sorted(v, key=lambda p: p['image_id']) for k, v in by_identity.items()}
 
 
-def _people(
+def read_people(
     paths: DatasetPaths, trained: DatasetPaths, names: Sequence[str]
 ) -> dict[str, PersonEntry]:
     """Everybody by person_id; `seen` says whether they were learned, if from another data set."""
@@ -211,8 +211,8 @@ def prepare(workdir: Path, config: Any) -> Material:
         face_feature=config.features.face, batch_size=config.features.batch_size // 2,
         dtype=config.dtype, stage='embedding reference photos',
     )  # fmt: skip
-    by_image, by_identity = _references(face_features, photos)
-    people = _people(paths, build.locate(config.data, workdir), model.names)
+    by_image, by_identity = photos_by_identity(face_features, photos)
+    people = read_people(paths, build.locate(config.data, workdir), model.names)
     references = {
         person_id: by_identity.get(person['identity'], []) for person_id, person in people.items()
     }

@@ -74,13 +74,14 @@ def result_rows(
                 }
                 for name in metrics.NAMES:
                     low, high = draws.bounds(name, own[name][which])
-                    row[name] = _finite(metrics.summary(name, own[name][which]))
-                    row[f'{name}_low'], row[f'{name}_high'] = _finite(low), _finite(high)
+                    row[name] = finite(metrics.summary(name, own[name][which]))
+                    row[f'{name}_low'], row[f'{name}_high'] = finite(low), finite(high)
                 rows.append(row)
     return rows
 
 
-def _finite(value: float) -> float | None:
+def finite(value: float) -> float | None:
+    """A number as it stands in JSON: None where it could not be had."""
     return float(value) if math.isfinite(value) else None
 
 
@@ -113,7 +114,7 @@ def compare(
                 found.append(
                     {'kind': 'difference', 'scenario': scenario, 'metric': metric}
                     | {'a': a.key, 'b': b.key}
-                    | {name: _finite(value) for name, value in difference.items()}
+                    | {name: finite(value) for name, value in difference.items()}
                 )
         hits = {method: own['hit@1'] for method, own in values.items()}
         image, right = hits.get(queries.PAD_IMAGE), hits.get(queries.PAD_TEXT_IMAGE)
@@ -130,6 +131,6 @@ def compare(
             )
             found.append(
                 {'kind': 'ratio', 'scenario': scenario, 'metric': 'hit@1', 'what': what}
-                | {name: _finite(value) for name, value in share.items()}
+                | {name: finite(value) for name, value in share.items()}
             )
     return found

@@ -124,7 +124,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     video.write_video(path, grey_frames(4), 10)
     before = path.read_bytes()
     encode = video._encode
-    monkeypatch.setattr(video, '_encode', lambda p, frames, fps: encode(p, frames[:-1], fps))
+    monkeypatch.setattr(video, '_encode', lambda p, frames, *how: encode(p, frames[:-1], *how) + 1)
     with pytest.raises(UserError, match='3 of 4 frames'):
         video.write_video(path, grey_frames(4), 10)
     assert path.read_bytes() == before

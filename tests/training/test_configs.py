@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -165,3 +166,10 @@ def test_stored_configuration_that_is_missing_or_damaged(tmp_path):
     (tmp_path / 'config.json').write_text('{')
     with pytest.raises(UserError, match='damaged'):
         configs.stored(tmp_path)
+
+
+def test_celebrities_in_action_lacks_nothing_but_the_path():
+    file = str(Path(__file__).parents[2] / 'configs' / 'celebrities_in_action.py')
+    config = configs.parse(['--config', file, '--config.data.dir=data']).config
+    assert config.data.name == config.name == 'celebrities_in_action'
+    assert config.eval.data.name == '' and config.data.dir == 'data'

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from cpad_jax.data.synthetic import figures, heads, people, real_faces
 from cpad_jax.data.synthetic.look import TitleStyle
 from cpad_jax.data.synthetic.places import draw_place, draw_plain_backdrop
-from cpad_jax.data.synthetic.shots import HEIGHT, WIDTH, HeadArtist, Shot
+from cpad_jax.data.synthetic.shots import HEIGHT, WIDTH, HeadArtist, SeenFace, Shot
 from cpad_jax.data.synthetic.world import ClipPlan, PhotoPlan, World
 from cpad_jax.media import canvas
 from cpad_jax.text.prompts import PLACES
@@ -18,7 +19,7 @@ from cpad_jax.text.prompts import PLACES
 FPS = 10
 PHOTO_SIZE = 144
 # What is left of the frame, in height and width, once the camera has moved close.
-_NEAR = (0.42, 0.6)
+NEAR = (0.42, 0.6)
 # Backgrounds are painted larger than the frame, so that the camera has somewhere to go.
 STAGE_HEIGHT, STAGE_WIDTH = 260, 344
 
@@ -102,19 +103,42 @@ def render_clip(world: World, plan: ClipPlan) -> RenderedClip:
     shot = Shot(stage, place, plan.performers, rng, head_artist(world.spec.faces_dir, 'clips'))
     if plan.approached >= 0:
         near = np.random.default_rng((world.spec.seed, 5, plan.seed))
-        shot.approach(plan.approached, float(near.uniform(*_NEAR)))
-    count = max(1, round(world.spec.seconds * FPS))
-    frames = np.empty((count, HEIGHT, WIDTH, 3), np.uint8)
-    seen: list[list[tuple[float, np.ndarray, float]]] = [[] for _ in plan.performers]
+        shot.approach(plan.approached, float(near.uniform(*NEAR)))
+    takes = film_shot(shot, style, rng, world.spec.seconds)
+    frames, faces = zip(*takes, strict=True)
+    return RenderedClip(np.stack(frames), FPS, face_tracks(faces))
+
+
+def film_shot(
+    shot: Shot, style: TitleStyle, rng: np.random.Generator, seconds: float
+) -> Iterator[tuple[np.ndarray, list[SeenFace]]]:
+    """Films a staged shot from its start to its end.
+
+    Args:
+        shot: The shot.
+        style: The look of its title.
+        rng: Moves the grain from frame to frame.
+        seconds: How long it is; at least one frame is filmed.
+
+    Yields:
+        (frame [H, W, 3] uint8 RGB, the performers' faces), `FPS` of them per second.
+    """
+    count = max(1, round(seconds * FPS))
     for number in range(count):
         picture, faces = shot.film(number / max(count - 1, 1))
-        frames[number] = style.grade(picture, rng)
-        for track, face in zip(seen, faces, strict=True):
+        yield style.grade(picture, rng), faces
+
+
+def face_tracks(faces: Sequence[Sequence[SeenFace]]) -> tuple[FaceTrack, ...]:
+    """The track of each performer, of the faces [frames][performers] that `film_shot` gives."""
+    seen: list[list[tuple[float, np.ndarray, float]]] = [[] for _ in faces[0]]
+    for number, there in enumerate(faces):
+        for track, face in zip(seen, there, strict=True):
             y, x = (face.box[0] + face.box[2]) / 2, (face.box[1] + face.box[3]) / 2
             if 0 <= y < HEIGHT and 0 <= x < WIDTH:
                 box = normalised_box(face.box, HEIGHT, WIDTH)
                 track.append((number / FPS, box, face.yaw))
-    tracks = tuple(
+    return tuple(
         FaceTrack(
             np.array([t for t, _, _ in track], np.float32),
             np.array([box for _, box, _ in track], np.float32).reshape(-1, 4),
@@ -122,7 +146,6 @@ def render_clip(world: World, plan: ClipPlan) -> RenderedClip:
         )
         for track in seen
     )
-    return RenderedClip(frames, FPS, tracks)
 
 
 def render_photo(world: World, plan: PhotoPlan) -> RenderedPhoto:

@@ -38,6 +38,8 @@ _SCALES = {
     1: (36.0, 50.0),
     2: (33.0, 44.0),
     3: (29.0, 35.0),
+    4: (26.0, 31.0),
+    5: (24.0, 28.0),
 }
 _HEAD_SIZE = 112
 # When the camera starts to move close to somebody and when it is there, of a shot from 0 to 1.

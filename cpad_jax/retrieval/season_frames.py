@@ -1,0 +1,127 @@
+"""Long videos as they are searched: frames embedded once, from which any cutting makes its pieces.
+
+Frames are taken at a steady rate by time. Shots are found once for a file. Both are kept in the
+feature cache.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cpad_jax import atomic, progress
+from cpad_jax.media import images, shots, video
+from cpad_jax.models.weights import file_sha256
+from cpad_jax.retrieval.cutting import Span, members
+from cpad_jax.training import feature_cache
+
+# Frames of a video that are read, embedded and kept together: few, so that batches have any size.
+FRAMES = 8
+_SHOTS_VERSION = 1  # Raised when `media.shots` would find others.
+
+
+class Stretches(Sequence):
+    """Videos in stretches of `FRAMES` frames, as records of the `clips` schema that are read late.
+
+    Args:
+        videos: The files.
+        durations: Seconds of each.
+        rate: Frames per second, > 0.
+    """
+
+    def __init__(self, videos: Sequence[Path], durations: Sequence[float], rate: float):
+        self._videos = videos
+        self.times = [moments(duration, rate) for duration in durations]
+        self._all = [
+            (number, start)
+            for number, times in enumerate(self.times)
+            for start in range(0, len(times), FRAMES)
+        ]
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        number, start = self._all[index]
+        times = self.times[number][start : start + FRAMES]
+        frames, _ = video.sample_frames(self._videos[number], times=times)
+        return {
+            'clip_id': f'{self._videos[number].name} {times[0]:.2f}',
+            'frames': [images.encode_jpeg(frame) for frame in frames],
+        }
+
+
+def moments(duration: float, rate: float) -> np.ndarray:
+    """The middles of the intervals of a video: float64 [max(1, duration · rate, rounded)]."""
+    return (np.arange(max(1, round(duration * rate))) + 0.5) / rate
+
+
+class SeasonFrames:
+    """The embedded frames of a season.
+
+    Args:
+        videos: The files.
+        clip: A `PretrainedCLIP`.
+        directory: Of the feature cache.
+        rate: Frames per second.
+        batch_size: Frames at once, a multiple of `FRAMES` times the number of devices.
+        dtype: As in `feature_cache.clip_features`.
+    """
+
+    def __init__(
+        self,
+        videos: Sequence[Path],
+        clip: Any,
+        directory: Path,
+        *,
+        rate: float,
+        batch_size: int,
+        dtype: str,
+    ):
+        self._videos, self._directory = videos, directory
+        self._digests = [file_sha256(path) for path in videos]
+        self.durations = [video.probe(path).duration for path in videos]
+        stretches = Stretches(videos, self.durations, rate)
+        found = feature_cache.clip_features(
+            stretches, f'season/{rate}/{"/".join(self._digests)}', clip, directory,
+            frames_per_clip=FRAMES, batch_size=max(1, batch_size // FRAMES), dtype=dtype,
+            stage='embedding the season',
+        )  # fmt: skip
+        flat = found.frames[np.arange(FRAMES)[None] < found.counts[:, None]]
+        lengths = [len(times) for times in stretches.times]
+        self._frames = np.split(flat, np.cumsum(lengths)[:-1])
+        self._times = stretches.times
+
+    def shots(self) -> list[list[Span]]:
+        """The shots of each video, found or from the cache."""
+        found = []
+        bar = progress.bar(
+            self._videos, total=len(self._videos), stage='finding shots', unit='video'
+        )
+        for path, digest in zip(bar, self._digests, strict=True):
+            kept = self._directory / f'shots-{_SHOTS_VERSION}-{digest[:16]}.json'
+            if not kept.is_file():
+                atomic.write_json(kept, shots.shots(path))
+            found.append([tuple(span) for span in json.loads(kept.read_text(encoding='utf-8'))])
+        return found
+
+    def embed(self, pieces: Sequence[Sequence[Span]]) -> np.ndarray:
+        """Embeds pieces: the mean direction of their frames.
+
+        Args:
+            pieces: For each video its pieces.
+
+        Returns:
+            float32 [N, D] of length 1, of all pieces, video after video.
+        """
+        return np.stack(
+            [
+                feature_cache.mean_direction(frames[own])
+                for frames, times, spans in zip(self._frames, self._times, pieces, strict=True)
+                for own in members(times, spans)
+            ]
+        )
