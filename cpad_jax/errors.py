@@ -52,6 +52,14 @@ def given_path(text: str) -> Path:
     return Path(text)
 
 
+def numbers(text: str) -> tuple[int, ...]:
+    """The whole numbers of an argument such as '20,48,32', as a `type` of `CommandParser`."""
+    try:
+        return tuple(int(number) for number in text.split(','))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'{text!r} is no list such as 20,48,32') from None
+
+
 _GOES_ON = 'run the same command again to go on from here'
 
 

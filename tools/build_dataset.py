@@ -178,13 +178,6 @@ def world_options() -> dict[str, str]:
     return {name: ' '.join(text.split()).rstrip('.') for name, text in found}
 
 
-def _numbers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(number) for number in text.split(','))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f'{text!r} is no list such as 20,48,32') from None
-
-
 def _as_written(value: object) -> str:
     return ','.join(map(str, value)) if isinstance(value, tuple) else repr(value)
 
@@ -222,7 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for option, field in fields.items():
         world.add_argument(
             f'--{option}',
-            type=_numbers if isinstance(field.default, tuple) else type(field.default),
+            type=errors.numbers if isinstance(field.default, tuple) else type(field.default),
             help=f'{means[field.name]} (default: {_as_written(field.default)})',
         )
     options = parser.parse_args(arguments)

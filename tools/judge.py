@@ -14,9 +14,7 @@ time. Without --worlds it is the validation world. What is there already is used
 
 from __future__ import annotations
 
-import argparse
 import copy
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,8 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from cpad_jax import atomic, errors, train  # noqa: E402
-from cpad_jax.data import build, drawn_world  # noqa: E402
-from cpad_jax.data.built_dataset import PEOPLE  # noqa: E402
+from cpad_jax.data import build  # noqa: E402
 from cpad_jax.retrieval import evaluation  # noqa: E402
 from cpad_jax.training import configs, runtime  # noqa: E402
 from tools.judging import ablations, curves, difficulty, report, version  # noqa: E402
@@ -123,10 +120,12 @@ def searched(config: Any, folder: Path, workdir: Path, world: int) -> Path:
 def training_photos(config: Any, workdir: Path, world: int) -> dict[str, int]:
     """person_id → how many training photos there are of them; 0 for people never seen."""
     counts = config.data.photos_per_person
-    table = world_folder(config, workdir, world) / drawn_world.SYNTHETIC_CAST / PEOPLE
+    own = copy.deepcopy(config)
+    own.data.dir = str(world_folder(config, workdir, config.data.world_seed))
+    data = build.evaluation_data(world_config(own, workdir, world))
     return {
         person['person_id']: counts[person['identity'] % len(counts)] if person['seen'] else 0
-        for person in json.loads(table.read_text(encoding='utf-8'))
+        for person in build.locate(data, workdir).read_people()
     }
 
 
@@ -172,21 +171,16 @@ def draw_curves(config: Any, workdir: Path, world: int, seed: int, figure: Path 
     return curves.render(found)
 
 
-def _numbers(text: str) -> list[int]:
-    try:
-        return [int(number) for number in text.split(',')]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f'{text!r} is no list such as 201,202') from None
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and judges."""
     runtime.quiet()
     parser = errors.CommandParser(__doc__)
     parser.add_argument('what', choices=('difficulty', 'run', 'curves', 'ablations'))
     parser.add_argument('--workdir', type=Path, default=Path('runs/synthetic_cast'))
-    parser.add_argument('--worlds', type=_numbers, default=[], help='seeds of the worlds')
-    parser.add_argument('--seeds', type=_numbers, default=[0], help='initial seeds of learning')
+    parser.add_argument('--worlds', type=errors.numbers, default=(), help='seeds of the worlds')
+    parser.add_argument(
+        '--seeds', type=errors.numbers, default=(0,), help='initial seeds of learning'
+    )
     parser.add_argument('--figure', type=Path, help='curves as a picture, .svg or .png')
     words = sys.argv[1:] if arguments is None else arguments
     overrides = [word for word in words if word.startswith('--config.')]
