@@ -27,9 +27,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     config, workdir = configs.parse(argv)
     configs.require(config, workdir)
     runtime.keep_compiled(workdir)
-    from cpad_jax.retrieval import evaluation
+    from cpad_jax.retrieval import evaluation, nobody
 
-    evaluation.evaluate(workdir, config)
+    (nobody if config.task == 'ce' else evaluation).evaluate(workdir, config)
 
 
 if __name__ == '__main__':

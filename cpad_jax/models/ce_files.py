@@ -31,14 +31,16 @@ class SavedCE:
         variables: `params` and `batch_stats` of `CE`.
         backbone: Name or folder of the CLIP whose features it reads.
         backbone_sha256: Of that CLIP's weights.
-        face_feature: Which face features it reads.
+        frames_per_clip: Frames of a clip that its experts see.
+        faces_per_clip: Faces of a clip that they see.
     """
 
     config: CEConfig
     variables: Any
     backbone: str
     backbone_sha256: str
-    face_feature: str
+    frames_per_clip: int
+    faces_per_clip: int
 
 
 def save_model(directory: str | os.PathLike[str], saved: SavedCE) -> None:
@@ -47,7 +49,8 @@ def save_model(directory: str | os.PathLike[str], saved: SavedCE) -> None:
         'kind': KIND,
         'backbone': saved.backbone,
         'backbone_sha256': saved.backbone_sha256,
-        'face_feature': saved.face_feature,
+        'frames_per_clip': saved.frames_per_clip,
+        'faces_per_clip': saved.faces_per_clip,
         **dataclasses.asdict(saved.config),
     }
     with atomic.writing(directory) as temporary:
@@ -78,7 +81,8 @@ def load_model(directory: str | os.PathLike[str], backbone_sha256: str) -> Saved
             raise ValueError(f'its kind is {values["kind"]!r}, expected {KIND!r}')
         fields = dataclasses.fields(CEConfig)
         config = CEConfig(**{field.name: int(values[field.name]) for field in fields})
-        strings = [str(values[n]) for n in ('backbone', 'backbone_sha256', 'face_feature')]
+        trained_on = [str(values[name]) for name in ('backbone', 'backbone_sha256')]
+        taken = [int(values[name]) for name in ('frames_per_clip', 'faces_per_clip')]
     except OSError:
         raise UserError(
             f'there is no Collaborative Experts in {directory}: train it with '
@@ -86,9 +90,10 @@ def load_model(directory: str | os.PathLike[str], backbone_sha256: str) -> Saved
         ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f'{path} is damaged ({error}): train again') from error
-    if strings[1] != backbone_sha256:
+    if trained_on[1] != backbone_sha256:
         raise UserError(
-            f'{directory} was trained on the CLIP {strings[0]!r} with sha256 {strings[1][:12]}…, '
+            f'{directory} was trained on the CLIP {trained_on[0]!r} with sha256 '
+            f'{trained_on[1][:12]}…, '
             f'not on one with {backbone_sha256[:12]}…: evaluate with that CLIP, or train again'
         )
     path = directory / WEIGHTS_FILE
@@ -97,4 +102,4 @@ def load_model(directory: str | os.PathLike[str], backbone_sha256: str) -> Saved
     expected = {name: leaf.shape for name, leaf in weights_io.flatten(tree).items()}
     found = {name: array.shape for name, array in arrays.items()}
     weights_io.check_shapes(found, expected, str(path), KIND)
-    return SavedCE(config, weights_io.unflatten(arrays), *strings)
+    return SavedCE(config, weights_io.unflatten(arrays), *trained_on, *taken)

@@ -19,13 +19,14 @@ from cpad_jax.errors import UserError
 from cpad_jax.media import images
 from cpad_jax.models import personalised
 from cpad_jax.retrieval import (
+    collaborative_experts,
     examples,
     galleries,
     metrics,
     queries,
     results,
     scenarios,
-    scores,
+    scorers,
     table,
 )
 from cpad_jax.training import feature_cache
@@ -97,8 +98,7 @@ def _draw_examples(
     path: Path,
     asked: Sequence[scenarios.Query],
     chosen: Sequence[int],
-    embedded: np.ndarray,
-    gallery: np.ndarray,
+    scorer: scorers.Scorer,
     first: np.ndarray,
     clips: readers.ClipReader,
     photos: readers.IdentityReader,
@@ -107,7 +107,8 @@ def _draw_examples(
     drawn = []
     for number in chosen:
         query = asked[number]
-        best = scores.best(embedded[number], gallery, 5)
+        found = scorer.score([query])[0]
+        best = np.argsort(-found, kind='stable')[:5]
         frames = []
         for clip in best:
             data = clips[int(clip)]['frames']
@@ -116,7 +117,7 @@ def _draw_examples(
         drawn.append(
             examples.Example(
                 text=text,
-                note=f'first right clip at rank {int(first[number])} of {len(gallery)}',
+                note=f'first right clip at rank {int(first[number])} of {len(found)}',
                 photo=images.decode_jpeg(photos[numbers[query.references[0]]]['image']),
                 frames=frames,
                 right=[int(clip) in query.relevant for clip in best],
@@ -137,7 +138,8 @@ class Material:
         galleries: None → embeddings [N, D] of the clips; name of a control → of spoiled ones.
         asked: The queries.
         encoder: Embeds them.
-        methods: The methods and controls that are wanted.
+        methods: The methods and controls that embed queries.
+        further: Methods with scores of their own.
         facts: What is the same in every row of `results.json`.
     """
 
@@ -149,11 +151,18 @@ class Material:
     asked: list[scenarios.Query]
     encoder: queries.QueryEncoder
     methods: tuple[queries.Method, ...]
+    further: tuple[scorers.Scorer, ...]
     facts: dict[str, Any]
 
     def gallery(self, method: queries.Method) -> np.ndarray:
         """The embeddings [N, D] that a method or control ranks."""
         return self.galleries.get(method.control, self.galleries[None])
+
+    @property
+    def scorers(self) -> tuple[scorers.Scorer, ...]:
+        """What ranks the clips, one for each method and control."""
+        embedded = (scorers.Cosine(m, self.encoder, self.gallery(m)) for m in self.methods)
+        return (*self.further, *embedded)
 
 
 def prepare(workdir: Path, config: Any) -> Material:
@@ -211,8 +220,13 @@ def prepare(workdir: Path, config: Any) -> Material:
         photos=by_image,
         references={k: [p['image_id'] for p in v] for k, v in references.items()},
         num_references=options.num_references,
-        seed=config.seed,
+        stand_ins=scenarios.strangers(asked, config.seed),
     )
+    further: tuple[scorers.Scorer, ...] = ()
+    if options.ce:
+        further = (
+            collaborative_experts.load(options.ce, config, model, paths, clips, cache, by_image),
+        )
     facts = {
         'dataset': data['name'],
         'dataset_version': paths.version,
@@ -225,7 +239,9 @@ def prepare(workdir: Path, config: Any) -> Material:
         'num_clips': len(clips),
     }
     methods = (*encoder.methods, *controls)
-    return Material(model, clips, photos, labelled, embedded, asked, encoder, methods, facts)
+    return Material(
+        model, clips, photos, labelled, embedded, asked, encoder, methods, further, facts
+    )
 
 
 def evaluate(workdir: Path, config: Any, folder: Path | None = None) -> list[dict[str, Any]]:
@@ -245,19 +261,14 @@ def evaluate(workdir: Path, config: Any, folder: Path | None = None) -> list[dic
     workdir = Path(workdir)
     material = prepare(workdir, config)
     asked, samples = material.asked, config.eval.bootstrap_samples
-    relevant = [query.relevant for query in asked]
     values: dict[queries.Method, dict[str, np.ndarray]] = {}
     ranks: dict[str, np.ndarray] = {}
-    shown: dict[queries.Method, np.ndarray] = {}
 
-    def use(method: queries.Method, embedded: np.ndarray) -> None:
-        own = scores.ranks(embedded, material.gallery(method), relevant)
+    def use(method: queries.Method, own: list[np.ndarray]) -> None:
         values[method] = metrics.query_metrics(own)
         ranks[method.key] = np.concatenate(own)
-        if method == queries.PAD_TEXT_IMAGE:
-            shown[method] = embedded
 
-    queries.encode_all(material.encoder, material.methods, asked, use)
+    scorers.rank_all(material.scorers, asked, use)
     rows = results.result_rows(asked, values, material.facts, samples, config.seed)
     comparisons = results.compare(asked, values, samples, config.seed)
     folder = folder or workdir / 'eval'
@@ -273,10 +284,10 @@ def evaluate(workdir: Path, config: Any, folder: Path | None = None) -> list[dic
             **ranks,
         )
     first = values[queries.PAD_TEXT_IMAGE]['median_rank']
+    shown = next(s for s in material.scorers if s.method == queries.PAD_TEXT_IMAGE)
     _draw_examples(
-        folder / 'examples.jpg', asked, choose_examples(asked, first, config.seed),
-        shown[queries.PAD_TEXT_IMAGE], material.galleries[None], first, material.clips,
-        material.photos,
+        folder / 'examples.jpg', asked, choose_examples(asked, first, config.seed), shown, first,
+        material.clips, material.photos,
     )  # fmt: skip
     print(table.render(rows, comparisons), flush=True)
     return rows

@@ -10,7 +10,7 @@ import numpy as np
 from cpad_jax import progress
 from cpad_jax.errors import UserError
 from cpad_jax.models.personalised import PersonalisedCLIP
-from cpad_jax.retrieval.scenarios import Query, strangers
+from cpad_jax.retrieval.scenarios import Query
 from cpad_jax.text.prompts import query_text
 
 # Query forms as results name them.
@@ -22,7 +22,7 @@ class Method:
     """A row of the table.
 
     Attributes:
-        name: 'CLIP', 'CLIP-PAD' or 'CLIP-PAD (name memory)'.
+        name: 'CE', 'CLIP', 'CLIP-PAD' or 'CLIP-PAD (name memory)'.
         person_query: 'none', 'text', 'image' or 'text+image': how the person is asked for.
         control: None, or what is kept from it: one of `CONTROL_NAMES`.
     """
@@ -37,12 +37,15 @@ class Method:
         return '/'.join(filter(None, [self.name, self.person_query, self.control]))
 
 
+CE = Method('CE', IMAGE)
 CLIP = Method('CLIP', TEXT)
 PAD_TEXT = Method('CLIP-PAD', TEXT)
 PAD_MEMORY = Method('CLIP-PAD (name memory)', TEXT)
 PAD_IMAGE = Method('CLIP-PAD', IMAGE)
 PAD_TEXT_IMAGE = Method('CLIP-PAD', TEXT_IMAGE)
-METHODS = (CLIP, PAD_TEXT, PAD_MEMORY, PAD_IMAGE, PAD_TEXT_IMAGE)
+# What `QueryEncoder` embeds, and with it all rows of the table in their order.
+EMBEDDED = (CLIP, PAD_TEXT, PAD_MEMORY, PAD_IMAGE, PAD_TEXT_IMAGE)
+METHODS = (CE, *EMBEDDED)
 NO_PERSON = Method('CLIP', NONE, 'no person')
 PERSON_ONLY = Method('CLIP-PAD', TEXT_IMAGE, 'person only')
 WRONG_PERSON = Method('CLIP-PAD', TEXT_IMAGE, 'wrong person')
@@ -79,7 +82,9 @@ class QueryEncoder:
         photos: image_id → face feature [Df].
         references: person_id → image ids of photos that may stand for a person, best first.
         num_references: Photos per query, at most.
-        seed: Seed of the stand-ins for "wrong person".
+        stand_ins: person_id → whose name and photos "wrong person" and "wrong photo" take, as
+            `scenarios.strangers` draws them; somebody without one stays, and the control says
+            nothing.
     """
 
     def __init__(
@@ -89,10 +94,11 @@ class QueryEncoder:
         photos: Mapping[str, np.ndarray],
         references: Mapping[str, Sequence[str]],
         num_references: int,
-        seed: int,
+        stand_ins: Mapping[str, str],
     ):
         self._model, self._names, self._photos = model, names, photos
-        self._references, self._count, self._seed = references, num_references, seed
+        self._references, self._count = references, num_references
+        self._stand_ins = stand_ins
         self._memory = {}
         if model.saved.memory is not None:
             self._memory = dict(zip(model.saved.names, model.saved.memory, strict=True))
@@ -100,49 +106,47 @@ class QueryEncoder:
     @property
     def methods(self) -> tuple[Method, ...]:
         """The methods that this model supports."""
-        return tuple(m for m in METHODS if m != PAD_MEMORY or self._memory)
+        return tuple(m for m in EMBEDDED if m != PAD_MEMORY or self._memory)
 
     def encode(self, method: Method, queries: Sequence[Query]) -> np.ndarray:
         """Embeds queries.
 
         Args:
             method: How.
-            queries: What; with "wrong person" and "wrong photo" each needs a stand-in of its kind,
-                otherwise the person stays and the control says nothing.
+            queries: What.
 
         Returns:
             float32 [Q, D] of length 1.
         """
-        pairs = strangers(queries, self._seed) if method in (WRONG_PERSON, WRONG_PHOTO) else {}
         texts, tokens = [], []
         # Many queries share a person and the photos: their token is made once.
         face_tokens = self._face_tokens(
-            {self._photos_of(method, query, pairs) for query in queries}
+            {self._photos_of(method, query) for query in queries}
             if method.person_query in (IMAGE, TEXT_IMAGE)
             else set()
         )
         for query in queries:
-            texts.append(self._text(method, query, pairs))
+            texts.append(self._text(method, query))
             if method.person_query in (IMAGE, TEXT_IMAGE):
-                tokens.append(face_tokens[self._photos_of(method, query, pairs)])
+                tokens.append(face_tokens[self._photos_of(method, query)])
             elif method == PAD_MEMORY:
                 tokens.append(self._memory.get(query.name, self._model.default_token))
             else:
                 tokens.append(self._model.default_token)
         return self._model.encode_queries(texts, np.stack(tokens))
 
-    def _text(self, method: Method, query: Query, pairs: Mapping[str, str]) -> str:
+    def _text(self, method: Method, query: Query) -> str:
         name = query.name if method.person_query in (TEXT, TEXT_IMAGE) else None
         if method == WRONG_PERSON:
-            name = self._names[pairs.get(query.person_id, query.person_id)]
+            name = self._names[self._stand_ins.get(query.person_id, query.person_id)]
         action, place = query.action, query.place
         if method == PERSON_ONLY:
             action = place = None
         return query_text(name, action, place, person_token=method.name != CLIP.name)
 
-    def _photos_of(self, method: Method, query: Query, pairs: Mapping[str, str]) -> tuple[str, ...]:
-        if method in (WRONG_PERSON, WRONG_PHOTO) and query.person_id in pairs:
-            return tuple(self._references[pairs[query.person_id]][: self._count])
+    def _photos_of(self, method: Method, query: Query) -> tuple[str, ...]:
+        if method in (WRONG_PERSON, WRONG_PHOTO) and query.person_id in self._stand_ins:
+            return tuple(self._references[self._stand_ins[query.person_id]][: self._count])
         return query.references
 
     def _face_tokens(self, wanted: set[tuple[str, ...]]) -> dict[tuple[str, ...], np.ndarray]:

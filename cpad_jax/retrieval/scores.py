@@ -41,9 +41,3 @@ def ranks(
     for piece, scores in score_chunks(queries, gallery, chunk):
         found += metrics.relevant_ranks(scores, [np.asarray(r) for r in relevant[piece]])
     return found
-
-
-def best(query: np.ndarray, gallery: np.ndarray, count: int) -> np.ndarray:
-    """Numbers of the `count` best clips for one query [D], best first; ties in gallery order."""
-    scores = gallery @ query
-    return np.argsort(-scores, kind='stable')[:count]

@@ -83,9 +83,9 @@ ACTIONS_SHOWN = {
     'HugPerson': ('embracing a friend', 'giving somebody a hug', 'hugging a friend'),
     'Kiss': ('giving somebody a kiss', 'kissing a friend', 'with a kiss for somebody'),
     'Run': ('running fast', 'sprinting', 'on the run'),
-    'SitDown': ('taking a seat', 'sitting slowly down', 'sitting down on a chair'),
-    'SitUp': ('waking up in bed', 'sitting up in bed', 'rising in bed'),
-    'StandUp': ('getting up from a chair', 'rising from a seat', 'standing up from a chair'),
+    'SitDown': ('taking a seat', 'sitting slowly down', 'lowering onto a chair'),
+    'SitUp': ('waking up in bed', 'sitting straight up in bed', 'rising in bed'),
+    'StandUp': ('getting up from a chair', 'rising from a seat', 'standing slowly up'),
     'HighFive': ('slapping hands with somebody', 'with a high five for a friend'),
 }  # fmt: skip
 PLACES_SHOWN = {

@@ -30,7 +30,15 @@ class ClipExperts:
 
 
 def clip_experts(
-    clips: Sequence[Mapping[str, Any]], fingerprint: str, clip: Any, directory: Path, config: Any
+    clips: Sequence[Mapping[str, Any]],
+    fingerprint: str,
+    clip: Any,
+    directory: Path,
+    *,
+    frames_per_clip: int,
+    faces_per_clip: int,
+    batch_size: int,
+    dtype: str,
 ) -> ClipExperts:
     """Features of clips by every expert, from the cache or computed.
 
@@ -39,22 +47,27 @@ def clip_experts(
         fingerprint: Changes with them.
         clip: A `PretrainedCLIP`.
         directory: Of the feature cache.
-        config: The configuration; `features` and `dtype` are read.
+        frames_per_clip: As in `feature_cache.clip_features`.
+        faces_per_clip: As in `face_tracks.face_track_features`.
+        batch_size: Pictures at once.
+        dtype: 'float32' or 'bfloat16'.
 
     Returns:
         Means over frames and over faces; a clip whose people nobody marked has no faces.
     """
-    options, size = config.features, config.features.batch_size
-    frames = {'frames_per_clip': options.frames_per_clip, 'dtype': config.dtype}
-    frames['batch_size'] = size // options.frames_per_clip
+    frames = {
+        'frames_per_clip': frames_per_clip,
+        'batch_size': max(1, batch_size // frames_per_clip),
+        'dtype': dtype,
+    }
     whole = feature_cache.clip_features(clips, fingerprint, clip, directory, **frames)
     place = feature_cache.clip_features(
         blurred_faces.BlurredFaces(clips), f'{fingerprint}/faces blurred', clip, directory,
         **frames, stage='embedding clips without faces',
     )  # fmt: skip
     faces, present = face_tracks.face_track_features(
-        clips, fingerprint, clip, directory, faces_per_clip=options.faces_per_clip,
-        batch_size=size // options.faces_per_clip, dtype=config.dtype,
+        clips, fingerprint, clip, directory, faces_per_clip=faces_per_clip,
+        batch_size=max(1, batch_size // faces_per_clip), dtype=dtype,
     ).mean()  # fmt: skip
     features = {'frames': whole.embeddings, 'faces': faces, 'place': place.embeddings}
     always = np.ones_like(present)

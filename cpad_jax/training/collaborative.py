@@ -13,10 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from cpad_jax import atomic
+from cpad_jax.data import readers
+from cpad_jax.data.built_dataset import DatasetPaths
 from cpad_jax.errors import UserError
-from cpad_jax.models import ce, ce_files
-from cpad_jax.training import checkpoints, loop, losses, sharding
-from cpad_jax.training.clip_experts import ClipExperts, Shown
+from cpad_jax.models import ce, ce_files, face_features
+from cpad_jax.training import checkpoints, feature_cache, loop, losses, sharding
+from cpad_jax.training.clip_experts import ClipExperts, Shown, clip_experts, shown
 from cpad_jax.training.compound_captions import Captions, Pairs, Photos, ask
 from cpad_jax.training.feature_cache import IdentityFeatures
 from cpad_jax.training.identity import face_statistics
@@ -40,6 +42,8 @@ class CollaborativeExperts:
 
     Attributes:
         backbone_sha256: Of the CLIP that every feature comes from; checkpoints insist on it.
+        training: Clips that it learns from.
+        validation: Clips of other titles, by which a checkpoint is chosen.
     """
 
     def __init__(
@@ -54,7 +58,7 @@ class CollaborativeExperts:
         """Prepares the task.
 
         Args:
-            config: The configuration: `backbone`, `seed`, `features.face`, `model` and `train`.
+            config: The configuration: `backbone`, `seed`, `features`, `model` and `train`.
             clip: The `PretrainedCLIP` that made the features.
             photos: Of all training photos.
             captions: What may be said.
@@ -65,7 +69,7 @@ class CollaborativeExperts:
             UserError: Nobody in the clips has training photos.
         """
         self.config, self.backbone_sha256 = config, clip.sha256
-        self._captions, self._training, self._validation = captions, training, validation
+        self._captions, self.training, self.validation = captions, training, validation
         for clips, name in ((training, 'training'), (validation, 'validation')):
             if not len(clips.pairs):
                 raise UserError(
@@ -87,8 +91,8 @@ class CollaborativeExperts:
     def init_params(self, rng: jax.Array) -> Any:
         """Freshly drawn; centres and spreads are measured on the training clips."""
         params = dict(ce.init(self.ce_config, rng)['params'])
-        for name, features in self._training.experts.features.items():
-            there = self._training.experts.present[:, ce.EXPERTS.index(name)]
+        for name, features in self.training.experts.features.items():
+            there = self.training.experts.present[:, ce.EXPERTS.index(name)]
             features = features[there] if there.any() else self._faces
             centre, spread = face_statistics(features)
             params |= {f'centre_{name}': jnp.asarray(centre), f'spread_{name}': jnp.asarray(spread)}
@@ -107,7 +111,7 @@ class CollaborativeExperts:
         """See `batch`."""
         step = start_step
         while True:
-            yield self.batch(self._training, np.random.default_rng((self.config.seed, 4, step)))
+            yield self.batch(self.training, np.random.default_rng((self.config.seed, 4, step)))
             step += 1
 
     def batch(self, clips: Clips, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -163,7 +167,7 @@ class CollaborativeExperts:
         empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), self._stats['batch_stats'])
         found = []
         for number in range(_CALIBRATION):
-            batch = self.batch(self._training, np.random.default_rng((self.config.seed, 5, number)))
+            batch = self.batch(self.training, np.random.default_rng((self.config.seed, 5, number)))
             variables = {'params': params, 'batch_stats': empty}
             found.append(self._apply(variables, batch, train=True)[1])
         mean = jax.tree.map(lambda *parts: sum(parts) / len(parts), *found)
@@ -179,7 +183,7 @@ class CollaborativeExperts:
             (step, params) → `map`, `hit@1` over all validation clips, asked by people's first
             photos, and the losses `loss` (of validation) and `training_loss`.
         """
-        clips = self._validation
+        clips = self.validation
         rng = np.random.default_rng((self.config.seed, 6))
         which, who = clips.pairs.draw(len(clips.pairs), -(-_QUERIES // len(clips.pairs)), rng)
         asked = ask(clips.shown, which, who, 0.0, rng)
@@ -205,7 +209,7 @@ class CollaborativeExperts:
             found = {
                 **_retrieval(scores, true),
                 'loss': loss(variables, clips),
-                'training_loss': loss(variables, self._training),
+                'training_loss': loss(variables, self.training),
             }
             past = [entry for entry in read_curve(workdir) if entry['step'] < step]
             atomic.write_json(workdir / CURVE, [*past, {'step': step, **found}])
@@ -240,7 +244,8 @@ class CollaborativeExperts:
                 variables=self.calibrated(params),
                 backbone=self.config.backbone,
                 backbone_sha256=self.backbone_sha256,
-                face_feature=self.config.features.face,
+                frames_per_clip=self.config.features.frames_per_clip,
+                faces_per_clip=self.config.features.faces_per_clip,
             ),
         )
 
@@ -258,3 +263,52 @@ def read_curve(workdir: Path) -> list[dict[str, float]]:
     """What `evaluator` wrote so far: entries with `step` and the scores, by step."""
     path = workdir / CURVE
     return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else []
+
+
+def prepare(
+    config: Any, workdir: Path, clip: Any, people: DatasetPaths, clips: Mapping[str, DatasetPaths]
+) -> CollaborativeExperts:
+    """The task of a configuration, with features from the cache or computed.
+
+    Args:
+        config: The configuration.
+        workdir: The run's folder.
+        clip: The `PretrainedCLIP` of `config.backbone`.
+        people: The data set whose training photos say who people are.
+        clips: 'training' and 'validation' → the data sets of clips.
+
+    Raises:
+        UserError: The configuration does not fit the data.
+    """
+    if config.features.face != face_features.CLIP:
+        raise UserError(
+            f'config.features.face is {config.features.face!r}: faces along tracks are embedded by '
+            f'CLIP, so photos must be, too: {face_features.CLIP!r}'
+        )
+    directory, size = feature_cache.folder(config, workdir), config.features.batch_size
+    photos = feature_cache.identity_features(
+        readers.IdentityReader(people.part('identities'), 'train'),
+        f'{people.fingerprint}/identities/train', clip, directory,
+        face_feature=config.features.face, batch_size=size // 2, dtype=config.dtype,
+    )  # fmt: skip
+    # Person numbers are rows of `photos`; whoever has no photo is in no query.
+    rows = {int(identity): row for row, identity in enumerate(photos.identities)}
+    known = {
+        person['person_id']: rows[person['identity']]
+        for person in people.read_people()
+        if person['identity'] in rows
+    }
+    found, names = {}, None
+    for split, paths in clips.items():
+        reader = readers.ClipReader(paths.part('clips'), 'test')
+        experts = clip_experts(
+            reader, f'{paths.fingerprint}/clips/test', clip, directory,
+            frames_per_clip=config.features.frames_per_clip,
+            faces_per_clip=config.features.faces_per_clip, batch_size=size, dtype=config.dtype,
+        )  # fmt: skip
+        names = reader.actions, reader.places
+        found[split] = Clips(experts, shown(reader, known, len(reader.actions)), len(rows))
+    captions = Captions(clip, *names)
+    return CollaborativeExperts(
+        config, clip, photos, captions, found['training'], found['validation']
+    )

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from cpad_jax.models.pretrained import PretrainedCLIP
-from cpad_jax.models.word_embeddings import word_embeddings
+from cpad_jax.models.word_embeddings import WordReader
 from cpad_jax.text.prompts import NOBODY
 from cpad_jax.text.training_phrases import ACTIONS_SHOWN, PLACES_SHOWN
 from cpad_jax.training.clip_experts import UNSAID, Shown
@@ -45,7 +45,7 @@ class Captions:
                 ' '.join(filter(None, (NOBODY, *what))) for what in itertools.product(doing, where)
             ]
             self._numbers[action, place] = range(first, len(self.texts))
-        words, spoken = word_embeddings(clip, self.texts)
+        words, spoken = WordReader(clip)(self.texts)
         longest = int(spoken.any(axis=0).nonzero()[0].max()) + 1
         self.words, self.spoken = words[:, :longest].astype(np.float16), spoken[:, :longest]
 

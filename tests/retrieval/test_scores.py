@@ -27,8 +27,3 @@ def test_a_chunk_is_all_that_is_held(world):
     assert pieces == [
         (slice(0, 20), (20, 200)), (slice(20, 40), (20, 200)), (slice(40, 53), (13, 200)),
     ]  # fmt: skip
-
-
-def test_the_best_clips_come_first_and_ties_in_the_order_of_the_gallery():
-    gallery = np.array([[0, 1], [1, 0], [0.6, 0.8], [1, 0]], np.float32)
-    assert scores.best(np.array([1, 0], np.float32), gallery, 3).tolist() == [1, 3, 2]
