@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -270,16 +270,21 @@ def init(config: CEConfig, rng: Array) -> Any:
     return jax.jit(CE(config).init)(rng, zeros)
 
 
+@functools.cache  # Training asks again and again, with other variables.
+def _compiled(config: CEConfig) -> tuple[Callable, Callable]:
+    apply = CE(config).apply
+    return tuple(
+        jax.jit(functools.partial(apply, method=name)) for name in ('encode_query', 'encode_clip')
+    )
+
+
 class Encoder:
     """A trained CE that embeds many queries and clips, some at a time."""
 
     def __init__(self, config: CEConfig, variables: Any):
         """Takes `params` and `batch_stats` of `CE`."""
-        self.config, self._variables, model = config, jax.device_put(variables), CE(config)
-        self._query, self._clip = (
-            jax.jit(functools.partial(model.apply, method=method))
-            for method in ('encode_query', 'encode_clip')
-        )
+        self.config, self._variables = config, jax.device_put(variables)
+        self._query, self._clip = _compiled(config)
 
     def queries(
         self, words: np.ndarray, spoken: np.ndarray, photos: np.ndarray, shown: np.ndarray
