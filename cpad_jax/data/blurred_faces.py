@@ -25,13 +25,25 @@ class BlurredFaces(Sequence):
 
     def __getitem__(self, number: int) -> dict[str, Any]:
         clip = dict(self._clips[number])
-        frames = []
-        for frame, time in zip(clip['frames'], clip['times'], strict=True):
-            picture = images.decode_jpeg(frame)
-            for box in _boxes_at(clip['people'], float(time)):
-                blur_face(picture, box)
-            frames.append(images.encode_jpeg(picture))
-        return clip | {'frames': frames}
+        return clip | {'frames': _Frames(clip['frames'], clip['times'], clip['people'])}
+
+
+class _Frames(Sequence):
+    """JPEGs, each of which is blurred when somebody looks at it: most are not looked at."""
+
+    def __init__(
+        self, frames: Sequence[bytes], times: np.ndarray, people: Sequence[Mapping[str, Any]]
+    ):
+        self._frames, self._times, self._people = frames, times, people
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __getitem__(self, number: int) -> bytes:
+        picture = images.decode_jpeg(self._frames[number])
+        for box in _boxes_at(self._people, float(self._times[number])):
+            blur_face(picture, box)
+        return images.encode_jpeg(picture)
 
 
 def _boxes_at(people: Sequence[Mapping[str, Any]], time: float) -> Iterator[np.ndarray]:

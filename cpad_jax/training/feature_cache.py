@@ -205,8 +205,8 @@ def clip_features(
     size = clip.config.image_size
 
     def prepare(record: Mapping[str, Any]) -> tuple[np.ndarray, Arrays]:
-        data = list(record['frames'])
-        if not data:
+        data = record['frames']
+        if not len(data):
             raise UserError(f'clip {record["clip_id"]} has no frames; build the dataset again')
         chosen = spread_evenly(len(data), frames_per_clip)
         frames = np.stack([media_images.decode_jpeg(data[i]) for i in chosen])
