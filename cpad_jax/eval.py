@@ -38,10 +38,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     config, workdir = configs.parse(argv)
     configs.require(config, workdir)
     runtime.keep_compiled(workdir)
-    from cpad_jax.retrieval import evaluation, season
+    from cpad_jax.retrieval import evaluation, nobody, season
 
     if 'season' in config.eval:
         season.evaluate(workdir, config)
+    elif config.task == 'ce':
+        nobody.evaluate(workdir, config)
     else:
         evaluation.evaluate(workdir, config)
 

@@ -102,7 +102,51 @@ def _learn_identities(config: Any, workdir: Path, paths: DatasetPaths) -> None:
     task.export(params, workdir / 'model')
 
 
-TASKS = {'identity': learn_identities, 'clip': pretrain}
+def learn_experts(config: Any, workdir: Path) -> None:
+    """Learns Collaborative Experts from clips, exports the best to `WORKDIR/model`, and tests it.
+
+    The test asks what nobody in particular does; with people it is a row of CLIP-PAD's evaluation.
+    """
+    from cpad_jax.data import build
+    from cpad_jax.models import pretrained
+    from cpad_jax.retrieval import nobody
+    from cpad_jax.training import checkpoints
+
+    pretrained.find_clip(config.backbone)  # Rather now than after the data sets were drawn.
+    splits = build.title_splits(config, workdir)
+    stage(1, 5, f'data sets of the worlds {[data["world_seed"] for data in splits.values()]}')
+    people = build.ensure(config.data, workdir)
+    build.ensure(splits['test'], workdir)
+    clips = {
+        split: build.ensure(splits[split], workdir, parts=('clips',))
+        for split in ('training', 'validation')
+    }
+    done = checkpoints.latest_step(workdir / 'checkpoints') == config.train.steps
+    if done and (workdir / 'model').is_dir():
+        stage(4, 5, f'learned before: {workdir / "model"}')
+    else:
+        _learn_experts(config, workdir, people, clips)
+    stage(5, 5, 'test without people')
+    nobody.evaluate(workdir, config)
+
+
+def _learn_experts(
+    config: Any, workdir: Path, people: DatasetPaths, clips: dict[str, DatasetPaths]
+) -> None:
+    from cpad_jax.models.pretrained import load_clip
+    from cpad_jax.training import collaborative, loop
+
+    stage(2, 5, f'features by {config.backbone}')
+    clip = load_clip(config.backbone, dtype=config.dtype)
+    task = collaborative.prepare(config, workdir, clip, people, clips)
+    stage(3, 5, f'learning from {len(task.training.shown.place)} clips: {config.train.steps} steps')
+    params = loop.run(task, config, workdir, task.evaluator(workdir))
+    step, params = task.best(workdir, params)
+    stage(4, 5, f'exporting step {step} to {workdir / "model"}')
+    task.export(params, workdir / 'model')
+
+
+TASKS = {'identity': learn_identities, 'clip': pretrain, 'ce': learn_experts}
 
 
 def train(config: Any, workdir: Path) -> None:

@@ -9,7 +9,7 @@ from photo_archives import write_vggface2
 from cpad_jax import train
 from cpad_jax.data import build, readers
 from cpad_jax.errors import UserError
-from cpad_jax.retrieval import evaluation, queries, scenarios
+from cpad_jax.retrieval import evaluation, scenarios, scorers
 from cpad_jax.training import configs
 
 PEOPLE = [(f'n{number}', f'Person Number{number}') for number in range(5)]
@@ -127,9 +127,9 @@ def test_people_of_vggface2_are_searched_in_celebrities_in_action(
     assert '\n' not in str(error.value)
     assert {path.name for path in tmp_path.iterdir()} == {'config.json'}
 
-    asked, encode_all = [], queries.encode_all
+    asked, rank_all = [], scorers.rank_all
     monkeypatch.setattr(
-        queries, 'encode_all', lambda *given: [asked.extend(given[2]), encode_all(*given)]
+        scorers, 'rank_all', lambda *given: [asked.extend(given[1]), rank_all(*given)]
     )
     config = configs.parse([*arguments, f'--config.eval.data.dir={data}']).config
     train.train(config, tmp_path)

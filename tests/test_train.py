@@ -13,8 +13,9 @@ import pytest
 from photo_archives import write_vggface2
 
 import cpad_jax
-from cpad_jax.data import build
+from cpad_jax.data import build, drawn_world
 from cpad_jax.data.synthetic import captioned
+from cpad_jax.data.synthetic.world import World
 from cpad_jax.errors import UserError
 from cpad_jax.models import clip, weights, zoo
 from cpad_jax.retrieval import evaluation
@@ -219,3 +220,23 @@ def test_people_are_learned_from_vggface2(tmp_path):
     config = configs.parse([str(argument) for argument in arguments]).config
     with pytest.raises(UserError, match='vggface2: this data set has no clips'):
         evaluation.evaluate(tmp_path / 'run', config)
+
+
+def test_no_title_is_in_two_splits(tmp_path):
+    config = configs.parse(['--config', 'configs/ce.py']).config
+    splits = build.title_splits(config, tmp_path)
+    seeds = {split: data['world_seed'] for split, data in splits.items()}
+    assert seeds == {'test': 100, 'training': 301, 'validation': 302}
+    # Titles, casts and scenes are drawn from the seed alone: no two of the worlds share one.
+    style = {
+        title.style_seed
+        for data in splits.values()
+        for title in World(drawn_world.world_spec({**data, 'clips_per_title': 1})).titles
+    }
+    assert len(style) == 3 * (69 + 5)
+    # Whoever acts in what is learned from has training photos; people to be never seen do not.
+    for split in ('training', 'validation'):
+        assert max(World(drawn_world.world_spec(splits[split])).cast) < 9000
+    with pytest.raises(UserError, match='titles of one world would be in two splits'):
+        config.clips.validation.world_seed = 100
+        build.title_splits(config, tmp_path)

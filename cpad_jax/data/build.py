@@ -59,7 +59,10 @@ _LOCK, _TFDS_MARK = '.building', '.config'
 
 
 def ensure(
-    data: Mapping[str, Any], workdir: str | os.PathLike[str], processes: int | None = None
+    data: Mapping[str, Any],
+    workdir: str | os.PathLike[str],
+    processes: int | None = None,
+    parts: Sequence[str] = SYNTHETIC_CAST_PARTS,
 ) -> DatasetPaths:
     """Finds the data set of a configuration, and builds it where it can be built from nothing.
 
@@ -67,6 +70,7 @@ def ensure(
         data: `config.data`: `name`, `dir` (empty for `WORKDIR/data`), and what describes the world.
         workdir: The run's folder.
         processes: As in `filming.film`.
+        parts: Which parts of a drawn world are wanted.
 
     Raises:
         UserError: The data set is unknown, or another one is in its place.
@@ -74,7 +78,7 @@ def ensure(
     _known(data['name'])
     if data['name'] in MANUAL:
         return find(data['name'], _directory(data, workdir))
-    return ensure_synthetic_cast(_directory(data, workdir), world_spec(data), processes)
+    return ensure_synthetic_cast(_directory(data, workdir), world_spec(data), processes, parts)
 
 
 def locate(data: Mapping[str, Any], workdir: str | os.PathLike[str]) -> DatasetPaths:
@@ -107,6 +111,35 @@ def evaluation_data(config: Any) -> dict[str, Any]:
     if 'name' in other:
         _known(other['name'], 'eval.data')
     return {**config.data, **other}
+
+
+def title_splits(config: Any, workdir: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
+    """Which titles a method that learns from clips may see, may be selected by, and is tested on.
+
+    Args:
+        config: The configuration. `config.clips.training` and `config.clips.validation` say in what
+            their drawn worlds differ from `config.data`, which is tested on.
+        workdir: The run's folder; a world without a `dir` lies in `WORKDIR/training`, ….
+
+    Returns:
+        'training', 'validation' and 'test' → what `config.data` would be.
+
+    Raises:
+        UserError: Two of them are of one world, so that a title would be in two splits.
+    """
+    splits = {'test': evaluation_data(config)}
+    for split in ('training', 'validation'):
+        data = {**config.data, **config.clips[split]}
+        splits[split] = data | {'dir': data['dir'] or str(Path(workdir) / split)}
+    seeds = {split: data['world_seed'] for split, data in splits.items()}
+    if any(data['name'] != SYNTHETIC_CAST for data in splits.values()):
+        raise UserError('config.clips is of drawn worlds: config.data.name must be synthetic_cast')
+    if len(set(seeds.values())) < len(seeds):
+        raise UserError(
+            f'the world seeds are {seeds}: titles of one world would be in two splits; give every '
+            'one of config.data, config.clips.training and config.clips.validation its own'
+        )
+    return splits
 
 
 def find(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,10 @@ def world_spec(data: Mapping[str, Any]) -> WorldSpec:
 
 
 def ensure_synthetic_cast(
-    directory: str | os.PathLike[str], spec: WorldSpec, processes: int | None = None
+    directory: str | os.PathLike[str],
+    spec: WorldSpec,
+    processes: int | None = None,
+    parts: Sequence[str] = SYNTHETIC_CAST_PARTS,
 ) -> DatasetPaths:
     """Builds the drawn world, or uses what is there of it.
 
@@ -43,6 +46,7 @@ def ensure_synthetic_cast(
             interrupted goes on: videos that were finished are used.
         spec: The world.
         processes: As in `filming.film`.
+        parts: Which of its parts are wanted.
 
     Returns:
         Where it is.
@@ -51,7 +55,7 @@ def ensure_synthetic_cast(
         UserError: Another world is there, the folder cannot be written to, or the package was
             installed without its repository.
     """
-    paths = _paths(Path(directory), spec)
+    paths = _paths(Path(directory), spec, parts)
     missing = [
         part for part, folder in paths.parts.items() if not built_dataset.is_complete(folder)
     ]
@@ -121,12 +125,14 @@ def claim_world(folder: Path, spec: WorldSpec) -> None:
     )
 
 
-def _paths(directory: Path, spec: WorldSpec) -> DatasetPaths:
+def _paths(
+    directory: Path, spec: WorldSpec, parts: Sequence[str] = SYNTHETIC_CAST_PARTS
+) -> DatasetPaths:
     folder = directory / SYNTHETIC_CAST
     return DatasetPaths(
         folder=folder,
         people=folder / PEOPLE,
-        parts={part: folder / part / SYNTHETIC_CAST_VERSION for part in SYNTHETIC_CAST_PARTS},
+        parts={part: folder / part / SYNTHETIC_CAST_VERSION for part in parts},
         version=SYNTHETIC_CAST_VERSION,
         fingerprint=spec.fingerprint(),
     )

@@ -20,13 +20,14 @@ from cpad_jax.errors import UserError
 from cpad_jax.media import images
 from cpad_jax.models import personalised
 from cpad_jax.retrieval import (
+    collaborative_experts,
     examples,
     galleries,
     metrics,
     queries,
     results,
     scenarios,
-    scores,
+    scorers,
     table,
 )
 from cpad_jax.retrieval.report import build as report
@@ -124,8 +125,7 @@ def _draw_examples(
     path: Path,
     asked: Sequence[scenarios.Query],
     chosen: Sequence[int],
-    embedded: np.ndarray,
-    gallery: np.ndarray,
+    shown: scorers.Cosine,
     first: np.ndarray,
     clips: readers.ClipReader,
     photos: readers.IdentityReader,
@@ -134,16 +134,16 @@ def _draw_examples(
     drawn = []
     for number in chosen:
         query = asked[number]
-        best = scores.best(embedded[number], gallery, 5)
-        frames = [_middle(clips, int(clip)) for clip in best]
+        best = shown.best(query, 5)
+        frames = [_middle(clips, clip) for clip in best]
         text = queries.query_text(query.name, query.action, query.place, person_token=True)
         drawn.append(
             examples.Example(
                 text=text,
-                note=f'first right clip at rank {int(first[number])} of {len(gallery)}',
+                note=f'first right clip at rank {int(first[number])} of {len(clips)}',
                 photo=images.decode_jpeg(photos[numbers[query.references[0]]]['image']),
                 frames=frames,
-                right=[int(clip) in query.relevant for clip in best],
+                right=[clip in query.relevant for clip in best],
             )
         )
     examples.draw(path, drawn)
@@ -161,7 +161,8 @@ class Material:
         galleries: None → embeddings [N, D] of the clips; name of a control → of spoiled ones.
         asked: The queries.
         encoder: Embeds them.
-        methods: The methods and controls that are wanted.
+        methods: The methods and controls that embed queries.
+        further: Methods with scores of their own.
         facts: What is the same in every row of `results.json`.
     """
 
@@ -173,11 +174,18 @@ class Material:
     asked: list[scenarios.Query]
     encoder: queries.QueryEncoder
     methods: tuple[queries.Method, ...]
+    further: tuple[scorers.Scorer, ...]
     facts: dict[str, Any]
 
     def gallery(self, method: queries.Method) -> np.ndarray:
         """The embeddings [N, D] that a method or control ranks."""
         return self.galleries.get(method.control, self.galleries[None])
+
+    @property
+    def scorers(self) -> tuple[scorers.Scorer, ...]:
+        """What ranks the clips, one for each method and control."""
+        embedded = (scorers.Cosine(m, self.encoder, self.gallery(m)) for m in self.methods)
+        return (*self.further, *embedded)
 
 
 def prepare(workdir: Path, config: Any) -> Material:
@@ -235,8 +243,13 @@ def prepare(workdir: Path, config: Any) -> Material:
         photos=by_image,
         references={k: [p['image_id'] for p in v] for k, v in references.items()},
         num_references=options.num_references,
-        seed=config.seed,
+        stand_ins=scenarios.strangers(asked, config.seed),
     )
+    further: tuple[scorers.Scorer, ...] = ()
+    if options.ce:
+        further = (
+            collaborative_experts.load(options.ce, config, model, paths, clips, cache, by_image),
+        )
     facts = {
         'dataset': data['name'],
         'dataset_version': paths.version,
@@ -249,11 +262,13 @@ def prepare(workdir: Path, config: Any) -> Material:
         'num_clips': len(clips),
     }
     methods = (*encoder.methods, *controls)
-    return Material(model, clips, photos, labelled, embedded, asked, encoder, methods, facts)
+    return Material(
+        model, clips, photos, labelled, embedded, asked, encoder, methods, further, facts
+    )
 
 
 def _failures(
-    material: Material, embedded: np.ndarray, first: np.ndarray, seed: int
+    material: Material, shown: scorers.Cosine, first: np.ndarray, seed: int
 ) -> list[strips.Failure]:
     """The failing queries that the report shows: photo, five best clips, one that is right."""
     clips, photos = material.clips, material.photos
@@ -263,7 +278,7 @@ def _failures(
         query = material.asked[number]
         photo = photos[numbers[query.references[0]]]['image']
         pictures = [strips.Picture(images.decode_jpeg(photo), 'the photo that asks')]
-        for clip in map(int, scores.best(embedded[number], material.galleries[None], 5)):
+        for clip in shown.best(query, 5):
             words = _what_is_seen(query, material.labels[clip], clips)
             pictures.append(
                 strips.Picture(_middle(clips, clip), words, right=clip in query.relevant)
@@ -293,19 +308,14 @@ def evaluate(workdir: Path, config: Any, folder: Path | None = None) -> list[dic
     workdir, start = Path(workdir), time.perf_counter()
     material = prepare(workdir, config)
     asked, samples = material.asked, config.eval.bootstrap_samples
-    relevant = [query.relevant for query in asked]
     values: dict[queries.Method, dict[str, np.ndarray]] = {}
     ranks: dict[str, np.ndarray] = {}
-    shown: dict[queries.Method, np.ndarray] = {}
 
-    def use(method: queries.Method, embedded: np.ndarray) -> None:
-        own = scores.ranks(embedded, material.gallery(method), relevant)
+    def use(method: queries.Method, own: list[np.ndarray]) -> None:
         values[method] = metrics.query_metrics(own)
         ranks[method.key] = np.concatenate(own)
-        if method == queries.PAD_TEXT_IMAGE:
-            shown[method] = embedded
 
-    queries.encode_all(material.encoder, material.methods, asked, use)
+    scorers.rank_all(material.scorers, asked, use)
     rows = results.result_rows(asked, values, material.facts, samples, config.seed)
     comparisons = results.compare(asked, values, samples, config.seed)
     folder = folder or workdir / 'eval'
@@ -321,18 +331,18 @@ def evaluate(workdir: Path, config: Any, folder: Path | None = None) -> list[dic
             **ranks,
         )
     first = values[queries.PAD_TEXT_IMAGE]['median_rank']
+    shown = scorers.Cosine(queries.PAD_TEXT_IMAGE, material.encoder, material.galleries[None])
     _draw_examples(
-        folder / 'examples.jpg', asked, choose_examples(asked, first, config.seed),
-        shown[queries.PAD_TEXT_IMAGE], material.galleries[None], first, material.clips,
-        material.photos,
+        folder / 'examples.jpg', asked, choose_examples(asked, first, config.seed), shown, first,
+        material.clips, material.photos,
     )  # fmt: skip
     found = outcome.Outcome(
         rows, comparisons, asked, {method: own['median_rank'] for method, own in values.items()},
         samples, config.seed,
     )  # fmt: skip
-    failing = _failures(material, shown[queries.PAD_TEXT_IMAGE], first, config.seed)
+    failing = _failures(material, shown, first, config.seed)
     said = run_facts.collect(config, material.facts, time.perf_counter() - start)
-    html = report.build(found, queries.PAD_TEXT_IMAGE, failing, said, config)
+    html = report.build(found, shown.method, failing, said, config)
     atomic.write_bytes(folder / 'report.html', html.encode('utf-8', 'replace'))
     print(table.render(rows, comparisons), flush=True)
     return rows

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from cpad_jax import progress
 from cpad_jax.errors import UserError
 from cpad_jax.models.personalised import PersonalisedCLIP
-from cpad_jax.retrieval.scenarios import Query, strangers
+from cpad_jax.retrieval.scenarios import Query
 from cpad_jax.text.prompts import query_text
 
 # Query forms as results name them.
@@ -22,7 +21,7 @@ class Method:
     """A row of the table.
 
     Attributes:
-        name: 'CLIP', 'CLIP-PAD' or 'CLIP-PAD (name memory)'.
+        name: 'CE', 'CLIP', 'CLIP-PAD' or 'CLIP-PAD (name memory)'.
         person_query: 'none', 'text', 'image' or 'text+image': how the person is asked for.
         control: None, or what is kept from it: one of `CONTROL_NAMES`.
     """
@@ -37,12 +36,15 @@ class Method:
         return '/'.join(filter(None, [self.name, self.person_query, self.control]))
 
 
+CE = Method('CE', IMAGE)
 CLIP = Method('CLIP', TEXT)
 PAD_TEXT = Method('CLIP-PAD', TEXT)
 PAD_MEMORY = Method('CLIP-PAD (name memory)', TEXT)
 PAD_IMAGE = Method('CLIP-PAD', IMAGE)
 PAD_TEXT_IMAGE = Method('CLIP-PAD', TEXT_IMAGE)
-METHODS = (CLIP, PAD_TEXT, PAD_MEMORY, PAD_IMAGE, PAD_TEXT_IMAGE)
+# What `QueryEncoder` embeds, and with it all rows of the table in their order.
+EMBEDDED = (CLIP, PAD_TEXT, PAD_MEMORY, PAD_IMAGE, PAD_TEXT_IMAGE)
+METHODS = (CE, *EMBEDDED)
 NO_PERSON = Method('CLIP', NONE, 'no person')
 PERSON_ONLY = Method('CLIP-PAD', TEXT_IMAGE, 'person only')
 WRONG_PERSON = Method('CLIP-PAD', TEXT_IMAGE, 'wrong person')
@@ -79,7 +81,9 @@ class QueryEncoder:
         photos: image_id → face feature [Df].
         references: person_id → image ids of photos that may stand for a person, best first.
         num_references: Photos per query, at most.
-        seed: Seed of the stand-ins for "wrong person".
+        stand_ins: person_id → whose name and photos "wrong person" and "wrong photo" take, as
+            `scenarios.strangers` draws them; somebody without one stays, and the control says
+            nothing.
     """
 
     def __init__(
@@ -89,10 +93,11 @@ class QueryEncoder:
         photos: Mapping[str, np.ndarray],
         references: Mapping[str, Sequence[str]],
         num_references: int,
-        seed: int,
+        stand_ins: Mapping[str, str],
     ):
         self._model, self._names, self._photos = model, names, photos
-        self._references, self._count, self._seed = references, num_references, seed
+        self._references, self._count = references, num_references
+        self._stand_ins = stand_ins
         self._memory = {}
         if model.saved.memory is not None:
             self._memory = dict(zip(model.saved.names, model.saved.memory, strict=True))
@@ -100,24 +105,22 @@ class QueryEncoder:
     @property
     def methods(self) -> tuple[Method, ...]:
         """The methods that this model supports."""
-        return tuple(m for m in METHODS if m != PAD_MEMORY or self._memory)
+        return tuple(m for m in EMBEDDED if m != PAD_MEMORY or self._memory)
 
     def encode(self, method: Method, queries: Sequence[Query]) -> np.ndarray:
         """Embeds queries.
 
         Args:
             method: How.
-            queries: What; with "wrong person" and "wrong photo" each needs a stand-in of its kind,
-                otherwise the person stays and the control says nothing.
+            queries: What.
 
         Returns:
             float32 [Q, D] of length 1.
         """
-        pairs = strangers(queries, self._seed) if method in (WRONG_PERSON, WRONG_PHOTO) else {}
-        texts = [self._text(method, query, pairs) for query in queries]
-        names = [self._name(method, query, pairs) for query in queries]
+        texts = [self._text(method, query) for query in queries]
+        names = [self._name(method, query) for query in queries]
         if method.person_query in (IMAGE, TEXT_IMAGE):
-            tokens = self._face_tokens([self._photos_of(method, q, pairs) for q in queries])
+            tokens = self._face_tokens([self._photos_of(method, query) for query in queries])
             if method.person_query == TEXT_IMAGE:
                 tokens = self._model.with_names(names, tokens)
         elif method.name == CLIP.name:  # No [TOK] stands in its queries.
@@ -129,14 +132,14 @@ class QueryEncoder:
             tokens = self._model.name_tokens(names)
         return self._model.encode_queries(texts, tokens)
 
-    def _name(self, method: Method, query: Query, pairs: Mapping[str, str]) -> str:
+    def _name(self, method: Method, query: Query) -> str:
         if method == WRONG_PERSON:
-            return self._names[pairs.get(query.person_id, query.person_id)]
+            return self._names[self._stand_ins.get(query.person_id, query.person_id)]
         return query.name
 
-    def _text(self, method: Method, query: Query, pairs: Mapping[str, str]) -> str:
+    def _text(self, method: Method, query: Query) -> str:
         named = method.person_query in (TEXT, TEXT_IMAGE)
-        name = self._name(method, query, pairs) if named else None
+        name = self._name(method, query) if named else None
         if named and method.name == PAD_TEXT.name and self._model.knows(name):
             name = None  # The token says it.
         action, place = query.action, query.place
@@ -144,9 +147,9 @@ class QueryEncoder:
             action = place = None
         return query_text(name, action, place, person_token=method.name != CLIP.name)
 
-    def _photos_of(self, method: Method, query: Query, pairs: Mapping[str, str]) -> tuple[str, ...]:
-        if method in (WRONG_PERSON, WRONG_PHOTO) and query.person_id in pairs:
-            return tuple(self._references[pairs[query.person_id]][: self._count])
+    def _photos_of(self, method: Method, query: Query) -> tuple[str, ...]:
+        if method in (WRONG_PERSON, WRONG_PHOTO) and query.person_id in self._stand_ins:
+            return tuple(self._references[self._stand_ins[query.person_id]][: self._count])
         return query.references
 
     def _face_tokens(self, photos: Sequence[tuple[str, ...]]) -> np.ndarray:
@@ -163,23 +166,3 @@ class QueryEncoder:
         made = self._model.tokens(features, weights)
         rows = {ids: row for row, ids in enumerate(order)}
         return made[[rows[ids] for ids in photos]]
-
-
-def encode_all(
-    encoder: QueryEncoder,
-    methods: Sequence[Method],
-    queries: Sequence[Query],
-    use: Callable[[Method, np.ndarray], None],
-) -> None:
-    """Embeds the queries for one method after the other, under a progress bar.
-
-    Args:
-        encoder: Embeds.
-        methods: Which methods.
-        queries: Which queries.
-        use: Takes a method and its embeddings [Q, D].
-    """
-    with progress.bar(total=len(methods) * len(queries), stage='asking', unit='query') as bar:
-        for method in methods:
-            use(method, encoder.encode(method, queries))
-            bar.update(len(queries))

@@ -18,6 +18,7 @@ _DIFFERENCES = (
     (queries.PAD_IMAGE, queries.CLIP),
     (queries.PAD_TEXT, queries.CLIP),
     (queries.PAD_TEXT_IMAGE, queries.CLIP),
+    (queries.PAD_IMAGE, queries.CE),
 )
 
 

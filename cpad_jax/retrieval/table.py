@@ -10,7 +10,7 @@ from cpad_jax.retrieval.scenarios import SCENARIOS
 
 # Korbar and Zisserman, BMVC 2022: R@1 and R@5 in percent for action, place, action + place.
 POSTER = {
-    'CE/image': ((35.3, 65.1), (36.7, 65.3), (32.1, 62.5)),
+    queries.CE.key: ((35.3, 65.1), (36.7, 65.3), (32.1, 62.5)),
     queries.CLIP.key: ((42.4, 73.5), (58.2, 78.1), (39.9, 72.0)),
     queries.PAD_TEXT.key: ((62.1, 81.3), (67.8, 87.0), (64.2, 81.1)),
     queries.PAD_IMAGE.key: ((64.5, 83.7), (68.2, 87.3), (64.9, 81.8)),
@@ -33,7 +33,6 @@ _NOTHING = '–'
 _LABEL = 22  # Columns of the terminal: what a row is called, and one scenario of ours.
 _OURS = 13
 _POSTERS = 10
-_CE = 'CE/image'
 
 Row = Mapping[str, Any]
 
@@ -177,7 +176,13 @@ def render(
         return ', '.join(f'{row["num_queries"]} {s}' for s, row in found.items() if row)
 
     lines = title('hit@1 and hit@5 in percent, ± half of the 95 % interval (people drawn anew)')
-    lines += grid(rows, [_CE, *present(queries.METHODS)], scenarios, 'seen', poster=True)
+    lines += grid(
+        rows,
+        list(dict.fromkeys([queries.CE.key, *present(queries.METHODS)])),
+        scenarios,
+        'seen',
+        poster=True,
+    )
     lines += [
         '',
         f'{first["dataset"]} {first["dataset_version"]}{world}: '

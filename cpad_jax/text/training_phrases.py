@@ -1,4 +1,4 @@
-"""What identity learning says about people: captions of photos, and what somebody might be doing.
+"""What training says about people: captions of photos, what somebody might be doing, and of clips.
 
 None of these is a phrase of `prompts`, by which evaluation asks.
 """
@@ -69,3 +69,34 @@ WHERE = (
     'at the beach',
     'on a train',
 )
+
+# What captions of clips say of each action and place that is known to be shown.
+ACTIONS_SHOWN = {
+    'AnswerPhone': ('talking on a telephone', 'making a phone call', 'on the phone'),
+    'DriveCar': ('at the wheel of a car', 'driving along', 'driving through town'),
+    'Eat': ('eating food', 'having a meal', 'eating from a plate'),
+    'FightPerson': ('in a fight', 'throwing punches', 'hitting somebody'),
+    'GetOutCar': ('leaving a parked car', 'climbing out of a car', 'stepping out of the car'),
+    'HandShake': (
+        'greeting a friend with a handshake', 'shaking the hand of somebody', 'giving a handshake',
+    ),
+    'HugPerson': ('embracing a friend', 'giving somebody a hug', 'hugging a friend'),
+    'Kiss': ('giving somebody a kiss', 'kissing a friend', 'with a kiss for somebody'),
+    'Run': ('running fast', 'sprinting', 'on the run'),
+    'SitDown': ('taking a seat', 'sitting slowly down', 'lowering onto a chair'),
+    'SitUp': ('waking up in bed', 'sitting straight up in bed', 'rising in bed'),
+    'StandUp': ('getting up from a chair', 'rising from a seat', 'standing slowly up'),
+    'HighFive': ('slapping hands with somebody', 'with a high five for a friend'),
+}  # fmt: skip
+PLACES_SHOWN = {
+    'EXT-house': ('in front of a house', 'in the garden of a house', 'outside the house'),
+    'EXT-road': ('in the street', 'along a road', 'by the side of the road'),
+    'INT-bedroom': ("in somebody's bedroom", 'in the bedroom'),
+    'INT-car': ('in the car', 'in a car seat'),
+    'INT-hotel': ('at a hotel', 'in the lobby of a hotel'),
+    'INT-kitchen': ("in somebody's kitchen", 'in the kitchen'),
+    'INT-living-room': ('at home in the living room', 'in the living room'),
+    'INT-office': ('at the office', 'in the office'),
+    'INT-restaurant': ('at a restaurant', 'in the restaurant'),
+    'INT-shop': ('at a shop', 'in the shop'),
+}

@@ -29,7 +29,7 @@ FREE_KEYS = (
 )
 # What a run leaves in its workdir that belongs to its configuration.
 MADE = ('captioned', 'data', 'features', 'checkpoints', 'model')
-TASKS = ('identity', 'clip')
+TASKS = ('identity', 'clip', 'ce')
 _EXPECTED = '--config FILE, --workdir DIR or --config.KEY=VALUE'
 
 

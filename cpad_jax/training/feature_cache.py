@@ -146,14 +146,14 @@ def identity_features(
         found = {'images': unit(embedded[:, 0])}
         return found | {'faces': embedded[:, 1]} if by_clip else found
 
-    arrays = _cached(
+    arrays = cached(
         Path(directory),
         'identities',
         {'data': fingerprint, 'face': face_feature, 'margin': FACE_MARGIN}
-        | _conditions(clip, dtype, len(source)),
+        | conditions(clip, dtype, len(source)),
         source,
         prepare,
-        _encoder(clip, dtype, finish),
+        encoder(clip, dtype, finish),
         batch_size,
         stage,
         'photo',
@@ -205,8 +205,8 @@ def clip_features(
     size = clip.config.image_size
 
     def prepare(record: Mapping[str, Any]) -> tuple[np.ndarray, Arrays]:
-        data = list(record['frames'])
-        if not data:
+        data = record['frames']
+        if not len(data):
             raise UserError(f'clip {record["clip_id"]} has no frames; build the dataset again')
         chosen = spread_evenly(len(data), frames_per_clip)
         frames = np.stack([media_images.decode_jpeg(data[i]) for i in chosen])
@@ -217,13 +217,13 @@ def clip_features(
             'count': np.int64(len(chosen)),
         }
 
-    arrays = _cached(
+    arrays = cached(
         Path(directory),
         'clips',
-        {'data': fingerprint, 'frames': frames_per_clip} | _conditions(clip, dtype, len(source)),
+        {'data': fingerprint, 'frames': frames_per_clip} | conditions(clip, dtype, len(source)),
         source,
         prepare,
-        _encoder(clip, dtype, lambda embedded: {'frames': unit(embedded)}),
+        encoder(clip, dtype, lambda embedded: {'frames': unit(embedded)}),
         batch_size,
         stage,
         'clip',
@@ -283,7 +283,8 @@ def frame_pixels(frames: np.ndarray, config: CLIPConfig) -> np.ndarray:
     return media_images.preprocess_frames(frames, config.image_size, **preprocessing(config))
 
 
-def _conditions(clip: Any, dtype: str, count: int) -> dict[str, Any]:
+def conditions(clip: Any, dtype: str, count: int) -> dict[str, Any]:
+    """What every feature of `count` items by a `PretrainedCLIP` depends on."""
     return {
         'version': VERSION,
         'backbone': clip.sha256,
@@ -294,7 +295,7 @@ def _conditions(clip: Any, dtype: str, count: int) -> dict[str, Any]:
     }
 
 
-def _encoder(
+def encoder(
     clip: Any, dtype: str, finish: Callable[[jax.Array], dict[str, jax.Array]]
 ) -> Callable[[np.ndarray], dict[str, jax.Array]]:
     """A function from pixels [B, n, S, S, 3] to what `finish` makes of embeddings [B, n, D]."""
@@ -311,7 +312,7 @@ def _encoder(
     return lambda pixels: encode(params, sharding.put_batch({'pixels': pixels}, mesh)['pixels'])
 
 
-def _cached(
+def cached(
     directory: Path,
     kind: str,
     conditions: Mapping[str, Any],
@@ -322,7 +323,22 @@ def _cached(
     stage: str,
     unit_name: str,
 ) -> Arrays:
-    """The arrays of a whole source, from its file, or from its parts and what they lack."""
+    """The arrays of a whole source, from its file, or from its parts and what they lack.
+
+    Args:
+        directory: Where the files lie.
+        kind: What the features are of; the file's name begins with it.
+        conditions: Everything that the features depend on.
+        source: Records by number.
+        prepare: Record → pixels [n, S, S, 3], and fields that are kept as they are.
+        encode: Pixels [B, n, S, S, 3] → arrays [B, …]; see `encoder`.
+        batch_size: B, a multiple of the number of devices.
+        stage: Name on the progress bar.
+        unit_name: What a record is called there.
+
+    Returns:
+        What `encode` and `prepare` gave, [N, …] in the order of `source`.
+    """
     text = json.dumps({'kind': kind, **conditions}, sort_keys=True)
     path = directory / f'{kind}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz'
     if (whole := _read(path)) is not None:

@@ -243,6 +243,14 @@ class _Reports:
         self.bar.close()
 
 
+def metadata(task: Task, config: Any) -> dict[str, str | None]:
+    """What the checkpoints of a run carry, and insist on when they are read."""
+    return {
+        'backbone sha256': getattr(task, 'backbone_sha256', None),
+        'configuration': configs.training_hash(config),
+    }
+
+
 def run(
     task: Task,
     config: Any,
@@ -271,12 +279,8 @@ def run(
     workdir = Path(workdir)
     workdir.mkdir(parents=True, exist_ok=True)
     mesh = sharding.make_mesh(model_parallel=train.get('model_parallel', 1))
-    metadata = {
-        'backbone sha256': getattr(task, 'backbone_sha256', None),
-        'configuration': configs.training_hash(config),
-    }
     state, optimiser = create_state(task, config, mesh)
-    with checkpoints.Checkpoints(workdir / 'checkpoints', metadata) as saved:
+    with checkpoints.Checkpoints(workdir / 'checkpoints', metadata(task, config)) as saved:
         start = 0
         if saved.latest_step() is not None:
             start, state = saved.restore(state)

@@ -1,4 +1,4 @@
-"""What identity learning minimises. Everything in float32, whatever the towers multiply in."""
+"""What training minimises. Everything in float32, whatever the towers multiply in."""
 
 from __future__ import annotations
 
@@ -111,3 +111,23 @@ def named(taught: Array, plain: Array, known: Array) -> Array:
     plain = jax.lax.stop_gradient(plain.astype(jnp.float32))
     cosine = jnp.sum(taught.astype(jnp.float32) * plain, axis=-1)
     return jnp.sum(known * (1 - cosine)) / jnp.maximum(known.sum(), 1)
+
+
+def max_margin(scores: Array, true: Array, margin: float) -> Array:
+    """Bidirectional max-margin ranking loss over a batch (Socher et al. 2014).
+
+    Args:
+        scores: float [B, B], queries by clips; the i-th query was asked of the i-th clip.
+        true: bool [B, B], which clips answer which queries; those are no negatives of each other.
+        margin: By how much the right one is to be above every wrong one, > 0.
+
+    Returns:
+        Scalar float32 >= 0: the mean of max(0, margin + wrong − right) over all wrong pairs, once
+        against the right clip of the query and once against the right query of the clip.
+    """
+    scores = scores.astype(jnp.float32)
+    right = jnp.diagonal(scores)
+    wrong = ~true & ~jnp.eye(len(scores), dtype=bool)
+    above = jax.nn.relu(margin + scores - right[:, None])
+    above += jax.nn.relu(margin + scores - right[None, :])
+    return jnp.sum(above * wrong) / jnp.maximum(2 * wrong.sum(), 1)

@@ -2,53 +2,8 @@ import numpy as np
 import pytest
 
 from cpad_jax.errors import UserError
-from cpad_jax.media import images
 from cpad_jax.retrieval import galleries, queries
 from cpad_jax.training import feature_cache
-
-# A grey picture with a checked face in it: rows 20 to 40, columns 30 to 50, of 80 by 100.
-BOX = np.array([0.25, 0.3, 0.5, 0.5], np.float32)
-
-
-def picture():
-    frame = np.full((80, 100, 3), 120, np.uint8)
-    frame[20:40, 30:50] = np.where(np.indices((20, 20)).sum(0)[..., None] % 2, 255, 0)
-    return frame
-
-
-def clip_record(moves=0.0):
-    boxes = np.stack([BOX, BOX + [0, moves, 0, moves]]).astype(np.float32)
-    return {
-        'clip_id': 'a', 'frames': [images.encode_jpeg(picture(), 95)] * 3,
-        'times': np.array([0.0, 0.4, 1.0], np.float32),
-        'people': [
-            {'tracks': {'times': np.array([0.0, 1.0], np.float32), 'boxes': boxes}},
-            {'tracks': {'times': np.zeros(0, np.float32), 'boxes': np.zeros((0, 4), np.float32)}},
-        ],
-    }  # fmt: skip
-
-
-def test_a_blurred_face_is_gone_and_the_rest_stays():
-    frame = picture()
-    galleries.blur_face(frame, BOX)
-    # 0.35 of a box around it: rows 13 to 47, columns 23 to 57.
-    assert frame[20:40, 30:50].std() < 12
-    untouched = np.ones((80, 100), bool)
-    untouched[13:47, 23:57] = False
-    np.testing.assert_array_equal(frame[untouched], picture()[untouched])
-
-
-@pytest.mark.parametrize('box', [(-0.2, -0.3, 0.1, 0.1), (0.9, 0.9, 1.4, 1.4), (2, 2, 3, 3)])
-def test_a_face_at_or_beyond_the_edge_is_no_error(box):
-    galleries.blur_face(picture(), box)
-
-
-def test_faces_are_blurred_where_their_track_is_at_that_time():
-    blurred = galleries.BlurredFaces([clip_record(moves=0.5)])[0]
-    contrast = [images.decode_jpeg(f)[20:40, 30:50].std() for f in blurred['frames']]
-    # The face of the last frame is elsewhere.
-    assert contrast[0] < 20 and contrast[1] < 20 and contrast[2] > 100
-    assert len(galleries.BlurredFaces([clip_record()])) == 1
 
 
 def test_first_and_shuffled_frames(monkeypatch):

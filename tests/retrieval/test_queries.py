@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cpad_jax.retrieval import queries
-from cpad_jax.retrieval.scenarios import Query
+from cpad_jax.retrieval.scenarios import Query, strangers
 
 DEFAULT = np.full((1, 2), -1.0, np.float32)
 MEMORY = np.array([[[10.0, 0.0]], [[20.0, 0.0]]], np.float32)
@@ -60,7 +60,8 @@ FACES = [2, 3, 5, 7, 9]  # Means of the photos' features above.
 def encoder():
     photos = {key: np.full(1, value, np.float32) for key, value in PHOTOS.items()}
     references = {who: [key for key in PHOTOS if key.startswith(who)] for who in NAMES}
-    return queries.QueryEncoder(Recorder(), NAMES, photos, references, num_references=2, seed=0)
+    stand_ins = strangers(ASKED, seed=0)
+    return queries.QueryEncoder(Recorder(), NAMES, photos, references, 2, stand_ins)
 
 
 def ask(encoder, method):
@@ -161,10 +162,10 @@ def test_wrong_photo_keeps_the_name(encoder):
 
 def test_without_a_memory_there_is_no_such_row(encoder):
     assert queries.PAD_MEMORY in encoder.methods
-    bare = queries.QueryEncoder(Recorder(memory=None), NAMES, {}, {}, 2, 0)
-    assert bare.methods == tuple(m for m in queries.METHODS if m != queries.PAD_MEMORY)
+    bare = queries.QueryEncoder(Recorder(memory=None), NAMES, {}, {}, 2, {})
+    assert bare.methods == tuple(m for m in queries.EMBEDDED if m != queries.PAD_MEMORY)
 
 
 def test_rows_have_keys_of_their_own():
     rows = queries.METHODS + queries.CONTROLS
-    assert len({method.key for method in rows}) == len(rows) == 12
+    assert len({method.key for method in rows}) == len(rows) == 13

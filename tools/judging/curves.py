@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cpad_jax.data.synthetic.shots import HEIGHT
-from cpad_jax.retrieval import bootstrap, evaluation, queries, scores
+from cpad_jax.retrieval import bootstrap, evaluation, queries, scorers
 from cpad_jax.retrieval.scenarios import SCENARIOS, Query
 from tools.judging.report import PHOTOS
 
@@ -67,14 +67,14 @@ class Answers:
 
 def answer(material: evaluation.Material, methods: Sequence[queries.Method] = METHODS) -> Answers:
     """Asks all queries by all methods."""
-    relevant = [query.relevant for query in material.asked]
+    gallery = material.galleries[None]
     first: dict[str, np.ndarray] = {}
 
-    def use(method: queries.Method, embedded: np.ndarray) -> None:
-        ranks = scores.ranks(embedded, material.galleries[None], relevant)
+    def use(method: queries.Method, ranks: list[np.ndarray]) -> None:
         first[method.key] = np.array([own[0] for own in ranks])
 
-    queries.encode_all(material.encoder, methods, material.asked, use)
+    asking = [scorers.Cosine(method, material.encoder, gallery) for method in methods]
+    scorers.rank_all(asking, material.asked, use)
     return Answers(material.asked, np.array([q.person_id for q in material.asked]), first)
 
 

@@ -81,13 +81,11 @@ def _heads(scenarios: Sequence[str], before: str = '') -> list[str]:
 def poster(found: Outcome) -> Section:
     """The poster's table, with the poster's own numbers beside ours, and people never seen."""
     scenarios = found.scenarios
-    named = [('CE', 'image', 'CE/image')]
-    named += [(m.name, m.person_query, m.key) for m in found.methods]
-    named = list({key: (method, form, key) for method, form, key in named}.values())
     lines = []
-    for method, form, key in named:
-        theirs = [number for s in scenarios for number in table.posters(key, s)]
-        lines.append([text(method), text(form), *_cells(found, key, scenarios, 'seen'), *theirs])
+    for m in dict.fromkeys([queries.CE, *found.methods]):
+        theirs = [number for s in scenarios for number in table.posters(m.key, s)]
+        ours = _cells(found, m.key, scenarios, 'seen')
+        lines.append([text(m.name), text(m.person_query), *ours, *theirs])
     body = grid(
         ['Method', 'person query', *_heads(scenarios), *_heads(scenarios, 'poster: ')], lines,
         'People seen in identity learning: hit@1 and hit@5 in percent, ± half of the 95 % interval '

@@ -1,0 +1,56 @@
+"""What a frozen CLIP's text tower makes of each word of a text, for models that read words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cpad_jax.models.clip import CLIP
+from cpad_jax.models.pretrained import PretrainedCLIP
+
+_TEXTS = 32  # Per call.
+
+
+class WordReader:
+    """Embeds every token of texts in its context.
+
+    The embedding of a token is what the tower says when it reads its answer off there instead of
+    at the end: of a causal tower, the text up to that token.
+    """
+
+    def __init__(self, clip: PretrainedCLIP):
+        """Takes the CLIP that gives tokenizer and text tower."""
+        self._clip = clip
+
+        def apply(model: CLIP, ids: jax.Array) -> jax.Array:
+            length = ids.shape[1]
+            rows = jnp.repeat(model.embed_tokens(ids), length, axis=0)  # [B · L, L, W]
+            at = jnp.tile(jnp.arange(length), len(ids))
+            return model.encode_embeddings(rows, at, normalize=True)
+
+        self._embed = jax.jit(
+            lambda params, ids: clip.model.apply({'params': params}, ids, method=apply)
+        )
+
+    def __call__(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Embeds V texts.
+
+        Returns:
+            float32 [V, L, D] of length 1, L the context length; bool [V, L], which are of tokens
+            that the text has.
+        """
+        c = self._clip.config.text
+        ids = np.asarray(self._clip.tokenize(texts))
+        count, length = ids.shape
+        if c.pooling == 'end':
+            spoken = np.arange(length) <= (ids == c.end_token).argmax(axis=1)[:, None]
+        else:
+            spoken = ids != c.pad_token
+        found = []
+        for start in range(0, count, _TEXTS):
+            rows = np.minimum(np.arange(start, start + _TEXTS), count - 1)
+            found.append(np.asarray(self._embed(self._clip.params, ids[rows])))
+        return np.concatenate(found)[: count * length].reshape(count, length, -1), spoken

@@ -1,0 +1,314 @@
+"""Training of Collaborative Experts: the task of `config.task = 'ce'`; see `loop.Task`."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cpad_jax import atomic
+from cpad_jax.data import readers
+from cpad_jax.data.built_dataset import DatasetPaths
+from cpad_jax.errors import UserError
+from cpad_jax.models import ce, ce_files, face_features
+from cpad_jax.training import checkpoints, feature_cache, loop, losses, sharding
+from cpad_jax.training.clip_experts import ClipExperts, Shown, clip_experts, shown
+from cpad_jax.training.compound_captions import Captions, Pairs, Photos, ask
+from cpad_jax.training.feature_cache import IdentityFeatures
+from cpad_jax.training.identity import face_statistics
+
+CURVE = 'curve.json'
+_CALIBRATION = 8  # Batches whose statistics batch normalisation keeps.
+_COMPARED = 4  # Batches on which the loss of the curve is taken.
+_QUERIES = 1024  # Asked of the validation clips.
+
+
+class Clips:
+    """Clips to learn from, or to select by: what the experts say of them, and what is true."""
+
+    def __init__(self, experts: ClipExperts, shown: Shown, known: int):
+        """Takes N clips; people with a number below `known` have photos."""
+        self.experts, self.shown, self.pairs = experts, shown, Pairs(shown, known)
+
+
+class CollaborativeExperts:
+    """Learns from clips with compound captions.
+
+    Attributes:
+        backbone_sha256: Of the CLIP that every feature comes from; checkpoints insist on it.
+        training: Clips that it learns from.
+        validation: Clips of other titles, by which a checkpoint is chosen.
+    """
+
+    def __init__(
+        self,
+        config: Any,
+        clip: Any,
+        photos: IdentityFeatures,
+        captions: Captions,
+        training: Clips,
+        validation: Clips,
+    ):
+        """Prepares the task.
+
+        Args:
+            config: The configuration: `backbone`, `seed`, `features`, `model` and `train`.
+            clip: The `PretrainedCLIP` that made the features.
+            photos: Of all training photos.
+            captions: What may be said.
+            training: Clips of titles to learn from.
+            validation: Clips of other titles.
+
+        Raises:
+            UserError: Nobody in the clips has training photos.
+        """
+        self.config, self.backbone_sha256 = config, clip.sha256
+        self._captions, self.training, self.validation = captions, training, validation
+        for clips, name in ((training, 'training'), (validation, 'validation')):
+            if not len(clips.pairs):
+                raise UserError(
+                    f'nobody in the {name} clips is among the people of config.data: the worlds '
+                    'must have the same seen_people'
+                )
+        self._photos = Photos(photos, config.train.max_references)
+        self._faces = photos.faces
+        self.ce_config = ce.CEConfig(
+            clip_width=training.experts.features['frames'].shape[-1],
+            face_width=photos.faces.shape[-1],
+            word_width=captions.words.shape[-1],
+            **config.model,
+        )
+        self.model = ce.CE(self.ce_config)
+        self._stats = jax.eval_shape(functools.partial(ce.init, self.ce_config), jax.random.key(0))
+        self._apply = jax.jit(self._scores, static_argnames='train')
+
+    def init_params(self, rng: jax.Array) -> Any:
+        """Freshly drawn; centres and spreads are measured on the training clips."""
+        params = dict(ce.init(self.ce_config, rng)['params'])
+        for name, features in self.training.experts.features.items():
+            there = self.training.experts.present[:, ce.EXPERTS.index(name)]
+            features = features[there] if there.any() else self._faces
+            centre, spread = face_statistics(features)
+            params |= {f'centre_{name}': jnp.asarray(centre), f'spread_{name}': jnp.asarray(spread)}
+        return params
+
+    def label_params(self, params: Any) -> Any:
+        """One group; 'frozen' is what was measured."""
+        return {
+            name: jax.tree.map(
+                lambda _, n=name: 'frozen' if n.startswith(('centre_', 'spread_')) else 'ce', tree
+            )
+            for name, tree in params.items()
+        }
+
+    def batches(self, start_step: int) -> Iterator[dict[str, np.ndarray]]:
+        """See `batch`."""
+        step = start_step
+        while True:
+            yield self.batch(self.training, np.random.default_rng((self.config.seed, 4, step)))
+            step += 1
+
+    def batch(self, clips: Clips, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """B clips, a query about each, and which of the queries they answer.
+
+        Args:
+            clips: Which clips.
+            rng: Source of chance.
+
+        Returns:
+            `words` [B, L, E], `spoken` [B, L], `photos` [B, R, Df] and `shown` [B, R] of the
+            queries, each expert's features [B, width] and `present` [B, X] of the clips, and `true`
+            bool [B, B], queries by clips.
+        """
+        train = self.config.train
+        which, who = clips.pairs.draw(train.people_per_batch, train.clips_per_person, rng)
+        asked = ask(clips.shown, which, who, train.nobody, rng)
+        said = self._captions.draw(asked.action, asked.place, rng)
+        photos, weights = self._photos.draw(asked.person, rng)
+        return {
+            'words': self._captions.words[said],
+            'spoken': self._captions.spoken[said],
+            'photos': photos,
+            'shown': weights,
+            'present': clips.experts.present[which],
+            'true': clips.shown[which].answer(asked.person, asked.action, asked.place),
+            **{name: array[which] for name, array in clips.experts.features.items()},
+        }
+
+    def _scores(self, variables: Any, batch: Mapping[str, jax.Array], train: bool) -> Any:
+        if not train:
+            return self.model.apply(variables, batch), variables['batch_stats']
+        scores, updated = self.model.apply(variables, batch, train=True, mutable=['batch_stats'])
+        return scores, updated['batch_stats']
+
+    def loss(
+        self, params: Any, batch: Mapping[str, jax.Array], rng: jax.Array
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """The margin loss, and how often the best clip of the batch answers the query."""
+        empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), self._stats['batch_stats'])
+        scores, _ = self._scores({'params': params, 'batch_stats': empty}, batch, train=True)
+        true = batch['true']
+        best = jnp.argmax(scores, axis=1)
+        accuracy = jnp.take_along_axis(true, best[:, None], axis=1).mean()
+        return losses.max_margin(scores, true, self.config.train.margin), {'accuracy': accuracy}
+
+    def calibrated(self, params: Any) -> Any:
+        """The variables to use after training.
+
+        Batch normalisation gets the mean of the statistics of some batches of training clips, by
+        these parameters alone (Wu and Johnson 2021): a checkpoint needs no running averages.
+        """
+        empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), self._stats['batch_stats'])
+        found = []
+        for number in range(_CALIBRATION):
+            batch = self.batch(self.training, np.random.default_rng((self.config.seed, 5, number)))
+            variables = {'params': params, 'batch_stats': empty}
+            found.append(self._apply(variables, batch, train=True)[1])
+        mean = jax.tree.map(lambda *parts: sum(parts) / len(parts), *found)
+        return {'params': params, 'batch_stats': mean}
+
+    def evaluator(self, workdir: Path) -> Callable[[int, Any], dict[str, float]]:
+        """Retrieval of validation clips by compound queries, for `loop.run`.
+
+        Args:
+            workdir: Gets `curve.json`, one entry per evaluation.
+
+        Returns:
+            (step, params) → `map`, `hit@1` over all validation clips, asked by people's first
+            photos, and the losses `loss` (of validation) and `training_loss`.
+        """
+        clips = self.validation
+        rng = np.random.default_rng((self.config.seed, 6))
+        which, who = clips.pairs.draw(len(clips.pairs), -(-_QUERIES // len(clips.pairs)), rng)
+        asked = ask(clips.shown, which, who, 0.0, rng)
+        said = self._captions.draw(asked.action, asked.place, rng)
+        photos, weights = self._photos.draw(asked.person, None)
+        words, spoken = self._captions.words[said], self._captions.spoken[said]
+        true = clips.shown.answer(asked.person, asked.action, asked.place)
+
+        def loss(variables: Any, clips: Clips) -> float:
+            found = []
+            for number in range(_COMPARED):
+                batch = self.batch(clips, np.random.default_rng((self.config.seed, 7, number)))
+                scores, _ = self._apply(variables, batch, train=False)
+                found.append(losses.max_margin(scores, batch['true'], self.config.train.margin))
+            return float(np.mean(found))
+
+        def evaluate(step: int, params: Any) -> dict[str, float]:
+            variables = self.calibrated(params)
+            encoder = ce.Encoder(self.ce_config, variables)
+            queries, importance = encoder.queries(words, spoken, photos, weights)
+            embedded = encoder.clips(clips.experts.features, clips.experts.present)
+            scores = ce.similarity(queries, importance, embedded, clips.experts.present)
+            found = {
+                **_retrieval(scores, true),
+                'loss': loss(variables, clips),
+                'training_loss': loss(variables, self.training),
+            }
+            past = [entry for entry in read_curve(workdir) if entry['step'] < step]
+            atomic.write_json(workdir / CURVE, [*past, {'step': step, **found}])
+            return found
+
+        return evaluate
+
+    def best(self, workdir: Path, last: Any) -> tuple[int, Any]:
+        """The step whose checkpoint is best on validation, and its parameters.
+
+        Args:
+            workdir: Of the finished training.
+            last: The parameters at the last step.
+        """
+        steps = self.config.train.steps
+        kept = checkpoints.Checkpoints(workdir / 'checkpoints', loop.metadata(self, self.config))
+        with kept as saved:
+            there = set(saved.steps())
+            curve = [entry for entry in read_curve(workdir) if entry['step'] in there]
+            step = max(curve, key=lambda entry: entry['map'], default={'step': steps})['step']
+            if step == steps:
+                return step, last
+            state, _ = loop.create_state(self, self.config, sharding.make_mesh())
+            return step, saved.restore(state, step)[1].params
+
+    def export(self, params: Any, directory: Path) -> None:
+        """Writes the folder that `ce_files.load_model` reads."""
+        ce_files.save_model(
+            directory,
+            ce_files.SavedCE(
+                config=self.ce_config,
+                variables=self.calibrated(params),
+                backbone=self.config.backbone,
+                backbone_sha256=self.backbone_sha256,
+                frames_per_clip=self.config.features.frames_per_clip,
+                faces_per_clip=self.config.features.faces_per_clip,
+            ),
+        )
+
+
+def _retrieval(scores: np.ndarray, true: np.ndarray) -> dict[str, float]:
+    """`map` and `hit@1` of scores [Q, N] where `true` [Q, N] says which clips are right."""
+    order = np.argsort(-scores, axis=1, kind='stable')
+    ranked = np.take_along_axis(true, order, axis=1)
+    precision = np.cumsum(ranked, axis=1) / (1 + np.arange(true.shape[1]))
+    average = (precision * ranked).sum(axis=1) / ranked.sum(axis=1)
+    return {'map': float(average.mean()), 'hit@1': float(ranked[:, 0].mean())}
+
+
+def read_curve(workdir: Path) -> list[dict[str, float]]:
+    """What `evaluator` wrote so far: entries with `step` and the scores, by step."""
+    path = workdir / CURVE
+    return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else []
+
+
+def prepare(
+    config: Any, workdir: Path, clip: Any, people: DatasetPaths, clips: Mapping[str, DatasetPaths]
+) -> CollaborativeExperts:
+    """The task of a configuration, with features from the cache or computed.
+
+    Args:
+        config: The configuration.
+        workdir: The run's folder.
+        clip: The `PretrainedCLIP` of `config.backbone`.
+        people: The data set whose training photos say who people are.
+        clips: 'training' and 'validation' → the data sets of clips.
+
+    Raises:
+        UserError: The configuration does not fit the data.
+    """
+    if config.features.face != face_features.CLIP:
+        raise UserError(
+            f'config.features.face is {config.features.face!r}: faces along tracks are embedded by '
+            f'CLIP, so photos must be, too: {face_features.CLIP!r}'
+        )
+    directory, size = feature_cache.folder(config, workdir), config.features.batch_size
+    photos = feature_cache.identity_features(
+        readers.IdentityReader(people.part('identities'), 'train'),
+        f'{people.fingerprint}/identities/train', clip, directory,
+        face_feature=config.features.face, batch_size=size // 2, dtype=config.dtype,
+    )  # fmt: skip
+    # Person numbers are rows of `photos`; whoever has no photo is in no query.
+    rows = {int(identity): row for row, identity in enumerate(photos.identities)}
+    known = {
+        person['person_id']: rows[person['identity']]
+        for person in people.read_people()
+        if person['identity'] in rows
+    }
+    found, names = {}, None
+    for split, paths in clips.items():
+        reader = readers.ClipReader(paths.part('clips'), 'test')
+        experts = clip_experts(
+            reader, f'{paths.fingerprint}/clips/test', clip, directory,
+            frames_per_clip=config.features.frames_per_clip,
+            faces_per_clip=config.features.faces_per_clip, batch_size=size, dtype=config.dtype,
+        )  # fmt: skip
+        names = reader.actions, reader.places
+        found[split] = Clips(experts, shown(reader, known, len(reader.actions)), len(rows))
+    captions = Captions(clip, *names)
+    return CollaborativeExperts(
+        config, clip, photos, captions, found['training'], found['validation']
+    )

@@ -1,0 +1,65 @@
+"""Collaborative Experts end to end: worlds, features, learning, test, and its row in the table."""
+
+import json
+
+import pytest
+
+from cpad_jax import eval as evaluate
+from cpad_jax import train
+from cpad_jax.errors import UserError
+from cpad_jax.training import collaborative, configs
+
+SMALL = [
+    '--config.backbone=ViT-cast-16', '--config.data.movies=2', '--config.data.shows=1',
+    '--config.data.clips_per_title=6', '--config.data.cast_size=3', '--config.data.seconds=0.5',
+    '--config.data.people_per_shot=60,30,10', '--config.data.seen_people=8',
+    '--config.data.cast_seen=4', '--config.data.stars=0', '--config.data.cast_stars=0',
+    '--config.data.unseen_people=1', '--config.data.photos_per_person=2',
+    '--config.data.reference_photos=2', '--config.data.habits=0',
+    '--config.features.frames_per_clip=2', '--config.features.batch_size=8',
+    '--config.eval.min_distractors=1', '--config.eval.num_references=2',
+    '--config.eval.bootstrap_samples=20', '--config.train.warmup_steps=1',
+    '--config.train.checkpoint_every=2',
+]  # fmt: skip
+OWN = [
+    '--config', 'configs/ce.py', '--config.clips.training.cast_seen=6',
+    '--config.clips.validation.cast_seen=6', '--config.clips.validation.clips_per_title=6',
+    '--config.features.faces_per_clip=2', '--config.model.width=16', '--config.train.steps=4',
+    '--config.train.evaluate_every=2', '--config.train.people_per_batch=4',
+    '--config.train.clips_per_person=2',
+]  # fmt: skip
+
+
+def test_learns_and_becomes_a_row(tmp_path, capsys):
+    data = f'--config.data.dir={tmp_path / "data"}'
+    arguments = [*OWN, *SMALL, data, '--workdir', str(tmp_path / 'ce')]
+    train.main(arguments)
+    rows = json.loads((tmp_path / 'ce' / 'eval' / 'nobody.json').read_text())
+    assert {row['method'] for row in rows} == {'CE', 'CLIP'}
+    assert [e['step'] for e in collaborative.read_curve(tmp_path / 'ce')] == [2, 4]
+    assert 'nobody in particular' in capsys.readouterr().out
+    evaluate.main(arguments)  # Nothing is learned again, and the same comes out.
+    assert json.loads((tmp_path / 'ce' / 'eval' / 'nobody.json').read_text()) == rows
+
+    pad = [
+        '--config', 'configs/synthetic_cast.py', *SMALL, data, '--config.train.steps=2',
+        '--config.train.people_per_batch=2', '--config.train.max_references=2',
+        '--config.train.name_steps=2', '--config.model.adapter_width=8',
+        '--config.model.name_width=8', '--config.eval.controls=',
+        '--workdir', str(tmp_path / 'pad'),
+    ]  # fmt: skip
+    train.main([*pad, f'--config.eval.ce={tmp_path / "ce"}'])
+    rows = json.loads((tmp_path / 'pad' / 'eval' / 'results.json').read_text())
+    assert {(r['method'], r['person_query']) for r in rows if r['method'] != 'CLIP-PAD'} == {
+        ('CE', 'image'), ('CLIP', 'text'), ('CLIP-PAD (name memory)', 'text'),
+    }  # fmt: skip
+    assert '| CE | image |' in (tmp_path / 'pad' / 'eval' / 'table.md').read_text()
+    assert 'CE image' in (tmp_path / 'pad' / 'eval' / 'report.html').read_text()
+    with pytest.raises(UserError, match='no Collaborative Experts in'):
+        evaluate.main([*pad, f'--config.eval.ce={tmp_path}'])
+
+
+def test_other_face_features_are_refused(tmp_path):
+    config = configs.parse([*OWN, '--config.features.face=colour_histogram']).config
+    with pytest.raises(UserError, match='faces along tracks are embedded by CLIP'):
+        collaborative.prepare(config, tmp_path, None, None, {})
