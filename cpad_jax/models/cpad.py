@@ -9,6 +9,7 @@ without a photo, and a low-rank update of the text tower that lets it know names
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -198,6 +199,30 @@ def encode_query(
     )
 
 
+def with_update(low_rank: LowRank | None, update: LowRank | None) -> LowRank | None:
+    """The update that all people share, and beside it that of one person.
+
+    Args:
+        low_rank: As `CPAD` gives it.
+        update: Of the same form, for some of the layers, or None.
+
+    Returns:
+        One update that adds what both add; `encode_query` takes it.
+    """
+    if not update:
+        return low_rank
+    both = {name: dict(block) for name, block in (low_rank or {}).items()}
+    for name, block in update.items():
+        layers = both.setdefault(name, {})
+        for layer, own in block.items():
+            shared = layers.get(layer)
+            layers[layer] = own if shared is None else {
+                'a': jnp.concatenate([shared['a'], own['a']], axis=1),
+                'b': jnp.concatenate([shared['b'], own['b']], axis=0),
+            }  # fmt: skip
+    return both
+
+
 def vocabulary_norm(clip_params: Any, ids: Any = None) -> float:
     """Mean length of the vocabulary's embeddings.
 
@@ -208,6 +233,16 @@ def vocabulary_norm(clip_params: Any, ids: Any = None) -> float:
     table = jnp.asarray(clip_params['text']['token_embedding']['embedding'])
     table = table if ids is None else table[jnp.asarray(ids)]
     return float(jnp.mean(jnp.linalg.norm(table, axis=-1)))
+
+
+def fingerprint(params: Any) -> str:
+    """The sha256 (64 hexadecimal digits) of parameters: their names, shapes and values as float32."""
+    digest = hashlib.sha256()
+    for name, leaf in sorted(weights_io.flatten(params).items()):
+        array = np.asarray(leaf, np.float32, order='C')
+        digest.update(f'{name} {array.shape}\n'.encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 KIND = 'CLIP-PAD'

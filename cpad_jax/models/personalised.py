@@ -21,8 +21,12 @@ from cpad_jax.media import images as media_images
 from cpad_jax.models import cpad, face_features
 from cpad_jax.models.person import FACE_MARGIN, unit
 from cpad_jax.models.pretrained import PretrainedCLIP, load_clip
+from cpad_jax.models.transformer import LowRank
 from cpad_jax.text.prompts import PERSON_TOKEN
 
+# What a `Person` may come from.
+FORMS = ('text', 'memory', 'image', 'fine-tuned')
+FINE_TUNED = FORMS[-1]
 EXPORT = 'model'  # Where a workdir keeps its export.
 
 # Queries and people are padded to one of these, so that few programs are compiled.
@@ -39,14 +43,18 @@ class Person:
         name: The person's name, if one was given.
         tokens: float32 [K, W], what stands in for [TOK].
         form: 'text' (the default token: the name in the query says who), 'memory' (the face token
-            kept from training), or 'image' (from photos).
+            kept from training), 'image' (from photos), or 'fine-tuned' (see
+            `training.fine_tuning`).
         num_images: How many photos it comes from.
+        update: What this person alone adds to the low-rank update of the text tower, of the same
+            form, or None.
     """
 
     name: str | None
     tokens: np.ndarray = dataclasses.field(repr=False)
     form: str
     num_images: int = 0
+    update: LowRank | None = dataclasses.field(default=None, repr=False)
 
 
 class PersonalisedCLIP:
@@ -132,6 +140,16 @@ class PersonalisedCLIP:
             f'{name!r} is none of the {len(self.names)} names this model knows{hint}: '
             'check the spelling, or give photos: person(images=[…])'
         )
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """Of what training learned: 64 hexadecimal digits that differ for another model."""
+        return cpad.fingerprint(self.saved.params)
+
+    @property
+    def low_rank(self) -> LowRank | None:
+        """The update of the text tower where a [TOK] stands, or None."""
+        return self._params.get('low_rank')
 
     @property
     def default_token(self) -> np.ndarray:
@@ -222,14 +240,17 @@ class PersonalisedCLIP:
                 f"write '{person.name} {PERSON_TOKEN}' where the person is meant, give photos, or "
                 'take what training kept, person(name, memory=True)'
             )
-        return self.encode_queries([text], person.tokens[None])[0]
+        return self.encode_queries([text], person.tokens[None], person.update)[0]
 
-    def encode_queries(self, texts: Sequence[str], tokens: np.ndarray) -> np.ndarray:
+    def encode_queries(
+        self, texts: Sequence[str], tokens: np.ndarray, update: LowRank | None = None
+    ) -> np.ndarray:
         """Embeds many queries, each about a person of its own.
 
         Args:
             texts: B queries. One without [TOK] is plain CLIP, and its row of `tokens` ignored.
             tokens: float [B, K, W], as `Person.tokens` or `tokens(…)` gives them.
+            update: `Person.update`, which then holds for every query with a [TOK].
 
         Returns:
             float32 [B, D], of length 1.
@@ -263,6 +284,7 @@ class PersonalisedCLIP:
         if plain.any():
             embedded[plain] = self.clip.encode_text(ids[plain], normalize=True)
         about = np.flatnonzero(~plain)
+        low_rank = cpad.with_update(self.low_rank, update)
         for start, stop, size in _turns(len(about)):
             rows = about[np.minimum(np.arange(start, start + size), stop - 1)]
             embedded[about[start:stop]] = np.asarray(
@@ -270,7 +292,7 @@ class PersonalisedCLIP:
                     self.clip.params,
                     ids[rows],
                     jnp.asarray(tokens, jnp.float32)[rows],
-                    self._params.get('low_rank'),
+                    low_rank,
                 )
             )[: stop - start]
         return embedded

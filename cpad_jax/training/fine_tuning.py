@@ -1,0 +1,225 @@
+"""Fine-tuning on one person: the token, and if wished a rank-one update, for a few own photos.
+
+The adapter's guess is moved until what the text tower makes of "a photo of [TOK]" is near the
+person's photos and away from other people. Two things hold it back: "[TOK] running" must stay as
+far from "a photo of [TOK]", and in the same direction, as the guess had it; and the token is pulled
+back to the guess. The searched clips are never looked at, and the model is not changed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from cpad_jax.errors import UserError
+from cpad_jax.media.images import read_image
+from cpad_jax.models import cpad
+from cpad_jax.models.person import unit
+from cpad_jax.models.personalised import FINE_TUNED, Image, Person, PersonalisedCLIP
+from cpad_jax.text import training_phrases
+from cpad_jax.text.prompts import PERSON_TOKEN
+from cpad_jax.training import losses
+
+# What is said of the person in every step. The first of the photos' phrases is where steps start.
+PHOTOS = (training_phrases.BASE, '{}', 'this is {}')
+DOING = ('{} eating food', '{} running fast', '{} in the street', "{} in somebody's kitchen")
+
+NUM_OTHERS = 256  # How many other people the person is told apart from.
+TEMPERATURE = 0.07  # As in identity learning.
+COMPOSITION = 1.0  # Weight of the steps' direction,
+COMPOSITION_LENGTH = 0.1  # and of their length.
+PULL = 1.0  # Weight of the way from the guess, squared, in lengths of the guess.
+UPDATE_PULL = 1.0  # Weight of the rank-one update, squared.
+RATE = 0.03  # Adam's step, as a share of the guess's length.
+
+MAX_STEPS = 200
+PATIENCE = 5  # It ends when so many steps in a row
+GAIN = 2e-3  # have not made the loss smaller by this share.
+
+
+@dataclasses.dataclass(frozen=True)
+class FineTuning:
+    """What came out.
+
+    Attributes:
+        person: To be asked for like any other person; the form is 'fine-tuned'.
+        losses: The loss at the guess and after each step that was done, [steps + 1].
+    """
+
+    person: Person
+    losses: list[float]
+
+
+class FineTuner:
+    """Fine-tunes a model on people, one after the other; what they share is made once.
+
+    Args:
+        model: Is not changed.
+        background: float [M, D], embeddings of photos of other people. By default the people whom
+            the model's name memory keeps stand in for them.
+        seed: Of the draw of other people, and of the start of the rank-one update.
+
+    Raises:
+        UserError: There is no background and no name memory.
+    """
+
+    def __init__(
+        self, model: PersonalisedCLIP, background: np.ndarray | None = None, seed: int = 0
+    ):
+        self.model, self._seed = model, seed
+        saved = model.saved
+        if background is None and saved.memory is None:
+            raise UserError(
+                'this model has no name memory to tell a person apart from: give embeddings of '
+                'photos of other people, background=model.clip.encode_image(…)'
+            )
+        rng = np.random.default_rng((seed, 9))
+        if background is not None:
+            chosen = rng.permutation(len(background))[:NUM_OTHERS]
+            self._others = np.asarray(unit(np.asarray(background, np.float32)[chosen]))
+            self._other_tokens = None
+        else:
+            chosen = rng.permutation(len(saved.memory))[:NUM_OTHERS]
+            self._other_tokens = saved.memory[chosen]
+            texts = [PHOTOS[0].format(PERSON_TOKEN)] * len(chosen)
+            self._others = model.encode_queries(texts, self._other_tokens)
+        texts = [phrase.format(PERSON_TOKEN) for phrase in PHOTOS + DOING]
+        self._ids = jnp.asarray(model.clip.tokenize(texts, saved.config.num_tokens))
+        self._frozen = {k: v for k, v in model.clip.params.items() if k != 'visual'}
+        self._optimiser = optax.adam(RATE)
+        self._embed = jax.jit(self._encode)
+        self._step = jax.jit(self._stepped)
+
+    def _encode(self, frozen: Any, low_rank: Any, token: jax.Array, update: Any) -> jax.Array:
+        """All phrases about one person: [K, W] → [phrases, D]."""
+        tokens = jnp.broadcast_to(token[None], (len(self._ids), *token.shape))
+        low_rank = cpad.with_update(low_rank, update)
+        return cpad.encode_query(self.model.clip.model, frozen, self._ids, tokens, low_rank)
+
+    def _loss(self, learned: Any, fixed: Any) -> jax.Array:
+        """What is minimised; `learned` moves from zero, in units that are alike."""
+        guess, scale = fixed['guess'], fixed['scale']
+        token = guess + scale * learned['token']
+        update = learned.get('update')
+        embedded = self._encode(fixed['frozen'], fixed['low_rank'], token, update)
+        photos, others = fixed['photos'], fixed['others']
+        said = embedded[: len(PHOTOS)]
+        right = said @ photos.T / TEMPERATURE  # [phrases, n]
+        wrong = jnp.where(fixed['apart'], said @ others.T / TEMPERATURE, -jnp.inf)
+        total = jax.nn.logsumexp(jnp.concatenate([right, wrong], axis=1), axis=1, keepdims=True)
+        loss = jnp.mean(total - right)
+        # A photo among people: the person's own words against what is said of the others.
+        rivals = jnp.where(fixed['apart'], photos @ others.T / TEMPERATURE, -jnp.inf)  # [n, M]
+        rivals = jax.nn.logsumexp(rivals, axis=1)
+        loss = 0.5 * (loss + jnp.mean(jnp.logaddexp(right, rivals) - right))
+        steps = embedded[len(PHOTOS) :]
+        direction, length = losses.composition(
+            steps, jnp.broadcast_to(said[:1], steps.shape), fixed['steps']
+        )
+        loss += COMPOSITION * direction + COMPOSITION_LENGTH * length
+        moved = learned['token'] * scale
+        loss += PULL * jnp.sum(moved**2) / jnp.sum(guess**2)
+        if update:
+            loss += UPDATE_PULL * optax.tree.norm(update, squared=True)
+        return loss
+
+    def _stepped(self, learned: Any, state: Any, fixed: Any) -> tuple[Any, Any, jax.Array]:
+        loss, gradient = jax.value_and_grad(self._loss)(learned, fixed)
+        change, state = self._optimiser.update(gradient, state, learned)
+        return optax.apply_updates(learned, change), state, loss
+
+    def fit(
+        self, guess: np.ndarray, photos: np.ndarray, name: str | None = None, rank_one: bool = False
+    ) -> FineTuning:
+        """Moves a token, from embeddings alone.
+
+        Args:
+            guess: float [K, W], where it starts.
+            photos: float [n, D], embeddings of n >= 1 photos or frames of the person.
+            name: The person's name, if known.
+            rank_one: Whether a rank-one update of the text tower is learned, too.
+
+        Returns:
+            The person, and the losses on the way.
+        """
+        guess = jnp.asarray(guess, jnp.float32)
+        frozen, low_rank = self._frozen, self.model.low_rank
+        apart = np.ones(len(self._others), bool)
+        if self._other_tokens is not None:
+            # Whoever is most like the guess may be the person.
+            flat = np.asarray(unit(self._other_tokens.reshape(len(apart), -1)))
+            apart[np.argmax(flat @ np.asarray(guess).ravel())] = False
+        embedded = self._embed(frozen, low_rank, guess, None)
+        fixed = {
+            'guess': guess, 'scale': jnp.linalg.norm(guess) / guess.size**0.5,
+            'photos': unit(jnp.asarray(photos, jnp.float32)), 'others': jnp.asarray(self._others),
+            'apart': jnp.asarray(apart), 'steps': embedded[len(PHOTOS) :] - embedded[:1],
+            'frozen': frozen, 'low_rank': low_rank,
+        }  # fmt: skip
+        learned: dict[str, Any] = {'token': jnp.zeros_like(guess)}
+        if rank_one:
+            width = guess.shape[-1]
+            draw = jax.random.normal(jax.random.key(self._seed), (width, 1)) * width**-0.5
+            block = f'resblocks.{self.model.clip.config.text.layers - 1}'
+            # As POLAR does: the values that the last block reads.
+            learned['update'] = {block: {'value': {'a': draw, 'b': jnp.zeros((1, width))}}}
+        state = self._optimiser.init(learned)
+        best, best_loss, seen, wait = learned, np.inf, [], 0
+        for _ in range(MAX_STEPS):
+            following, state, loss = self._step(learned, state, fixed)
+            seen.append(float(loss))
+            wait = 0 if seen[-1] < best_loss * (1 - GAIN) else wait + 1
+            if seen[-1] < best_loss:
+                best, best_loss = learned, seen[-1]
+            if wait >= PATIENCE:
+                break
+            learned = following
+        token = np.asarray(guess + fixed['scale'] * best['token'])
+        update = jax.tree.map(np.asarray, best.get('update'))
+        return FineTuning(Person(name, token, FINE_TUNED, len(photos), update), seen)
+
+
+def fine_tune(
+    model: PersonalisedCLIP,
+    person: Person,
+    photos: Sequence[Image] = (),
+    frames: np.ndarray | Sequence[np.ndarray] = (),
+    rank_one: bool = False,
+    background: np.ndarray | None = None,
+    seed: int = 0,
+) -> Person:
+    """Fine-tunes on one person, by photos or frames of clips that show them.
+
+    Args:
+        model: Is not changed.
+        person: The guess to start from, `model.person(name=…, images=…)`.
+        photos: Whole photos of this person, paths or uint8 arrays [H, W, 3] RGB.
+        frames: Frames of clips of this person, uint8 arrays [H, W, 3] RGB of one size.
+        rank_one: Whether a rank-one update of the text tower is learned beside the token.
+        background: See `FineTuner`.
+        seed: See `FineTuner`.
+
+    Returns:
+        The same person, of the form 'fine-tuned'. `models.people.People` stores it.
+
+    Raises:
+        UserError: There is neither photo nor frame, a photo cannot be read, or there is nobody to
+            tell the person apart from.
+    """
+    if not len(photos) and not len(frames):
+        raise UserError('fine-tuning needs a photo or a frame of the person: photos=… or frames=…')
+    embedded = []
+    if len(photos):
+        pictures = [p if isinstance(p, np.ndarray) else read_image(p) for p in photos]
+        embedded.append(model.clip.encode_image(model.clip.preprocess(pictures)))
+    if len(frames):
+        embedded.append(model.clip.encode_image(model.clip.preprocess_frames(np.asarray(frames))))
+    tuner = FineTuner(model, background, seed)
+    shown = np.concatenate(embedded)
+    return tuner.fit(person.tokens, shown, person.name, rank_one).person
