@@ -30,7 +30,7 @@ from cpad_jax.training import losses
 PHOTOS = (training_phrases.BASE, '{}', 'this is {}')
 DOING = ('{} eating food', '{} running fast', '{} in the street', "{} in somebody's kitchen")
 
-NUM_OTHERS = 256  # How many other people the person is told apart from.
+NUM_OTHERS = 512  # How many other people the person is told apart from.
 TEMPERATURE = 0.07  # As in identity learning.
 COMPOSITION = 1.0  # Weight of the steps' direction,
 COMPOSITION_LENGTH = 0.1  # and of their length.
@@ -38,6 +38,7 @@ PULL = 1.0  # Weight of the way from the guess, squared, in lengths of the guess
 UPDATE_PULL = 1.0  # Weight of the rank-one update, squared.
 RATE = 0.03  # Adam's step, as a share of the guess's length.
 
+RIVALS = 0.0
 MAX_STEPS = 200
 PATIENCE = 5  # It ends when so many steps in a row
 GAIN = 2e-3  # have not made the loss smaller by this share.
@@ -61,12 +62,12 @@ class FineTuner:
 
     Args:
         model: Is not changed.
-        background: float [M, D], embeddings of photos of other people. By default the people whom
-            the model's name memory keeps stand in for them.
+        background: float [M, D], embeddings of photos of other people; by default those that the
+            model keeps from training. The one that is most like the person is left out each time.
         seed: Of the draw of other people, and of the start of the rank-one update.
 
     Raises:
-        UserError: There is no background and no name memory.
+        UserError: There is no background.
     """
 
     def __init__(
@@ -74,21 +75,14 @@ class FineTuner:
     ):
         self.model, self._seed = model, seed
         saved = model.saved
-        if background is None and saved.memory is None:
+        background = saved.background if background is None else background
+        if background is None or len(background) < 2:
             raise UserError(
-                'this model has no name memory to tell a person apart from: give embeddings of '
-                'photos of other people, background=model.clip.encode_image(…)'
+                'this model keeps no photos of other people to tell a person apart from: train it '
+                'again, or give embeddings of some, background=model.clip.encode_image(…)'
             )
-        rng = np.random.default_rng((seed, 9))
-        if background is not None:
-            chosen = rng.permutation(len(background))[:NUM_OTHERS]
-            self._others = np.asarray(unit(np.asarray(background, np.float32)[chosen]))
-            self._other_tokens = None
-        else:
-            chosen = rng.permutation(len(saved.memory))[:NUM_OTHERS]
-            self._other_tokens = saved.memory[chosen]
-            texts = [PHOTOS[0].format(PERSON_TOKEN)] * len(chosen)
-            self._others = model.encode_queries(texts, self._other_tokens)
+        chosen = np.random.default_rng((seed, 9)).permutation(len(background))[:NUM_OTHERS]
+        self._others = np.asarray(unit(np.asarray(background, np.float32)[chosen]))
         texts = [phrase.format(PERSON_TOKEN) for phrase in PHOTOS + DOING]
         self._ids = jnp.asarray(model.clip.tokenize(texts, saved.config.num_tokens))
         self._frozen = {k: v for k, v in model.clip.params.items() if k != 'visual'}
@@ -117,7 +111,7 @@ class FineTuner:
         # A photo among people: the person's own words against what is said of the others.
         rivals = jnp.where(fixed['apart'], photos @ others.T / TEMPERATURE, -jnp.inf)  # [n, M]
         rivals = jax.nn.logsumexp(rivals, axis=1)
-        loss = 0.5 * (loss + jnp.mean(jnp.logaddexp(right, rivals) - right))
+        loss = loss + RIVALS * jnp.mean(jnp.logaddexp(right, rivals) - right)
         steps = embedded[len(PHOTOS) :]
         direction, length = losses.composition(
             steps, jnp.broadcast_to(said[:1], steps.shape), fixed['steps']
@@ -149,16 +143,15 @@ class FineTuner:
             The person, and the losses on the way.
         """
         guess = jnp.asarray(guess, jnp.float32)
+        shown = np.asarray(unit(np.asarray(photos, np.float32)))
         frozen, low_rank = self._frozen, self.model.low_rank
         apart = np.ones(len(self._others), bool)
-        if self._other_tokens is not None:
-            # Whoever is most like the guess may be the person.
-            flat = np.asarray(unit(self._other_tokens.reshape(len(apart), -1)))
-            apart[np.argmax(flat @ np.asarray(guess).ravel())] = False
+        # Whoever is most like the photos may be the person.
+        apart[np.argmax(self._others @ shown.mean(axis=0))] = False
         embedded = self._embed(frozen, low_rank, guess, None)
         fixed = {
             'guess': guess, 'scale': jnp.linalg.norm(guess) / guess.size**0.5,
-            'photos': unit(jnp.asarray(photos, jnp.float32)), 'others': jnp.asarray(self._others),
+            'photos': jnp.asarray(shown), 'others': jnp.asarray(self._others),
             'apart': jnp.asarray(apart), 'steps': embedded[len(PHOTOS) :] - embedded[:1],
             'frozen': frozen, 'low_rank': low_rank,
         }  # fmt: skip

@@ -22,6 +22,7 @@ from cpad_jax.training import batches, losses
 from cpad_jax.training.feature_cache import IdentityFeatures
 from cpad_jax.training.known_names import known_names
 
+_BACKGROUND = 512  # Photos that the model keeps for fine-tuning, of a person each.
 _CHUNK = 256  # Texts or photos per call where many are embedded at once.
 
 
@@ -165,8 +166,17 @@ class IdentityLearning:
             backbone_sha256=self.backbone_sha256,
             names=[str(name) for name in self.features.names],
             memory=memory,
+            background=self._background(),
         )
         cpad.save_model(directory, saved)
+
+    def _background(self) -> np.ndarray:
+        """Embeddings of some training photos, of as many people as there are: [M, D]."""
+        rng = np.random.default_rng((self.config.seed, 9))
+        order = rng.permutation(len(self.features.labels))
+        _, first = np.unique(self.features.labels[order], return_index=True)
+        chosen = rng.permutation(order[first])[:_BACKGROUND]
+        return self.features.images[chosen].astype(np.float32)
 
 
 def word_ids(clip: Any, texts: Sequence[str]) -> np.ndarray:
