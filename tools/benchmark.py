@@ -5,6 +5,7 @@ python tools/benchmark.py embed ViT-B-32 --dtype bfloat16
 python tools/benchmark.py attention ViT-B-32 --dtype bfloat16
 python tools/benchmark.py video [FILE]
 python tools/benchmark.py vggface2 --images 20000
+python tools/benchmark.py fine_tuning ViT-B-32
 """
 
 from __future__ import annotations
@@ -156,7 +157,9 @@ def preprocess(name: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and measures."""
     parser = errors.CommandParser(__doc__)
-    subjects = ('load', 'embed', 'attention', 'preprocess', 'video', 'vggface2', '_load')
+    subjects = (
+        'load', 'embed', 'attention', 'preprocess', 'video', 'vggface2', 'fine_tuning', '_load',
+    )  # fmt: skip
     parser.add_argument('what', choices=subjects)
     parser.add_argument(
         'name',
@@ -178,6 +181,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         building_vggface2.vggface2(options.images)
     elif options.name is None:
         parser.error(f'{options.what} needs the name of a configuration, such as ViT-B-32')
+    elif options.what == 'fine_tuning':
+        from tools.benchmarks import fine_tuning  # noqa: PLC0415
+
+        fine_tuning.fine_tuning(options.name)
     elif options.what == '_load':
         _load(options.name)
     elif options.what == 'load':

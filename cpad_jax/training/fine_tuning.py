@@ -38,8 +38,7 @@ PULL = 1.0  # Weight of the way from the guess, squared, in lengths of the guess
 UPDATE_PULL = 1.0  # Weight of the rank-one update, squared.
 RATE = 0.03  # Adam's step, as a share of the guess's length.
 
-RIVALS = 0.0
-MAX_STEPS = 200
+MAX_STEPS = 60
 PATIENCE = 5  # It ends when so many steps in a row
 GAIN = 2e-3  # have not made the loss smaller by this share.
 
@@ -83,44 +82,36 @@ class FineTuner:
             )
         chosen = np.random.default_rng((seed, 9)).permutation(len(background))[:NUM_OTHERS]
         self._others = np.asarray(unit(np.asarray(background, np.float32)[chosen]))
-        texts = [phrase.format(PERSON_TOKEN) for phrase in PHOTOS + DOING]
-        self._ids = jnp.asarray(model.clip.tokenize(texts, saved.config.num_tokens))
+        self._texts = [phrase.format(PERSON_TOKEN) for phrase in PHOTOS + DOING]
+        self._ids = jnp.asarray(model.clip.tokenize(self._texts, saved.config.num_tokens))
         self._frozen = {k: v for k, v in model.clip.params.items() if k != 'visual'}
         self._optimiser = optax.adam(RATE)
-        self._embed = jax.jit(self._encode)
         self._step = jax.jit(self._stepped)
-
-    def _encode(self, frozen: Any, low_rank: Any, token: jax.Array, update: Any) -> jax.Array:
-        """All phrases about one person: [K, W] → [phrases, D]."""
-        tokens = jnp.broadcast_to(token[None], (len(self._ids), *token.shape))
-        low_rank = cpad.with_update(low_rank, update)
-        return cpad.encode_query(self.model.clip.model, frozen, self._ids, tokens, low_rank)
 
     def _loss(self, learned: Any, fixed: Any) -> jax.Array:
         """What is minimised; `learned` moves from zero, in units that are alike."""
         guess, scale = fixed['guess'], fixed['scale']
-        token = guess + scale * learned['token']
-        update = learned.get('update')
-        embedded = self._encode(fixed['frozen'], fixed['low_rank'], token, update)
+        tokens = jnp.broadcast_to(guess + scale * learned['token'], (len(self._ids), *guess.shape))
+        update = _in_tower(learned.get('update'))
+        low_rank = cpad.with_update(fixed['low_rank'], update)
+        embedded = cpad.encode_query(
+            self.model.clip.model, fixed['frozen'], self._ids, tokens, low_rank
+        )
         photos, others = fixed['photos'], fixed['others']
         said = embedded[: len(PHOTOS)]
         right = said @ photos.T / TEMPERATURE  # [phrases, n]
         wrong = jnp.where(fixed['apart'], said @ others.T / TEMPERATURE, -jnp.inf)
         total = jax.nn.logsumexp(jnp.concatenate([right, wrong], axis=1), axis=1, keepdims=True)
         loss = jnp.mean(total - right)
-        # A photo among people: the person's own words against what is said of the others.
-        rivals = jnp.where(fixed['apart'], photos @ others.T / TEMPERATURE, -jnp.inf)  # [n, M]
-        rivals = jax.nn.logsumexp(rivals, axis=1)
-        loss = loss + RIVALS * jnp.mean(jnp.logaddexp(right, rivals) - right)
         steps = embedded[len(PHOTOS) :]
         direction, length = losses.composition(
             steps, jnp.broadcast_to(said[:1], steps.shape), fixed['steps']
         )
         loss += COMPOSITION * direction + COMPOSITION_LENGTH * length
-        moved = learned['token'] * scale
+        moved = scale * learned['token']
         loss += PULL * jnp.sum(moved**2) / jnp.sum(guess**2)
-        if update:
-            loss += UPDATE_PULL * optax.tree.norm(update, squared=True)
+        for layer in (layer for block in (update or {}).values() for layer in block.values()):
+            loss += UPDATE_PULL * jnp.sum(layer['a'] ** 2) * jnp.sum(layer['b'] ** 2)
         return loss
 
     def _stepped(self, learned: Any, state: Any, fixed: Any) -> tuple[Any, Any, jax.Array]:
@@ -144,21 +135,26 @@ class FineTuner:
         """
         guess = jnp.asarray(guess, jnp.float32)
         shown = np.asarray(unit(np.asarray(photos, np.float32)))
-        frozen, low_rank = self._frozen, self.model.low_rank
         apart = np.ones(len(self._others), bool)
         # Whoever is most like the photos may be the person.
         apart[np.argmax(self._others @ shown.mean(axis=0))] = False
-        embedded = self._embed(frozen, low_rank, guess, None)
+        tokens = np.broadcast_to(guess, (len(self._texts), *guess.shape))
+        embedded = self.model.encode_queries(self._texts, tokens)
         fixed = {
-            'guess': guess, 'scale': jnp.linalg.norm(guess) / guess.size**0.5,
-            'photos': jnp.asarray(shown), 'others': jnp.asarray(self._others),
-            'apart': jnp.asarray(apart), 'steps': embedded[len(PHOTOS) :] - embedded[:1],
-            'frozen': frozen, 'low_rank': low_rank,
-        }  # fmt: skip
+            'guess': guess,
+            'scale': jnp.linalg.norm(guess) / guess.size**0.5,
+            'photos': jnp.asarray(shown),
+            'others': jnp.asarray(self._others),
+            'apart': jnp.asarray(apart),
+            'steps': jnp.asarray(embedded[len(PHOTOS) :] - embedded[:1]),
+            'frozen': self._frozen,
+            'low_rank': self.model.low_rank,
+        }
+        # Near zero in units of one, so that Adam moves all of it alike.
         learned: dict[str, Any] = {'token': jnp.zeros_like(guess)}
         if rank_one:
             width = guess.shape[-1]
-            draw = jax.random.normal(jax.random.key(self._seed), (width, 1)) * width**-0.5
+            draw = jax.random.normal(jax.random.key(self._seed), (width, 1))
             block = f'resblocks.{self.model.clip.config.text.layers - 1}'
             # As POLAR does: the values that the last block reads.
             learned['update'] = {block: {'value': {'a': draw, 'b': jnp.zeros((1, width))}}}
@@ -174,26 +170,31 @@ class FineTuner:
                 break
             learned = following
         token = np.asarray(guess + fixed['scale'] * best['token'])
-        update = jax.tree.map(np.asarray, best.get('update'))
+        update = jax.tree.map(np.asarray, _in_tower(best.get('update')))
         return FineTuning(Person(name, token, FINE_TUNED, len(photos), update), seen)
+
+
+def _in_tower(update: Any) -> Any:
+    """The rank-one update as the tower takes it: `a` of about length 1, as `b` of ones has."""
+    return jax.tree.map(lambda x: x * max(x.shape) ** -0.5, update)
 
 
 def fine_tune(
     model: PersonalisedCLIP,
     person: Person,
     photos: Sequence[Image] = (),
-    frames: np.ndarray | Sequence[np.ndarray] = (),
+    clips: Sequence[np.ndarray] = (),
     rank_one: bool = False,
     background: np.ndarray | None = None,
     seed: int = 0,
 ) -> Person:
-    """Fine-tunes on one person, by photos or frames of clips that show them.
+    """Fine-tunes on one person, by photos or clips that show them.
 
     Args:
         model: Is not changed.
-        person: The guess to start from, `model.person(name=…, images=…)`.
+        person: The guess whose tokens it starts from, `model.person(name=…, images=…)`.
         photos: Whole photos of this person, paths or uint8 arrays [H, W, 3] RGB.
-        frames: Frames of clips of this person, uint8 arrays [H, W, 3] RGB of one size.
+        clips: Clips of this person, as `model.encode_clip` takes them.
         rank_one: Whether a rank-one update of the text tower is learned beside the token.
         background: See `FineTuner`.
         seed: See `FineTuner`.
@@ -202,17 +203,14 @@ def fine_tune(
         The same person, of the form 'fine-tuned'. `models.people.People` stores it.
 
     Raises:
-        UserError: There is neither photo nor frame, a photo cannot be read, or there is nobody to
-            tell the person apart from.
+        UserError: There is neither photo nor clip, one cannot be read, or there is nobody to tell
+            the person apart from.
     """
-    if not len(photos) and not len(frames):
-        raise UserError('fine-tuning needs a photo or a frame of the person: photos=… or frames=…')
-    embedded = []
+    if not len(photos) and not len(clips):
+        raise UserError('fine-tuning needs photos or clips of the person: photos=[…] or clips=[…]')
+    shown = [model.encode_clip(frames)[None] for frames in clips]
     if len(photos):
         pictures = [p if isinstance(p, np.ndarray) else read_image(p) for p in photos]
-        embedded.append(model.clip.encode_image(model.clip.preprocess(pictures)))
-    if len(frames):
-        embedded.append(model.clip.encode_image(model.clip.preprocess_frames(np.asarray(frames))))
+        shown.append(model.clip.encode_image(model.clip.preprocess(pictures)))
     tuner = FineTuner(model, background, seed)
-    shown = np.concatenate(embedded)
-    return tuner.fit(person.tokens, shown, person.name, rank_one).person
+    return tuner.fit(person.tokens, np.concatenate(shown), person.name, rank_one).person
