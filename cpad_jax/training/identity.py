@@ -22,7 +22,7 @@ from cpad_jax.training import batches, losses
 from cpad_jax.training.feature_cache import IdentityFeatures
 from cpad_jax.training.known_names import known_names
 
-_BACKGROUND = 512  # Photos that the model keeps for fine-tuning, of a person each.
+_BACKGROUND = 1000  # Photos that the model keeps for fine-tuning, of a person each.
 _CHUNK = 256  # Texts or photos per call where many are embedded at once.
 
 
