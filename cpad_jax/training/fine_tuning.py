@@ -34,7 +34,7 @@ NUM_OTHERS = 1000  # How many other people the person is told apart from.
 TEMPERATURE = 0.07  # As in identity learning.
 COMPOSITION = 1.0  # Weight of the steps' direction,
 COMPOSITION_LENGTH = 0.1  # and of their length.
-PULL = 2.0  # Weight of the way from the guess, squared, in lengths of the guess.
+PULL = 8.0  # Weight of the way from the guess, squared, in lengths of the guess.
 UPDATE_PULL = 1.0  # Weight of the rank-one update, squared.
 RATE = 0.03  # Adam's step, as a share of the guess's length.
 
