@@ -13,9 +13,11 @@ __version__ = '0.1.0'
 _LAZY = {
     'load_clip': 'cpad_jax.models.pretrained',
     'load': 'cpad_jax.models.personalised',
+    'fine_tune': 'cpad_jax.training.fine_tuning',
+    'People': 'cpad_jax.models.people',
     'UserError': 'cpad_jax.errors',
 }
-__all__ = ['UserError', '__version__', 'load', 'load_clip']
+__all__ = ['People', 'UserError', '__version__', 'fine_tune', 'load', 'load_clip']
 
 
 def __getattr__(name: str) -> Any:

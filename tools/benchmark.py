@@ -6,6 +6,7 @@ python tools/benchmark.py attention ViT-B-32 --dtype bfloat16
 python tools/benchmark.py video [FILE]
 python tools/benchmark.py vggface2 --images 20000
 python tools/benchmark.py gallery --clips 1000000
+python tools/benchmark.py fine_tuning ViT-B-32
 """
 
 from __future__ import annotations
@@ -157,7 +158,10 @@ def preprocess(name: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and measures."""
     parser = errors.CommandParser(__doc__)
-    subjects = ('load', 'embed', 'attention', 'preprocess', 'video', 'vggface2', 'gallery', '_load')
+    subjects = (
+        'load', 'embed', 'attention', 'preprocess', 'video', 'vggface2', 'gallery', 'fine_tuning',
+        '_load',
+    )  # fmt: skip
     parser.add_argument('what', choices=subjects)
     parser.add_argument(
         'name',
@@ -185,6 +189,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ranking_gallery.rank_gallery(options.clips)
     elif options.name is None:
         parser.error(f'{options.what} needs the name of a configuration, such as ViT-B-32')
+    elif options.what == 'fine_tuning':
+        from tools.benchmarks import fine_tuning  # noqa: PLC0415
+
+        fine_tuning.fine_tuning(options.name)
     elif options.what == '_load':
         _load(options.name)
     elif options.what == 'load':

@@ -10,6 +10,7 @@ CLIP.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -206,6 +207,30 @@ def encode_query(
     )
 
 
+def with_update(low_rank: LowRank | None, update: LowRank | None) -> LowRank | None:
+    """The update that all people share, and beside it that of one person.
+
+    Args:
+        low_rank: As `CPAD` gives it.
+        update: Of the same form, for some of the layers, or None.
+
+    Returns:
+        One update that adds what both add; `encode_query` takes it.
+    """
+    if not update:
+        return low_rank
+    both = {name: dict(block) for name, block in (low_rank or {}).items()}
+    for name, block in update.items():
+        layers = both.setdefault(name, {})
+        for layer, own in block.items():
+            shared = layers.get(layer)
+            layers[layer] = own if shared is None else {
+                'a': jnp.concatenate([shared['a'], own['a']], axis=1),
+                'b': jnp.concatenate([shared['b'], own['b']], axis=0),
+            }  # fmt: skip
+    return both
+
+
 def vocabulary_norm(clip_params: Any, ids: Any = None) -> float:
     """Mean length of the vocabulary's embeddings.
 
@@ -218,10 +243,21 @@ def vocabulary_norm(clip_params: Any, ids: Any = None) -> float:
     return float(jnp.mean(jnp.linalg.norm(table, axis=-1)))
 
 
+def fingerprint(params: Any) -> str:
+    """The sha256 (64 hexadecimal digits) of parameters: names, shapes and values as float32."""
+    digest = hashlib.sha256()
+    for name, leaf in sorted(weights_io.flatten(params).items()):
+        array = np.asarray(leaf, np.float32, order='C')
+        digest.update(f'{name} {array.shape}\n'.encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
 KIND = 'CLIP-PAD'
 CONFIG_FILE = weights_io.CONFIG_FILE
 WEIGHTS_FILE = weights_io.WEIGHTS_FILE
 _MEMORY = 'name_memory'
+_BACKGROUND = 'background'
 _PARAMS = 'params/'
 
 
@@ -237,6 +273,8 @@ class SavedCPAD:
         backbone_sha256: Of that CLIP's weights.
         names: The people whose names were learned, in the order of `memory`.
         memory: float32 [N, K, W], the mean face token of each of them, or None.
+        background: float32 [M, D], embeddings of some training photos, from which fine-tuning
+            tells a person apart, or None.
     """
 
     config: CPADConfig
@@ -245,6 +283,7 @@ class SavedCPAD:
     backbone_sha256: str
     names: Sequence[str] = ()
     memory: np.ndarray | None = None
+    background: np.ndarray | None = None
 
 
 def parameter_shapes(config: CPADConfig, clip_config: CLIPConfig) -> dict[str, tuple[int, ...]]:
@@ -274,6 +313,8 @@ def save_model(directory: str | os.PathLike[str], saved: SavedCPAD) -> None:
     }
     if saved.memory is not None:
         arrays[_MEMORY] = np.asarray(saved.memory, np.float32, order='C')
+    if saved.background is not None:
+        arrays[_BACKGROUND] = np.asarray(saved.background, np.float32, order='C')
     values = {
         'kind': KIND,
         'backbone': saved.backbone,
@@ -336,13 +377,16 @@ def load_model(
     }
     if _MEMORY in arrays:
         expected[_MEMORY] = (len(values['names']), config.num_tokens, clip_config.text.width)
+    if _BACKGROUND in arrays:
+        expected[_BACKGROUND] = (*arrays[_BACKGROUND].shape[:1], clip_config.embed_dim)
     shapes = {name: array.shape for name, array in arrays.items()}
     weights_io.check_shapes(shapes, expected, str(path), KIND)
-    memory = arrays.pop(_MEMORY, None)
+    memory, background = arrays.pop(_MEMORY, None), arrays.pop(_BACKGROUND, None)
     params = weights_io.unflatten({k.removeprefix(_PARAMS): v for k, v in arrays.items()})
     return SavedCPAD(
-        config, params, values['backbone'], backbone_sha256, tuple(values['names']), memory
-    )
+        config, params, values['backbone'], backbone_sha256, tuple(values['names']), memory,
+        background,
+    )  # fmt: skip
 
 
 def _read_config(directory: Path) -> dict[str, Any]:

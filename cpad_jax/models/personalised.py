@@ -22,8 +22,12 @@ from cpad_jax.models import cpad, face_features
 from cpad_jax.models.names import name_and_face, name_features
 from cpad_jax.models.person import FACE_MARGIN, unit
 from cpad_jax.models.pretrained import PretrainedCLIP, load_clip
+from cpad_jax.models.transformer import LowRank
 from cpad_jax.text.prompts import PERSON_TOKEN, without_name
 
+# What a `Person` may come from.
+FORMS = ('text', 'memory', 'image', 'text+image', 'fine-tuned')
+FINE_TUNED = FORMS[-1]
 EXPORT = 'model'  # Where a workdir keeps its export.
 
 # Queries and people are padded to one of these, so that few programs are compiled.
@@ -40,9 +44,11 @@ class Person:
         name: The person's name, if one was given.
         tokens: float32 [K, W], what stands in for [TOK].
         form: 'text' (the name says who), 'memory' (the face token kept from training), 'image'
-            (from photos), or 'text+image'.
+            (from photos), 'text+image', or 'fine-tuned' (see `training.fine_tuning`).
         name_in_token: Whether the tokens say the name, so that the query need not.
         num_images: How many photos it comes from.
+        update: What this person alone adds to the low-rank update of the text tower, of the same
+            form, or None.
     """
 
     name: str | None
@@ -50,6 +56,7 @@ class Person:
     form: str
     num_images: int = 0
     name_in_token: bool = dataclasses.field(default=False, repr=False)
+    update: LowRank | None = dataclasses.field(default=None, repr=False)
 
 
 class PersonalisedCLIP:
@@ -117,7 +124,9 @@ class PersonalisedCLIP:
                 return Person(name, tokens[0], 'image', len(images))
             name = self.saved.names[self._numbers[name.casefold()]]
             tokens = self.with_names([name], tokens)
-            return Person(name, tokens[0], 'text+image', len(images), self.knows(name))
+            return Person(
+                name, tokens[0], 'text+image', len(images), name_in_token=self.knows(name)
+            )
         if name is None:
             raise UserError('a person needs a name, photos, or both: person(name=…, images=…)')
         number = self._numbers.get(name.casefold())
@@ -131,7 +140,7 @@ class PersonalisedCLIP:
                 )
             return Person(self.saved.names[number], self.saved.memory[number], 'memory')
         name = self.saved.names[number]
-        return Person(name, self.name_tokens([name])[0], 'text', 0, self.knows(name))
+        return Person(name, self.name_tokens([name])[0], 'text', name_in_token=self.knows(name))
 
     def _unknown(self, name: str) -> str:
         folded = list(self._numbers)
@@ -142,6 +151,16 @@ class PersonalisedCLIP:
             f'{name!r} is none of the {len(self.names)} names this model knows{hint}: '
             'check the spelling, or give photos: person(images=[…])'
         )
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """Of what training learned: 64 hexadecimal digits that differ for another model."""
+        return cpad.fingerprint(self.saved.params)
+
+    @property
+    def low_rank(self) -> LowRank | None:
+        """The update of the text tower where a [TOK] stands, or None."""
+        return self._params.get('low_rank')
 
     @property
     def default_token(self) -> np.ndarray:
@@ -274,14 +293,17 @@ class PersonalisedCLIP:
                 f"write '{person.name} {PERSON_TOKEN}' where the person is meant, give photos, or "
                 'take what training kept, person(name, memory=True)'
             )
-        return self.encode_queries([text], person.tokens[None])[0]
+        return self.encode_queries([text], person.tokens[None], person.update)[0]
 
-    def encode_queries(self, texts: Sequence[str], tokens: np.ndarray) -> np.ndarray:
+    def encode_queries(
+        self, texts: Sequence[str], tokens: np.ndarray, update: LowRank | None = None
+    ) -> np.ndarray:
         """Embeds many queries, each about a person of its own.
 
         Args:
             texts: B queries. One without [TOK] is plain CLIP, and its row of `tokens` ignored.
             tokens: float [B, K, W], as `Person.tokens` or `tokens(…)` gives them.
+            update: `Person.update`, which then holds for every query with a [TOK].
 
         Returns:
             float32 [B, D], of length 1.
@@ -315,6 +337,7 @@ class PersonalisedCLIP:
         if plain.any():
             embedded[plain] = self.clip.encode_text(ids[plain], normalize=True)
         about = np.flatnonzero(~plain)
+        low_rank = cpad.with_update(self.low_rank, update)
         for start, stop, size in _turns(len(about)):
             rows = about[np.minimum(np.arange(start, start + size), stop - 1)]
             embedded[about[start:stop]] = np.asarray(
@@ -322,7 +345,7 @@ class PersonalisedCLIP:
                     self.clip.params,
                     ids[rows],
                     jnp.asarray(tokens, jnp.float32)[rows],
-                    self._params.get('low_rank'),
+                    low_rank,
                 )
             )[: stop - start]
         return embedded

@@ -131,15 +131,22 @@ def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         UserError: The file is missing, of another kind, or anything in it is not as the format
             has it.
     """
+    return read_with_notes(path)[0]
+
+
+def read_with_notes(
+    path: str | os.PathLike[str],
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """As `read`, and beside the arrays the notes that the format calls metadata, text by name."""
     data = map_file(path)
     try:
-        return _arrays(data)
+        return _content(data)
     except ValueError as error:
         words = ' '.join(str(error).split())[:200]
         raise UserError(f'{path} is not a whole safetensors file: {words}; {_MEND}') from None
 
 
-def _arrays(data: mmap.mmap) -> dict[str, np.ndarray]:
+def _content(data: mmap.mmap) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     length = int.from_bytes(data[:8], 'little')
     start = 8 + length
     if length > len(data) - 8:
@@ -149,7 +156,9 @@ def _arrays(data: mmap.mmap) -> dict[str, np.ndarray]:
     header = strict_json(data[8:start])
     if type(header) is not dict:
         raise ValueError('its header is not a JSON object')
-    header.pop('__metadata__', None)
+    notes = header.pop('__metadata__', None) or {}
+    if type(notes) is not dict or any(type(text) is not str for text in notes.values()):
+        raise ValueError('its metadata is not text by name')
 
     arrays, places = {}, []
     for name, entry in header.items():
@@ -170,7 +179,7 @@ def _arrays(data: mmap.mmap) -> dict[str, np.ndarray]:
         expected = end
     if expected != len(data) - start:
         raise ValueError(f'its arrays end at byte {expected}, the file at {len(data) - start}')
-    return arrays
+    return arrays, notes
 
 
 def _entry(name: str, entry: Any) -> tuple[np.dtype, tuple[int, ...], int, int]:
@@ -226,15 +235,21 @@ class Stored(NamedTuple):
         return np.asarray(self.array, self.stored_dtype, order='C')
 
 
-def write(path: str | os.PathLike[str], arrays: Mapping[str, Stored]) -> None:
+def write(
+    path: str | os.PathLike[str],
+    arrays: Mapping[str, Stored],
+    notes: Mapping[str, str] | None = None,
+) -> None:
     """Writes a safetensors file, one array after the other, whole or not at all.
 
     Args:
         path: The file; one that is there is replaced.
         arrays: What it holds, by name, of the types in `DTYPES`.
+        notes: What the format calls metadata.
     """
     names = {dtype: name for name, dtype in DTYPES.items()}
-    header, end = {}, 0
+    header: dict[str, Any] = {'__metadata__': dict(notes)} if notes else {}
+    end = 0
     for name, stored in arrays.items():
         begin, shape = end, [int(n) for n in np.shape(stored.array)]
         end += math.prod(shape) * stored.stored_dtype.itemsize

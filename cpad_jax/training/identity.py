@@ -24,6 +24,7 @@ from cpad_jax.training import batches, losses, name_learning
 from cpad_jax.training.feature_cache import IdentityFeatures
 from cpad_jax.training.known_names import known_names
 
+_BACKGROUND = 1000  # Photos that the model keeps for fine-tuning, of a person each.
 _CHUNK = 256  # Texts or photos per call where many are embedded at once.
 
 
@@ -177,8 +178,17 @@ class IdentityLearning:
             backbone_sha256=self.backbone_sha256,
             names=names,
             memory=memory if self.config.model.name_memory else None,
+            background=self._background(),
         )
         cpad.save_model(directory, saved)
+
+    def _background(self) -> np.ndarray:
+        """Embeddings of some training photos, of as many people as there are: [M, D]."""
+        rng = np.random.default_rng((self.config.seed, 10))
+        order = rng.permutation(len(self.features.labels))
+        _, first = np.unique(self.features.labels[order], return_index=True)
+        chosen = rng.permutation(order[first])[:_BACKGROUND]
+        return self.features.images[chosen].astype(np.float32)
 
 
 def word_ids(clip: Any, texts: Sequence[str]) -> np.ndarray:

@@ -1,0 +1,168 @@
+"""People who were fine-tuned, one small file each: listed, loaded, and deleted for good.
+
+A file holds a person's tokens, and their rank-one update if there is one; no photo and nothing of
+the model. It is of use with the very model that it was made with, and refused by any other.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+import urllib.parse
+from pathlib import Path
+
+import numpy as np
+
+from cpad_jax.errors import UserError
+from cpad_jax.models import safetensors_files, weights
+from cpad_jax.models.cpad import UPDATED_LAYERS
+from cpad_jax.models.personalised import FORMS, Person, PersonalisedCLIP
+
+KIND = 'CLIP-PAD person'
+SUFFIX = '.safetensors'
+_TOKENS = 'tokens'
+_UPDATE = 'update/'
+_LONGEST = 200  # Characters of a file's name; file systems take 255 bytes.
+_AGAIN = 'fine-tune this person again'
+
+
+class People:
+    """A folder of people for one model.
+
+    Args:
+        folder: Where the files lie; made when the first person is saved.
+        model: The model that they were, or will be, fine-tuned with.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], model: PersonalisedCLIP):
+        self.folder, self._model = Path(folder), model
+
+    def path(self, name: str) -> Path:
+        """The file of a person, in `folder` whatever the name is; it need not be there.
+
+        Raises:
+            UserError: The name is empty or too long.
+        """
+        name = unicodedata.normalize('NFC', name).strip()
+        # Nothing that could lead out of the folder or hide a file is left: no /, no first dot.
+        safe = urllib.parse.quote(name, safe=" '(),")
+        safe = f'%2E{safe[1:]}' if safe.startswith('.') else safe
+        if not name or len(safe) > _LONGEST:
+            raise UserError(
+                f'{name[:40]!r} cannot name the file of a person: expected a name of 1 to '
+                f'{_LONGEST} characters, of which each beyond ASCII takes 6 or more'
+            )
+        return self.folder / (safe + SUFFIX)
+
+    def names(self) -> list[str]:
+        """Whose files are there, sorted; whether this model can use them shows when they load."""
+        files = self.folder.glob('*' + SUFFIX)
+        found = (urllib.parse.unquote(f.name.removesuffix(SUFFIX)) for f in files
+                 if not f.name.startswith('.'))  # fmt: skip
+        return sorted(found)
+
+    def save(self, person: Person) -> Path:
+        """Writes a person, whole or not at all; whoever had that name is replaced.
+
+        Args:
+            person: Of this model, with a name.
+
+        Returns:
+            The file.
+
+        Raises:
+            UserError: The person has no name, or one that names no file.
+        """
+        path = self.path(person.name or '')
+        arrays = {_TOKENS: person.tokens}
+        for name, leaf in weights.flatten(person.update or {}).items():
+            arrays[_UPDATE + name] = leaf
+        stored = {
+            name: safetensors_files.Stored(np.asarray(array, np.float32))
+            for name, array in arrays.items()
+        }
+        notes = {
+            'kind': KIND,
+            'name': person.name,
+            'form': person.form,
+            'num_images': str(person.num_images),
+            'name_in_token': str(person.name_in_token),
+            **self._model_notes(),
+        }
+        safetensors_files.write(path, stored, notes)
+        return path
+
+    def load(self, name: str) -> Person:
+        """Reads a person.
+
+        Args:
+            name: One of `names()`.
+
+        Raises:
+            UserError: There is no such person, the file is damaged, or of another model or CLIP.
+        """
+        path = self._existing(name)
+        arrays, notes = safetensors_files.read_with_notes(path)
+        if notes.get('kind') != KIND:
+            raise UserError(f'{path} is no file of a person (no "kind": "{KIND}"): {_AGAIN}')
+        for key, own in self._model_notes().items():
+            if notes.get(key) != own:
+                what = key.removesuffix('_sha256')
+                raise UserError(
+                    f'{path} was made with another {what}, of sha256 '
+                    f'{str(notes.get(key))[:12]}…, not {own[:12]}…: load that one, or {_AGAIN}'
+                )
+        count = notes.get('num_images', '')
+        if notes.get('form') not in FORMS or not (count.isdecimal() and len(count) < 10):
+            raise UserError(
+                f'{path}: form is {notes.get("form")!r} and num_images {count[:20]!r}, expected '
+                f'one of {", ".join(FORMS)} and a number: {_AGAIN}'
+            )
+        self._check(path, arrays)
+        tokens = np.array(arrays.pop(_TOKENS))
+        update = weights.unflatten(
+            {key.removeprefix(_UPDATE): np.array(array) for key, array in arrays.items()}
+        )
+        return Person(
+            notes.get('name'), tokens, notes['form'], int(count),
+            name_in_token=notes.get('name_in_token') == 'True', update=update or None,
+        )  # fmt: skip
+
+    def delete(self, name: str) -> None:
+        """Deletes a person's file; nothing else keeps what it held.
+
+        Raises:
+            UserError: There is no such person.
+        """
+        self._existing(name).unlink()
+
+    def _existing(self, name: str) -> Path:
+        path = self.path(name)
+        if not path.is_file():
+            there = self.names()
+            known = f'there are {", ".join(there[:10])}' if there else 'nobody is there'
+            known += f' and {len(there) - 10} more' if len(there) > 10 else ''
+            raise UserError(f'there is no {name!r} in {self.folder}: {known}')
+        return path
+
+    def _model_notes(self) -> dict[str, str]:
+        return {
+            'backbone_sha256': self._model.saved.backbone_sha256,
+            'model_sha256': self._model.sha256,
+        }
+
+    def _check(self, path: Path, arrays: dict[str, np.ndarray]) -> None:
+        """Every array is float32, finite, and of a shape that this model has a place for."""
+        text = self._model.clip.config.text
+        ranks = {array.shape[-1] for name, array in arrays.items() if name.endswith('/a')}
+        expected = {_TOKENS: self._model.default_token.shape}
+        for block in range(text.layers if len(ranks) == 1 else 0):
+            for layer, (inputs, outputs) in UPDATED_LAYERS.items():
+                start, (rank,) = f'{_UPDATE}resblocks.{block}/{layer}', ranks
+                if f'{start}/a' in arrays:
+                    expected[f'{start}/a'] = (inputs * text.width, rank)
+                    expected[f'{start}/b'] = (rank, outputs * text.width)
+        weights.check_shapes({k: a.shape for k, a in arrays.items()}, expected, str(path), KIND)
+        for name, array in arrays.items():
+            if array.dtype != np.float32 or not np.isfinite(array).all():
+                raise UserError(f'{path}: {name} is not of finite float32 numbers: {_AGAIN}')
