@@ -20,6 +20,7 @@ from cpad_jax.data.drawn_world import SYNTHETIC_CAST, world_spec
 from cpad_jax.data.season_filming import SeasonPaths
 from cpad_jax.data.synthetic.season import SeasonSpec
 from cpad_jax.errors import UserError
+from cpad_jax.media import images
 from cpad_jax.models import personalised
 from cpad_jax.models.personalised import Person, PersonalisedCLIP
 from cpad_jax.retrieval import (
@@ -34,6 +35,7 @@ from cpad_jax.retrieval import (
 from cpad_jax.retrieval.season_frames import SeasonFrames
 from cpad_jax.retrieval.season_search import TUNED, Condition, Cutting
 from cpad_jax.training import feature_cache
+from cpad_jax.training.fine_tuning import FineTuner
 
 METHODS = (
     queries.NO_PERSON, queries.CLIP, queries.PAD_TEXT, queries.PAD_IMAGE, queries.PAD_TEXT_IMAGE,
@@ -127,14 +129,14 @@ def conditions(
         fine_tune: Fine-tunes on a person; None for no such rows.
     """
     nobody = {person_id: None for person_id in references}
-    by_name = {
-        person_id: Person(reference.name, model.default_token, 'text')
-        for person_id, reference in references.items()
-    }
+    names = [reference.name for reference in references.values()]
     by_photos = _from_photos(model, references)
+    by_name = _named(model, by_photos, model.name_tokens(names), 'text')
+    shown = np.stack([person.tokens for person in by_photos.values()])
+    by_both = _named(model, by_photos, model.with_names(names, shown), 'text+image')
     behind = {
         queries.NONE: nobody, queries.TEXT: by_name, queries.IMAGE: by_photos,
-        queries.TEXT_IMAGE: by_photos,
+        queries.TEXT_IMAGE: by_both,
     }  # fmt: skip
     found = [
         Condition(
@@ -149,6 +151,31 @@ def conditions(
         tuned = {person_id: fine_tune(model, reference) for person_id, reference in bar}
         found += [Condition(method, True, tuned.get) for method in TUNED]
     return found
+
+
+def _named(
+    model: PersonalisedCLIP, people: Mapping[str, Person], tokens: np.ndarray, form: str
+) -> dict[str, Person]:
+    """The same people by other tokens, which say their names where those were learned."""
+    return {
+        person_id: Person(person.name, own, form, name_in_token=model.knows(person.name))
+        for (person_id, person), own in zip(people.items(), tokens, strict=True)
+    }
+
+
+def fine_tuning(model: PersonalisedCLIP) -> FineTune | None:
+    """Fine-tunes tokens by the reference photos; None for a model that keeps no other people."""
+    if model.saved.background is None:
+        return None
+    tuner = FineTuner(model)
+
+    def fine_tune(model: PersonalisedCLIP, reference: Reference) -> Person:
+        guess = model.tokens(reference.features[None], np.ones((1, len(reference.features))))[0]
+        pictures = [images.decode_jpeg(photo['image']) for photo in reference.photos]
+        shown = model.clip.encode_image(model.clip.preprocess(pictures))
+        return tuner.fit(guess, shown, reference.name).person
+
+    return fine_tune
 
 
 def _from_photos(model: PersonalisedCLIP, references: Mapping[str, Reference]) -> dict[str, Person]:
@@ -208,13 +235,15 @@ def read_references(
     return found, {person_id: bool(people[person_id]['seen']) for person_id in found}
 
 
-def evaluate(workdir: Path, config: Any, fine_tune: FineTune | None = None) -> list[dict[str, Any]]:
+def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
     """Searches the season with the model in a workdir, prints the table and writes the rows.
+
+    Every cutting is searched before and after fine-tuning on the person's photos, if the model
+    keeps photos of other people to tell a person apart from.
 
     Args:
         workdir: Of a finished identity learning.
         config: The configuration; `eval.season` says which season and how.
-        fine_tune: Fine-tunes on a person; with it every cutting is searched before and after.
 
     Returns:
         The rows of `WORKDIR/eval/season.json`.
@@ -245,7 +274,7 @@ def evaluate(workdir: Path, config: Any, fine_tune: FineTune | None = None) -> l
         )
     about = {query.person_id for query in asked}
     references = {person_id: own for person_id, own in references.items() if person_id in about}
-    rows = conditions(model, references, fine_tune)
+    rows = conditions(model, references, fine_tuning(model))
     facts = {
         'dataset': build.evaluation_data(config)['name'],
         'season': '+'.join(sorted(truth.titles)),

@@ -19,7 +19,7 @@ UPDATE = {
         }
     }
 }
-ANNA = Person('Anna', TOKENS, 'fine-tuned', 5, UPDATE)
+ANNA = Person('Anna', TOKENS, 'fine-tuned', 5, update=UPDATE)
 
 
 @pytest.fixture(scope='module')
@@ -34,7 +34,7 @@ def people(model, tmp_path):
 
 def test_there_and_back(people, model):
     path = people.save(ANNA)
-    assert path.name == 'Anna.safetensors' and path.stat().st_size < 3000
+    assert path.name == 'Anna.safetensors' and path.stat().st_size < 4000
     found = people.load('Anna')
     assert (found.name, found.form, found.num_images) == ('Anna', 'fine-tuned', 5)
     text = '[TOK] in a park'

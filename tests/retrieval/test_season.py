@@ -58,6 +58,15 @@ class Model:
 
     default_token = np.zeros((1, 2), np.float32)
 
+    def knows(self, name):
+        return name == 'Ann'
+
+    def name_tokens(self, names):
+        return np.array([[[7.0, 7.0]] if self.knows(name) else [[0.0, 0.0]] for name in names])
+
+    def with_names(self, names, tokens):
+        return tokens + self.name_tokens(names)
+
     def tokens(self, features, weights):
         return (features * weights[..., None]).sum(1, keepdims=True) / weights.sum(1)[:, None, None]
 
@@ -75,7 +84,11 @@ def test_before_and_after_come_out_of_one_list():
     found = {(c.method, c.fine_tuned): c for c in season.conditions(Model(), REFERENCES, fine_tune)}
     assert len(found) == 7
     assert found[queries.CLIP, False].people('a') is None
-    assert found[queries.PAD_TEXT, False].people('a').form == 'text'
+    ann, ben = (found[queries.PAD_TEXT, False].people(who) for who in 'ab')
+    assert (ann.form, ann.name_in_token, ben.name_in_token) == ('text', True, False)
+    np.testing.assert_array_equal([ann.tokens, ben.tokens], [[[7, 7]], [[0, 0]]])
+    both = found[queries.PAD_TEXT_IMAGE, False].people('a')
+    np.testing.assert_array_equal(both.tokens, [[9, 9]])
     np.testing.assert_array_equal(found[queries.PAD_IMAGE, False].people('a').tokens, [[2, 2]])
     np.testing.assert_array_equal(found[queries.PAD_IMAGE, False].people('b').tokens, [[5, 5]])
     np.testing.assert_array_equal(found[queries.PAD_IMAGE, True].people('a').tokens, [[11, 13]])
