@@ -54,7 +54,7 @@ def test_learns_and_becomes_a_row(tmp_path, capsys):
         ('CE', 'image'), ('CLIP', 'text'), ('CLIP-PAD (name memory)', 'text'),
     }  # fmt: skip
     assert '| CE | image |' in (tmp_path / 'pad' / 'eval' / 'table.md').read_text()
-    assert 'CE image' in (tmp_path / 'pad' / 'eval' / 'report.html').read_text()
+    assert 'CE, image' in (tmp_path / 'pad' / 'eval' / 'report.html').read_text()
     with pytest.raises(UserError, match='no Collaborative Experts in'):
         evaluate.main([*pad, f'--config.eval.ce={tmp_path}'])
 
