@@ -40,6 +40,7 @@ def test_learns_and_becomes_a_row(tmp_path, capsys):
     assert 'nobody in particular' in capsys.readouterr().out
     evaluate.main(arguments)  # Nothing is learned again, and the same comes out.
     assert json.loads((tmp_path / 'ce' / 'eval' / 'nobody.json').read_text()) == rows
+    nobody = rows
 
     pad = [
         '--config', 'configs/synthetic_cast.py', *SMALL, data, '--config.train.steps=2',
@@ -54,7 +55,10 @@ def test_learns_and_becomes_a_row(tmp_path, capsys):
         ('CE', 'image'), ('CLIP', 'text'), ('CLIP-PAD (name memory)', 'text'),
     }  # fmt: skip
     assert '| CE | image |' in (tmp_path / 'pad' / 'eval' / 'table.md').read_text()
-    assert 'CE image' in (tmp_path / 'pad' / 'eval' / 'report.html').read_text()
+    report = (tmp_path / 'pad' / 'eval' / 'report.html').read_text()
+    assert 'CE, image' in report and 'Nobody in particular' in report
+    # The same clips, asked the same, whichever workdir asks.
+    assert json.loads((tmp_path / 'pad' / 'eval' / 'nobody.json').read_text()) == nobody
     with pytest.raises(UserError, match='no Collaborative Experts in'):
         evaluate.main([*pad, f'--config.eval.ce={tmp_path}'])
 

@@ -24,6 +24,7 @@ from cpad_jax.retrieval import (
     examples,
     galleries,
     metrics,
+    nobody,
     queries,
     results,
     scenarios,
@@ -33,11 +34,6 @@ from cpad_jax.retrieval import (
 from cpad_jax.retrieval.report import build as report
 from cpad_jax.retrieval.report import outcome, run_facts, strips
 from cpad_jax.training import feature_cache
-
-
-def labels(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What a clip's record says without its pictures, which of a whole gallery fill the memory."""
-    return {name: record[name] for name in ('clip_id', 'title', 'actions', 'place', 'people')}
 
 
 def photos_by_identity(
@@ -224,7 +220,7 @@ def prepare(workdir: Path, config: Any) -> Material:
     references = {
         person_id: by_identity.get(person['identity'], []) for person_id, person in people.items()
     }
-    labelled = [labels(clips[number]) for number in range(len(clips))]
+    labelled = [scenarios.labels(clips[number]) for number in range(len(clips))]
     asked = scenarios.build_queries(
         labelled, people, references,
         scenarios=options.scenarios, num_references=options.num_references,
@@ -291,6 +287,14 @@ def _failures(
     return found
 
 
+def _ask_for_nobody(material: Material, samples: int, seed: int) -> list[dict[str, Any]]:
+    """The rows of `nobody.json`: methods with scores of their own beside plain CLIP."""
+    clips = material.clips
+    asked = nobody.build_queries(material.labels, clips.actions, clips.places, clips.relevance)
+    plain = nobody.PlainCLIP(material.model.clip, material.galleries[None])
+    return nobody.compare([*material.further, plain], asked, samples, seed)
+
+
 def evaluate(workdir: Path, config: Any, folder: Path | None = None) -> list[dict[str, Any]]:
     """Evaluates the model in a workdir, prints the table and writes what came out.
 
@@ -322,6 +326,9 @@ def evaluate(workdir: Path, config: Any, folder: Path | None = None) -> list[dic
     atomic.write_json(folder / 'results.json', rows)
     atomic.write_json(folder / 'comparisons.json', comparisons)
     atomic.write_bytes(folder / 'table.md', table.render(rows, comparisons, markdown=True).encode())
+    without = _ask_for_nobody(material, samples, config.seed) if material.further else []
+    if without:
+        atomic.write_json(folder / 'nobody.json', without)
     with atomic.writing(folder / 'ranks.npz') as temporary:
         np.savez(
             temporary,
@@ -342,7 +349,10 @@ def evaluate(workdir: Path, config: Any, folder: Path | None = None) -> list[dic
     )  # fmt: skip
     failing = _failures(material, shown, first, config.seed)
     said = run_facts.collect(config, material.facts, time.perf_counter() - start)
-    html = report.build(found, shown.method, failing, said, config)
+    more = [nobody.section(without)] if without else []
+    html = report.build(found, shown.method, failing, said, config, more)
     atomic.write_bytes(folder / 'report.html', html.encode('utf-8', 'replace'))
     print(table.render(rows, comparisons), flush=True)
+    if without:
+        print(nobody.render(without), flush=True)
     return rows

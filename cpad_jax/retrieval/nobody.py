@@ -16,12 +16,12 @@ from cpad_jax.models.pretrained import PretrainedCLIP, load_clip
 from cpad_jax.retrieval import (
     bootstrap,
     collaborative_experts,
-    evaluation,
     metrics,
     queries,
     scenarios,
     scores,
 )
+from cpad_jax.retrieval.report import page
 from cpad_jax.retrieval.scenarios import Query
 from cpad_jax.retrieval.scorers import Scorer, rank_all
 from cpad_jax.text.prompts import query_text
@@ -30,6 +30,7 @@ from cpad_jax.training import feature_cache
 # The share of the R right clips that is among the first R: recall where there are hundreds.
 RECALL = 'recall@R'
 METRICS = ('hit@1', 'hit@5', RECALL, 'map')
+_BOUNDS = '95 % interval of the gain over CLIP, queries drawn anew'
 
 
 def build_queries(
@@ -138,20 +139,32 @@ def compare(
     return rows
 
 
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    cells = []
+    for name in METRICS:
+        cell = f'{100 * row[name]:.1f}'
+        if f'gain_{name}' in row:
+            low, high = (100 * row[f'gain_{name}_{side}'] for side in ('low', 'high'))
+            cell += f' [{low:+.1f}, {high:+.1f}]'
+        cells.append(cell)
+    return cells
+
+
 def render(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows as text, in percent."""
     lines = [f'{"nobody in particular":<22}' + ''.join(f'{name:>22}' for name in METRICS)]
     for row in rows:
-        line = f'{row["scenario"]:<13} {row["method"]:<8}'
-        for name in METRICS:
-            cell = f'{100 * row[name]:.1f}'
-            if f'gain_{name}' in row:
-                low, high = (100 * row[f'gain_{name}_{side}'] for side in ('low', 'high'))
-                cell += f' [{low:+.1f}, {high:+.1f}]'
-            line += f'{cell:>22}'
-        lines.append(line)
-    lines.append('[95 % interval of the gain over CLIP, queries drawn anew]')
+        cells = ''.join(f'{cell:>22}' for cell in _cells(row))
+        lines.append(f'{row["scenario"]:<13} {row["method"]:<8}{cells}')
+    lines.append(f'[{_BOUNDS}]')
     return '\n'.join(lines)
+
+
+def section(rows: Sequence[Mapping[str, Any]]) -> page.Section:
+    """The rows as a part of the report."""
+    lines = [[*map(page.text, (row['scenario'], row['method'], *_cells(row)))] for row in rows]
+    table = page.grid(['Scenario', 'method', *METRICS], lines, f'In percent [{_BOUNDS}]', labels=2)
+    return page.Section('nobody', 'Nobody in particular', table)
 
 
 def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
@@ -168,7 +181,7 @@ def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
     saved = ce_files.load_model(workdir / 'model', clip.sha256)
     cache = feature_cache.folder(config, workdir)
     experts = collaborative_experts.gallery(saved, config, clip, paths, clips, cache)
-    labels = [evaluation.labels(clips[number]) for number in range(len(clips))]
+    labels = [scenarios.labels(clips[number]) for number in range(len(clips))]
     asked = build_queries(labels, clips.actions, clips.places, clips.relevance)
     own = collaborative_experts.ExpertsScorer(saved, clip, experts, {}, 1)
     plain = PlainCLIP(clip, experts.features['frames'])

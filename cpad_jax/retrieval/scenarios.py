@@ -22,6 +22,11 @@ SCENARIOS = ('action', 'place', 'action+place')
 MIN_DISTRACTORS = 5
 
 
+def labels(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a clip's record says without its pictures, which of a whole gallery fill the memory."""
+    return {name: record[name] for name in ('clip_id', 'title', 'actions', 'place', 'people')}
+
+
 @dataclasses.dataclass(frozen=True)
 class Appearance:
     """One person in one clip."""

@@ -89,7 +89,7 @@ def test_numbers_are_those_of_results_json(made):
                 )
     # The poster's stand beside ours.
     assert own['CLIP-PAD', 'image'][6:] == ['64.5', '83.7', '68.2', '87.3', '64.9', '81.8']
-    assert own['CE', 'image'][:7] == ['–'] * 6 + ['35.3']
+    assert own['CE', 'image'][6] == '35.3'
     # Unseen people are another table, of one person: no bounds.
     unseen = {(line[0], line[1]): line[2:] for line in read.tables[1][1:]}
     row = table.find(found.rows, queries.CLIP.key, 'action', 'unseen')
@@ -205,7 +205,7 @@ def test_further_parts_stand_before_the_run_and_empty_ones_nowhere(made, config)
 def test_what_was_not_asked_is_not_shown(made, config):
     found, values, *_ = made
     few = [n for n, q in enumerate(found.asked) if q.scenario == 'place' and q.seen]
-    own = {m: {k: v[few] for k, v in values[m].items()} for m in queries.METHODS[:1]}
+    own = {m: {k: v[few] for k, v in values[m].items()} for m in (queries.CLIP,)}
     own[queries.PAD_TEXT_IMAGE] = {k: np.ones(len(few)) for k in own[queries.CLIP]}
     asked = [found.asked[n] for n in few]
     rows = results.result_rows(asked, own, drawn_outcome.FACTS, 20, 0)
@@ -213,6 +213,9 @@ def test_what_was_not_asked_is_not_shown(made, config):
     read = Reader(build.build(small, queries.PAD_TEXT_IMAGE, [], {}, config))
     assert read.sections() == ['table', 'curves', 'groups', 'run']
     assert 'By action' not in read.words and 'By place' in read.words
+    # Without CE the poster's own numbers stand in its row.
+    (row,) = [line for line in read.tables[0] if line[0] == 'CE']
+    assert row[2:5] == ['–', '–', '36.7']
 
 
 def test_failures_are_drawn_by_chance_and_of_every_kind():

@@ -10,7 +10,7 @@ import numpy as np
 
 from cpad_jax.data import build, readers
 from cpad_jax.models.pretrained import load_clip
-from cpad_jax.retrieval import evaluation, galleries, metrics, queries, scenarios, scores, table
+from cpad_jax.retrieval import galleries, metrics, queries, scenarios, scores, table
 from cpad_jax.text.prompts import query_text
 from cpad_jax.training import feature_cache
 
@@ -42,7 +42,7 @@ def measure(config: Any, workdir: Path) -> dict[str, dict[str, Any]]:
     people = {person['person_id']: person for person in paths.read_people()}
     # Whoever is in a clip has reference photos; which ones does not matter to words.
     photo = [{'image_id': '', 'source': ''}]
-    labels = [evaluation.labels(clips[number]) for number in range(len(clips))]
+    labels = [scenarios.labels(clips[number]) for number in range(len(clips))]
     asked = scenarios.build_queries(
         labels, people, dict.fromkeys(people, photo),
         min_distractors=config.eval.min_distractors, actions=clips.actions, places=clips.places,
