@@ -9,6 +9,7 @@ back to the guess. The searched clips are never looked at, and the model is not 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ import optax
 from cpad_jax.errors import UserError
 from cpad_jax.media.images import read_image
 from cpad_jax.models import cpad
+from cpad_jax.models.clip import CLIP
 from cpad_jax.models.person import unit
 from cpad_jax.models.personalised import FINE_TUNED, Image, Person, PersonalisedCLIP
 from cpad_jax.text import training_phrases
@@ -56,6 +58,43 @@ class FineTuning:
     losses: list[float]
 
 
+_optimiser = optax.adam(RATE)
+
+
+def _loss(learned: Any, fixed: Any, clip: CLIP) -> jax.Array:
+    """What is minimised; `learned` moves from zero, in units that are alike."""
+    guess, scale, ids = fixed['guess'], fixed['scale'], fixed['ids']
+    tokens = jnp.broadcast_to(guess + scale * learned['token'], (len(ids), *guess.shape))
+    update = _in_tower(learned.get('update'))
+    low_rank = cpad.with_update(fixed['low_rank'], update)
+    embedded = cpad.encode_query(clip, fixed['frozen'], ids, tokens, low_rank)
+    photos, others = fixed['photos'], fixed['others']
+    said = embedded[: len(PHOTOS)]
+    right = said @ photos.T / TEMPERATURE  # [phrases, n]
+    wrong = jnp.where(fixed['apart'], said @ others.T / TEMPERATURE, -jnp.inf)
+    total = jax.nn.logsumexp(jnp.concatenate([right, wrong], axis=1), axis=1, keepdims=True)
+    loss = jnp.mean(total - right)
+    steps = embedded[len(PHOTOS) :]
+    direction, length = losses.composition(
+        steps, jnp.broadcast_to(said[:1], steps.shape), fixed['steps']
+    )
+    loss += COMPOSITION * direction + COMPOSITION_LENGTH * length
+    moved = scale * learned['token']
+    loss += fixed['pull'] * jnp.sum(moved**2) / jnp.sum(guess**2)
+    for layer in (layer for block in (update or {}).values() for layer in block.values()):
+        loss += UPDATE_PULL * jnp.sum(layer['a'] ** 2) * jnp.sum(layer['b'] ** 2)
+    return loss
+
+
+# Of the module, so that it is compiled once for all people and not once for each.
+@functools.partial(jax.jit, static_argnames='clip')
+def _step(learned: Any, state: Any, fixed: Any, clip: CLIP) -> tuple[Any, Any, jax.Array]:
+    """One step of Adam, and the loss before it."""
+    loss, gradient = jax.value_and_grad(_loss)(learned, fixed, clip)
+    change, state = _optimiser.update(gradient, state, learned)
+    return optax.apply_updates(learned, change), state, loss
+
+
 class FineTuner:
     """Fine-tunes a model on people, one after the other; what they share is made once.
 
@@ -85,39 +124,6 @@ class FineTuner:
         self._texts = [phrase.format(PERSON_TOKEN) for phrase in PHOTOS + DOING]
         self._ids = jnp.asarray(model.clip.tokenize(self._texts, saved.config.num_tokens))
         self._frozen = {k: v for k, v in model.clip.params.items() if k != 'visual'}
-        self._optimiser = optax.adam(RATE)
-        self._step = jax.jit(self._stepped)
-
-    def _loss(self, learned: Any, fixed: Any) -> jax.Array:
-        """What is minimised; `learned` moves from zero, in units that are alike."""
-        guess, scale = fixed['guess'], fixed['scale']
-        tokens = jnp.broadcast_to(guess + scale * learned['token'], (len(self._ids), *guess.shape))
-        update = _in_tower(learned.get('update'))
-        low_rank = cpad.with_update(fixed['low_rank'], update)
-        embedded = cpad.encode_query(
-            self.model.clip.model, fixed['frozen'], self._ids, tokens, low_rank
-        )
-        photos, others = fixed['photos'], fixed['others']
-        said = embedded[: len(PHOTOS)]
-        right = said @ photos.T / TEMPERATURE  # [phrases, n]
-        wrong = jnp.where(fixed['apart'], said @ others.T / TEMPERATURE, -jnp.inf)
-        total = jax.nn.logsumexp(jnp.concatenate([right, wrong], axis=1), axis=1, keepdims=True)
-        loss = jnp.mean(total - right)
-        steps = embedded[len(PHOTOS) :]
-        direction, length = losses.composition(
-            steps, jnp.broadcast_to(said[:1], steps.shape), fixed['steps']
-        )
-        loss += COMPOSITION * direction + COMPOSITION_LENGTH * length
-        moved = scale * learned['token']
-        loss += PULL * jnp.sum(moved**2) / jnp.sum(guess**2)
-        for layer in (layer for block in (update or {}).values() for layer in block.values()):
-            loss += UPDATE_PULL * jnp.sum(layer['a'] ** 2) * jnp.sum(layer['b'] ** 2)
-        return loss
-
-    def _stepped(self, learned: Any, state: Any, fixed: Any) -> tuple[Any, Any, jax.Array]:
-        loss, gradient = jax.value_and_grad(self._loss)(learned, fixed)
-        change, state = self._optimiser.update(gradient, state, learned)
-        return optax.apply_updates(learned, change), state, loss
 
     def fit(
         self, guess: np.ndarray, photos: np.ndarray, name: str | None = None, rank_one: bool = False
@@ -149,6 +155,8 @@ class FineTuner:
             'steps': jnp.asarray(embedded[len(PHOTOS) :] - embedded[:1]),
             'frozen': self._frozen,
             'low_rank': self.model.low_rank,
+            'ids': self._ids,
+            'pull': jnp.float32(PULL),
         }
         # Near zero in units of one, so that Adam moves all of it alike.
         learned: dict[str, Any] = {'token': jnp.zeros_like(guess)}
@@ -158,10 +166,10 @@ class FineTuner:
             block = f'resblocks.{self.model.clip.config.text.layers - 1}'
             # As POLAR does: the values that the last block reads.
             learned['update'] = {block: {'value': {'a': draw, 'b': jnp.zeros((1, width))}}}
-        state = self._optimiser.init(learned)
+        state = _optimiser.init(learned)
         best, lowest, mark, wait, seen = learned, np.inf, np.inf, 0, []
         for _ in range(MAX_STEPS):
-            following, state, loss = self._step(learned, state, fixed)
+            following, state, loss = _step(learned, state, fixed, self.model.clip.model)
             seen.append(float(loss))
             if seen[-1] < lowest:
                 best, lowest = learned, seen[-1]

@@ -136,13 +136,13 @@ def test_two_updates_add_up():
 
 def test_photos_and_clips(model):
     rng = np.random.default_rng(7)
-    pictures = [rng.integers(0, 256, (40, 40, 3), dtype=np.uint8) for _ in range(3)]
-    clip = np.stack(pictures[1:])
+    pictures = [rng.integers(0, 256, (40, 40, 3), dtype=np.uint8) for _ in range(5)]
+    clip = np.stack(pictures[3:])
     guess = model.person('Anna', pictures, cropped=True)
-    person = cpad_jax.fine_tune(model, guess, pictures[:1], [clip])
-    assert (person.name, person.num_images) == ('Anna', 2)
-    embedded = model.clip.encode_image(model.clip.preprocess(pictures[:1]))
-    expected = np.stack([model.encode_clip(clip), embedded[0]])
+    person = cpad_jax.fine_tune(model, guess, pictures[:4], [clip])
+    assert (person.name, person.num_images) == ('Anna', 5)
+    embedded = model.clip.encode_image(model.clip.preprocess(pictures[:4]))
+    expected = np.stack([model.encode_clip(clip), *embedded])
     expected = fine_tuning.FineTuner(model).fit(guess.tokens, expected).person
     np.testing.assert_allclose(person.tokens, expected.tokens, atol=1e-5)
 
@@ -152,13 +152,13 @@ def test_what_is_needed(model, guess, shown):
         cpad_jax.fine_tune(model, model.person('Orla Brandt'))
     with pytest.raises(UserError, match='keeps no photos of other people'):
         fine_tuning.FineTuner(tiny_cpad.make(background=False))
-    others = np.random.default_rng(8).normal(size=(9, 32))
+    others = np.random.default_rng(8).normal(size=(40, 32))
     given = fine_tuning.FineTuner(model, others).fit(guess, shown).person
     assert np.abs(given.tokens - guess).max() > 1e-3
 
 
 def test_the_nearest_of_the_others_may_be_the_person(model, guess, shown):
-    others = np.random.default_rng(9).normal(size=(9, 32))
+    others = np.random.default_rng(9).normal(size=(39, 32))
     # However near the one that is left out comes, nothing changes.
     found = [
         fine_tuning.FineTuner(model, np.concatenate([others, [near]])).fit(guess, shown).person
