@@ -11,11 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from cpad_jax.models.person import unit
+from cpad_jax.text import training_phrases
 
 Array = jax.Array
 
-# What CLIP is asked about a name.
-PHRASE = 'a photo of {}'
 _CHUNK = 512  # Names embedded at once.
 
 
@@ -73,7 +72,9 @@ def name_features(clip: Any, names: Sequence[str]) -> np.ndarray:
     found = []
     for start in range(0, len(names), _CHUNK):
         part = names[start : start + _CHUNK]
-        ids = tokenizer.tokenize([PHRASE.format(name) for name in part], cut=tokenizer.can_cut)
+        ids = tokenizer.tokenize(
+            [training_phrases.BASE.format(name) for name in part], cut=tokenizer.can_cut
+        )
         said = np.asarray(clip.encode_text(ids, normalize=True))
         ids = tokenizer.tokenize(list(part), cut=tokenizer.can_cut)
         own = ~np.isin(ids, everywhere)

@@ -84,10 +84,8 @@ def learn_names(
         The adapter's parameters.
     """
     params = initial_params(adapter, features, tokens, seed)
-    labels = {name: 'names' for name in params} | dict.fromkeys(
-        ('centre', 'spread', 'length'), optimisers.FROZEN
-    )
-    labels = {name: jax.tree.map(lambda _, g=g: g, params[name]) for name, g in labels.items()}
+    labels = jax.tree.map(lambda _: 'names', params)
+    labels |= dict.fromkeys(('centre', 'spread', 'length'), optimisers.FROZEN)
     optimiser = optimisers.make(
         labels, {'names': LEARNING_RATE}, steps=steps, warmup_steps=min(20, steps - 1)
     )
