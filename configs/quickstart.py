@@ -75,6 +75,7 @@ def get_config() -> ml_collections.ConfigDict:
     # What is empty is as in config.data; another name: learn from one data set, search another.
     config.eval.data = ml_collections.ConfigDict({'name': '', 'dir': ''})
     config.eval.ce = ''  # a workdir of configs/ce.py, which makes it a row of the table
+    config.eval.methods = ()  # further ones, of cpad_jax/retrieval/methods
     config.eval.num_references = 5
     config.eval.min_distractors = 5  # clips of each kind that make a query hard
     config.eval.bootstrap_samples = 1000

@@ -31,6 +31,8 @@ from cpad_jax.retrieval import (
     scorers,
     table,
 )
+from cpad_jax.retrieval.methods import registry
+from cpad_jax.retrieval.methods.setting import Setting
 from cpad_jax.retrieval.report import build as report
 from cpad_jax.retrieval.report import outcome, run_facts, strips
 from cpad_jax.training import feature_cache
@@ -158,7 +160,8 @@ class Material:
         asked: The queries.
         encoder: Embeds them.
         methods: The methods and controls that embed queries.
-        further: Methods with scores of their own.
+        experts: Collaborative Experts, where they were trained.
+        further: Other ways to say who.
         facts: What is the same in every row of `results.json`.
     """
 
@@ -170,6 +173,7 @@ class Material:
     asked: list[scenarios.Query]
     encoder: queries.QueryEncoder
     methods: tuple[queries.Method, ...]
+    experts: collaborative_experts.ExpertsScorer | None
     further: tuple[scorers.Scorer, ...]
     facts: dict[str, Any]
 
@@ -180,8 +184,9 @@ class Material:
     @property
     def scorers(self) -> tuple[scorers.Scorer, ...]:
         """What ranks the clips, one for each method and control."""
+        experts = (self.experts,) if self.experts else ()
         embedded = (scorers.Cosine(m, self.encoder, self.gallery(m)) for m in self.methods)
-        return (*self.further, *embedded)
+        return (*experts, *embedded, *self.further)
 
 
 def prepare(workdir: Path, config: Any) -> Material:
@@ -199,6 +204,7 @@ def prepare(workdir: Path, config: Any) -> Material:
         if options[name] < 1:
             raise UserError(f'config.eval.{name} is {options[name]}, expected 1 or more')
     controls = queries.controls(options.controls)
+    registry.check(options.methods)
     model = personalised.load(workdir, dtype=config.dtype)
     data = build.evaluation_data(config)
     paths = build.locate(data, workdir)
@@ -216,7 +222,8 @@ def prepare(workdir: Path, config: Any) -> Material:
         dtype=config.dtype, stage='embedding reference photos',
     )  # fmt: skip
     by_image, by_identity = photos_by_identity(face_features, photos)
-    people = read_people(paths, build.locate(config.data, workdir), model.names)
+    trained = build.locate(config.data, workdir)
+    people = read_people(paths, trained, model.names)
     references = {
         person_id: by_identity.get(person['identity'], []) for person_id, person in people.items()
     }
@@ -241,11 +248,16 @@ def prepare(workdir: Path, config: Any) -> Material:
         num_references=options.num_references,
         stand_ins=scenarios.strangers(asked, config.seed),
     )
-    further: tuple[scorers.Scorer, ...] = ()
+    experts = None
     if options.ce:
-        further = (
-            collaborative_experts.load(options.ce, config, model, paths, clips, cache, by_image),
+        experts = collaborative_experts.load(
+            options.ce, config, model, paths, clips, cache, by_image
         )
+    setting = Setting(
+        config, cache, model, trained, paths, clips, embedded[None], encoder, by_image,
+        pictures=dict(zip(face_features.image_ids, face_features.images, strict=True)),
+    )  # fmt: skip
+    further = registry.make(options.methods, setting)
     facts = {
         'dataset': data['name'],
         'dataset_version': paths.version,
@@ -259,7 +271,7 @@ def prepare(workdir: Path, config: Any) -> Material:
     }
     methods = (*encoder.methods, *controls)
     return Material(
-        model, clips, photos, labelled, embedded, asked, encoder, methods, further, facts
+        model, clips, photos, labelled, embedded, asked, encoder, methods, experts, further, facts
     )
 
 
@@ -288,11 +300,11 @@ def _failures(
 
 
 def _ask_for_nobody(material: Material, samples: int, seed: int) -> list[dict[str, Any]]:
-    """The rows of `nobody.json`: methods with scores of their own beside plain CLIP."""
+    """The rows of `nobody.json`: Collaborative Experts beside plain CLIP."""
     clips = material.clips
     asked = nobody.build_queries(material.labels, clips.actions, clips.places, clips.relevance)
     plain = nobody.PlainCLIP(material.model.clip, material.galleries[None])
-    return nobody.compare([*material.further, plain], asked, samples, seed)
+    return nobody.compare([material.experts, plain], asked, samples, seed)
 
 
 def evaluate(workdir: Path, config: Any, folder: Path | None = None) -> list[dict[str, Any]]:
@@ -326,7 +338,7 @@ def evaluate(workdir: Path, config: Any, folder: Path | None = None) -> list[dic
     atomic.write_json(folder / 'results.json', rows)
     atomic.write_json(folder / 'comparisons.json', comparisons)
     atomic.write_bytes(folder / 'table.md', table.render(rows, comparisons, markdown=True).encode())
-    without = _ask_for_nobody(material, samples, config.seed) if material.further else []
+    without = _ask_for_nobody(material, samples, config.seed) if material.experts else []
     if without:
         atomic.write_json(folder / 'nobody.json', without)
     with atomic.writing(folder / 'ranks.npz') as temporary:

@@ -10,7 +10,7 @@ import numpy as np
 
 from cpad_jax import progress
 from cpad_jax.retrieval import scores
-from cpad_jax.retrieval.queries import Method, QueryEncoder
+from cpad_jax.retrieval.queries import Method
 from cpad_jax.retrieval.scenarios import Query
 
 
@@ -31,6 +31,13 @@ class Scorer(Protocol):
         """
 
 
+class Encoder(Protocol):
+    """Embeds queries, e.g. `queries.QueryEncoder`."""
+
+    def encode(self, method: Method, queries: Sequence[Query]) -> np.ndarray:
+        """Queries → float32 [Q, D] of length 1."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Cosine:
     """One embedding per query and one per clip.
@@ -42,7 +49,7 @@ class Cosine:
     """
 
     method: Method
-    encoder: QueryEncoder
+    encoder: Encoder
     gallery: np.ndarray
 
     def ranks(self, asked: Sequence[Query]) -> list[np.ndarray]:

@@ -30,6 +30,7 @@ CLIP_RELEVANCE_NOTE = (
 )
 
 _NOTHING = '–'
+_KNOWN = tuple(method.key for method in queries.METHODS + queries.CONTROLS)
 _LABEL = 22  # Columns of the terminal: what a row is called, and one scenario of ours.
 _OURS = 13
 _POSTERS = 10
@@ -37,11 +38,15 @@ _POSTERS = 10
 Row = Mapping[str, Any]
 
 
+def key_of(row: Row) -> str:
+    """`queries.Method.key` of the method that a row is about."""
+    return '/'.join(filter(None, [row['method'], row['person_query'], row['control']]))
+
+
 def find(rows: Sequence[Row], key: str, scenario: str, people: str) -> Row | None:
     """The row of a method (`queries.Method.key`) for a scenario and a group of people, or None."""
     for row in rows:
-        named = '/'.join(filter(None, [row['method'], row['person_query'], row['control']]))
-        if (named, row['scenario'], row['people']) == (key, scenario, people):
+        if (key_of(row), row['scenario'], row['people']) == (key, scenario, people):
             return row
     return None
 
@@ -79,6 +84,8 @@ def _label(key: str) -> str:
         return f'{method}  {control[0]}'
     if key == queries.PAD_MEMORY.key:
         method, form = queries.PAD_TEXT.name, 'name memory'
+    elif key not in _KNOWN:
+        return method[:_LABEL]
     return f'{method:<8}  {form}'
 
 
@@ -168,17 +175,20 @@ def render(
         keys = [method.key for method in methods]
         return [key for key in keys if any(find(rows, key, s, 'all') for s in scenarios)]
 
+    further = dict.fromkeys(key for key in map(key_of, rows) if key not in _KNOWN)
+    methods = [*present(queries.METHODS), *further]
+
     def title(text: str) -> list[str]:
         return ['', f'**{text}**' if markdown else text, '']
 
     def asked(people: str) -> str:
-        found = {s: find(rows, present(queries.METHODS)[0], s, people) for s in scenarios}
+        found = {s: find(rows, methods[0], s, people) for s in scenarios}
         return ', '.join(f'{row["num_queries"]} {s}' for s, row in found.items() if row)
 
     lines = title('hit@1 and hit@5 in percent, ± half of the 95 % interval (people drawn anew)')
     lines += grid(
         rows,
-        list(dict.fromkeys([queries.CE.key, *present(queries.METHODS)])),
+        list(dict.fromkeys([queries.CE.key, *methods])),
         scenarios,
         'seen',
         poster=True,
@@ -194,7 +204,7 @@ def render(
         lines.append(CLIP_RELEVANCE_NOTE)
     if any(row['people'] == 'unseen' for row in rows):
         lines += title(f'People whom identity learning never saw (queries: {asked("unseen")})')
-        lines += grid(rows, present(queries.METHODS), scenarios, 'unseen', poster=False)
+        lines += grid(rows, methods, scenarios, 'unseen', poster=False)
     if controls := present(queries.CONTROLS):
         lines += title('Controls, seen people: how often the clip of the right person is found')
         lines += grid(rows, controls, scenarios, 'seen', poster=False)

@@ -124,3 +124,11 @@ def test_only_what_was_asked_is_shown(rows):
     text = table.render(few, [])
     assert 'never saw' not in text and 'Controls' not in text and 'action' not in text
     assert max(map(len, table.render(few, []).splitlines())) < 90
+
+
+def test_further_methods_follow_those_of_the_poster(rows):
+    late = queries.Method('late fusion', queries.TEXT_IMAGE)
+    lines = table.render([*rows, make_row(late, 'action', 'seen', 0.25)], []).splitlines()
+    starts = [line for line in lines if '│' in line]
+    assert starts[-1].startswith('late fusion ') and starts[-2].startswith('CLIP-PAD  text+image')
+    assert '25.0±3.0' in starts[-1]

@@ -1,0 +1,32 @@
+"""The further methods by the names that `config.eval.methods` gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from cpad_jax.errors import UserError
+from cpad_jax.retrieval.methods import class_word
+from cpad_jax.retrieval.methods.setting import Setting
+from cpad_jax.retrieval.scorers import Scorer
+
+MAKERS: Mapping[str, Callable[[Setting], Scorer]] = {
+    'class_word': class_word.make,
+}
+
+
+def check(names: Sequence[str]) -> None:
+    """Says so, rather now than after the gallery was embedded, where a method is unknown.
+
+    Raises:
+        UserError: It is.
+    """
+    for name in names:
+        if name not in MAKERS:
+            raise UserError(
+                f'config.eval.methods names {name!r}, expected some of {", ".join(MAKERS)}'
+            )
+
+
+def make(names: Sequence[str], setting: Setting) -> tuple[Scorer, ...]:
+    """A row of the table for each name."""
+    return tuple(MAKERS[name](setting) for name in names)

@@ -1,0 +1,60 @@
+"""What an evaluation offers to further methods: other ways to say who is asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cpad_jax.data import readers
+from cpad_jax.data.built_dataset import DatasetPaths
+from cpad_jax.models.personalised import PersonalisedCLIP
+from cpad_jax.retrieval.queries import QueryEncoder
+from cpad_jax.training import feature_cache
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """An evaluation, as a method sees it that is not CLIP-PAD itself.
+
+    Attributes:
+        config: The configuration; a method has its own keys in `config.eval.methods.NAME`.
+        cache: Folder of features, for what takes long.
+        model: The CLIP-PAD, and in it the CLIP.
+        trained: Where the photos are from that identity learning saw.
+        paths: Where the gallery is from.
+        clips: The gallery.
+        gallery: float32 [N, D] of length 1, its clips.
+        encoder: Embeds queries as CLIP-PAD and CLIP do.
+        photos: image_id → face feature [Df] of a reference photo.
+        pictures: image_id → CLIP embedding [D] of the whole reference photo.
+    """
+
+    config: Any
+    cache: Path
+    model: PersonalisedCLIP
+    trained: DatasetPaths
+    paths: DatasetPaths
+    clips: readers.ClipReader
+    gallery: np.ndarray
+    encoder: QueryEncoder
+    photos: Mapping[str, np.ndarray]
+    pictures: Mapping[str, np.ndarray]
+
+    @functools.cached_property
+    def training_photos(self) -> feature_cache.IdentityFeatures:
+        """Of the photos that identity learning saw, from the cache where that was done here."""
+        features = self.config.features
+        return feature_cache.identity_features(
+            readers.IdentityReader(self.trained.part('identities'), 'train'),
+            f'{self.trained.fingerprint}/identities/train',
+            self.model.clip,
+            self.cache,
+            face_feature=features.face,
+            batch_size=features.batch_size // 2,
+            dtype=self.config.dtype,
+        )

@@ -1,0 +1,36 @@
+import types
+
+import numpy as np
+import pytest
+import tiny_cpad
+
+from cpad_jax.errors import UserError
+from cpad_jax.retrieval import scorers
+from cpad_jax.retrieval.methods import class_word, registry
+from cpad_jax.retrieval.scenarios import Query
+
+ASKED = [
+    Query('q0', 'action', 'ada', 'Ada Lind', True, 'Eat', None, (0,), ('ada/1',)),
+    Query('q1', 'place', 'bo', 'Bo Ek', True, None, 'INT-car', (1, 2), ('bo/1',)),
+]
+
+
+def test_the_class_word_stands_before_the_name():
+    model = tiny_cpad.make()
+    wanted = model.clip.encode_text(
+        model.clip.tokenize(['the person Ada Lind eating a meal', 'the person Bo Ek inside a car']),
+        normalize=True,
+    )
+    gallery = np.eye(3, wanted.shape[-1], dtype=np.float32)
+    setting = types.SimpleNamespace(model=model, gallery=gallery)
+    (scorer,) = registry.make(['class_word'], setting)
+    assert isinstance(scorer, scorers.Cosine) and scorer.method == class_word.METHOD
+    np.testing.assert_allclose(scorer.encoder.encode(scorer.method, ASKED), wanted, atol=1e-6)
+    best = np.argsort(-wanted @ gallery.T)
+    for query, order, ranks in zip(ASKED, best, scorer.ranks(ASKED), strict=True):
+        assert ranks.tolist() == sorted(order.tolist().index(r) + 1 for r in query.relevant)
+
+
+def test_an_unknown_method_is_named_with_those_there_are():
+    with pytest.raises(UserError, match="names 'clas_word', expected some of class_word"):
+        registry.check(['clas_word'])
