@@ -57,6 +57,8 @@ def test_learns_and_becomes_a_row(tmp_path, capsys):
     assert '| CE | image |' in (tmp_path / 'pad' / 'eval' / 'table.md').read_text()
     report = (tmp_path / 'pad' / 'eval' / 'report.html').read_text()
     assert 'CE, image' in report and 'Nobody in particular' in report
+    chosen = collaborative.chosen_step(tmp_path / 'ce')
+    assert f'Step {chosen} of 4 was chosen' in report
     # The same clips, asked the same, whichever workdir asks.
     assert json.loads((tmp_path / 'pad' / 'eval' / 'nobody.json').read_text()) == nobody
     with pytest.raises(UserError, match='no Collaborative Experts in'):

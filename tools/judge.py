@@ -2,14 +2,16 @@ r"""The judged benchmark of docs/benchmark.md.
 
 python tools/judge.py difficulty
 python tools/judge.py run --worlds 201,202,203 --seeds 0,1,2
+python tools/judge.py table --worlds 201,202,203 --seeds 0,1,2
 python tools/judge.py curves --worlds 201 --figure curves.svg
 python tools/judge.py ablations --worlds 201,202,203 --seeds 0,1,2
 
 `difficulty` asks a world by plain CLIP and holds it against the poster's row. `run` learns once per
-initial seed, searches the worlds, and says which of the claims hold. `curves` says how hits change
-with people in the shot, gallery, face and photos. `ablations` learns with one thing changed at a
-time. Without --worlds it is the validation world. What is there already is used again. Any
-`--config.KEY=VALUE` of configs/synthetic_cast.py may follow.
+initial seed, searches the worlds, and says which of the claims hold. `table` is the poster's table
+of what `run` left behind: every method, mean and spread over seeds and worlds. `curves` says how
+hits change with people in the shot, gallery, face and photos. `ablations` learns with one thing
+changed at a time. Without --worlds it is the validation world. What is there already is used again.
+Any `--config.KEY=VALUE` of configs/synthetic_cast.py may follow.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from cpad_jax import atomic, errors, train  # noqa: E402
 from cpad_jax.data import build  # noqa: E402
 from cpad_jax.retrieval import evaluation, queries  # noqa: E402
 from cpad_jax.training import configs, runtime  # noqa: E402
-from tools.judging import ablations, curves, difficulty, report, version  # noqa: E402
+from tools.judging import ablations, curves, difficulty, over_runs, report, version  # noqa: E402
 
 CONFIG = ROOT / 'configs' / 'synthetic_cast.py'
 
@@ -106,6 +108,11 @@ def world_config(config: Any, workdir: Path, world: int) -> Any:
     return config
 
 
+def evaluation_folder(config: Any, folder: Path, world: int) -> Path:
+    """Where what came out on a world lies, within the workdir of a seed."""
+    return folder / ('eval' if world == config.data.world_seed else f'world{world}')
+
+
 def searched(config: Any, folder: Path, workdir: Path, world: int) -> Path:
     """Searches a world with what was learned, unless that was done.
 
@@ -118,10 +125,10 @@ def searched(config: Any, folder: Path, workdir: Path, world: int) -> Path:
     Returns:
         The folder with `ranks.npz` and the other files of an evaluation.
     """
+    made = evaluation_folder(config, folder, world)
     if world == config.data.world_seed:
-        return folder / 'eval'  # Learning ends with it.
+        return made  # Learning ends with it.
     config = world_config(config, workdir, world)
-    made = folder / f'world{world}'
     if not asked_before(made, config):
         build.ensure(build.evaluation_data(config), workdir)
         evaluation.evaluate(folder, config, made)
@@ -153,6 +160,25 @@ def run(config: Any, workdir: Path, worlds: Sequence[int], seeds: Sequence[int])
         text += f'World {world}\n\n{report.render(report.read(folders), photos)}\n\n'
     atomic.write_bytes(workdir / 'report.txt', text.encode())
     return text
+
+
+def over_runs_table(config: Any, workdir: Path, worlds: Sequence[int], seeds: Sequence[int]) -> str:
+    """The poster's table of evaluations that there are.
+
+    Raises:
+        UserError: One of them is not there.
+    """
+    runs = []
+    for seed in seeds:
+        for world in worlds:
+            folder = evaluation_folder(config, workdir / f'seed{seed}', world)
+            if not (folder / 'ranks.npz').is_file():
+                raise errors.UserError(
+                    f'{folder}: there is no ranks.npz: python tools/judge.py run --workdir '
+                    f'{workdir} --worlds {world} --seeds {seed} makes it'
+                )
+            runs.append(report.read([folder]))
+    return over_runs.render(runs)
 
 
 def ablate(config: Any, workdir: Path, worlds: Sequence[int], seeds: Sequence[int]) -> str:
@@ -188,7 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and judges."""
     runtime.quiet()
     parser = errors.CommandParser(__doc__)
-    parser.add_argument('what', choices=('difficulty', 'run', 'curves', 'ablations'))
+    parser.add_argument('what', choices=('difficulty', 'run', 'table', 'curves', 'ablations'))
     parser.add_argument('--workdir', type=Path, default=Path('runs/synthetic_cast'))
     parser.add_argument('--worlds', type=errors.numbers, default=(), help='seeds of the worlds')
     parser.add_argument(
@@ -213,6 +239,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for world in worlds:
             found = draw_curves(config, workdir, world, options.seeds[0], options.figure)
             print(f'World {world}\n{found}')
+    elif options.what == 'table':
+        print(over_runs_table(config, workdir, worlds, options.seeds))
     elif options.what == 'ablations':
         print(ablate(config, workdir, worlds, options.seeds))
     else:

@@ -8,6 +8,7 @@ set of photos, never from a title of the season.
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,12 @@ from cpad_jax.retrieval import (
     evaluation,
     queries,
     scenarios,
+    season_pictures,
     season_queries,
     season_search,
     season_table,
 )
+from cpad_jax.retrieval.report import run_facts, season_page
 from cpad_jax.retrieval.season_frames import SeasonFrames
 from cpad_jax.retrieval.season_search import TUNED, Condition, Cutting
 from cpad_jax.training import feature_cache
@@ -236,7 +239,7 @@ def read_references(
 
 
 def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
-    """Searches the season with the model in a workdir, prints the table and writes the rows.
+    """Searches the season with the model in a workdir, prints the table and writes what came out.
 
     Every cutting is searched before and after fine-tuning on the person's photos, if the model
     keeps photos of other people to tell a person apart from.
@@ -251,7 +254,7 @@ def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
     Raises:
         UserError: There is no model or no season, or the season allows no query.
     """
-    workdir, options = Path(workdir), config.eval.season
+    workdir, options, start = Path(workdir), config.eval.season, time.perf_counter()
     _check(options)
     model = personalised.load(workdir, dtype=config.dtype)
     paths = locate(config, workdir)
@@ -292,10 +295,31 @@ def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
     atomic.write_json(folder / 'season_comparisons.json', differences)
     with atomic.writing(folder / 'season_ranks.npz') as temporary:
         np.savez(temporary, query_id=np.array([query.query_id for query in asked]), **kept)
+    searched = season_page.Searched(
+        found, differences, truth.videos, cuttings, asked, rows, values, kept
+    )
+    photos = {person_id: own.photos[0]['image'] for person_id, own in references.items()}
+    shown = season_pictures.draw(searched, photos, config.seed)
+    said = run_facts.collect(config, _facts(config, workdir, model), time.perf_counter() - start)
+    html = season_page.build(searched, shown, said, config)
+    atomic.write_bytes(folder / 'season.html', html.encode('utf-8', 'replace'))
     text = season_table.render(found, differences)
     atomic.write_bytes(folder / 'season.md', season_table.markdown(found, differences).encode())
     print(text, flush=True)
     return found
+
+
+def _facts(config: Any, workdir: Path, model: PersonalisedCLIP) -> dict[str, Any]:
+    """What `run_facts.collect` says of the photos and the model."""
+    data = build.evaluation_data(config)
+    return {
+        'dataset': data['name'],
+        'dataset_version': build.locate(data, workdir).version,
+        'split': 'references',
+        'seed': data['world_seed'] if data['name'] == SYNTHETIC_CAST else None,
+        'backbone': model.clip.config.name,
+        'face_feature': model.face_feature,
+    }
 
 
 def _check(options: Any) -> None:

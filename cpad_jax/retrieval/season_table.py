@@ -13,7 +13,7 @@ POSTER = {
     (False, 4): (0.46, 0.58, 113),
     (True, 4): (0.72, 0.88, 72),
 }
-_HEAD = ('method', 'person query', 'fine-tuned', 'R@25', 'R@50', 'last rank')
+HEAD = ('method', 'person query', 'fine-tuned', 'R@25', 'R@50', 'last rank')
 
 
 def _rows(rows: Sequence[Mapping[str, Any]], clips_per_minute: float) -> list[tuple[str, ...]]:
@@ -41,8 +41,12 @@ def _bounds(row: Mapping[str, Any], name: str, form: str) -> str:
     return text if low is None else f'{text} [{form.format(low)}, {form.format(high)}]'
 
 
-def _cuttings(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[tuple[str, ...]]]]:
-    """Title and lines of the table of each cutting."""
+def tables(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[tuple[str, ...]]]]:
+    """The table of each cutting: its title, and its lines with a cell for each word of `HEAD`.
+
+    Args:
+        rows: Of `season.json`.
+    """
     found = []
     keys = dict.fromkeys((row['clips_per_minute'], row['cut']) for row in rows)
     for number, cut in keys:
@@ -80,12 +84,12 @@ def render(rows: Sequence[Mapping[str, Any]], differences: Sequence[Mapping[str,
         differences: Of `season_comparisons.json`.
     """
     lines = []
-    for title, table in _cuttings(rows):
-        widths = [max(len(line[i]) for line in (_HEAD, *table)) for i in range(len(_HEAD))]
+    for title, table in tables(rows):
+        widths = [max(len(line[i]) for line in (HEAD, *table)) for i in range(len(HEAD))]
         lines += ['', title]
         lines += [
             '  '.join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip()
-            for line in (_HEAD, *table)
+            for line in (HEAD, *table)
         ]
     return '\n'.join([*lines, '', *_differences(differences)])
 
@@ -93,7 +97,7 @@ def render(rows: Sequence[Mapping[str, Any]], differences: Sequence[Mapping[str,
 def markdown(rows: Sequence[Mapping[str, Any]], differences: Sequence[Mapping[str, Any]]) -> str:
     """The table as Markdown; arguments as in `render`."""
     lines = []
-    for title, table in _cuttings(rows):
-        lines += [f'**{title}**', '', f'| {" | ".join(_HEAD)} |', '|---|---|---|---:|---:|---:|']
+    for title, table in tables(rows):
+        lines += [f'**{title}**', '', f'| {" | ".join(HEAD)} |', '|---|---|---|---:|---:|---:|']
         lines += [f'| {" | ".join(line)} |' for line in table] + ['']
     return '\n'.join([*lines, *(f'- {line}' for line in _differences(differences)), ''])

@@ -31,7 +31,7 @@ CLIP_RELEVANCE_NOTE = (
 
 _NOTHING = '–'
 _KNOWN = tuple(method.key for method in queries.METHODS + queries.CONTROLS)
-_LABEL = 22  # Columns of the terminal: what a row is called, and one scenario of ours.
+LABEL = 22  # Columns of the terminal: what a row is called, and one scenario of ours.
 _OURS = 13
 _POSTERS = 10
 
@@ -77,7 +77,7 @@ def posters(key: str, scenario: str) -> tuple[str, str]:
     return f'{at_1:.1f}', f'{at_5:.1f}'
 
 
-def _label(key: str) -> str:
+def label(key: str) -> str:
     """What a row is called in the terminal: 'CLIP-PAD  text+image', 'CLIP-PAD  name memory'."""
     method, form, *control = key.split('/')
     if control:
@@ -85,7 +85,7 @@ def _label(key: str) -> str:
     if key == queries.PAD_MEMORY.key:
         method, form = queries.PAD_TEXT.name, 'name memory'
     elif key not in _KNOWN:
-        return method[:_LABEL]
+        return method[:LABEL]
     return f'{method:<8}  {form}'
 
 
@@ -93,7 +93,7 @@ def _plain_grid(
     rows: Sequence[Row], keys: Sequence[str], scenarios: Sequence[str], people: str, poster: bool
 ) -> list[str]:
     def line(label: str, ours: Sequence[str], theirs: Sequence[str]) -> str:
-        left = ' '.join([label.ljust(_LABEL), *(cell.rjust(_OURS) for cell in ours)])
+        left = ' '.join([label.ljust(LABEL), *(cell.rjust(_OURS) for cell in ours)])
         right = ' │ ' + ' '.join(cell.rjust(_POSTERS) for cell in theirs)
         return (left + (right if poster else '')).rstrip()
 
@@ -103,12 +103,12 @@ def _plain_grid(
     if poster:
         ours = 'this data set, seen people'.rjust(count * (_OURS + 1))
         theirs = 'the poster: other data'.rjust(count * (_POSTERS + 1) - 1)
-        lines.insert(0, f'{"":{_LABEL}}{ours} │ {theirs}')
+        lines.insert(0, f'{"":{LABEL}}{ours} │ {theirs}')
     lines.append('─' * max(map(len, lines)))
     for key in keys:
         ours = ['{:>8} {:>4}'.format(*_ours(rows, key, s, people)) for s in scenarios]
         theirs = ['{:>4} {:>4}'.format(*posters(key, s)) for s in scenarios]
-        lines.append(line(_label(key), ours, theirs))
+        lines.append(line(label(key), ours, theirs))
     return lines
 
 

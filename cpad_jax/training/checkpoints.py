@@ -22,12 +22,15 @@ def _flat(tree: Any) -> dict[str, Any]:
     return {jax.tree_util.keystr(path, simple=True, separator='.'): leaf for path, leaf in flat}
 
 
+def steps_in(directory: str | Path) -> list[int]:
+    """The steps of the whole checkpoints in a folder, ascending; does not open it."""
+    # A checkpoint is renamed to its step when it is whole.
+    return sorted(int(path.name) for path in Path(directory).glob('*') if path.name.isdigit())
+
+
 def latest_step(directory: str | Path) -> int | None:
     """The step of the newest whole checkpoint in a folder, or None; does not open it."""
-    # A checkpoint is renamed to its step when it is whole.
-    directory = Path(directory)
-    steps = [int(path.name) for path in directory.glob('*') if path.name.isdigit()]
-    return max(steps, default=None)
+    return max(steps_in(directory), default=None)
 
 
 class Checkpoints:

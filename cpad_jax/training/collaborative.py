@@ -227,11 +227,9 @@ class CollaborativeExperts:
         steps = self.config.train.steps
         kept = checkpoints.Checkpoints(workdir / 'checkpoints', loop.metadata(self, self.config))
         with kept as saved:
-            there = set(saved.steps())
-            curve = [entry for entry in read_curve(workdir) if entry['step'] in there]
-            step = max(curve, key=lambda entry: entry['map'], default={'step': steps})['step']
-            if step == steps:
-                return step, last
+            step = chosen_step(workdir)
+            if step is None or step == steps:
+                return steps, last
             state, _ = loop.create_state(self, self.config, sharding.make_mesh())
             return step, saved.restore(state, step)[1].params
 
@@ -263,6 +261,13 @@ def read_curve(workdir: Path) -> list[dict[str, float]]:
     """What `evaluator` wrote so far: entries with `step` and the scores, by step."""
     path = workdir / CURVE
     return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else []
+
+
+def chosen_step(workdir: Path) -> int | None:
+    """The step that is best on validation among the checkpoints that are kept; None without any."""
+    there = set(checkpoints.steps_in(workdir / 'checkpoints'))
+    curve = [entry for entry in read_curve(workdir) if entry['step'] in there]
+    return max(curve, key=lambda entry: entry['map'])['step'] if curve else None
 
 
 def prepare(

@@ -6,10 +6,11 @@ import shutil
 import subprocess
 
 import drawn_outcome
+import drawn_season
 import pytest
 
 from cpad_jax.retrieval import queries
-from cpad_jax.retrieval.report import build, run_facts
+from cpad_jax.retrieval.report import build, run_facts, season_page
 from cpad_jax.training import configs
 
 NAMES = ('chromium-headless-shell', 'chromium', 'chromium-browser', 'google-chrome')
@@ -34,14 +35,33 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope='module')
-def text():
+def evaluation_page():
     config = configs.parse(['--config', 'configs/testing.py']).config
     found, _ = drawn_outcome.make()
     said = run_facts.collect(config, drawn_outcome.FACTS, 1.0)
     return build.build(
         found, queries.PAD_TEXT_IMAGE, drawn_outcome.failures(found, 5), said, config
     )
+
+
+def season_page_():
+    config = configs.parse(['--config', 'configs/season.py:testing']).config
+    searched = drawn_season.make()
+    said = run_facts.collect(config, drawn_outcome.FACTS, 1.0)
+    return season_page.build(searched, drawn_season.shown(searched), said, config)
+
+
+PICTURES = {evaluation_page: 30, season_page_: 24}
+
+
+@pytest.fixture(scope='module', params=PICTURES, ids=['evaluation', 'season'])
+def text_and_pictures(request):
+    return request.param(), PICTURES[request.param]
+
+
+@pytest.fixture
+def text(text_and_pictures):
+    return text_and_pictures[0]
 
 
 def opened(path, width, *options):
@@ -57,7 +77,8 @@ def opened(path, width, *options):
 
 @pytest.mark.parametrize('width', [1280, 390])
 @pytest.mark.parametrize('dark', [False, True])
-def test_nothing_is_broken_nor_wider_than_the_window(text, tmp_path, width, dark):
+def test_nothing_is_broken_nor_wider_than_the_window(text_and_pictures, tmp_path, width, dark):
+    text, pictures = text_and_pictures
     # The page lets no script run, so a copy without that rule is measured.
     measured = re.sub('<meta http-equiv="Content-Security-Policy"[^>]*>', MEASURE, text)
     assert measured != text
@@ -67,7 +88,7 @@ def test_nothing_is_broken_nor_wider_than_the_window(text, tmp_path, width, dark
     (found,) = re.findall(r'data-found="([^"]*)"', dom)
     found = json.loads(found.replace('&quot;', '"'))
     assert found == {
-        'width': width, 'over': 0, 'wide': [], 'pictures': 30, 'broken': 0, 'small': 0,
+        'width': width, 'over': 0, 'wide': [], 'pictures': pictures, 'broken': 0, 'small': 0,
         'scripts': 1, 'alerts': 0,
     }  # fmt: skip
     assert 'CONSOLE' not in said

@@ -153,6 +153,8 @@ def test_a_season_from_end_to_end(tmp_path, capsys):
     assert 'poster: Seinfeld' in capsys.readouterr().out
     kept = np.load(tmp_path / 'eval' / 'season_ranks.npz')
     assert kept['4 equal pieces/pieces'].shape == (3, 3)
+    page = (tmp_path / 'eval' / 'season.html').read_text()
+    assert 'The season, query by query' in page and page.count('<img ') >= 6
     before = (tmp_path / 'eval' / 'season.json').read_bytes()
     evaluation.main(command)
     assert (tmp_path / 'eval' / 'season.json').read_bytes() == before

@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 
 from cpad_jax.data.synthetic.captioned import held_out_pairs
+from cpad_jax.errors import UserError
 from cpad_jax.retrieval import queries
 from cpad_jax.retrieval.scenarios import Query
 from cpad_jax.training import configs
-from tools.judging import ablations, curves, difficulty, report, version
+from tools import judge
+from tools.judging import ablations, curves, difficulty, over_runs, report, version
 
 FILE = str(Path(__file__).parents[2] / 'configs' / 'synthetic_cast.py')
 HELD_OUT = sorted(held_out_pairs())[0]
@@ -143,6 +145,37 @@ def test_chance_to_be_first_in_a_smaller_gallery():
     rng = np.random.default_rng(0)
     drawn = np.mean([rng.permutation(10)[:4].min() >= 3 for _ in range(20_000)])
     assert abs(drawn - found[0]) < 0.01
+
+
+def test_the_posters_table_over_seeds_and_worlds(tmp_path, capsys):
+    further = queries.Method('CLIP and a face check', queries.IMAGE)
+    one = write_ranks(tmp_path / 'seed0' / 'eval', METHODS)
+    two = write_ranks(tmp_path / 'seed0' / 'world201', METHODS | {
+        queries.PAD_TEXT: lambda person: 1 if person % 5 < 3 else 9,
+        further: lambda person: 1,
+        queries.CE: lambda person: 1 if person % 2 else 3,
+    })  # fmt: skip
+    runs = [report.read([one]), report.read([two])]
+    np.testing.assert_allclose(
+        over_runs.shares(runs, queries.PAD_TEXT.key, 'place', 'hit@1'), [0.8, 0.6]
+    )
+    judge.main(['table', '--workdir', str(tmp_path), '--worlds', '100,201'])
+    text = capsys.readouterr().out
+    assert 'over 2 runs' in text
+    seen, unseen = text.split('people never seen')
+    (line,) = lines_of(seen.splitlines(), 'CLIP-PAD  text ')
+    # (0.8 + 0.6) / 2, and the spread of two that lie 0.2 apart: 0.2 / √2.
+    assert line.split('│')[0].split()[2:] == ['70.0±14.1'] * 6
+    assert line.split('│')[1].split() == ['62.1', '81.3', '67.8', '87.0', '64.2', '81.1']
+    (line,) = lines_of(seen.splitlines(), 'CLIP and a face check ')
+    # One run has it: no spread, and the table says so.
+    assert line.split()[-13:] == ['100.0'] * 6 + ['│'] + ['–'] * 6
+    assert 'CE        image: 1 of 2 runs' in text and 'wrong' not in text
+    (line,) = lines_of(unseen.splitlines(), 'CE        image')[:1]
+    assert line.split()[2:] == ['40.0', '100.0'] * 3  # Of persons 20 to 24 two are odd.
+    assert max(map(len, text.splitlines())) <= 130
+    with pytest.raises(UserError, match='world202: there is no ranks.npz: .* --worlds 202'):
+        judge.main(['table', '--workdir', str(tmp_path), '--worlds', '202'])
 
 
 def people_clips():

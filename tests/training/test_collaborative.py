@@ -1,4 +1,5 @@
 import json
+import shutil
 import types
 
 import jax
@@ -207,7 +208,11 @@ def test_learning_goes_down_is_taken_up_and_exports_the_best(photos, tmp_path, m
         entry['map'] = float(entry['step'] == 40)
     (tmp_path / 'a' / collaborative.CURVE).write_text(json.dumps(curve))
     step, earlier = whole.best(tmp_path / 'a', params)
-    assert step == 40
+    assert step == 40 == collaborative.chosen_step(tmp_path / 'a')
+    # What is not kept cannot have been chosen, and without a curve nothing was.
+    shutil.rmtree(tmp_path / 'a' / 'checkpoints' / '40')
+    assert collaborative.chosen_step(tmp_path / 'a') != 40
+    assert collaborative.chosen_step(tmp_path / 'start') is None
     assert np.abs(earlier['weigh']['kernel'] - params['weigh']['kernel']).max() > 0
 
     whole.export(params, tmp_path / 'model')

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from cpad_jax.retrieval.report.page import text
 from cpad_jax.retrieval.report.style import HUES
 
-_WIDTH = 360
+WIDTH = 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 14, 12, 38
 _CURVE_HEIGHT = 250
 _BAR, _BETWEEN, _WORDS = 11, 9, 128
@@ -50,7 +50,8 @@ class Series:
         return f'var(--c{self.number % HUES})'
 
 
-def _stroke(number: int) -> str:
+def stroke(number: int) -> str:
+    """How the lines of a `Series` of that number are drawn: SVG attributes."""
     dash = _DASHES[number // HUES % len(_DASHES)]
     return f'stroke="var(--c{number % HUES})"' + (f' stroke-dasharray="{dash}"' if dash else '')
 
@@ -59,7 +60,7 @@ def legend(series: Sequence[Series]) -> str:
     """Which colour (and dash) is what."""
     items = ''.join(
         f'<li><svg viewBox="0 0 30 12" aria-hidden="true"><line x1="1" x2="29" y1="6" y2="6" '
-        f'stroke-width="4" {_stroke(one.number)}/></svg>{text(one.label)}</li>'
+        f'stroke-width="4" {stroke(one.number)}/></svg>{text(one.label)}</li>'
         for one in series
     )
     return f'<ul class="legend">{items}</ul>'
@@ -88,7 +89,7 @@ def curves(
     bottom = _CURVE_HEIGHT - _BOTTOM
 
     def x(number: int) -> float:
-        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * math.log(number) / span
+        return _LEFT + (WIDTH - _LEFT - _RIGHT) * math.log(number) / span
 
     def y(share: float) -> float:
         return bottom - (bottom - _TOP) * min(share, top) / top
@@ -97,7 +98,7 @@ def curves(
     for tick in range(5):
         share = top * tick / 4
         parts.append(
-            f'<line class="rule" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(share):.1f}" '
+            f'<line class="rule" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y(share):.1f}" '
             f'y2="{y(share):.1f}"/><text x="{_LEFT - 6}" y="{y(share) + 4:.1f}" '
             f'text-anchor="end">{100 * share:.3g}</text>'
         )
@@ -105,7 +106,7 @@ def curves(
         parts.append(
             f'<text x="{x(number):.1f}" y="{bottom + 16}" text-anchor="middle">{number}</text>'
         )
-    middle = (_LEFT + _WIDTH - _RIGHT) / 2
+    middle = (_LEFT + WIDTH - _RIGHT) / 2
     parts.append(
         f'<text x="{middle}" y="{_CURVE_HEIGHT - 5}" text-anchor="middle">{text(axis)}</text>'
     )
@@ -122,7 +123,7 @@ def curves(
         where = [(x(k), y(p.value), k, p) for k, p in zip(at, points, strict=True)]
         path = ' '.join(f'{left:.1f},{high:.1f}' for left, high, _, _ in where)
         parts.append(
-            f'<polyline points="{path}" fill="none" stroke-width="2" {_stroke(one.number)}/>'
+            f'<polyline points="{path}" fill="none" stroke-width="2" {stroke(one.number)}/>'
         )
         parts += [
             f'<circle cx="{left:.1f}" cy="{high:.1f}" r="3" fill="{one.fill}">'
@@ -133,7 +134,7 @@ def curves(
         f'{one.label} from {points[0]} at {at[0]} to {points[-1]} at {at[-1]}'
         for one, points in lines
     )
-    return _figure(title, said, _CURVE_HEIGHT, parts)
+    return figure(title, said, _CURVE_HEIGHT, parts)
 
 
 def bars(
@@ -147,7 +148,7 @@ def bars(
         groups: (label, how many queries it is about, a point for each of the series).
     """
     top = _top([p.high if p.bounded else p.value for _, _, points in groups for p in points])
-    left, right = _WORDS, _WIDTH - 44
+    left, right = _WORDS, WIDTH - 44
 
     def x(share: float) -> float:
         return left + (right - left) * min(share, top) / top
@@ -179,12 +180,20 @@ def bars(
             y += _BAR + 2
         y += _BETWEEN
     said = '; '.join(f'{label}: {", ".join(map(str, points))}' for label, _, points in groups)
-    return _figure(title, said, y, parts)
+    return figure(title, said, y, parts)
 
 
-def _figure(title: str, said: str, height: float, parts: Sequence[str]) -> str:
+def figure(title: str, said: str, height: float, parts: Sequence[str]) -> str:
+    """A chart, `WIDTH` wide in its own units.
+
+    Args:
+        title: What it shows, plain text.
+        said: The same as its picture, in words for who cannot see it.
+        height: In its own units.
+        parts: SVG elements.
+    """
     return (
-        f'<figure><figcaption>{text(title, 200)}</figcaption><svg viewBox="0 0 {_WIDTH} '
+        f'<figure><figcaption>{text(title, 200)}</figcaption><svg viewBox="0 0 {WIDTH} '
         f'{height:.0f}" role="img" aria-label="{text(f"{title}: {said}", 4000)}">'
         f'{"".join(parts)}</svg></figure>'
     )

@@ -86,13 +86,16 @@ def _picture(picture: Picture) -> str:
     )
 
 
-def _strip(failure: Failure) -> str:
-    pictures = ''.join(map(_picture, failure.pictures))
+def strip(pictures: Sequence[Picture]) -> str:
+    """Pictures side by side, as HTML."""
+    return f'<div class="strip">{"".join(map(_picture, pictures))}</div>'
+
+
+def _failing(failure: Failure) -> str:
     who = 'seen' if failure.query.seen else 'never seen'
     return (
         f'<h3>{name(failure.asked)}</h3><p class="faint">{text(failure.query.scenario)}, person '
-        f'{who} in learning; first right clip at rank {failure.rank}</p>'
-        f'<div class="strip">{pictures}</div>'
+        f'{who} in learning; first right clip at rank {failure.rank}</p>' + strip(failure.pictures)
     )
 
 
@@ -100,9 +103,9 @@ def render(failures: Sequence[Failure]) -> str:
     """All strips, as many as fit into `MOST_BYTES`."""
     found, size = [], 0
     for failure in failures:
-        strip = _strip(failure)
-        size += len(strip.encode('utf-8', 'replace'))
+        part = _failing(failure)
+        size += len(part.encode('utf-8', 'replace'))
         if size > MOST_BYTES:
             break
-        found.append(strip)
+        found.append(part)
     return ''.join(found)
