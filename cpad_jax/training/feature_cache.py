@@ -7,11 +7,7 @@ most one part.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import hashlib
-import json
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cpad_jax import atomic, progress
+from cpad_jax import progress
 from cpad_jax.errors import UserError
 from cpad_jax.media import faces as media_faces
 from cpad_jax.media import images as media_images
@@ -30,13 +26,12 @@ from cpad_jax.models.clip import CLIP
 from cpad_jax.models.config import CLIPConfig
 from cpad_jax.models.person import FACE_MARGIN, unit
 from cpad_jax.models.pretrained import preprocessing
-from cpad_jax.training import sharding
+from cpad_jax.training import kept_arrays, sharding
+from cpad_jax.training.kept_arrays import Arrays
 
 # Changed whenever the same inputs would give other features.
 VERSION = 2
 PART = 1024  # Items per part, about.
-
-Arrays = dict[str, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -340,16 +335,15 @@ def cached(
     """
     if not len(source):
         raise UserError(f'{stage}: there are no {unit_name}s; build the dataset again')
-    text = json.dumps({'kind': kind, **conditions}, sort_keys=True)
-    path = directory / f'{kind}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz'
-    if (whole := _read(path)) is not None:
+    path = kept_arrays.path_of(directory, kind, conditions)
+    if (whole := kept_arrays.read(path)) is not None:
         return whole
     size = -(-PART // batch_size) * batch_size  # A batch never reaches over two parts.
     parts = {
         start: path.with_name(f'{path.stem}.part-{start:08d}-{size}.npz')
         for start in range(0, len(source), size)
     }
-    missing = [start for start, part in parts.items() if _read(part) is None]
+    missing = [start for start, part in parts.items() if kept_arrays.read(part) is None]
     batches = [
         range(begin, min(begin + batch_size, start + size, len(source)))
         for start in missing
@@ -366,10 +360,10 @@ def cached(
             bar.update(len(batch))
             start = batch[0] // size * size
             if batch[-1] + 1 == min(start + size, len(source)):
-                _write(parts[start], _concatenate(done))
+                kept_arrays.write(parts[start], _concatenate(done))
                 done = []
-    whole = _concatenate([_read(part) for part in parts.values()])
-    _write(path, whole)
+    whole = _concatenate([kept_arrays.read(part) for part in parts.values()])
+    kept_arrays.write(path, whole)
     for part in path.parent.glob(f'{path.stem}.part-*'):
         part.unlink()
     return whole
@@ -418,16 +412,3 @@ def _fetch(batch: range, encoded: dict[str, jax.Array], fields: Arrays) -> tuple
 
 def _concatenate(arrays: Sequence[Arrays]) -> Arrays:
     return {name: np.concatenate([part[name] for part in arrays]) for name in arrays[0]}
-
-
-def _read(path: Path) -> Arrays | None:
-    """The arrays of a file; None if it is not there, or is not whole."""
-    with contextlib.suppress(OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    return None
-
-
-def _write(path: Path, arrays: Arrays) -> None:
-    with atomic.writing(path) as temporary:
-        np.savez(temporary, **arrays)

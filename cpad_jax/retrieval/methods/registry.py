@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from cpad_jax.errors import UserError
-from cpad_jax.retrieval.methods import class_word
+from cpad_jax.retrieval.methods import class_word, pic2word, polar, textual_inversion
 from cpad_jax.retrieval.methods.setting import Setting
 from cpad_jax.retrieval.scorers import Scorer
 
 MAKERS: Mapping[str, Callable[[Setting], Scorer]] = {
     'class_word': class_word.make,
+    'palavra': textual_inversion.make,
+    'polar': polar.make,
+    'pic2word': pic2word.make,
 }
 
 

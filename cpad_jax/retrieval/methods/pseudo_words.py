@@ -1,0 +1,239 @@
+"""Pseudo-words: photos become a token that a frozen CLIP's text tower reads where [TOK] stands.
+
+What Pic2Word and PALAVRA share: a network from embeddings of photos to a token, learned from the
+training photos with nobody's name: the text tower must say of the token what the photos show.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from cpad_jax import progress
+from cpad_jax.models import cpad, weights
+from cpad_jax.models.person import unit
+from cpad_jax.models.pretrained import PretrainedCLIP
+from cpad_jax.retrieval.methods import reference_photos
+from cpad_jax.retrieval.methods.setting import Setting
+from cpad_jax.retrieval.queries import Method
+from cpad_jax.retrieval.scenarios import Query
+from cpad_jax.text.prompts import PERSON_TOKEN, query_text
+from cpad_jax.training import identity, kept_arrays, losses, optimisers
+
+Array = jax.Array
+
+VERSION = 1  # Changed whenever the same photos would give another network.
+BATCH = 256  # Sets of photos per step.
+WARMUP = 50  # Steps in which the learning rate rises.
+WEIGHT_DECAY = 0.1
+TEXTS = 64  # Queries embedded at once.
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a network is learned.
+
+    Attributes:
+        kind: Name of the file that keeps it.
+        hidden_width: H.
+        photos: R, photos per set.
+        phrases: What is said of a set; {} is [TOK].
+        scale: What cosines are multiplied by; None for what CLIP was trained with.
+        pull: Weight of the way from the word 'person', between directions, squared.
+        steps: How many.
+        rate: Highest learning rate.
+    """
+
+    kind: str
+    hidden_width: int
+    photos: int
+    phrases: tuple[str, ...]
+    scale: float | None
+    pull: float
+    steps: int
+    rate: float
+
+
+class SetEncoder(nn.Module):
+    """A DeepSet: a layer per photo, their mean, two layers (Zaheer et al. 2017).
+
+    Attributes:
+        text_width: W.
+        hidden_width: H.
+    """
+
+    text_width: int
+    hidden_width: int
+
+    @nn.compact
+    def __call__(self, pictures: Array, there: Array) -> Array:
+        """Pictures float [P, R, D] of about unit spread, bool [P, R] → float32 [P, W], alike."""
+        x = nn.relu(nn.Dense(self.hidden_width, name='photo')(pictures))
+        x = reference_photos.mean(x, there)
+        x = nn.relu(nn.Dense(self.hidden_width, name='set')(x))
+        return nn.Dense(self.text_width, name='out')(x)
+
+
+class Network:
+    """From sets of photos to tokens.
+
+    Args:
+        recipe: How it is learned.
+        clip: The frozen CLIP.
+        images: float [M, D], embeddings of training photos, by which others are centred.
+
+    Attributes:
+        person: The token of the word 'person': float32 [W].
+    """
+
+    def __init__(self, recipe: Recipe, clip: PretrainedCLIP, images: np.ndarray):
+        self.recipe, self.clip = recipe, clip
+        width = clip.config.text.width
+        self.module = SetEncoder(width, recipe.hidden_width)
+        self._centre, self._spread = identity.face_statistics(images)
+        norm = cpad.vocabulary_norm(clip.params, identity.phrase_ids(clip))
+        self._length = norm * width**-0.5
+        table = clip.params['text']['token_embedding']['embedding']
+        self.person = np.asarray(table[identity.word_ids(clip, ['person'])[0]])  # [W]
+        self.params: Any = None
+
+    def words(self, params: Any, pictures: Array, there: Array) -> Array:
+        """Pictures of length 1, [P, R, D], and bool [P, R] → tokens float32 [P, 1, W].
+
+        They start at about the length of words, and are free to change it.
+        """
+        x = (pictures - self._centre) / self._spread
+        return self._length * self.module.apply({'params': params}, x, there)[:, None]
+
+    def fit(self, images: np.ndarray, groups: np.ndarray, seed: int) -> None:
+        """Learns.
+
+        Args:
+            images: float [M, D], embeddings of photos.
+            groups: int [M]; photos of one number may stand in one set.
+            seed: Of the start and of the draws.
+        """
+        recipe, model = self.recipe, self.clip.model
+        frozen = {k: v for k, v in self.clip.params.items() if k != 'visual'}
+        texts = [phrase.format(PERSON_TOKEN) for phrase in recipe.phrases]
+        ids = jnp.asarray(self.clip.tokenize(texts))
+        scale = recipe.scale or float(jnp.exp(self.clip.params['logit_scale']))
+        there = jnp.ones((BATCH, recipe.photos), bool)
+        schedule = optimisers.warmup_cosine(recipe.rate, recipe.steps, WARMUP)
+        optimiser = optax.adamw(schedule, weight_decay=WEIGHT_DECAY)
+
+        def loss(params: Any, frozen: Any, pictures: Array, group: Array, phrase: Array) -> Array:
+            words = self.words(params, pictures, there)
+            said = cpad.encode_query(model, frozen, ids[phrase], words)
+            shown = unit(pictures.mean(axis=1))
+            away = unit(words[:, 0]) - unit(self.person)
+            pull = recipe.pull * jnp.mean(jnp.sum(away**2, axis=-1))
+            return losses.contrastive(said, shown, group, group, scale) + pull
+
+        @jax.jit
+        def step(params: Any, state: Any, *batch: Any) -> tuple[Any, Any]:
+            gradient = jax.grad(loss)(params, *batch)
+            change, state = optimiser.update(gradient, state, params)
+            return optax.apply_updates(params, change), state
+
+        example = jnp.zeros((1, recipe.photos, images.shape[-1]))
+        params = self.module.init(jax.random.key(seed), example, there[:1])['params']
+        state = optimiser.init(params)
+        draw = np.random.default_rng((seed, 11))
+        images = np.asarray(unit(images.astype(np.float32)))
+        order = np.argsort(groups, kind='stable')
+        numbers, starts, counts = np.unique(groups[order], return_index=True, return_counts=True)
+        with progress.bar(total=recipe.steps, stage=f'learning {recipe.kind}', unit='step') as bar:
+            for _ in range(recipe.steps):
+                group = draw.integers(len(numbers), size=BATCH)
+                which = draw.random((BATCH, recipe.photos)) * counts[group][:, None]
+                rows = order[starts[group][:, None] + which.astype(int)]
+                phrase = draw.integers(len(texts), size=BATCH)
+                params, state = step(params, state, frozen, images[rows], group, phrase)
+                bar.update()
+        self.params = jax.tree.map(np.asarray, params)
+
+
+def learned(recipe: Recipe, setting: Setting, by_person: bool) -> Network:
+    """The network of a recipe, from the cache or learned now.
+
+    Args:
+        recipe: How it is learned.
+        setting: Whose training photos it is learned from.
+        by_person: Whether photos of one person stand in a set; else each photo is its own.
+    """
+    photos, clip = setting.training_photos, setting.model.clip
+    groups = photos.labels if by_person else np.arange(len(photos.images))
+    network = Network(recipe, clip, photos.images)
+    digest = hashlib.sha256(photos.images.tobytes() + groups.astype(np.int64).tobytes())
+    path = kept_arrays.path_of(
+        setting.cache,
+        recipe.kind,
+        dataclasses.asdict(recipe)
+        | {
+            'version': VERSION,
+            'batch': BATCH,
+            'warmup': WARMUP,
+            'weight_decay': WEIGHT_DECAY,
+            'backbone': clip.sha256,
+            'dtype': jnp.dtype(clip.model.dtype).name,
+            'photos': digest.hexdigest(),
+            'seed': setting.config.seed,
+        },
+    )
+    kept = kept_arrays.read(path)
+    if kept is None:
+        network.fit(photos.images, groups, setting.config.seed)
+        kept_arrays.write(path, weights.flatten(network.params))
+    else:
+        network.params = weights.unflatten(kept)
+    return network
+
+
+_encode = jax.jit(cpad.encode_query, static_argnums=0)
+
+
+def say(clip: PretrainedCLIP, texts: Sequence[str], words: np.ndarray) -> np.ndarray:
+    """Embeds texts with pseudo-words by plain CLIP.
+
+    Args:
+        clip: The frozen CLIP.
+        texts: B >= 1 texts with [TOK].
+        words: float [B, 1, W].
+
+    Returns:
+        float32 [B, D] of length 1.
+    """
+    ids = np.asarray(clip.tokenize(texts))
+    frozen = {k: v for k, v in clip.params.items() if k != 'visual'}
+    found = []
+    for start in range(0, len(ids), TEXTS):
+        rows = np.minimum(np.arange(start, start + TEXTS), len(ids) - 1)
+        found.append(np.asarray(_encode(clip.model, frozen, ids[rows], words[rows])))
+    return np.concatenate(found)[: len(ids)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoder:
+    """Asks by pseudo-words: '[TOK] hugging someone'.
+
+    Attributes:
+        clip: The frozen CLIP.
+        words: Learns tokens [P, 1, W].
+    """
+
+    clip: PretrainedCLIP
+    words: reference_photos.PerPerson
+
+    def encode(self, method: Method, queries: Sequence[Query]) -> np.ndarray:
+        """Embeds queries: float32 [Q, D] of length 1."""
+        texts = [query_text(None, q.action, q.place, person_token=True) for q in queries]
+        return say(self.clip, texts, self.words(queries))
