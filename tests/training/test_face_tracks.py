@@ -76,8 +76,5 @@ def test_features_are_those_of_the_face_crops(tmp_path):
     # From the cache: no picture is looked at again.
     again = embed([{**record, 'frames': None} for record in clips])
     np.testing.assert_array_equal(again.faces, found.faces)
-
-
-def test_no_clips(tmp_path):
     with pytest.raises(UserError, match='there are no clips'):
-        face_tracks.face_track_features([], 'f', None, tmp_path, faces_per_clip=2)
+        embed([])
