@@ -51,27 +51,26 @@ def asked_by_clip(base: Any, workdir: Path, world: int) -> str:
     return difficulty.render(difficulty.measure(config, workdir))
 
 
-def learned(
-    base: Any, workdir: Path, seed: int, variant: str = ablations.DEFAULT
-) -> tuple[Any, Path]:
+def learned(base: Any, workdir: Path, seed: int, variant: str | None = None) -> tuple[Any, Path]:
     """Learns with an initial seed, or finds what was learned.
 
     Args:
         base: The configuration.
         workdir: Of the benchmark; all share its data and features.
         seed: The initial seed.
-        variant: What is changed, one of `ablations.VARIANTS`.
+        variant: For an ablation what is changed, one of `ablations.VARIANTS`.
 
     Returns:
-        The configuration and the workdir, `WORKDIR/seed0`, … or `WORKDIR/no agreement loss/seed0`.
+        The configuration and the workdir, `WORKDIR/seed0`, … or for an ablation
+        `WORKDIR/ablations/no agreement loss/seed0`.
     """
     config = copy.deepcopy(base)
     config.seed = seed
     config.data.dir = str(world_folder(base, workdir, base.data.world_seed))
     config.features.dir = config.features.dir or str(workdir / 'features')
     folder = workdir / f'seed{seed}'
-    if variant != ablations.DEFAULT:
-        folder = workdir / variant / f'seed{seed}'
+    if variant is not None:
+        folder = workdir / 'ablations' / variant / f'seed{seed}'
         for key, value in ablations.VARIANTS[variant].items():
             configs.override(config, key, value)
     configs.record(config, folder)  # What another configuration learned is not taken for this.
@@ -182,19 +181,24 @@ def over_runs_table(config: Any, workdir: Path, worlds: Sequence[int], seeds: Se
 
 
 def ablate(config: Any, workdir: Path, worlds: Sequence[int], seeds: Sequence[int]) -> str:
-    """Learns every variant by every seed, and searches every world; also `ablations.txt`."""
-    found = {}
+    """Learns every variant by every seed, each for a short time, and searches every world.
+
+    What is known after each seed is in `WORKDIR/ablations.txt`.
+    """
     config = copy.deepcopy(config)
     config.eval.controls = ()  # One of them embeds every gallery once more.
-    for variant in ablations.VARIANTS:
-        folders: dict[int, list[Path]] = {world: [] for world in worlds}
-        for seed in seeds:
+    found = {variant: {world: [] for world in worlds} for variant in ablations.VARIANTS}
+    text = ''
+    for number, seed in enumerate(seeds, 1):
+        for variant, folders in found.items():
             own, folder = learned(config, workdir, seed, variant)
             for world in worlds:
                 folders[world].append(searched(own, folder, workdir, world))
-        found[variant] = [report.read(made) for made in folders.values()]
-    text = ablations.render(found) + '\n'
-    atomic.write_bytes(workdir / 'ablations.txt', text.encode())
+        ranked = {
+            v: [report.read(made) for made in folders.values()] for v, folders in found.items()
+        }
+        text = f'Initial seeds: {", ".join(map(str, seeds[:number]))}; {ablations.render(ranked)}\n'
+        atomic.write_bytes(workdir / 'ablations.txt', text.encode())
     return text
 
 
@@ -224,7 +228,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = sys.argv[1:] if arguments is None else arguments
     overrides = [word for word in words if word.startswith('--config.')]
     options = parser.parse_args([word for word in words if word not in overrides])
-    config, _ = configs.parse(['--config', str(CONFIG), *overrides])
+    short = ablations.SHORT if options.what == 'ablations' else {}
+    given = [*(f'--config.{key}={value}' for key, value in short.items()), *overrides]
+    config, _ = configs.parse(['--config', str(CONFIG), *given])
     print(version.describe(config), file=sys.stderr)
     workdir = options.workdir
     worlds = options.worlds or [config.data.world_seed]
