@@ -9,7 +9,8 @@ usage: python -m cpad_jax.eval --config FILE [--workdir DIR] [--config.eval.KEY=
              side with paired differences
   --out      a .html page or .json rows to write of the comparison
 
-A configuration with a section config.eval.season, as configs/season.py, searches a season.
+A configuration with a section config.eval.season, as configs/season.py, searches a season; one with
+config.eval.captioned, as configs/this_is_my.py, searches by captions.
 """
 
 from __future__ import annotations
@@ -38,10 +39,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     config, workdir = configs.parse(argv)
     configs.require(config, workdir)
     runtime.keep_compiled(workdir)
-    from cpad_jax.retrieval import evaluation, nobody, season
+    from cpad_jax.retrieval import captioned, evaluation, nobody, season
 
     if 'season' in config.eval:
         season.evaluate(workdir, config)
+    elif 'captioned' in config.eval:
+        captioned.evaluate(workdir, config)
     elif config.task == 'ce':
         nobody.evaluate(workdir, config)
     else:

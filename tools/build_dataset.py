@@ -253,6 +253,8 @@ def _build_manual(options: argparse.Namespace, described: Collection[str]) -> No
         raise errors.UserError(f'{options.name} needs --manual_dir. {told}')
     if options.splits and options.name != build.CELEBRITIES_IN_ACTION:
         raise errors.UserError(f'--splits is for {build.CELEBRITIES_IN_ACTION} only')
+    if options.annotations and options.name == build.THIS_IS_MY:
+        raise errors.UserError(f'--annotations: {options.name} says itself what its clips show')
     clips = build.MANUAL[options.name].parts != ('identities',)
     if (options.annotations or options.processes) and not clips:
         raise errors.UserError(f'--annotations and --processes: {options.name} has no clips')

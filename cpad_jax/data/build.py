@@ -44,13 +44,14 @@ class ManualDataset:
     parts: tuple[str, ...]
 
 
-CELEBRITIES_IN_ACTION = 'celebrities_in_action'
+CELEBRITIES_IN_ACTION, THIS_IS_MY = 'celebrities_in_action', 'this_is_my'
 MANUAL = {
     'vggface': ManualDataset('1.0.0', ('identities',)),
     'vggface2': ManualDataset('1.0.0', ('identities',)),
     'hollywood2': ManualDataset('1.0.0', ('actions', 'scenes')),
     'tv_human_interactions': ManualDataset('1.0.0', ('clips',)),
     CELEBRITIES_IN_ACTION: ManualDataset('1.0.0', ('identities', 'clips')),
+    THIS_IS_MY: ManualDataset('1.0.0', ('identities', 'clips')),
 }
 NAMES = (SYNTHETIC_CAST, *MANUAL)
 

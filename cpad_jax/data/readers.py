@@ -112,6 +112,16 @@ class ClipReader(_Reader):
         """
         return self._metadata.get('relevance', 'person')
 
+    @property
+    def captions(self) -> list[dict[str, str]]:
+        """Captions with '*' for somebody, each with its `person_id` and `clip_id`, if there are."""
+        return self._metadata.get('captions', [])
+
+    @property
+    def categories(self) -> dict[str, str]:
+        """person_id → what kind of thing it is, of a data set that is not only about people."""
+        return self._metadata.get('categories', {})
+
     def __getitem__(self, index: int) -> ClipRecord:
         parsed = self._parsed(index)
         people = parsed['people']

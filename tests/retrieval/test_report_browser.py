@@ -10,7 +10,7 @@ import drawn_season
 import pytest
 
 from cpad_jax.retrieval import queries
-from cpad_jax.retrieval.report import build, run_facts, season_page
+from cpad_jax.retrieval.report import build, learning, run_facts, season_page
 from cpad_jax.training import configs
 
 NAMES = ('chromium-headless-shell', 'chromium', 'chromium-browser', 'google-chrome')
@@ -39,9 +39,13 @@ def evaluation_page():
     config = configs.parse(['--config', 'configs/testing.py']).config
     found, _ = drawn_outcome.make()
     said = run_facts.collect(config, drawn_outcome.FACTS, 1.0)
-    return build.build(
-        found, queries.PAD_TEXT_IMAGE, drawn_outcome.failures(found, 5), said, config
-    )
+    curve = [
+        {'step': step, 'map': step / 5000, 'hit@1': 0.1, 'loss': 0.02, 'training_loss': 0.01}
+        for step in range(200, 3001, 200)
+    ]
+    more = [learning.section(curve, 2000)]
+    failing = drawn_outcome.failures(found, 5)
+    return build.build(found, queries.PAD_TEXT_IMAGE, failing, said, config, more)
 
 
 def season_page_():

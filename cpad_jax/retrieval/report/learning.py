@@ -11,7 +11,7 @@ from cpad_jax.retrieval.report.page import Section, text
 
 _SHARES = {'map': 'mAP', 'hit@1': 'hit@1'}
 _LOSSES = {'loss': 'loss on validation clips', 'training_loss': 'loss on training clips'}
-_HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 220, 44, 14, 18, 38
+_HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 220, 44, 20, 18, 38
 _TICKS = 4
 
 
