@@ -86,8 +86,9 @@ def _learn_identities(config: Any, workdir: Path, paths: DatasetPaths) -> None:
 
     stage(2, 5, f'features of the training photos by {config.backbone}')
     clip = load_clip(config.backbone, dtype=config.dtype)
+    photos = readers.IdentityReader(paths.part('identities'), 'train')
     features = feature_cache.identity_features(
-        readers.IdentityReader(paths.part('identities'), 'train'),
+        photos,
         f'{paths.fingerprint}/identities/train',
         clip,
         feature_cache.folder(config, workdir),
@@ -95,7 +96,7 @@ def _learn_identities(config: Any, workdir: Path, paths: DatasetPaths) -> None:
         batch_size=config.features.batch_size // 2,  # Two pictures each: the photo and its face.
         dtype=config.dtype,
     )
-    task = identity.IdentityLearning(config, clip, features)
+    task = identity.IdentityLearning(config, clip, features, photos)
     stage(3, 5, f'learning {len(features.names)} people: {config.train.steps} steps')
     params = loop.run(task, config, workdir)
     stage(4, 5, f'exporting to {workdir / "model"}')
