@@ -23,6 +23,11 @@ def draw(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
+def embed(clip, params, pixels):
+    run = jax.jit(lambda p, x: clip.apply({'params': p}, x, method='encode_image'))
+    return np.asarray(run(params, pixels))
+
+
 @pytest.fixture(scope='module')
 def model():
     return tiny_cpad.make()
@@ -51,8 +56,8 @@ def test_the_class_token_sees_the_prompts_as_it_sees_patches(model):
     order = np.zeros((2, 25, 8, 8, 3), np.float32)
     order[:, :16] = pixels.reshape(2, 4, 8, 4, 8, 3).swapaxes(2, 3).reshape(2, 16, 8, 8, 3)
     tall = order.reshape(2, 5, 5, 8, 8, 3).swapaxes(2, 3).reshape(2, 40, 40, 3)
-    variables = {'params': {**clip.params, 'visual': visual}}
-    expected = CLIP(large).apply(variables, tall, method='encode_image')
+    params = {**clip.params, 'visual': visual}
+    expected = embed(CLIP(large), params, tall)
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
@@ -63,16 +68,13 @@ def test_what_is_read_off_is_never_a_prompt(vision):
     config = dataclasses.replace(CONFIG, vision=vision)
     clip = CLIP(config)
     inputs = jnp.zeros((1, 32, 32, 3)), jnp.zeros((1, 8), int)
-    params = tiny_cpad.randomise(clip.init(jax.random.key(0), *inputs)['params'], 0)
+    params = tiny_cpad.randomise(jax.jit(clip.init)(jax.random.key(0), *inputs)['params'], 0)
     # Blocks that add nothing: then prompts change nothing, wherever the result is read off.
     visual = dict(params['visual'])
     visual['transformer'] = jax.tree.map(np.zeros_like, visual['transformer'])
     params = {**params, 'visual': visual}
     other = visual_prompts.into(params, draw(2, vision.width))
-    plain, seen = (
-        clip.apply({'params': p}, draw(2, 32, 32, 3), method='encode_image')
-        for p in (params, other)
-    )
+    plain, seen = (embed(clip, p, draw(2, 32, 32, 3)) for p in (params, other))
     np.testing.assert_allclose(plain, seen, atol=1e-6)
 
 
