@@ -20,13 +20,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 # Run as a script, the package beside this folder is found without being installed.
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from cpad_jax import atomic, errors, train  # noqa: E402
 from cpad_jax.data import build  # noqa: E402
-from cpad_jax.retrieval import evaluation  # noqa: E402
+from cpad_jax.retrieval import evaluation, queries  # noqa: E402
 from cpad_jax.training import configs, runtime  # noqa: E402
 from tools.judging import ablations, curves, difficulty, report, version  # noqa: E402
 
@@ -68,11 +70,20 @@ def learned(
     folder = workdir / f'seed{seed}'
     if variant != ablations.DEFAULT:
         folder = workdir / variant / f'seed{seed}'
-        config.eval.controls = ()
         for key, value in ablations.VARIANTS[variant].items():
             configs.override(config, key, value)
-    train.train(config, folder)
+    configs.record(config, folder)  # What another configuration learned is not taken for this.
+    if not (folder / 'model').is_dir() or not asked_before(folder / 'eval', config):
+        train.train(config, folder)
     return config, folder
+
+
+def asked_before(folder: Path, config: Any) -> bool:
+    """Whether an evaluation in a folder has all controls that are wanted now."""
+    if not (folder / 'ranks.npz').is_file():
+        return False
+    with np.load(folder / 'ranks.npz', allow_pickle=False) as ranks:
+        return all(c.key in ranks.files for c in queries.controls(config.eval.controls))
 
 
 def world_folder(config: Any, workdir: Path, world: int) -> Path:
@@ -111,7 +122,7 @@ def searched(config: Any, folder: Path, workdir: Path, world: int) -> Path:
         return folder / 'eval'  # Learning ends with it.
     config = world_config(config, workdir, world)
     made = folder / f'world{world}'
-    if not (made / 'ranks.npz').is_file():
+    if not asked_before(made, config):
         build.ensure(build.evaluation_data(config), workdir)
         evaluation.evaluate(folder, config, made)
     return made
@@ -147,6 +158,8 @@ def run(config: Any, workdir: Path, worlds: Sequence[int], seeds: Sequence[int])
 def ablate(config: Any, workdir: Path, worlds: Sequence[int], seeds: Sequence[int]) -> str:
     """Learns every variant by every seed, and searches every world; also `ablations.txt`."""
     found = {}
+    config = copy.deepcopy(config)
+    config.eval.controls = ()  # One of them embeds every gallery once more.
     for variant in ablations.VARIANTS:
         folders: dict[int, list[Path]] = {world: [] for world in worlds}
         for seed in seeds:

@@ -54,9 +54,22 @@ class Prompts:
                 f'{tokenizer.context_length} that the backbone reads'
             )
         self._who = [self._fitting(name) for name in names]
-        longest = max(self._who, key=lambda who: self._count(self._longest, who), default='')
-        texts = [self._longest.format(longest or PERSON_TOKEN)]
-        self.length = tokenizer.tokenize(texts, num_tokens, cut=tokenizer.can_cut).shape[1]
+        self._longest_who = max(
+            self._who, key=lambda who: self._count(self._longest, who), default=PERSON_TOKEN
+        )
+        self.length = self.length_of(phrases)
+
+    def length_of(self, phrases: Sequence[str], named: bool = True) -> int:
+        """The length that rows of some phrases need, at most `length`.
+
+        Args:
+            phrases: Some of those that there are.
+            named: Whether they are about 'NAME [TOK]', or all about '[TOK]' alone.
+        """
+        who = self._longest_who if named else PERSON_TOKEN
+        if not self._tokenizer.can_cut:
+            return self._tokenizer.context_length
+        return max(self._count(phrase, who) for phrase in phrases)
 
     def _count(self, phrase: str, who: str) -> int:
         return self._tokenizer.count(phrase.format(who), self._num_tokens)

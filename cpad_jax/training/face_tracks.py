@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from cpad_jax.errors import UserError
 from cpad_jax.media import images as media_images
 from cpad_jax.models import face_features
 from cpad_jax.models.person import FACE_MARGIN
@@ -106,8 +105,6 @@ def face_track_features(
     Raises:
         UserError: There are no clips, or a picture is damaged.
     """
-    if not len(source):
-        raise UserError(f'{stage}: there are no clips; build the dataset again')
     size = clip.config.image_size
 
     def prepare(record: Mapping[str, Any]) -> tuple[np.ndarray, feature_cache.Arrays]:

@@ -118,8 +118,6 @@ def identity_features(
             f'unknown face feature {face_feature!r}: expected one of '
             f'{", ".join(face_features.FACE_FEATURES)}'
         )
-    if not len(source):
-        raise UserError(f'{stage}: there are no photos; build the dataset again')
 
     by_clip = face_feature == face_features.CLIP
 
@@ -200,8 +198,6 @@ def clip_features(
     Raises:
         UserError: A clip has no frames, or a picture is damaged.
     """
-    if not len(source):
-        raise UserError(f'{stage}: there are no clips; build the dataset again')
     size = clip.config.image_size
 
     def prepare(record: Mapping[str, Any]) -> tuple[np.ndarray, Arrays]:
@@ -338,7 +334,12 @@ def cached(
 
     Returns:
         What `encode` and `prepare` gave, [N, …] in the order of `source`.
+
+    Raises:
+        UserError: There are no records.
     """
+    if not len(source):
+        raise UserError(f'{stage}: there are no {unit_name}s; build the dataset again')
     text = json.dumps({'kind': kind, **conditions}, sort_keys=True)
     path = directory / f'{kind}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz'
     if (whole := _read(path)) is not None:

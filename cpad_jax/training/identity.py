@@ -97,6 +97,9 @@ class IdentityLearning:
             known_names=known_names(clip, features),
             photos=self._photos,
         )
+        prompts = self._batches.prompts
+        self._reads_photos = prompts.length_of([*training_phrases.PHOTOS, training_phrases.BASE])
+        self._reads_unnamed = prompts.length_of(batches.composition_phrases(), named=False)
 
     def init_params(self, rng: jax.Array) -> Any:
         """Freshly drawn; the default token starts as the word 'person'."""
@@ -137,36 +140,37 @@ class IdentityLearning:
         features = jnp.concatenate([batch['features'], batch['taught_features']])
         present = jnp.concatenate([batch['weights'], batch['taught_weights']])
         tokens, low_rank = self.cpad.apply({'params': params}, features, present)  # [B + P, K, W]
-        rows, length = batch['ids'].shape
-        whose = jnp.repeat(batch['composition_row'], 2)
+        rows, person = len(batch['ids']), batch['composition_row']
         weights = self.config.train.loss
-        # One pass through the text tower for the queries, both ends of each composition, and what
-        # photos alone make of it.
-        ids = [batch['ids'], batch['composition_ids'].reshape(-1, length), batch['taught_ids']]
-        shown = [tokens[:rows], tokens[whose], tokens[rows:]]
+
+        def embed(ids: Sequence[jax.Array], shown: Sequence[jax.Array], read: int) -> jax.Array:
+            return cpad.encode_query(
+                self.clip, frozen, jnp.concatenate(ids)[:, :read], jnp.concatenate(shown), low_rank
+            )
+
+        # Three passes through the text tower, so that short texts are not padded to the longest.
+        base_ids, moved_ids = batch['composition_ids'][:, 1], batch['composition_ids'][:, 0]
+        short = embed([batch['ids'], base_ids], [tokens[:rows], tokens[person]], self._reads_photos)
+        queries, base = short[:rows], short[rows:]
+        # What photos alone make of a composition.
+        taught = embed([batch['taught_ids']], [tokens[rows:]], self._reads_unnamed)
+        ids, shown = [moved_ids], [tokens[person]]
         if weights.get('named', 0.0):  # What plain CLIP makes of the name, which has no [TOK].
             ids.append(batch['named_ids'])
             shown.append(tokens[rows:])
-        embedded = cpad.encode_query(
-            self.clip, frozen, jnp.concatenate(ids), jnp.concatenate(shown), low_rank
-        )
-        ends = np.cumsum([len(part) for part in ids])[:-1]
-        queries, composed, taught, *plain = jnp.split(embedded, ends)
-        composed = composed.reshape(-1, 2, composed.shape[-1])  # [P, 2, D]
+        moved, plain = jnp.split(embed(ids, shown, moved_ids.shape[1]), [len(moved_ids)])
         identity = batch['identity']
         image = self._targets(params, batch, frozen)
         scale = 1 / self.config.train.temperature
-        direction, length = losses.composition(
-            composed[:, 0], composed[:, 1], batch['composition_step']
-        )
+        direction, length = losses.composition(moved, base, batch['composition_step'])
         terms = {
             'identity': losses.contrastive(queries, image, identity, identity, scale),
             'composition': direction,
             'composition_length': length,
-            'agreement': losses.agreement(composed[:, 0], taught),
+            'agreement': losses.agreement(moved, taught),
         }
-        if plain:
-            terms['named'] = losses.named(taught, plain[0], batch['named_known'])
+        if len(plain):
+            terms['named'] = losses.named(taught, plain, batch['named_known'])
         loss = sum(weights.get(name, 0.0) * term for name, term in terms.items())
         found = identity[jnp.argmax(queries @ image.T, axis=-1)] == identity
         metrics = {f'loss_{name}': term for name, term in terms.items()}

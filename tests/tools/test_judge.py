@@ -1,6 +1,8 @@
+import numpy as np
 import pytest
 
 from cpad_jax.errors import UserError
+from cpad_jax.retrieval import queries
 from tools import judge
 
 SMALL = [
@@ -29,6 +31,17 @@ def test_what_makes_no_sense_is_refused(words, says):
         judge.main(words)
 
 
+def test_an_evaluation_is_asked_again_only_for_controls_that_it_lacks(tmp_path):
+    config, _ = judge.configs.parse(['--config', str(judge.CONFIG)])
+    assert not judge.asked_before(tmp_path, config)
+    ranks = {'CLIP/text': np.ones(3), queries.NO_PERSON.key: np.ones(3)}
+    np.savez(tmp_path / 'ranks.npz', **ranks)
+    assert not judge.asked_before(tmp_path, config)
+    for controls in ((), ('no person',)):
+        config.eval.controls = controls
+        assert judge.asked_before(tmp_path, config)
+
+
 @pytest.mark.slow
 def test_two_worlds_from_end_to_end(tmp_path, capsys):
     words = ['--workdir', str(tmp_path), '--worlds', '100,201', *SMALL]
@@ -42,7 +55,11 @@ def test_two_worlds_from_end_to_end(tmp_path, capsys):
     assert {path.name for path in tmp_path.iterdir()} == {
         'data', 'features', 'report.txt', 'seed0', 'seed1', 'world201',
     }  # fmt: skip
-    ranks = (tmp_path / 'seed1' / 'world201' / 'ranks.npz').stat().st_mtime_ns
+    made = [
+        tmp_path / 'seed1' / 'world201' / 'ranks.npz',
+        tmp_path / 'seed0' / 'eval' / 'ranks.npz',
+    ]
+    ranks = [path.stat().st_mtime_ns for path in made]
     judge.main(['curves', *words])
     told = capsys.readouterr()
     assert told.out.count('training photos of the person') == 2
@@ -50,4 +67,4 @@ def test_two_worlds_from_end_to_end(tmp_path, capsys):
     assert capsys.readouterr().out.count('best prompt') == 2
     # What is there already is asked.
     assert not list(tmp_path.glob('difficulty*'))
-    assert (tmp_path / 'seed1' / 'world201' / 'ranks.npz').stat().st_mtime_ns == ranks
+    assert [path.stat().st_mtime_ns for path in made] == ranks
