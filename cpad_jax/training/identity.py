@@ -64,10 +64,10 @@ class IdentityLearning:
         self._clip = clip
         self.clip = CLIP(clip.config, dtype=jnp.dtype(config.dtype).type, remat=config.train.remat)
         model, train = config.model, config.train
-        prompts = model.get(visual_prompts.NAME, 0)
-        visual_prompts.check(prompts, clip.config)
-        self.frozen = {name: p for name, p in clip.params.items() if prompts or name != 'visual'}
-        self._photos = target_photos.TargetPhotos(photos, clip.config) if prompts else None
+        count = model.get(visual_prompts.NAME, 0)
+        visual_prompts.check(count, clip.config)
+        self.frozen = {name: p for name, p in clip.params.items() if count or name != 'visual'}
+        self._photos = target_photos.TargetPhotos(photos, clip.config) if count else None
         table = np.asarray(clip.params['text']['token_embedding']['embedding'])
         self._word = table[word_ids(clip, ['person'])[0]]
         self.cpad_config = cpad.CPADConfig(
@@ -79,7 +79,7 @@ class IdentityLearning:
             rank=model.rank,
             token_norm=cpad.vocabulary_norm(clip.params, phrase_ids(clip)),
             name_width=model.name_width,
-            visual_prompts=prompts,
+            visual_prompts=count,
         )
         self.cpad = cpad.CPAD(self.cpad_config, clip.config)
         self._batches = batches.IdentityBatches(

@@ -27,7 +27,7 @@ def make_config(backbone, prompts):
             'default_token': True, 'name_memory': False, 'name_width': 0, 'visual_prompts': prompts,
         },
         'train': {
-            'steps': 30, 'people_per_batch': 4, 'images_per_person': 2, 'max_references': 1,
+            'steps': 120, 'people_per_batch': 4, 'images_per_person': 2, 'max_references': 1,
             'learning_rate': 1e-2, 'weight_decay': 0.1, 'warmup_steps': 2, 'temperature': 0.07,
             'remat': False, 'checkpoint_every': 1000, 'log_every': 20,
             'loss': {'identity': 1.0}, 'forms': {'image': 1},

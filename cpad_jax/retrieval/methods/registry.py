@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from cpad_jax.errors import UserError
-from cpad_jax.retrieval.methods import class_word
+from cpad_jax.retrieval.methods import class_word, id_clip
 from cpad_jax.retrieval.methods.setting import Setting
 from cpad_jax.retrieval.scorers import Scorer
 
 MAKERS: Mapping[str, Callable[[Setting], Scorer]] = {
     'class_word': class_word.make,
+    'id_clip': id_clip.make,
 }
 
 
