@@ -48,6 +48,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.default_token = True
     config.model.name_memory = True
     config.model.name_width = 1024
+    config.model.visual_prompts = 0  # learned tokens in the image tower; 5 as in Id-CLIP
 
     config.train = ml_collections.ConfigDict()
     config.train.steps = 2400

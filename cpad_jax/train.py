@@ -53,10 +53,12 @@ def learn_identities(config: Any, workdir: Path) -> None:
     `config.eval.data` names another one for that.
     """
     from cpad_jax.data import build, readers
-    from cpad_jax.models import pretrained
+    from cpad_jax.models import pretrained, visual_prompts, weights
     from cpad_jax.training import checkpoints
 
-    pretrained.find_clip(config.backbone)  # Rather now than after the data set was drawn.
+    folder = pretrained.find_clip(config.backbone)  # Rather now than after the data set was drawn.
+    clip_config = weights.read_config(folder / weights.CONFIG_FILE)
+    visual_prompts.check(config.model.get('visual_prompts', 0), clip_config)
     stage(1, 5, f'data set {config.data.name}')
     paths = build.ensure(config.data, workdir)
     asked = build.evaluation_data(config)
@@ -86,8 +88,9 @@ def _learn_identities(config: Any, workdir: Path, paths: DatasetPaths) -> None:
 
     stage(2, 5, f'features of the training photos by {config.backbone}')
     clip = load_clip(config.backbone, dtype=config.dtype)
+    photos = readers.IdentityReader(paths.part('identities'), 'train')
     features = feature_cache.identity_features(
-        readers.IdentityReader(paths.part('identities'), 'train'),
+        photos,
         f'{paths.fingerprint}/identities/train',
         clip,
         feature_cache.folder(config, workdir),
@@ -95,7 +98,7 @@ def _learn_identities(config: Any, workdir: Path, paths: DatasetPaths) -> None:
         batch_size=config.features.batch_size // 2,  # Two pictures each: the photo and its face.
         dtype=config.dtype,
     )
-    task = identity.IdentityLearning(config, clip, features)
+    task = identity.IdentityLearning(config, clip, features, photos)
     stage(3, 5, f'learning {len(features.names)} people: {config.train.steps} steps')
     params = loop.run(task, config, workdir)
     stage(4, 5, f'exporting to {workdir / "model"}')

@@ -195,9 +195,24 @@ def preprocess(
         UserError: A path that cannot be read (see `read_image`), or a picture so narrow that it
             would take more than `MAX_PIXELS` once its shorter side is S.
     """
+    found = squares(images, size, resize=resize, interpolation=interpolation)
+    return _normalise(found, mean, std)
+
+
+def squares(
+    images: np.ndarray | Sequence[ImageLike],
+    size: int,
+    *,
+    resize: str = 'shortest',
+    interpolation: str = 'bicubic',
+) -> np.ndarray:
+    """What `preprocess` makes of images before the mean is subtracted: uint8 [B, S, S, 3] RGB.
+
+    For arguments and errors see there.
+    """
     method = _method(interpolation)
-    squares = np.empty((len(images), size, size, 3), np.uint8)
-    for square, image in zip(squares, images, strict=True):
+    found = np.empty((len(images), size, size, 3), np.uint8)
+    for square, image in zip(found, images, strict=True):
         if isinstance(image, np.ndarray):
             _check(image)
             picture = Image.fromarray(image)
@@ -217,7 +232,7 @@ def preprocess(
         top, left = _corner(height, width, size)
         small = picture.resize((width, height), method)
         square[:] = np.asarray(small.crop((left, top, left + size, top + size)).convert('RGB'))
-    return _normalise(squares, mean, std)
+    return found
 
 
 def preprocess_frames(
@@ -255,14 +270,14 @@ def preprocess_frames(
     right = min((left + size) * across, frames.shape[2])  # Rounding must not lead out of it.
     bottom = min((top + size) * down, frames.shape[1])
     box = (left * across, top * down, right, bottom)
-    squares = np.empty((len(frames), size, size, 3), np.uint8)
-    for square, frame in zip(squares, frames, strict=True):
+    found = np.empty((len(frames), size, size, 3), np.uint8)
+    for square, frame in zip(found, frames, strict=True):
         _check(frame)
         # From four times the size on, blocks of pixels are averaged first, to at least twice the
         # size: that takes a third of the time.
         small = Image.fromarray(frame).resize((size, size), method, box, reducing_gap=2.0)
         square[:] = np.asarray(small)
-    return _normalise(squares, mean, std)
+    return _normalise(found, mean, std)
 
 
 def scale_image(image: np.ndarray, height: int, width: int) -> np.ndarray:

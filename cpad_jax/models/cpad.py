@@ -4,7 +4,7 @@ After Korbar and Zisserman, "Personalised CLIP or: how to find your vacation vid
 What is learned beside the frozen CLIP: the adapter from faces to tokens, an adapter from names to
 tokens, a default token for people without either, and a low-rank update of the text tower (Hu et
 al. 2021, "LoRA"). The update acts only in rows where a [TOK] stands; a row without one is plain
-CLIP.
+CLIP. Visual prompts, if wished, change what the image tower makes of the clips that are searched.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 
 from cpad_jax import atomic
 from cpad_jax.errors import UserError
-from cpad_jax.models import names, safetensors_files
+from cpad_jax.models import names, safetensors_files, visual_prompts
 from cpad_jax.models import weights as weights_io
 from cpad_jax.models.clip import CLIP
 from cpad_jax.models.config import CLIPConfig
@@ -56,6 +56,7 @@ class CPADConfig:
         rank: Rank of the text tower's update; 0 for none.
         token_norm: Length of a token before training.
         name_width: Width of the name adapter's hidden layers; 0 for none.
+        visual_prompts: Number of visual prompts of the image tower; 0 for none.
     """
 
     face_feature: str
@@ -66,13 +67,14 @@ class CPADConfig:
     rank: int = 8
     token_norm: float = 1.0
     name_width: int = 0
+    visual_prompts: int = 0
 
 
 class CPAD(nn.Module):
     """What is learned; the frozen CLIP stays outside.
 
-    Parameters: `adapter`, `default_token` [K, W], and `low_rank` as `CLIP.encode_embeddings` takes
-    it (only where the rank is above 0).
+    Parameters: `adapter`, `default_token` [K, W], and, only where they are above 0, `low_rank` as
+    `CLIP.encode_embeddings` takes it and `visual_prompts` as `visual_prompts.into` takes them.
 
     Attributes:
         config: Sizes of what is learned.
@@ -115,6 +117,10 @@ class CPAD(nn.Module):
         if c.rank:
             low_rank = self.param(
                 'low_rank', initial_low_rank, self.clip_config.text.layers, width, c.rank
+            )
+        if c.visual_prompts:  # For the image tower: nothing here reads them.
+            self.param(
+                visual_prompts.NAME, visual_prompts.initial, c.visual_prompts, self.clip_config
             )
         return tokens, low_rank
 
@@ -259,6 +265,8 @@ WEIGHTS_FILE = weights_io.WEIGHTS_FILE
 _MEMORY = 'name_memory'
 _BACKGROUND = 'background'
 _PARAMS = 'params/'
+# Sizes that an export names only where they are not these: older ones have no such key.
+_UNLESS_GIVEN = {'visual_prompts': 0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -322,6 +330,7 @@ def save_model(directory: str | os.PathLike[str], saved: SavedCPAD) -> None:
         **dataclasses.asdict(saved.config),
         'names': list(saved.names),
     }
+    values = {k: v for k, v in values.items() if k not in _UNLESS_GIVEN or v != _UNLESS_GIVEN[k]}
     with atomic.writing(directory) as temporary:
         temporary.mkdir()
         atomic.write_json(temporary / CONFIG_FILE, values)
@@ -403,6 +412,7 @@ def _read_config(directory: Path) -> dict[str, Any]:
         raise UserError(f'{path} is not JSON ({error}): export the model again') from error
     if not isinstance(values, dict) or values.get('kind') != KIND:
         raise UserError(f'{path} does not describe a CLIP-PAD (no "kind": "{KIND}")')
+    values = _UNLESS_GIVEN | values
     wanted = {'backbone': 'str', 'backbone_sha256': 'str', 'names': 'list'}
     wanted |= {field.name: field.type for field in dataclasses.fields(CPADConfig)}
     for name, kind in wanted.items():

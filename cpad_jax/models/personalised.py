@@ -18,7 +18,7 @@ import numpy as np
 from cpad_jax.errors import UserError
 from cpad_jax.media import faces as media_faces
 from cpad_jax.media import images as media_images
-from cpad_jax.models import cpad, face_features
+from cpad_jax.models import cpad, face_features, visual_prompts
 from cpad_jax.models.names import name_and_face, name_features
 from cpad_jax.models.person import FACE_MARGIN, unit
 from cpad_jax.models.pretrained import PretrainedCLIP, load_clip
@@ -63,7 +63,9 @@ class PersonalisedCLIP:
     """A CLIP that can be told who people are.
 
     Attributes:
-        clip: The frozen CLIP.
+        clip: The frozen CLIP, which reads texts and faces.
+        image_clip: Embeds the clips and photos that are searched: `clip`, with the visual prompts
+            if training learned some.
         names: Whose names were learned in training, sorted.
         face_feature: What the adapter reads, one of `face_features.FACE_FEATURES`.
     """
@@ -72,6 +74,8 @@ class PersonalisedCLIP:
         """Puts the two together; see `load`."""
         self.clip = clip
         self.saved = saved
+        prompts = saved.params.get(visual_prompts.NAME)
+        self.image_clip = clip if prompts is None else clip.prompted(prompts)
         self.names = sorted(saved.names)
         self.face_feature = saved.config.face_feature
         self._numbers = {name.casefold(): i for i, name in enumerate(saved.names)}
@@ -368,8 +372,8 @@ class PersonalisedCLIP:
                 f'a clip must be uint8 [T, H, W, 3] with one frame or more, not {frames.dtype} '
                 f'{list(frames.shape)}'
             )
-        pixels = self.clip.preprocess_frames(frames)
-        mean = self.clip.encode_image(pixels, normalize=True).mean(axis=0)
+        pixels = self.image_clip.preprocess_frames(frames)
+        mean = self.image_clip.encode_image(pixels, normalize=True).mean(axis=0)
         return np.asarray(unit(mean))
 
 

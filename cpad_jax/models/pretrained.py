@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from PIL import Image
 
 from cpad_jax.errors import UserError
 from cpad_jax.media import images as media_images
-from cpad_jax.models import weights
+from cpad_jax.models import visual_prompts, weights
 from cpad_jax.models.clip import CLIP
 from cpad_jax.models.config import CLIPConfig
 from cpad_jax.text.file_tokenizer import FileTokenizer
@@ -62,6 +63,23 @@ class PretrainedCLIP:
         self.model = CLIP(config, dtype=jnp.dtype(dtype).type)
         self._image = jax.jit(self._apply('encode_image'), static_argnums=2)
         self._text = jax.jit(self._apply('encode_text'), static_argnums=2)
+
+    def prompted(self, prompts: np.ndarray) -> PretrainedCLIP:
+        """This CLIP with visual prompts in its image tower.
+
+        Args:
+            prompts: float32 [n, w], as training learns them; see `visual_prompts`.
+
+        Returns:
+            Another one, which shares its parameters with this. Its `sha256` is of the prompts, too,
+            so that features of the one are never taken for features of the other.
+        """
+        prompts = np.asarray(prompts, np.float32, order='C')
+        digest = hashlib.sha256(f'{self.sha256} {prompts.shape}\n'.encode())
+        digest.update(prompts.tobytes())
+        params = visual_prompts.into(self.params, prompts)
+        sha256 = digest.hexdigest()
+        return PretrainedCLIP(self.config, params, sha256, self.model.dtype, self.tokenizer)
 
     def _apply(self, method: str) -> Callable:
         def apply(params: Any, inputs: jax.Array, normalize: bool) -> jax.Array:

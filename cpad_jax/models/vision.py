@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from cpad_jax.models.config import ViTConfig
 from cpad_jax.models.transformer import MLP, Array, Attention, Linear, Transformer, layer_norm
+from cpad_jax.models.visual_prompts import NAME as VISUAL_PROMPTS
 
 
 class MapPooling(nn.Module):
@@ -36,6 +37,9 @@ class MapPooling(nn.Module):
 
 class VisionTower(nn.Module):
     """A vision transformer over patches.
+
+    Where its parameters have visual prompts (`visual_prompts.into`), all positions see them; the
+    result is read off the others.
 
     Attributes:
         config: Sizes and variant.
@@ -68,6 +72,10 @@ class VisionTower(nn.Module):
             first = self.param('class_embedding', normal, (width,))
             x = jnp.concatenate([jnp.broadcast_to(first, (batch, 1, width)), x], axis=1)
         x = x + self.param('positional_embedding', normal, (c.positions, width))  # [B, L, w]
+        prompts = self.get_variable('params', VISUAL_PROMPTS)
+        if prompts is not None:  # Attention has no order, so they may stand last.
+            prompts = jnp.broadcast_to(prompts, (batch, *prompts.shape))
+            x = jnp.concatenate([x, prompts], axis=1)
         if c.normed_input:
             x = layer_norm(c.epsilon, 'ln_pre')(x)
         at = jnp.zeros((batch,), jnp.int32) if c.pooling == 'class' else None
@@ -76,9 +84,9 @@ class VisionTower(nn.Module):
         if c.pooling == 'class':
             x = ln_post(x[:, 0])
         elif c.pooling == 'mean':
-            x = ln_post(x[:, c.class_token :].mean(axis=1))
+            x = ln_post(x[:, c.class_token : c.positions].mean(axis=1))
         else:
-            x = MapPooling(c, self.dtype, name='attn_pool')(ln_post(x))
+            x = MapPooling(c, self.dtype, name='attn_pool')(ln_post(x[:, : c.positions]))
         if c.projection == 'none':
             return x
         proj = linear(

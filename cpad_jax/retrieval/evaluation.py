@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -157,6 +158,8 @@ class Material:
         photos: Reader of the photos that stand for people.
         labels: What each clip's record says, without its pictures.
         galleries: None → embeddings [N, D] of the clips; name of a control → of spoiled ones.
+        plain_gallery: Embeddings [N, D] of the clips by CLIP itself: without visual prompts the
+            very same.
         asked: The queries.
         encoder: Embeds them.
         methods: The methods and controls that embed queries.
@@ -170,6 +173,7 @@ class Material:
     photos: readers.IdentityReader
     labels: list[dict[str, Any]]
     galleries: dict[str | None, np.ndarray]
+    plain_gallery: np.ndarray
     asked: list[scenarios.Query]
     encoder: queries.QueryEncoder
     methods: tuple[queries.Method, ...]
@@ -179,6 +183,8 @@ class Material:
 
     def gallery(self, method: queries.Method) -> np.ndarray:
         """The embeddings [N, D] that a method or control ranks."""
+        if method.name == queries.CLIP.name:
+            return self.plain_gallery
         return self.galleries.get(method.control, self.galleries[None])
 
     @property
@@ -211,11 +217,14 @@ def prepare(workdir: Path, config: Any) -> Material:
     clips = readers.ClipReader(paths.part('clips'), 'test')
     photos = readers.IdentityReader(paths.part('identities'), 'references')
     cache = feature_cache.folder(config, workdir)
-    embedded = galleries.embed_galleries(
-        clips, f'{paths.fingerprint}/clips/test', model.clip, cache, controls,
+    embed = functools.partial(
+        galleries.embed_galleries, clips, f'{paths.fingerprint}/clips/test', directory=cache,
         frames_per_clip=config.features.frames_per_clip, batch_size=config.features.batch_size,
         dtype=config.dtype, seed=config.seed,
     )  # fmt: skip
+    embedded = embed(model.image_clip, controls=controls)
+    prompted = model.image_clip is not model.clip
+    plain = embed(model.clip, controls=())[None] if prompted else embedded[None]
     face_features = feature_cache.identity_features(
         photos, f'{paths.fingerprint}/identities/references', model.clip, cache,
         face_feature=config.features.face, batch_size=config.features.batch_size // 2,
@@ -254,7 +263,7 @@ def prepare(workdir: Path, config: Any) -> Material:
             options.ce, config, model, paths, clips, cache, by_image
         )
     setting = Setting(
-        config, cache, model, trained, paths, clips, embedded[None], encoder, by_image,
+        config, cache, model, trained, paths, clips, embedded[None], plain, encoder, by_image,
         pictures=dict(zip(face_features.image_ids, face_features.images, strict=True)),
     )  # fmt: skip
     further = registry.make(options.methods, setting)
@@ -271,8 +280,9 @@ def prepare(workdir: Path, config: Any) -> Material:
     }
     methods = (*encoder.methods, *controls)
     return Material(
-        model, clips, photos, labelled, embedded, asked, encoder, methods, experts, further, facts
-    )
+        model, clips, photos, labelled, embedded, plain, asked, encoder, methods, experts, further,
+        facts,
+    )  # fmt: skip
 
 
 def _failures(
@@ -303,7 +313,7 @@ def _ask_for_nobody(material: Material, samples: int, seed: int) -> list[dict[st
     """The rows of `nobody.json`: Collaborative Experts beside plain CLIP."""
     clips = material.clips
     asked = nobody.build_queries(material.labels, clips.actions, clips.places, clips.relevance)
-    plain = nobody.PlainCLIP(material.model.clip, material.galleries[None])
+    plain = nobody.PlainCLIP(material.model.clip, material.plain_gallery)
     return nobody.compare([material.experts, plain], asked, samples, seed)
 
 

@@ -175,7 +175,7 @@ def fine_tuning(model: PersonalisedCLIP) -> FineTune | None:
     def fine_tune(model: PersonalisedCLIP, reference: Reference) -> Person:
         guess = model.tokens(reference.features[None], np.ones((1, len(reference.features))))[0]
         pictures = [images.decode_jpeg(photo['image']) for photo in reference.photos]
-        shown = model.clip.encode_image(model.clip.preprocess(pictures))
+        shown = model.image_clip.encode_image(model.image_clip.preprocess(pictures))
         return tuner.fit(guess, shown, reference.name).person
 
     return fine_tune
@@ -261,8 +261,8 @@ def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
     truth = season_queries.read_truth(paths.table, paths.videos)
     references, seen = read_references(workdir, config, model, sorted(truth.names), truth.titles)
     frames = SeasonFrames(
-        truth.videos, model.clip, feature_cache.folder(config, workdir), rate=options.frame_rate,
-        batch_size=config.features.batch_size, dtype=config.dtype,
+        truth.videos, model.image_clip, feature_cache.folder(config, workdir),
+        rate=options.frame_rate, batch_size=config.features.batch_size, dtype=config.dtype,
     )  # fmt: skip
     cuttings = cut(frames, options.clips_per_minute, options.cuts)
     fewest, most = options.relevant

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import grain
 import numpy as np
@@ -137,6 +137,7 @@ class IdentityBatches:
         tokenizer: Tokenizer,
         composition_steps: np.ndarray,
         known_names: np.ndarray,
+        photos: Callable[[np.ndarray], np.ndarray] | None = None,
     ):
         """Prepares the draws.
 
@@ -149,12 +150,14 @@ class IdentityBatches:
             composition_steps: float32 [len(composition_phrases()), D], the step of plain CLIP from
                 'a photo of a person' to each phrase about 'a person'.
             known_names: bool [N], whose name plain CLIP knows.
+            photos: Numbers of photos [B] → uint8 [B, S, S, 3], where a batch has to hold the photos
+                themselves (`target_photos.TargetPhotos`).
 
         Raises:
             UserError: There are fewer people than a batch needs, or the forms make no sense.
         """
         self._features, self._sizes, self._seed = features, sizes, seed
-        self._steps, self._known = composition_steps, known_names
+        self._steps, self._known, self._photos = composition_steps, known_names, photos
         shares = np.array([float(sizes.forms.get(form, 0.0)) for form in FORMS])
         if set(sizes.forms) - set(FORMS) or (shares < 0).any() or not shares.sum():
             raise UserError(
@@ -196,7 +199,8 @@ class IdentityBatches:
 
         Returns:
             `target` int64 [B] number of the photo to be found and `references` int64 [B, R] those
-            shown (−1 for none), `image` float32 [B, D] the target's embedding, `features` float32
+            shown (−1 for none), `image` float32 [B, D] the target's embedding or, where there are
+            `photos`, `squares` uint8 [B, S, S, 3] the target itself, `features` float32
             [B, R, Df] and `weights` float32 [B, R] of the references (0 for none), `ids` int32
             [B, L], `identity` int32 [B], `form` int32 [B]; and one composition per person:
             `composition_row` int32 [P] the row whose person it is about, `composition_ids` int32
@@ -233,7 +237,7 @@ class IdentityBatches:
         return {
             'target': target,
             'references': references,
-            'image': self._features.images[target].astype(np.float32),
+            **self._targets(target),
             'features': features,
             'weights': weights,
             'ids': self.prompts.ids(texts),
@@ -241,6 +245,11 @@ class IdentityBatches:
             'form': form,
             **self._compositions(rng, identity, form),
         }  # fmt: skip
+
+    def _targets(self, target: np.ndarray) -> dict[str, np.ndarray]:
+        if self._photos:
+            return {'squares': self._photos(target)}
+        return {'image': self._features.images[target].astype(np.float32)}
 
     def _faces(self, photos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Features float32 [..., R, Df] and weights float32 [..., R] of photos, −1 for none."""

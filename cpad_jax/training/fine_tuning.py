@@ -117,7 +117,7 @@ class FineTuner:
         if background is None or len(background) < 2:
             raise UserError(
                 'this model keeps no photos of other people to tell a person apart from: train it '
-                'again, or give embeddings of some, background=model.clip.encode_image(…)'
+                'again, or give embeddings of some, background=model.image_clip.encode_image(…)'
             )
         chosen = np.random.default_rng((seed, 9)).permutation(len(background))[:NUM_OTHERS]
         self._others = np.asarray(unit(np.asarray(background, np.float32)[chosen]))
@@ -221,7 +221,7 @@ def fine_tune(
     shown = [model.encode_clip(frames)[None] for frames in clips]
     if len(photos):
         pictures = [p if isinstance(p, np.ndarray) else read_image(p) for p in photos]
-        shown.append(model.clip.encode_image(model.clip.preprocess(pictures)))
+        shown.append(model.image_clip.encode_image(model.image_clip.preprocess(pictures)))
     tuner = FineTuner(model, background, seed)
     tuned = tuner.fit(person.tokens, np.concatenate(shown), person.name, rank_one).person
     return dataclasses.replace(tuned, name_in_token=person.name_in_token)

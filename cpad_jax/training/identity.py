@@ -2,7 +2,8 @@
 
 Only the text tower runs. The towers are frozen, so what they say about photos comes from the
 feature cache; what is learned is the adapter, the default token and the low-rank update, and, once
-faces have their tokens, the name adapter.
+faces have their tokens, the name adapter. Visual prompts, if wished, are learned too; then the
+image tower runs on the photos that are to be found, and on no others.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cpad_jax.models import cpad
+from cpad_jax.models import cpad, visual_prompts
 from cpad_jax.models.clip import CLIP
 from cpad_jax.models.names import name_features
 from cpad_jax.models.person import unit
 from cpad_jax.text import training_phrases
-from cpad_jax.training import batches, losses, name_learning
+from cpad_jax.training import batches, losses, name_learning, target_photos
 from cpad_jax.training.feature_cache import IdentityFeatures
 from cpad_jax.training.known_names import known_names
 
@@ -34,11 +35,18 @@ class IdentityLearning:
     Attributes:
         cpad_config: Sizes of what is learned.
         backbone_sha256: Of the frozen CLIP; checkpoints insist on it.
-        frozen: The parameters of CLIP's text tower. They are an argument of the loss rather than
-            a constant in the compiled step, which for large towers would not fit into it.
+        frozen: The parameters of CLIP's text tower, and with visual prompts of all of it. They are
+            an argument of the loss rather than a constant in the compiled step, which for large
+            towers would not fit into it.
     """
 
-    def __init__(self, config: Any, clip: Any, features: IdentityFeatures):
+    def __init__(
+        self,
+        config: Any,
+        clip: Any,
+        features: IdentityFeatures,
+        photos: Sequence[Mapping[str, Any]] = (),
+    ):
         """Prepares the task.
 
         Args:
@@ -46,16 +54,20 @@ class IdentityLearning:
                 `train` are read.
             clip: The frozen `PretrainedCLIP`.
             features: Of all training photos, by this CLIP.
+            photos: Their records, in the same order; only visual prompts need them.
 
         Raises:
-            UserError: The configuration does not fit the data.
+            UserError: The configuration does not fit the data or the CLIP.
         """
         self.config, self.features = config, features
         self.backbone_sha256 = clip.sha256
         self._clip = clip
         self.clip = CLIP(clip.config, dtype=jnp.dtype(config.dtype).type, remat=config.train.remat)
-        self.frozen = {name: p for name, p in clip.params.items() if name != 'visual'}
         model, train = config.model, config.train
+        count = model.get(visual_prompts.NAME, 0)
+        visual_prompts.check(count, clip.config)
+        self.frozen = {name: p for name, p in clip.params.items() if count or name != 'visual'}
+        self._photos = target_photos.TargetPhotos(photos, clip.config) if count else None
         table = np.asarray(clip.params['text']['token_embedding']['embedding'])
         self._word = table[word_ids(clip, ['person'])[0]]
         self.cpad_config = cpad.CPADConfig(
@@ -67,6 +79,7 @@ class IdentityLearning:
             rank=model.rank,
             token_norm=cpad.vocabulary_norm(clip.params, phrase_ids(clip)),
             name_width=model.name_width,
+            visual_prompts=count,
         )
         self.cpad = cpad.CPAD(self.cpad_config, clip.config)
         self._batches = batches.IdentityBatches(
@@ -82,6 +95,7 @@ class IdentityLearning:
             tokenizer=clip.tokenizer,
             composition_steps=composition_steps(clip),
             known_names=known_names(clip, features),
+            photos=self._photos,
         )
         prompts = self._batches.prompts
         self._reads_photos = prompts.length_of([*training_phrases.PHOTOS, training_phrases.BASE])
@@ -97,7 +111,7 @@ class IdentityLearning:
         return params
 
     def label_params(self, params: Any) -> Any:
-        """Groups 'adapter', 'low_rank' and 'default_token'; 'frozen' is what was measured."""
+        """Groups of the same names as in the tree; 'frozen' is what was measured."""
         labels = {group: jax.tree.map(lambda _, g=group: g, params[group]) for group in params}
         labels['adapter'] |= {'centre': 'frozen', 'spread': 'frozen'}
         if not self.config.model.default_token:
@@ -146,7 +160,7 @@ class IdentityLearning:
             shown.append(tokens[rows:])
         moved, plain = jnp.split(embed(ids, shown, moved_ids.shape[1]), [len(moved_ids)])
         identity = batch['identity']
-        image = unit(batch['image'])
+        image = self._targets(params, batch, frozen)
         scale = 1 / self.config.train.temperature
         direction, length = losses.composition(moved, base, batch['composition_step'])
         terms = {
@@ -161,6 +175,14 @@ class IdentityLearning:
         found = identity[jnp.argmax(queries @ image.T, axis=-1)] == identity
         metrics = {f'loss_{name}': term for name, term in terms.items()}
         return loss, {**metrics, 'accuracy': found.mean()}
+
+    def _targets(self, params: Any, batch: Mapping[str, jax.Array], frozen: Any) -> jax.Array:
+        """Embeddings of the photos to be found, of length 1: float32 [B, D]."""
+        if self._photos is None:
+            return unit(batch['image'])
+        prompted = visual_prompts.into(frozen, params[visual_prompts.NAME])
+        pixels = target_photos.pixels(batch['squares'], self.clip.config)
+        return unit(self.clip.apply({'params': prompted}, pixels, method='encode_image'))
 
     def export(self, params: Any, directory: Path) -> None:
         """Learns the names, and writes the folder that `cpad_jax.load` reads."""
@@ -182,17 +204,24 @@ class IdentityLearning:
             backbone_sha256=self.backbone_sha256,
             names=names,
             memory=memory if self.config.model.name_memory else None,
-            background=self._background(),
+            background=self._background(params),
         )
         cpad.save_model(directory, saved)
 
-    def _background(self) -> np.ndarray:
+    def _background(self, params: Any) -> np.ndarray:
         """Embeddings of some training photos, of as many people as there are: [M, D]."""
         rng = np.random.default_rng((self.config.seed, 10))
         order = rng.permutation(len(self.features.labels))
         _, first = np.unique(self.features.labels[order], return_index=True)
         chosen = rng.permutation(order[first])[:_BACKGROUND]
-        return self.features.images[chosen].astype(np.float32)
+        if self._photos is None:
+            return self.features.images[chosen].astype(np.float32)
+        clip = self._clip.prompted(params[visual_prompts.NAME])
+        parts = [chosen[start : start + _CHUNK] for start in range(0, len(chosen), _CHUNK)]
+        return np.concatenate([
+            clip.encode_image(clip.preprocess(self._photos(part)), normalize=True)
+            for part in parts
+        ])  # fmt: skip
 
 
 def word_ids(clip: Any, texts: Sequence[str]) -> np.ndarray:

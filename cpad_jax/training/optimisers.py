@@ -20,7 +20,7 @@ B2 = 0.98  # Decay of Adam's second moment: CLIP's choice for transformers.
 
 # Weight decay pulls towards zero, which means nothing for these: an offset, a gain, a word's or a
 # person's vector, a position, a temperature.
-NO_DECAY = r'(bias|scale|embedding|token)[^/]*$'
+NO_DECAY = r'(bias|scale|embedding|token|prompts)[^/]*$'
 
 # Kernels [inputs, heads, outputs per head]; all others end with their one axis of outputs.
 SPLIT_OUTPUTS = r'(query|key|value)/kernel$'

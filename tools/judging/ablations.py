@@ -35,6 +35,7 @@ VARIANTS: dict[str, dict[str, str]] = {
     'no update of the text tower': {'model.rank': '0'},
     'update of rank 4': {'model.rank': '4'},
     'update of rank 64': {'model.rank': '64'},
+    'five visual prompts': {'model.visual_prompts': '5'},
     'colour histogram for the face': {'features.face': 'colour_histogram'},
     'one frame a clip': {'features.frames_per_clip': '1'},
     'eight frames a clip': {'features.frames_per_clip': '8'},

@@ -39,4 +39,4 @@ class Encoder:
 
 def make(setting: Setting) -> scorers.Cosine:
     """The row."""
-    return scorers.Cosine(METHOD, Encoder(setting.model.clip), setting.gallery)
+    return scorers.Cosine(METHOD, Encoder(setting.model.clip), setting.plain_gallery)

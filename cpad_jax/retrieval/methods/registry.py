@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from cpad_jax.errors import UserError
-from cpad_jax.retrieval.methods import class_word, pic2word, polar, textual_inversion
+from cpad_jax.retrieval.methods import (
+    class_word,
+    id_clip,
+    pic2word,
+    polar,
+    textual_inversion,
+)
 from cpad_jax.retrieval.methods.setting import Setting
 from cpad_jax.retrieval.scorers import Scorer
 
@@ -14,6 +20,7 @@ MAKERS: Mapping[str, Callable[[Setting], Scorer]] = {
     'palavra': textual_inversion.make,
     'polar': polar.make,
     'pic2word': pic2word.make,
+    'id_clip': id_clip.make,
 }
 
 

@@ -28,7 +28,8 @@ class Setting:
         trained: Where the photos are from that identity learning saw.
         paths: Where the gallery is from.
         clips: The gallery.
-        gallery: float32 [N, D] of length 1, its clips.
+        gallery: float32 [N, D] of length 1, its clips as CLIP-PAD sees them.
+        plain_gallery: The same by CLIP itself; it differs where there are visual prompts.
         encoder: Embeds queries as CLIP-PAD and CLIP do.
         photos: image_id → face feature [Df] of a reference photo.
         pictures: image_id → CLIP embedding [D] of the whole reference photo.
@@ -41,6 +42,7 @@ class Setting:
     paths: DatasetPaths
     clips: readers.ClipReader
     gallery: np.ndarray
+    plain_gallery: np.ndarray
     encoder: QueryEncoder
     photos: Mapping[str, np.ndarray]
     pictures: Mapping[str, np.ndarray]

@@ -22,7 +22,7 @@ def test_the_class_word_stands_before_the_name():
         normalize=True,
     )
     gallery = np.eye(3, wanted.shape[-1], dtype=np.float32)
-    setting = types.SimpleNamespace(model=model, gallery=gallery)
+    setting = types.SimpleNamespace(model=model, plain_gallery=gallery)
     (scorer,) = registry.make(['class_word'], setting)
     assert isinstance(scorer, scorers.Cosine) and scorer.method == class_word.METHOD
     np.testing.assert_allclose(scorer.encoder.encode(scorer.method, ASKED), wanted, atol=1e-6)
