@@ -225,8 +225,8 @@ def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
     if not asked:
         raise UserError(f'{paths.identities}: there is no photo of anything that the clips show')
     gallery = galleries.embed_galleries(
-        clips, f'{paths.fingerprint}/clips/test', model.clip, feature_cache.folder(config, workdir),
-        (), frames_per_clip=config.features.frames_per_clip,
+        clips, f'{paths.fingerprint}/clips/test', model.image_clip,
+        feature_cache.folder(config, workdir), (), frames_per_clip=config.features.frames_per_clip,
         batch_size=config.features.batch_size, dtype=config.dtype, seed=config.seed,
     )[None]  # fmt: skip
     conditions = season.conditions(model, references, season.fine_tuning(model))

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,16 +19,17 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from cpad_jax import atomic, progress
+from cpad_jax import progress
 from cpad_jax.models import cpad
 from cpad_jax.models.person import pool, unit
 from cpad_jax.models.pretrained import PretrainedCLIP
 from cpad_jax.retrieval import scorers
+from cpad_jax.retrieval.methods import pseudo_words
 from cpad_jax.retrieval.methods.setting import Setting
 from cpad_jax.retrieval.queries import IMAGE, Method
 from cpad_jax.retrieval.scenarios import Query
 from cpad_jax.text.prompts import PERSON_TOKEN, query_text
-from cpad_jax.training import feature_cache, losses
+from cpad_jax.training import feature_cache, kept_arrays, losses
 from cpad_jax.training.feature_cache import IdentityFeatures
 from cpad_jax.training.identity import face_statistics
 
@@ -42,8 +41,7 @@ EPOCHS, BATCH, LEARNING_RATE, TEMPERATURE = 10, 32, 5e-5, 0.07
 MAX_STEPS = 15000
 VERSION = 1  # Changed whenever the same photos would give another translator.
 
-_TOGETHER = 100  # Steps per call of the compiled program,
-_CHUNK = 256  # and queries.
+_TOGETHER = 100  # Steps per call of the compiled program.
 
 
 class Translator(nn.Module):
@@ -171,16 +169,15 @@ def learned(setting: Setting) -> dict[str, Any]:
         'data': setting.trained.fingerprint,
         'face': config.features.face,
     }
-    digest = hashlib.sha256(json.dumps(conditions, sort_keys=True).encode()).hexdigest()
-    path = setting.cache / f'id-clip-{digest[:16]}.npz'
-    if not path.is_file():
+    path = kept_arrays.path_of(setting.cache, 'id-clip', conditions)
+    kept = kept_arrays.read(path)
+    if kept is None:
         found = learn(clip, features, steps=steps, rate=LEARNING_RATE, seed=config.seed)
-        kernels = {name: np.asarray(own['kernel']) for name, own in found['translator'].items()}
-        with atomic.writing(path) as temporary:
-            np.savez(temporary, centre=found['centre'], **kernels)
-    with np.load(path, allow_pickle=False) as file:
-        translator = {name: {'kernel': file[name]} for name in ('hidden', 'out')}
-        return {'translator': translator, 'centre': file['centre']}
+        kept = {name: np.asarray(own['kernel']) for name, own in found['translator'].items()}
+        kept['centre'] = found['centre']
+        kept_arrays.write(path, kept)
+    translator = {name: {'kernel': kept[name]} for name in ('hidden', 'out')}
+    return {'translator': translator, 'centre': kept['centre']}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,13 +197,7 @@ class Encoder:
     def encode(self, method: Method, queries: Sequence[Query]) -> np.ndarray:
         """Embeds queries: float32 [Q, D] of length 1."""
         texts = [query_text(None, q.action, q.place, person_token=True) for q in queries]
-        tokens = self.tokens([q.references for q in queries])
-        ids, parts = self.clip.tokenize(texts), []
-        for start in range(0, len(ids), _CHUNK):
-            rows = np.minimum(np.arange(start, start + _CHUNK), len(ids) - 1)
-            embedded = self._embed(self.clip.params, ids[rows], tokens[rows])
-            parts.append(np.asarray(embedded)[: len(ids) - start])
-        return np.concatenate(parts)
+        return pseudo_words.say(self.clip, texts, self.tokens([q.references for q in queries]))
 
     def tokens(self, photos: Sequence[Sequence[str]]) -> np.ndarray:
         """Reference photos (image ids) of each query → tokens float32 [Q, 1, W]."""
@@ -220,10 +211,6 @@ class Encoder:
         faces = directions(features, weights, self.learned['centre'])
         translator = Translator(self.clip.config.text.width)
         return np.asarray(translator.apply({'params': self.learned['translator']}, faces))
-
-    @functools.cached_property
-    def _embed(self) -> Any:
-        return jax.jit(functools.partial(cpad.encode_query, self.clip.model))
 
 
 def make(setting: Setting) -> scorers.Cosine:
