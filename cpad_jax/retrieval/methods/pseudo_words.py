@@ -7,6 +7,7 @@ training photos with nobody's name: the text tower must say of the token what th
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +20,7 @@ import optax
 
 from cpad_jax import progress
 from cpad_jax.models import cpad, weights
+from cpad_jax.models.clip import CLIP
 from cpad_jax.models.person import unit
 from cpad_jax.models.pretrained import PretrainedCLIP
 from cpad_jax.retrieval.methods import reference_photos
@@ -31,9 +33,6 @@ from cpad_jax.training import identity, kept_arrays, losses, optimisers
 Array = jax.Array
 
 VERSION = 1  # Changed whenever the same photos would give another network.
-BATCH = 256  # Sets of photos per step.
-WARMUP = 50  # Steps in which the learning rate rises.
-WEIGHT_DECAY = 0.1
 TEXTS = 64  # Queries embedded at once.
 
 
@@ -50,6 +49,9 @@ class Recipe:
         pull: Weight of the way from the word 'person', between directions, squared.
         steps: How many.
         rate: Highest learning rate.
+        warmup: Steps in which it rises.
+        weight_decay: Of AdamW.
+        batch: Sets of photos per step.
     """
 
     kind: str
@@ -60,6 +62,9 @@ class Recipe:
     pull: float
     steps: int
     rate: float
+    warmup: int = 50
+    weight_decay: float = 0.1
+    batch: int = 256
 
 
 class SetEncoder(nn.Module):
@@ -75,7 +80,7 @@ class SetEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, pictures: Array, there: Array) -> Array:
-        """Pictures float [P, R, D] of about unit spread, bool [P, R] → float32 [P, W], alike."""
+        """Float [P, R, D] of unit spread, bool [P, R] that are there → float32 [P, W]."""
         x = nn.relu(nn.Dense(self.hidden_width, name='photo')(pictures))
         x = reference_photos.mean(x, there)
         x = nn.relu(nn.Dense(self.hidden_width, name='set')(x))
@@ -91,27 +96,33 @@ class Network:
         images: float [M, D], embeddings of training photos, by which others are centred.
 
     Attributes:
+        params: Of the `SetEncoder`, once there are any.
         person: The token of the word 'person': float32 [W].
     """
 
     def __init__(self, recipe: Recipe, clip: PretrainedCLIP, images: np.ndarray):
         self.recipe, self.clip = recipe, clip
-        width = clip.config.text.width
-        self.module = SetEncoder(width, recipe.hidden_width)
-        self._centre, self._spread = identity.face_statistics(images)
-        norm = cpad.vocabulary_norm(clip.params, identity.phrase_ids(clip))
-        self._length = norm * width**-0.5
-        table = clip.params['text']['token_embedding']['embedding']
-        self.person = np.asarray(table[identity.word_ids(clip, ['person'])[0]])  # [W]
         self.params: Any = None
+        table = clip.params['text']['token_embedding']['embedding']
+        self.person = np.asarray(table[identity.word_ids(clip, ['person'])[0]])
+        centre, spread = identity.face_statistics(images)
+        # Tokens start at about the length of words, and are free to change it.
+        length = cpad.vocabulary_norm(clip.params, identity.phrase_ids(clip))
+        texts = [phrase.format(PERSON_TOKEN) for phrase in recipe.phrases]
+        scale = recipe.scale or float(jnp.exp(clip.params['logit_scale']))
+        self._fixed = {
+            'frozen': {k: v for k, v in clip.params.items() if k != 'visual'},
+            'ids': clip.tokenize(texts),
+            'centre': centre,
+            'spread': spread,
+            'length': length * len(self.person) ** -0.5,
+            'person': self.person,
+            'scale': scale,
+        }
 
-    def words(self, params: Any, pictures: Array, there: Array) -> Array:
-        """Pictures of length 1, [P, R, D], and bool [P, R] → tokens float32 [P, 1, W].
-
-        They start at about the length of words, and are free to change it.
-        """
-        x = (pictures - self._centre) / self._spread
-        return self._length * self.module.apply({'params': params}, x, there)[:, None]
+    def words(self, pictures: Array, there: Array) -> Array:
+        """Pictures of length 1, [P, R, D], and bool [P, R] → tokens float32 [P, 1, W]."""
+        return _words(self.params, self._fixed, pictures, there, self.recipe)
 
     def fit(self, images: np.ndarray, groups: np.ndarray, seed: int) -> None:
         """Learns.
@@ -121,45 +132,60 @@ class Network:
             groups: int [M]; photos of one number may stand in one set.
             seed: Of the start and of the draws.
         """
-        recipe, model = self.recipe, self.clip.model
-        frozen = {k: v for k, v in self.clip.params.items() if k != 'visual'}
-        texts = [phrase.format(PERSON_TOKEN) for phrase in recipe.phrases]
-        ids = jnp.asarray(self.clip.tokenize(texts))
-        scale = recipe.scale or float(jnp.exp(self.clip.params['logit_scale']))
-        there = jnp.ones((BATCH, recipe.photos), bool)
-        schedule = optimisers.warmup_cosine(recipe.rate, recipe.steps, WARMUP)
-        optimiser = optax.adamw(schedule, weight_decay=WEIGHT_DECAY)
-
-        def loss(params: Any, frozen: Any, pictures: Array, group: Array, phrase: Array) -> Array:
-            words = self.words(params, pictures, there)
-            said = cpad.encode_query(model, frozen, ids[phrase], words)
-            shown = unit(pictures.mean(axis=1))
-            away = unit(words[:, 0]) - unit(self.person)
-            pull = recipe.pull * jnp.mean(jnp.sum(away**2, axis=-1))
-            return losses.contrastive(said, shown, group, group, scale) + pull
-
-        @jax.jit
-        def step(params: Any, state: Any, *batch: Any) -> tuple[Any, Any]:
-            gradient = jax.grad(loss)(params, *batch)
-            change, state = optimiser.update(gradient, state, params)
-            return optax.apply_updates(params, change), state
-
-        example = jnp.zeros((1, recipe.photos, images.shape[-1]))
-        params = self.module.init(jax.random.key(seed), example, there[:1])['params']
-        state = optimiser.init(params)
-        draw = np.random.default_rng((seed, 11))
+        recipe = self.recipe
         images = np.asarray(unit(images.astype(np.float32)))
+        module = SetEncoder(len(self.person), recipe.hidden_width)
+        example = images[: recipe.photos][None]
+        params = module.init(jax.random.key(seed), example, np.ones(example.shape[:2], bool))
+        params = params['params']
+        state = _optimiser(recipe).init(params)
+        draw = np.random.default_rng((seed, 11))
         order = np.argsort(groups, kind='stable')
         numbers, starts, counts = np.unique(groups[order], return_index=True, return_counts=True)
         with progress.bar(total=recipe.steps, stage=f'learning {recipe.kind}', unit='step') as bar:
             for _ in range(recipe.steps):
-                group = draw.integers(len(numbers), size=BATCH)
-                which = draw.random((BATCH, recipe.photos)) * counts[group][:, None]
+                group = draw.integers(len(numbers), size=recipe.batch)
+                which = draw.random((recipe.batch, recipe.photos)) * counts[group][:, None]
                 rows = order[starts[group][:, None] + which.astype(int)]
-                phrase = draw.integers(len(texts), size=BATCH)
-                params, state = step(params, state, frozen, images[rows], group, phrase)
+                phrase = draw.integers(len(recipe.phrases), size=recipe.batch)
+                batch = {'pictures': images[rows], 'group': group, 'phrase': phrase}
+                params, state = _step(params, state, self._fixed, batch, recipe, self.clip.model)
                 bar.update()
         self.params = jax.tree.map(np.asarray, params)
+
+
+def _optimiser(recipe: Recipe) -> optax.GradientTransformation:
+    schedule = optimisers.warmup_cosine(recipe.rate, recipe.steps, recipe.warmup)
+    return optax.adamw(schedule, weight_decay=recipe.weight_decay)
+
+
+@functools.partial(jax.jit, static_argnames='recipe')
+def _words(params: Any, fixed: Any, pictures: Array, there: Array, recipe: Recipe) -> Array:
+    """See `Network.words`."""
+    module = SetEncoder(len(fixed['person']), recipe.hidden_width)
+    x = (pictures - fixed['centre']) / fixed['spread']
+    return fixed['length'] * module.apply({'params': params}, x, there)[:, None]
+
+
+# Of the module, so that it is compiled once for all networks of a recipe.
+@functools.partial(jax.jit, static_argnames=('recipe', 'clip'))
+def _step(
+    params: Any, state: Any, fixed: Any, batch: Any, recipe: Recipe, clip: CLIP
+) -> tuple[Any, Any]:
+    """One step of AdamW."""
+
+    def loss(params: Any) -> Array:
+        there = jnp.ones(batch['pictures'].shape[:2], bool)
+        words = _words(params, fixed, batch['pictures'], there, recipe)
+        said = cpad.encode_query(clip, fixed['frozen'], fixed['ids'][batch['phrase']], words)
+        shown = unit(batch['pictures'].mean(axis=1))
+        away = unit(words[:, 0]) - unit(fixed['person'])
+        pull = recipe.pull * jnp.mean(jnp.sum(away**2, axis=-1))
+        group = batch['group']
+        return losses.contrastive(said, shown, group, group, fixed['scale']) + pull
+
+    change, state = _optimiser(recipe).update(jax.grad(loss)(params), state, params)
+    return optax.apply_updates(params, change), state
 
 
 def learned(recipe: Recipe, setting: Setting, by_person: bool) -> Network:
@@ -180,9 +206,6 @@ def learned(recipe: Recipe, setting: Setting, by_person: bool) -> Network:
         dataclasses.asdict(recipe)
         | {
             'version': VERSION,
-            'batch': BATCH,
-            'warmup': WARMUP,
-            'weight_decay': WEIGHT_DECAY,
             'backbone': clip.sha256,
             'dtype': jnp.dtype(clip.model.dtype).name,
             'photos': digest.hexdigest(),

@@ -94,7 +94,7 @@ def make(setting: Setting) -> scorers.Cosine:
     }
 
     def learn(pictures: np.ndarray, there: np.ndarray) -> Array:
-        guess = network.words(network.params, pictures, there)
+        guess = network.words(pictures, there)
         return _optimise(clip.model, fixed, guess, reference_photos.mean(pictures, there))
 
     words = reference_photos.PerPerson(

@@ -23,10 +23,10 @@ def small():
     """Networks that are learned at once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reference_photos, 'PEOPLE', 8)
-        patch.setattr(pseudo_words, 'BATCH', 32)
-        patch.setattr(pseudo_words, 'WARMUP', 5)
         for module in MODULES.values():
-            recipe = dataclasses.replace(module.RECIPE, hidden_width=48, steps=150, rate=1e-2)
+            recipe = dataclasses.replace(
+                module.RECIPE, hidden_width=48, steps=150, rate=1e-2, warmup=5, batch=32
+            )
             patch.setattr(module, 'RECIPE', recipe)
         yield
 
@@ -54,7 +54,8 @@ def introduced(setting, scorer, count=3):
 def test_what_is_said_of_somebody_is_nearest_to_their_photos(row, setting):
     _, scorer, said = row
     near = drawn_photos.nearness(said)
-    assert (near.argmax(axis=1) == np.arange(drawn_photos.PEOPLE)).all()
+    own, others = np.diag(near), (near.sum(axis=1) - np.diag(near)) / (len(near) - 1)
+    assert (own > others + 0.25).all()
     asked = drawn_photos.asked()
     queries = scorer.encoder.encode(scorer.method, asked)
     np.testing.assert_allclose(np.linalg.norm(queries, axis=1), 1, atol=1e-5)
@@ -103,9 +104,7 @@ def test_a_word_of_palavra_is_optimised_from_its_guess(setting):
     network = pseudo_words.learned(textual_inversion.RECIPE, setting, by_person=True)
     (scorer,) = registry.make(['palavra'], setting)
     asked = drawn_photos.asked()[::2]
-    guess = reference_photos.PerPerson(
-        setting.pictures, 4, lambda *photos: network.words(network.params, *photos), ''
-    )(asked)
+    guess = reference_photos.PerPerson(setting.pictures, 4, network.words, '')(asked)
     after = introduced(setting, scorer)
     before = pseudo_words.say(setting.model.clip, ['a photo of [TOK]'] * len(asked), guess)
     shown = drawn_photos.SHOWN[:, :3]
