@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from cpad_jax.errors import UserError
-from cpad_jax.retrieval.methods import class_word, pic2word, polar, textual_inversion
+from cpad_jax.retrieval.methods import (
+    class_word,
+    late_fusion,
+    pic2word,
+    polar,
+    textual_inversion,
+    with_faces,
+)
 from cpad_jax.retrieval.methods.setting import Setting
 from cpad_jax.retrieval.scorers import Scorer
 
@@ -14,6 +21,9 @@ MAKERS: Mapping[str, Callable[[Setting], Scorer]] = {
     'palavra': textual_inversion.make,
     'polar': polar.make,
     'pic2word': pic2word.make,
+    'late_fusion': late_fusion.make,
+    'with_faces': with_faces.make,
+    'with_faces_and_name': with_faces.make_named,
 }
 
 
