@@ -10,13 +10,10 @@ from cpad_jax.retrieval import queries
 from cpad_jax.retrieval.methods.fusion import Fused
 from cpad_jax.retrieval.methods.setting import Setting
 
-METHOD = queries.Method('late fusion', queries.IMAGE)
-
 
 def make(setting: Setting) -> Fused:
     """The row."""
-    options = setting.config.eval.late_fusion
+    texts, weight = {queries.NO_PERSON: 1.0}, setting.config.eval.late_fusion.faces
     return Fused(
-        METHOD, setting.encoder, setting.gallery, {queries.NO_PERSON: 1.0}, setting.faces,
-        options.faces,
-    )  # fmt: skip
+        queries.LATE_FUSION, setting.encoder, setting.gallery, texts, setting.faces, weight
+    )

@@ -11,13 +11,12 @@ from cpad_jax.retrieval import queries
 from cpad_jax.retrieval.methods.fusion import Fused
 from cpad_jax.retrieval.methods.setting import Setting
 
-METHOD = queries.Method('CLIP-PAD + faces', queries.IMAGE)
-NAMED = queries.Method('CLIP-PAD + faces, name', queries.TEXT_IMAGE)
+NAMED = queries.Method(f'{queries.WITH_FACES.name}, name', queries.TEXT_IMAGE)
 
 
 def make(setting: Setting) -> Fused:
     """The row that is asked by photos."""
-    return _fused(setting, METHOD, queries.PAD_IMAGE)
+    return _fused(setting, queries.WITH_FACES, queries.PAD_IMAGE)
 
 
 def make_named(setting: Setting) -> Fused:
