@@ -5,7 +5,8 @@ python tools/calibrate_fusion.py --config configs/synthetic_cast.py --workdir ru
 Takes a finished identity learning and searches the configuration's gallery, which should be a
 validation world, with every weight of a grid. Prints hit@1 of every scenario, for people seen and
 never seen, and the means of hit@1 and hit@5 over these cells, however many queries each has. The
-best has the greatest sum of both; what goes into the configuration is said last.
+best has the greatest sum of both; what goes into the configuration is said last. Any
+`--config.KEY=VALUE` may follow.
 """
 
 from __future__ import annotations
@@ -90,14 +91,17 @@ def render(name: str, tried: dict[Weights, dict[str, np.ndarray]]) -> tuple[str,
     return '\n'.join(lines), ' '.join(options)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line, tries and prints."""
-    argv = sys.argv[1:] if argv is None else argv
-    if '--help' in argv or '-h' in argv:
-        print(__doc__)
-        return
     runtime.quiet()
-    config, workdir = configs.parse(argv)
+    parser = errors.CommandParser(__doc__)
+    parser.add_argument('--config', required=True, help='as for cpad_jax.eval')
+    parser.add_argument('--workdir', help='as for cpad_jax.eval')
+    words = sys.argv[1:] if arguments is None else arguments
+    overrides = [word for word in words if word.startswith('--config.')]
+    options = parser.parse_args([word for word in words if word not in overrides])
+    workdir = ['--workdir', options.workdir] if options.workdir else []
+    config, workdir = configs.parse(['--config', options.config, *workdir, *overrides])
     configs.require(config, workdir)
     runtime.keep_compiled(workdir)
     config = copy.deepcopy(config)
