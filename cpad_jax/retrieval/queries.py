@@ -45,6 +45,9 @@ PAD_TEXT_IMAGE = Method('CLIP-PAD', TEXT_IMAGE)
 # What `QueryEncoder` embeds, and with it all rows of the table in their order.
 EMBEDDED = (CLIP, PAD_TEXT, PAD_MEMORY, PAD_IMAGE, PAD_TEXT_IMAGE)
 METHODS = (CE, *EMBEDDED)
+# Further ones that results compare with these, of `methods`.
+LATE_FUSION = Method('late fusion', IMAGE)
+WITH_FACES = Method('CLIP-PAD + faces', IMAGE)
 NO_PERSON = Method('CLIP', NONE, 'no person')
 PERSON_ONLY = Method('CLIP-PAD', TEXT_IMAGE, 'person only')
 WRONG_PERSON = Method('CLIP-PAD', TEXT_IMAGE, 'wrong person')

@@ -19,6 +19,8 @@ _DIFFERENCES = (
     (queries.PAD_TEXT, queries.CLIP),
     (queries.PAD_TEXT_IMAGE, queries.CLIP),
     (queries.PAD_IMAGE, queries.CE),
+    (queries.WITH_FACES, queries.PAD_IMAGE),
+    (queries.WITH_FACES, queries.LATE_FUSION),
 )
 
 

@@ -95,6 +95,21 @@ def test_comparisons_are_of_seen_people_and_paired():
     }
 
 
+def test_clip_pad_with_faces_is_compared_with_its_parts():
+    fused = {
+        queries.WITH_FACES: values_of(1, 1, 1, 1, 1),
+        queries.LATE_FUSION: VALUES[queries.CLIP],
+    }
+    found = results.compare(ASKED, VALUES | fused, samples=20, seed=0)
+    differences = {
+        c['b']: c['difference']
+        for c in found
+        if (c['scenario'], c['metric'], c.get('a')) == ('action', 'hit@1', 'CLIP-PAD + faces/image')
+    }
+    # Of three queries about seen people photos find two at once, and late fusion none.
+    assert differences == {'CLIP-PAD/image': pytest.approx(1 / 3), 'late fusion/image': 1}
+
+
 def test_a_ratio_to_nothing_is_none():
     nothing = VALUES | {queries.PAD_TEXT_IMAGE: values_of(2, 2, 2, 2, 2)}
     found = results.compare(ASKED, nothing, samples=10, seed=0)

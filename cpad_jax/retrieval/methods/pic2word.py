@@ -28,4 +28,6 @@ def make(setting: Setting) -> scorers.Cosine:
     words = reference_photos.PerPerson(
         setting.pictures, setting.config.eval.num_references, network.words, 'Pic2Word'
     )
-    return scorers.Cosine(METHOD, pseudo_words.Encoder(setting.model.clip, words), setting.gallery)
+    return scorers.Cosine(
+        METHOD, pseudo_words.Encoder(setting.model.clip, words), setting.plain_gallery
+    )

@@ -118,4 +118,4 @@ class Encoder:
 
 def make(setting: Setting) -> scorers.Cosine:
     """The row."""
-    return scorers.Cosine(METHOD, Encoder(setting), setting.gallery)
+    return scorers.Cosine(METHOD, Encoder(setting), setting.plain_gallery)

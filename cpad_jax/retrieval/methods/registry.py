@@ -8,9 +8,11 @@ from cpad_jax.errors import UserError
 from cpad_jax.retrieval.methods import (
     class_word,
     id_clip,
+    late_fusion,
     pic2word,
     polar,
     textual_inversion,
+    with_faces,
 )
 from cpad_jax.retrieval.methods.setting import Setting
 from cpad_jax.retrieval.scorers import Scorer
@@ -21,6 +23,9 @@ MAKERS: Mapping[str, Callable[[Setting], Scorer]] = {
     'polar': polar.make,
     'pic2word': pic2word.make,
     'id_clip': id_clip.make,
+    'late_fusion': late_fusion.make,
+    'with_faces': with_faces.make,
+    'with_faces_and_name': with_faces.make_named,
 }
 
 

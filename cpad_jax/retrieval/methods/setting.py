@@ -13,8 +13,9 @@ import numpy as np
 from cpad_jax.data import readers
 from cpad_jax.data.built_dataset import DatasetPaths
 from cpad_jax.models.personalised import PersonalisedCLIP
+from cpad_jax.retrieval.methods import face_match
 from cpad_jax.retrieval.queries import QueryEncoder
-from cpad_jax.training import feature_cache
+from cpad_jax.training import face_tracks, feature_cache
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Setting:
     """An evaluation, as a method sees it that is not CLIP-PAD itself.
 
     Attributes:
-        config: The configuration; a method has its own keys in `config.eval.methods.NAME`.
+        config: The configuration; a method has its own keys in `config.eval.NAME`.
         cache: Folder of features, for what takes long.
         model: The CLIP-PAD, and in it the CLIP.
         trained: Where the photos are from that identity learning saw.
@@ -60,3 +61,15 @@ class Setting:
             batch_size=features.batch_size // 2,
             dtype=self.config.dtype,
         )
+
+    @functools.cached_property
+    def faces(self) -> face_match.FaceMatch:
+        """How alike people in the gallery are to those asked for, for all methods that ask."""
+        count = face_match.FACES_PER_CLIP
+        face_match.check(self.model)
+        tracks = face_tracks.face_track_features(
+            self.clips, f'{self.paths.fingerprint}/clips/test', self.model.clip, self.cache,
+            faces_per_clip=count, batch_size=max(1, self.config.features.batch_size // count),
+            dtype=self.config.dtype,
+        )  # fmt: skip
+        return face_match.FaceMatch(self.model, tracks, self.photos)

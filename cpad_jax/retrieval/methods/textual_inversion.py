@@ -100,4 +100,4 @@ def make(setting: Setting) -> scorers.Cosine:
     words = reference_photos.PerPerson(
         setting.pictures, setting.config.eval.num_references, learn, 'PALAVRA'
     )
-    return scorers.Cosine(METHOD, pseudo_words.Encoder(clip, words), setting.gallery)
+    return scorers.Cosine(METHOD, pseudo_words.Encoder(clip, words), setting.plain_gallery)

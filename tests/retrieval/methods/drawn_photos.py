@@ -27,7 +27,7 @@ class Drawn:
 
     model: Any
     cache: Any
-    gallery: Any
+    plain_gallery: Any
     pictures: Any
     training_photos: Any
     config: Any
@@ -54,7 +54,7 @@ def setting(cache, seed=0, photos=2):
     return Drawn(
         model=tiny_cpad.make(),
         cache=cache,
-        gallery=np.eye(PEOPLE, WIDTH, dtype=np.float32),
+        plain_gallery=np.eye(PEOPLE, WIDTH, dtype=np.float32),
         pictures={f'{who}/{n}': row for who in range(PEOPLE) for n, row in enumerate(SHOWN[who])},
         training_photos=types.SimpleNamespace(images=training, labels=np.arange(240) // 6),
         config=types.SimpleNamespace(
