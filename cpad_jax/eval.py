@@ -9,7 +9,8 @@ usage: python -m cpad_jax.eval --config FILE [--workdir DIR] [--config.eval.KEY=
              side with paired differences
   --out      a .html page or .json rows to write of the comparison
 
-A configuration with a section config.eval.season, as configs/season.py, searches a season.
+A configuration with a section config.eval.season, as configs/season.py, searches a season;
+one with config.eval.two_people, as configs/two_people.py, asks for two people, and for nothing.
 """
 
 from __future__ import annotations
@@ -38,10 +39,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     config, workdir = configs.parse(argv)
     configs.require(config, workdir)
     runtime.keep_compiled(workdir)
-    from cpad_jax.retrieval import evaluation, nobody, season
+    from cpad_jax.retrieval import evaluation, nobody, season, two_people
 
     if 'season' in config.eval:
         season.evaluate(workdir, config)
+    elif 'two_people' in config.eval:
+        two_people.evaluate(workdir, config)
     elif config.task == 'ce':
         nobody.evaluate(workdir, config)
     else:
