@@ -2,15 +2,16 @@
 
 What is left matches by half: clips of the right person doing something else, and of others who do
 it (`scenarios.MIN_DISTRACTORS` of each). A system that is to say "nothing matches" has to tell the
-best of these from an answer by its score alone. Background queries ask for people who were learned
-and are in no clip.
+best of these from an answer by its score alone. What score to expect is said by background queries:
+people who were learned and are in no clip, asked for in the same words, and the person asked for in
+other words.
 """
 
 from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,9 @@ from cpad_jax.retrieval import detection, queries, results, scorers
 from cpad_jax.retrieval.scenarios import Query
 from cpad_jax.text.prompts import query_text
 
-NONE, BY_QUERY, BY_CLIP, BOTH, HALVES = (
-    'the score itself', 'by query', 'by clip', 'by query and clip', 'by halves and query',
-)  # fmt: skip
-CALIBRATIONS = (NONE, BY_QUERY, BY_CLIP, BOTH, HALVES)
+NONE, BY_QUERY, BY_CLIP = 'the score itself', 'by the gallery', 'by clip'
+BY_STRANGERS, BY_BOTH = 'by strangers', 'by strangers and other words'
+CALIBRATIONS = (NONE, BY_QUERY, BY_CLIP, BY_STRANGERS, BY_BOTH)
 # What a false alarm's clip shows of the query.
 KINDS = ('the person otherwise', 'others doing it', 'neither')
 _FALSE_ALARMS = (0.01, 0.05, 0.1, 0.2)
@@ -89,65 +89,50 @@ def ask_for(
     return Background(found)
 
 
-def calibrate(
-    scores: np.ndarray,
-    words: Sequence[Words],
-    people: Sequence[str],
-    background: Background,
-    own: Mapping[str, Background],
-) -> dict[str, np.ndarray]:
-    """The scores before they are compared within a query.
-
-    Args:
-        scores: float [Q, N].
-        words: [Q] what each query says of the person.
-        people: [Q] who each query is about.
-        background: Of strangers.
-        own: person_id → the same person in all words.
-
-    Returns:
-        `NONE`, `BY_CLIP` and `HALVES` → float [Q, N].
-    """
-    halves = np.empty_like(scores)
-    for row, (said, person_id) in enumerate(zip(words, people, strict=True)):
-        other = [s for w, s in own[person_id].scores.items() if w != said]
-        halves[row] = np.minimum(
-            detection.by_clip(scores[row], background.scores[said]),
-            detection.by_clip(scores[row], np.concatenate(other)),
-        )
-    return {
-        NONE: scores, BY_CLIP: detection.by_clip(scores, background.all), HALVES: halves,
-    }  # fmt: skip
+def expected(background: np.ndarray, kept: np.ndarray) -> float:
+    """The best score that background queries [B, N] reach in the clips `kept` [N]: their mean."""
+    return float(background.max(axis=1, where=kept, initial=-np.inf).mean())
 
 
 def all_trials(
-    calibrated: Mapping[str, np.ndarray], relevant: Sequence[Sequence[int]]
+    scores: np.ndarray,
+    relevant: Sequence[Sequence[int]],
+    everybody: np.ndarray,
+    others: Callable[[int], np.ndarray],
+    otherwise: Callable[[int], np.ndarray],
 ) -> dict[str, detection.Trials]:
     """Asks every query with and without its answers, by each of `CALIBRATIONS`.
 
     Args:
-        calibrated: From `calibrate`.
+        scores: float [Q, N].
         relevant: For each query the numbers of its answers.
+        everybody: float [B, N], all background queries.
+        others: Number of a query → float [B, N], strangers in the same words.
+        otherwise: Number of a query → float [B, N], the same person in other words.
     """
-    some = next(iter(calibrated.values()))
-    left = np.ones(some.shape, bool)
+    whole = np.ones(scores.shape, bool)
+    left = whole.copy()
     for row, numbers in zip(left, relevant, strict=True):
         row[list(numbers)] = False
 
-    def over_gallery(scores: np.ndarray) -> detection.Trials:
-        # What is known of a gallery is what is in it: with the answers, and without them.
-        whole, emptied = detection.by_query(scores), detection.by_query(scores, left)
-        return detection.trials(whole, emptied, relevant)
+    def usual(background: Callable[[int], np.ndarray]) -> list[np.ndarray]:
+        """[Q, 1] each: in the gallery with the query's answers, and without them."""
+        best = [
+            [expected(some, kept[number]) for kept in (whole, left)]
+            for number, some in enumerate(map(background, range(len(scores))))
+        ]
+        return list(np.array(best).T[..., None])
 
-    plain = {name: detection.trials(calibrated[name], calibrated[name], relevant)
-             for name in (NONE, BY_CLIP)}  # fmt: skip
-    return {
-        NONE: plain[NONE],
-        BY_QUERY: over_gallery(calibrated[NONE]),
-        BY_CLIP: plain[BY_CLIP],
-        BOTH: over_gallery(calibrated[BY_CLIP]),
-        HALVES: over_gallery(calibrated[HALVES]),
+    strange, own = usual(others), usual(otherwise)
+    by_clip = detection.by_clip(scores, everybody)
+    calibrated = {
+        NONE: (scores, scores),
+        BY_QUERY: (detection.by_query(scores), detection.by_query(scores, left)),
+        BY_CLIP: (by_clip, by_clip),
+        BY_STRANGERS: (scores - strange[0], scores - strange[1]),
+        BY_BOTH: (scores - strange[0] - own[0], scores - strange[1] - own[1]),
     }
+    return {name: detection.trials(*both, relevant) for name, both in calibrated.items()}
 
 
 def _kind(query: Query, clip: Mapping[str, Any], actions: Sequence[str], places: Sequence[str]):
@@ -239,13 +224,17 @@ def evaluate(
     ]
     method = queries.PAD_TEXT_IMAGE
     own = encoder.encode(method, every) @ gallery.T  # [P · words, N]
-    by_person = {
-        person_id: Background(dict(zip(words, part[:, None], strict=True)))
-        for person_id, part in zip(about, np.split(own, len(about)), strict=True)
-    }
-    scores = encoder.encode(method, asked) @ gallery.T
+    by_person = dict(zip(about, np.split(own, len(about)), strict=True))
     said = [(query.action, query.place) for query in asked]
-    calibrated = calibrate(
-        scores, said, [query.person_id for query in asked], background, by_person
+
+    def otherwise(number: int) -> np.ndarray:
+        in_all_words = by_person[asked[number].person_id]
+        return in_all_words[[word != said[number] for word in words]]
+
+    return all_trials(
+        encoder.encode(method, asked) @ gallery.T,
+        [query.relevant for query in asked],
+        background.all,
+        lambda number: background.scores[said[number]],
+        otherwise,
     )
-    return all_trials(calibrated, [query.relevant for query in asked])

@@ -12,8 +12,9 @@ from cpad_jax.retrieval import bootstrap, metrics, pair_scores, results
 from cpad_jax.retrieval.pair_queries import ACTION, SCENARIOS, WITHOUT, Doing, PairQuery
 from cpad_jax.retrieval.pair_scores import FORMS, PairAsker, Way
 
-# Of "A without B": the share of pairs of A's clips, one without and one with B, that are in order.
-APART = 'apart'
+# Of "A without B": the share of pairs of A's clips, one without and one with B, that are in order;
+# and how many of the ten best clips show both.
+APART, BOTH = 'apart', 'both@10'
 METRICS = ('hit@1', 'hit@5', 'map')
 
 
@@ -22,6 +23,12 @@ def apart(scores: np.ndarray, query: PairQuery) -> float:
     right, wrong = (scores[list(numbers)] for numbers in (query.relevant, query.against))
     above = (right[:, None] > wrong).mean() + (right[:, None] == wrong).mean() / 2
     return float(above)
+
+
+def both(scores: np.ndarray, query: PairQuery) -> float:
+    """Which share of the ten best clips by scores [N] shows A with B."""
+    best = np.argsort(-scores, kind='stable')[:10]
+    return float(np.isin(best, query.against).mean())
 
 
 def search(
@@ -44,7 +51,8 @@ def search(
             ranks = metrics.relevant_ranks(scores, [np.array(q.relevant) for q in own])
             values = metrics.query_metrics(ranks)
             if scenario == WITHOUT:
-                values[APART] = np.array([apart(*both) for both in zip(scores, own, strict=True)])
+                values[APART] = np.array([apart(*some) for some in zip(scores, own, strict=True)])
+                values[BOTH] = np.array([both(*some) for some in zip(scores, own, strict=True)])
             found.setdefault(scenario, {})[way] = values
     return found
 
@@ -54,7 +62,7 @@ def _titles(asked: Sequence[PairQuery], scenario: str) -> np.ndarray:
 
 
 def _measured(scenario: str) -> tuple[str, ...]:
-    return (*METRICS, APART) if scenario == WITHOUT else METRICS
+    return (*METRICS, APART, BOTH) if scenario == WITHOUT else METRICS
 
 
 def result_rows(
@@ -72,8 +80,8 @@ def result_rows(
         seed: Seed of the draws.
 
     Returns:
-        `num_queries`, `num_titles`, `num_relevant` (mean), `METRICS`, for `WITHOUT` also `APART`,
-        each with `_low` and `_high`.
+        `num_queries`, `num_titles`, `num_relevant` (mean), `METRICS`, for `WITHOUT` also
+        `APART` and `BOTH`, each with `_low` and `_high`.
     """
     rows = []
     for scenario, ways in found.items():

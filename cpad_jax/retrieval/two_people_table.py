@@ -33,7 +33,8 @@ def _pairs(found: Mapping[str, Any]) -> list[Table]:
     tables = []
     for scenario in dict.fromkeys(row['scenario'] for row in found['pairs']):
         rows = [row for row in found['pairs'] if row['scenario'] == scenario]
-        names = [name for name in (*pair_rows.METRICS, pair_rows.APART) if name in rows[0]]
+        every = (*pair_rows.METRICS, pair_rows.APART, pair_rows.BOTH)
+        names = [name for name in every if name in rows[0]]
         lines = [[row['way'], row['person_query'], *(_value(row, n) for n in names)]
                  for row in rows]  # fmt: skip
         first = rows[0]

@@ -6,7 +6,6 @@ import tiny_cpad
 
 from cpad_jax.errors import UserError
 from cpad_jax.retrieval import nothing_matches, queries
-from cpad_jax.retrieval.nothing_matches import Background
 from cpad_jax.retrieval.scenarios import Query
 
 EAT, RUN = ('Eat', None), ('Run', None)
@@ -22,43 +21,48 @@ def clip(*people):
     return {'place': 0, 'people': people, 'actions': []}
 
 
-def test_halves_ask_other_people_and_other_words():
-    scores = np.array([[3.0, 3]])
-    background = Background({EAT: np.array([[0.0, 2], [2, 4]]), RUN: np.zeros((2, 2))})
-    own = {
-        'p': Background({EAT: scores, RUN: np.array([[2.0, 2]]), ('Kiss', None): np.ones((1, 2))})
-    }
-    found = nothing_matches.calibrate(scores, [EAT], ['p'], background, own)
-    # Others who eat: mean 1 and 3, spread 1. The person otherwise: 2 and 1, mean 1.5, spread 0.5.
-    np.testing.assert_allclose(found['by halves and query'], [[min(2, 3), min(0, 3)]])
-    np.testing.assert_allclose(found['the score itself'], scores)
-    # Of all words: 0 2 0 0, mean 0.5; 2 4 0 0, mean 1.5.
-    np.testing.assert_allclose(
-        found['by clip'], [[2.5 / np.std([0, 2, 0, 0]), 1.5 / np.std([2, 4, 0, 0])]]
+SCORES = np.array([[9.0, 1, 2, 3], [0, 5, 1, 0]])
+STRANGERS = np.array([[4.0, 1, 0, 2], [0, 1, 3, 0]])
+OTHERWISE = np.array([[2.0, 0, 1, 0]])
+
+
+def found(scores=SCORES, relevant=((0,), (0,))):
+    everybody = np.concatenate([STRANGERS, OTHERWISE])
+    return nothing_matches.all_trials(
+        scores, relevant, everybody, lambda number: STRANGERS, lambda number: OTHERWISE
     )
+
+
+def test_what_to_expect_is_what_background_queries_reach():
+    assert nothing_matches.expected(STRANGERS, np.ones(4, bool)) == 3.5
+    assert nothing_matches.expected(STRANGERS, np.array([False, True, True, True])) == 2.5
 
 
 def test_every_calibration_is_asked_with_and_without_answers():
-    scores = np.array([[9.0, 1, 2, 3], [0, 5, 1, 0]])
-    named = dict.fromkeys(
-        [nothing_matches.NONE, nothing_matches.BY_CLIP, nothing_matches.HALVES], scores
-    )
-    found = nothing_matches.all_trials(named, [(0,), (0,)])
-    assert tuple(found) == nothing_matches.CALIBRATIONS
-    assert found['the score itself'].nothing.tolist() == [3, 5]
+    trials = found()
+    assert tuple(trials) == nothing_matches.CALIBRATIONS
+    assert trials['the score itself'].matching.tolist() == [9, 5]
+    assert trials['the score itself'].nothing.tolist() == [3, 5]
     # Without its answer a gallery has another mean and spread: 1 2 3.
-    assert found['by query'].nothing[0] == pytest.approx(1 / np.std([1, 2, 3]))
-    assert found['by query'].matching[0] == pytest.approx((9 - 3.75) / np.std([9, 1, 2, 3]))
-    assert found['by query'].found.tolist() == [True, False]
+    assert trials['by the gallery'].nothing[0] == pytest.approx(1 / np.std([1, 2, 3]))
+    assert trials['by the gallery'].matching[0] == pytest.approx((9 - 3.75) / np.std([9, 1, 2, 3]))
+    assert trials['by the gallery'].found.tolist() == [True, False]
+    # The first clip's background is 4 0 2: mean 2.
+    assert trials['by clip'].matching[0] == pytest.approx((9 - 2) / np.std([4, 0, 2]))
+    # Strangers reach 4 and 3 at best; without the first clip 2 and 3.
+    assert trials['by strangers'].matching.tolist() == [9 - 3.5, 5 - 3.5]
+    assert trials['by strangers'].nothing.tolist() == [3 - 2.5, 5 - 2.5]
+    both = trials['by strangers and other words']
+    assert both.matching.tolist() == [9 - 3.5 - 2, 5 - 3.5 - 2]
+    assert both.nothing.tolist() == [3 - 2.5 - 1, 5 - 2.5 - 1]
 
 
 def test_rows_say_what_false_alarms_show():
     clips = [clip(('a', [0])), clip(('a', [1])), clip(('b', [0])), clip(('c', [1]))]
     asked = [query('a', 'Eat', 0), query('b', 'Eat', 2), query('c', 'Run', 3)]
     scores = np.array([[9.0, 7, 0, 1], [8, 0, 9, 1], [0, 1, 8, 7]])
-    found = nothing_matches.all_trials(dict.fromkeys(('the score itself', 'by clip',
-        'by halves and query'), scores), [q.relevant for q in asked])  # fmt: skip
-    row = nothing_matches.rows(found, asked, clips, ACTIONS, PLACES, 20, 0)[0]
+    trials = found(scores, [q.relevant for q in asked])
+    row = nothing_matches.rows(trials, asked, clips, ACTIONS, PLACES, 20, 0)[0]
     # With answers 9 9 8, without 7 8 8: from 9 up one of three is missed and nothing accepted, from
     # 8 up none is missed and two are; on the line between them both are 2/9.
     assert row['equal_error_rate'] == pytest.approx(2 / 9)
@@ -107,15 +111,14 @@ def test_background_and_queries_come_together(model):
         dataclasses.replace(query(who, action, 0), references=(f'{who}1', f'{who}2'))
         for who in 'ab' for action in ('Eat', 'Run')
     ]  # fmt: skip
-    found = nothing_matches.evaluate(model, encoder, gallery, asked, background)
+    trials = nothing_matches.evaluate(model, encoder, gallery, asked, background)
     scores = encoder.encode(queries.PAD_TEXT_IMAGE, asked) @ gallery.T
-    np.testing.assert_allclose(found['the score itself'].matching, scores.max(1), atol=1e-6)
+    np.testing.assert_allclose(trials['the score itself'].matching, scores.max(1), atol=1e-6)
+    strangers = background.scores[RUN].max(1).mean()
     others = encoder.encode(
         queries.PAD_TEXT_IMAGE, [dataclasses.replace(asked[3], action=a) for a in ('Eat', 'Kiss')]
     ) @ gallery.T  # fmt: skip
-    halves = [
-        (scores[3] - some.mean(0)) / some.std(0) for some in (background.scores[RUN], others)
-    ]  # fmt: skip
-    least = np.minimum(*halves)
-    expected = (least.max() - least.mean()) / least.std()
-    assert found['by halves and query'].matching[3] == pytest.approx(expected, rel=1e-3)
+    expected = scores[3].max() - strangers
+    assert trials['by strangers'].matching[3] == pytest.approx(expected, abs=1e-5)
+    both = trials['by strangers and other words'].matching[3]
+    assert both == pytest.approx(expected - others.max(1).mean(), abs=1e-5)

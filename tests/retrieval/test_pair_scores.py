@@ -40,17 +40,17 @@ def query(scenario, action=None, **kw):
 @pytest.mark.parametrize(
     ('scenario', 'action', 'name', 'form', 'text', 'people'),
     [
-        (ACTION, 'HugPerson', 'two tokens', IMAGE, '[TOK] hugging [TOK]', (1, 2)),
+        (ACTION, 'HugPerson', 'one sentence', IMAGE, '[TOK] hugging [TOK]', (1, 2)),
         # A learned name is said by its token.
-        (ACTION, 'Kiss', 'two tokens', BOTH, 'Anna [TOK] kissing [TOK]', (1, 2)),
-        (ACTION, 'Kiss', 'first token', IMAGE, '[TOK] kissing someone', (1, 1)),
-        (ACTION, 'Kiss', 'second token', IMAGE, 'a person kissing [TOK]', (2, 2)),
-        (ACTION, 'Kiss', 'both names', queries.TEXT, 'Anna kissing Orla Brandt', (0, 0)),
-        (TOGETHER, None, 'two tokens', IMAGE, '[TOK] and [TOK]', (1, 2)),
-        (TOGETHER, None, 'first token', IMAGE, '[TOK]', (1, 1)),
-        (TOGETHER, None, 'second token', BOTH, '[TOK]', (2, 2)),
-        (WITHOUT, None, 'two tokens', IMAGE, '[TOK] without [TOK]', (1, 2)),
-        (WITHOUT, None, 'first token', BOTH, 'Anna [TOK]', (1, 1)),
+        (ACTION, 'Kiss', 'one sentence', BOTH, 'Anna [TOK] kissing [TOK]', (1, 2)),
+        (ACTION, 'Kiss', 'A alone', IMAGE, '[TOK] kissing someone', (1, 1)),
+        (ACTION, 'Kiss', 'B alone', IMAGE, 'a person kissing [TOK]', (2, 2)),
+        (ACTION, 'Kiss', 'one sentence', queries.TEXT, 'Anna kissing Orla Brandt', (0, 0)),
+        (TOGETHER, None, 'one sentence', IMAGE, '[TOK] and [TOK]', (1, 2)),
+        (TOGETHER, None, 'A alone', IMAGE, '[TOK]', (1, 1)),
+        (TOGETHER, None, 'B alone', BOTH, '[TOK]', (2, 2)),
+        (WITHOUT, None, 'one sentence', IMAGE, '[TOK] without [TOK]', (1, 2)),
+        (WITHOUT, None, 'A alone', BOTH, 'Anna [TOK]', (1, 1)),
     ],
 )
 def test_what_is_asked_in_each_way(scenario, action, name, form, text, people):
@@ -64,12 +64,14 @@ def test_scores_of_both_are_put_together_by_hand():
     # A's scores 0, 1, 2 and B's 0, 3, 0: standardised −1.22 0 1.22 and −.71 1.41 −.71.
     first, second = np.array([[0.0, 1, 2]]), np.array([[0.0, 3, 0]])
     np.testing.assert_allclose(pair_scores.standard(first), [[-1.2247, 0, 1.2247]], atol=1e-4)
-    least = np.minimum(pair_scores.standard(first), pair_scores.standard(second))
+    least = pair_scores.least(first, second)
     np.testing.assert_allclose(least, [[-1.2247, 0, -0.7071]], atol=1e-4)
-    # Only what speaks for B takes away.
-    assert pair_scores.PENALTY == 1
     np.testing.assert_allclose(
-        pair_scores.difference(first, second), [[-1.2247, -1.4142, 1.2247]], atol=1e-4
+        pair_scores.parts(2 - first, first, second), [[1.2247, 0, -3.1566]], atol=1e-4
+    )
+    # Only what speaks for B more than is usual takes away: a spread above the mean is.
+    np.testing.assert_allclose(
+        pair_scores.difference(first, second), [[-1.2247, -0.4142, 1.2247]], atol=1e-4
     )
 
 
@@ -80,10 +82,10 @@ def test_what_was_asked_is_not_embedded_again():
     total = ask.scores(Way('sum of both', IMAGE), pairs)
     np.testing.assert_array_equal(total, [[7, 3, 3]] * 2)
     assert sorted(model.asked) == ['[TOK] kissing someone', 'a person kissing [TOK]']
-    ask.scores(Way('first token', IMAGE), pairs)
+    ask.scores(Way('A alone', IMAGE), pairs)
     ask.scores(Way('least of both', IMAGE), pairs)
     assert len(model.asked) == 2
-    ask.scores(Way('first token', BOTH), pairs)
+    ask.scores(Way('A alone', BOTH), pairs)
     assert len(model.asked) == 3
 
 
@@ -94,7 +96,7 @@ def test_a_real_model_tells_who_does_it():
     gallery = rng.normal(size=(4, 32)).astype(np.float32)
     gallery /= np.linalg.norm(gallery, axis=1, keepdims=True)
     ask = PairAsker(model, NAMES, {IMAGE: own, BOTH: own}, gallery)
-    way = Way('two tokens', IMAGE)
+    way = Way('one sentence', IMAGE)
     turned = PairQuery(ACTION, 'b', 'a', 'Kiss', (0,), 't')
     one, other = ask.scores(way, [query(ACTION, 'Kiss'), turned])
     assert np.abs(one - other).max() > 1e-3
@@ -132,26 +134,26 @@ def test_rows_and_what_both_bring_over_the_better_one():
     # Two tokens find all, the first a third, the second a quarter.
     def finds(one):
         number = int(one.first[1:])
-        return ['two tokens', *['first token'] * (number % 3 == 0),
-                *['second token'] * (number % 4 == 0)]  # fmt: skip
+        return ['one sentence', *['A alone'] * (number % 3 == 0),
+                *['B alone'] * (number % 4 == 0)]  # fmt: skip
 
     ask = right_for(finds)
     found = pair_rows.search(ask, PAIRS)
     rows = {(r['way'], r['person_query']): r for r in pair_rows.result_rows(found, PAIRS, 50, 0)}
-    assert len(rows) == 11
-    assert rows['two tokens', 'image']['hit@1'] == 1
-    assert rows['first token', 'image']['hit@1'] == pytest.approx(1 / 3)
-    assert rows['both names', 'text']['hit@1'] == 0
-    first = rows['first token', 'image']
+    assert len(rows) == 12
+    assert rows['one sentence', 'image']['hit@1'] == 1
+    assert rows['A alone', 'image']['hit@1'] == pytest.approx(1 / 3)
+    assert rows['least of both', 'text']['hit@1'] == 0
+    first = rows['A alone', 'image']
     assert (first['num_queries'], first['num_titles'], first['num_relevant']) == (12, 3, 1)
     # All of a title's queries are drawn together: title t0 has all that the first token finds.
     assert first['hit@1_low'] == 0 and first['hit@1_high'] == pytest.approx(2 / 3)
     compared = pair_rows.compare(found, PAIRS, 50, 0)
     (gain,) = [
         row for row in compared
-        if row['a'] == 'two tokens, image' and row['metric'] == 'hit@1'
+        if row['a'] == 'one sentence, image' and row['metric'] == 'hit@1'
     ]  # fmt: skip
-    assert gain['b'] == 'first token, image' and gain['difference'] == pytest.approx(2 / 3)
+    assert gain['b'] == 'A alone, image' and gain['difference'] == pytest.approx(2 / 3)
 
 
 def test_without_is_measured_on_the_clips_of_the_person():
@@ -159,6 +161,18 @@ def test_without_is_measured_on_the_clips_of_the_person():
     assert pair_rows.apart(np.array([4.0, 2, 3, 1, 9]), one) == 0.75
     assert pair_rows.apart(np.array([4.0, 2, 2, 1, 9]), one) == 0.875
     assert pair_rows.apart(np.ones(5), one) == 0.5
+    some = PairQuery(WITHOUT, 'a', 'b', None, (0,), 't', against=(1, 2, 11))
+    assert pair_rows.both(np.arange(12.0, 0, -1), some) == 0.2
+
+
+def test_parts_ask_for_both_and_for_who_does_it():
+    model = Model()
+    ask = asker(model)
+    asked = [query(ACTION, 'Kiss')]
+    scores = ask.scores(Way('both there, A doing it', IMAGE), asked)
+    assert sorted(model.asked) == ['[TOK]', '[TOK]', '[TOK] kissing someone']
+    doing, a, b = (np.array([row]) for row in ([3.0, 1, 1], [1.0, 1, 1], [1.0, 2, 2]))
+    np.testing.assert_allclose(scores, pair_scores.parts(doing, a, b), atol=1e-6)
 
 
 def test_order_is_told_where_the_clip_is_nearer_to_who_does_it():
@@ -169,12 +183,12 @@ def test_order_is_told_where_the_clip_is_nearer_to_who_does_it():
 
     def scores(way, one):
         # Hugs are told by all; kisses only by two tokens, and a tie is not told.
-        told = one.action == 'HugPerson' or way.name == 'two tokens'
+        told = one.action == 'HugPerson' or way.name == 'one sentence'
         return np.full(4, float(told and one.first.startswith('a')))
 
     rows = pair_rows.order_rows(Fixed(scores), doings, 50, 0)
     told = {(r['way'], r['person_query'], r['action']): r for r in rows}
-    assert told['two tokens', 'image', None]['told'] == 1
+    assert told['one sentence', 'image', None]['told'] == 1
     assert told['sum of both', 'image', None]['told'] == 0.5
     assert told['sum of both', 'image', 'Kiss']['told'] == 0
     assert told['sum of both', 'image', 'HugPerson']['num_pairs'] == 4
