@@ -142,6 +142,43 @@ def compare(
     return rows
 
 
+def bound_rows(
+    asker: PairAsker,
+    asked: Sequence[PairQuery],
+    clips: Sequence[Mapping[str, Any]],
+    actions: Sequence[str],
+) -> list[dict[str, Any]]:
+    """How far "[A] hugging [B]" comes where a half of it is known: what bounds it.
+
+    Args:
+        asker: Of the gallery.
+        asked: Queries of any scenarios.
+        clips: Labels of the gallery.
+        actions: Names of the actions that the labels' numbers mean.
+
+    Returns:
+        hit@1 of `PARTS` by form, as it is, where only clips that show both are searched, and where
+        only those are in which somebody does it.
+    """
+    own = [query for query in asked if query.scenario == ACTION]
+    there = [{person['person_id'] for person in clip['people']} for clip in clips]
+    done = [{actions[a] for person in clip['people'] for a in person['actions']} for clip in clips]
+    known = {
+        'nothing': np.ones((len(own), len(clips)), bool),
+        'who is there': np.array([[{q.first, q.second} <= who for who in there] for q in own]),
+        'what is done': np.array([[q.action in doing for doing in done] for q in own]),
+    }
+    rows = []
+    for form in FORMS if own else ():
+        scores = asker.scores(Way(pair_scores.PARTS, form), own)
+        for name, mask in known.items():
+            searched = np.where(mask, scores, scores.min() - 1)
+            ranks = metrics.relevant_ranks(searched, [np.array(q.relevant) for q in own])
+            hits = metrics.query_metrics(ranks)['hit@1']
+            rows.append({'known': name, 'person_query': form, 'hit@1': float(hits.mean())})
+    return rows
+
+
 def order_rows(
     asker: PairAsker, doings: Sequence[Doing], samples: int, seed: int
 ) -> list[dict[str, Any]]:

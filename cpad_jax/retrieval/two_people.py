@@ -77,7 +77,7 @@ def tokens(
 
 
 def ask_pairs(config: Any, workdir: Path, model: PersonalisedCLIP) -> dict[str, Any]:
-    """Everything about pairs: the parts 'pairs', 'comparisons' and 'order' of `results.json`.
+    """What `results.json` says of pairs: 'pairs', 'comparisons', 'bounds' and 'order'.
 
     Raises:
         UserError: The gallery allows no query about two people.
@@ -109,6 +109,7 @@ def ask_pairs(config: Any, workdir: Path, model: PersonalisedCLIP) -> dict[str, 
         'num_clips': len(clips),
         'pairs': pair_rows.result_rows(found, asked, **draws),
         'comparisons': pair_rows.compare(found, asked, **draws),
+        'bounds': pair_rows.bound_rows(asker, asked, labels, clips.actions),
         'order': pair_rows.order_rows(asker, doings, **draws) if doings else [],
     }
 

@@ -11,6 +11,8 @@ from cpad_jax.retrieval.pair_queries import ACTION, TOGETHER, WITHOUT
 from cpad_jax.retrieval.report import charts, page
 
 _ASKED = {TOGETHER: '[A] and [B]', ACTION: '[A] hugging [B]', WITHOUT: '[A] without [B]'}
+# What is shown of the comparisons; all are in `results.json`.
+_COMPARED = ('hit@1', pair_rows.APART)
 _POINTS = 200  # Of a curve, at most.
 
 
@@ -45,13 +47,17 @@ def _pairs(found: Mapping[str, Any]) -> list[Table]:
         tables.append(Table(title, ['asked by', 'person query', *names], lines))
     lines = []
     for row in found['comparisons']:
+        if row['metric'] not in _COMPARED:
+            continue
         value = _value(
             {'d': row['difference'], 'd_low': row['low'], 'd_high': row['high']}, 'd', '+'
         )
         lines.append([row['scenario'], row['metric'], row['a'], row['b'], value])
     title = 'Both people less the better single one, on the same queries'
     tables.append(Table(title, ['scenario', 'metric', 'a', 'b', 'a − b'], lines, 4))
-    return tables
+    lines = [[row['known'], row['person_query'], f'{row["hit@1"]:.3f}'] for row in found['bounds']]
+    title = f'What bounds "{_ASKED[ACTION]}": only clips in which a half is right are searched'
+    return [*tables, *([Table(title, ['known', 'person query', 'hit@1'], lines)] if lines else [])]
 
 
 def _order(rows: Sequence[Mapping[str, Any]]) -> Table:
