@@ -193,3 +193,25 @@ def test_order_is_told_where_the_clip_is_nearer_to_who_does_it():
     assert told['sum of both', 'image', 'Kiss']['told'] == 0
     assert told['sum of both', 'image', 'HugPerson']['num_pairs'] == 4
     assert told['sum of both', 'image', None]['told_low'] < 0.5
+
+
+def test_what_bounds_it_is_what_is_left_where_a_half_is_known():
+    kiss, run = 7, 8
+    clips = [
+        {'people': [{'person_id': 'a', 'actions': [run]}]},
+        {'people': [{'person_id': 'a', 'actions': []}, {'person_id': 'b', 'actions': []}]},
+        {'people': [{'person_id': 'c', 'actions': [kiss]}]},
+        {'people': [{'person_id': 'a', 'actions': [kiss]}, {'person_id': 'b', 'actions': []}]},
+    ]
+    names = ('',) * kiss + ('Kiss', 'Run')
+    one = query(ACTION, 'Kiss', relevant=(3,))
+
+    def hits(row):
+        found = pair_rows.bound_rows(Fixed(lambda way, asked: np.array(row)), [one], clips, names)
+        assert [r['person_query'] for r in found] == ['image'] * 3 + ['text+image'] * 3
+        return [r['hit@1'] for r in found[:3]]
+
+    assert hits([4.0, 1, 1, 3]) == [0, 1, 1]
+    assert hits([4.0, 1, 5, 3]) == [0, 1, 0]
+    assert hits([4.0, 4, 1, 3]) == [0, 0, 1]
+    assert pair_rows.bound_rows(Fixed(None), [], clips, names) == []
