@@ -10,6 +10,7 @@ usage: python -m cpad_jax.eval --config FILE [--workdir DIR] [--config.eval.KEY=
   --out      a .html page or .json rows to write of the comparison
 
 A configuration with a section config.eval.season, as configs/season.py, searches a season; one with
+config.eval.two_people, as configs/two_people.py, asks for two people, and for nothing; one with
 config.eval.captioned, as configs/this_is_my.py, searches by captions.
 """
 
@@ -39,10 +40,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     config, workdir = configs.parse(argv)
     configs.require(config, workdir)
     runtime.keep_compiled(workdir)
-    from cpad_jax.retrieval import captioned, evaluation, nobody, season
+    from cpad_jax.retrieval import captioned, evaluation, nobody, season, two_people
 
     if 'season' in config.eval:
         season.evaluate(workdir, config)
+    elif 'two_people' in config.eval:
+        two_people.evaluate(workdir, config)
     elif 'captioned' in config.eval:
         captioned.evaluate(workdir, config)
     elif config.task == 'ce':

@@ -253,36 +253,58 @@ class PersonalisedCLIP:
         both = np.asarray(name_and_face(self.name_tokens(names), tokens))
         return np.where(known[:, None, None], both, tokens)
 
-    def encode_query(self, text: str, person: Person | None = None) -> np.ndarray:
+    def encode_query(
+        self, text: str, person: Person | Sequence[Person] | None = None
+    ) -> np.ndarray:
         """Embeds a query.
 
         A learned name before [TOK] is left out of the text: its token says more than its words.
 
         Args:
-            text: For instance 'Michael Richards [TOK] entering the room' or '[TOK] eating'; without
-                [TOK] this is plain CLIP.
-            person: Who stands behind [TOK].
+            text: For instance 'Michael Richards [TOK] entering the room', '[TOK] eating' or
+                '[TOK] hugging [TOK]'; without [TOK] this is plain CLIP.
+            person: Who stands behind [TOK]; of several people the first one behind the first
+                [TOK], the next behind the next. One person stands behind every [TOK].
 
         Returns:
             float32 [D], of length 1.
 
         Raises:
-            UserError: There is a [TOK] and no person, a person and no [TOK], somebody known by name
-                alone whom the text does not name, or too much text.
+            UserError: There is a [TOK] and no person, a person and no [TOK], several people and
+                not a [TOK] for each, somebody known by name alone whom the text does not name, or
+                too much text.
         """
-        if not isinstance(text, str) or not isinstance(person, Person | None):
+        people = [person] if isinstance(person, Person) else person
+        listed = people is None or isinstance(people, Sequence)
+        if (
+            not isinstance(text, str)
+            or not listed
+            or not all(isinstance(one, Person) for one in people or ())
+        ):
             raise UserError(
-                f'encode_query takes one text and what model.person(…) returns, not '
-                f'{type(text).__name__} and {type(person).__name__}'
+                f'encode_query takes one text and what model.person(…) returns, or a list of that, '
+                f'not {type(text).__name__} and {type(person).__name__}'
             )
-        if person is None and PERSON_TOKEN in text:
+        if not people and PERSON_TOKEN in text:
             raise UserError(
                 f'the query {text!r} has a {PERSON_TOKEN} and no person: give one, '
                 'encode_query(text, model.person(name=…, images=…)), or leave it out'
             )
-        if person is None:
+        if not people:
             tokens = np.zeros((1, *self.default_token.shape), np.float32)
             return self.encode_queries([text], tokens)[0]
+        if len(people) > 1 and text.count(PERSON_TOKEN) != len(people):
+            raise UserError(
+                f'the query {text!r} has {text.count(PERSON_TOKEN)} {PERSON_TOKEN} for '
+                f'{len(people)} people: write one for each of them, in their order'
+            )
+        for one in people:
+            text = self._worded(text, one)
+        update = functools.reduce(cpad.with_update, [one.update for one in people])
+        return self.encode_queries([text], np.stack([[one.tokens for one in people]]), update)[0]
+
+    def _worded(self, text: str, person: Person) -> str:
+        """The text as the text tower reads it about a person; see `encode_query`."""
         if PERSON_TOKEN not in text:
             raise UserError(
                 f'the query {text!r} has no {PERSON_TOKEN} for the person that was given: '
@@ -290,23 +312,24 @@ class PersonalisedCLIP:
                 'person is meant, or leave the person out'
             )
         if person.name_in_token:
-            text = without_name(text, person.name)
-        elif person.form == 'text' and person.name.casefold() not in text.casefold():
+            return without_name(text, person.name)
+        if person.form == 'text' and person.name.casefold() not in text.casefold():
             raise UserError(
                 f'the query {text!r} does not name {person.name}, of whom there is no photo here: '
                 f"write '{person.name} {PERSON_TOKEN}' where the person is meant, give photos, or "
                 'take what training kept, person(name, memory=True)'
             )
-        return self.encode_queries([text], person.tokens[None], person.update)[0]
+        return text
 
     def encode_queries(
         self, texts: Sequence[str], tokens: np.ndarray, update: LowRank | None = None
     ) -> np.ndarray:
-        """Embeds many queries, each about a person of its own.
+        """Embeds many queries, each about a person, or some people, of its own.
 
         Args:
             texts: B queries. One without [TOK] is plain CLIP, and its row of `tokens` ignored.
-            tokens: float [B, K, W], as `Person.tokens` or `tokens(…)` gives them.
+            tokens: float [B, K, W], as `Person.tokens` or `tokens(…)` gives them, or
+                [B, M, K, W] for queries about M people each, in the order of their [TOK]s.
             update: `Person.update`, which then holds for every query with a [TOK].
 
         Returns:

@@ -6,6 +6,8 @@ drawn with replacement (the cluster bootstrap, Field and Welsh 2007); the bounds
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from cpad_jax.retrieval import metrics
@@ -34,6 +36,10 @@ class PersonBootstrap:
     def _too_few(self, known: np.ndarray) -> bool:
         """Whether fewer than two people have a value, so that nothing can be said about others."""
         return len(np.unique(self._cluster[known])) < 2
+
+    def weights(self) -> Iterator[np.ndarray]:
+        """How often each query is drawn, int [Q], in one draw after the other."""
+        return (drawn[self._cluster] for drawn in self._weights)
 
     def means(self, values: np.ndarray) -> np.ndarray:
         """The mean of `values` [Q] in every draw, without NaN: [samples]; NaN where nobody is."""

@@ -43,6 +43,7 @@ ACTIONS = ALL_ACTIONS[:-1]  # Hollywood2's, which the drawn world acts out.
 PLACES = tuple(PLACE_PHRASES)
 
 NOBODY = 'a person'
+SOMEONE = 'someone'  # To whom something is done.
 PERSON_TOKEN = '[TOK]'
 
 
@@ -72,6 +73,29 @@ def query_text(name: str | None, action: str | None, place: str | None, person_t
     who = ' '.join(word for word in words if word) or NOBODY
     what = [ACTION_PHRASES.get(action, ''), PLACE_PHRASES.get(place, '')]
     return ' '.join(word for word in (who, *what) if word)
+
+
+def pair_text(first: str, second: str, action: str | None) -> str:
+    """Words a query about two people.
+
+    Args:
+        first: Who does it: a name, [TOK], or both.
+        second: Whom it is done to.
+        action: One of `ALL_ACTIONS` that is done to somebody, or None for both being there.
+
+    Returns:
+        For instance '[TOK] hugging [TOK]', or '[TOK] and [TOK]'.
+
+    Raises:
+        UserError: The action is not done to anybody.
+    """
+    if action is None:
+        return f'{first} and {second}'
+    phrase = ACTION_PHRASES.get(action, '')
+    if SOMEONE not in phrase:
+        known = ', '.join(name for name, words in ACTION_PHRASES.items() if SOMEONE in words)
+        raise UserError(f'{action!r} is not done to anybody; expected one of {known}')
+    return f'{first} {phrase.replace(SOMEONE, second)}'
 
 
 def without_name(text: str, name: str) -> str:

@@ -254,3 +254,32 @@ def test_what_cannot_be_loaded(workdir, model, tmp_path):
     other = personalised.PretrainedCLIP(CLIP_CONFIG, model.clip.params, 'f' * 64)
     with pytest.raises(UserError, match='trained on the CLIP'):
         cpad_jax.load(workdir / 'run', clip=other)
+
+
+def test_two_people_in_one_query(model):
+    text = '[TOK] hugging [TOK]'
+    one, other = (model.person(images=photos(s), cropped=True) for s in (1, 2))
+    both, swapped = model.encode_query(text, [one, other]), model.encode_query(text, [other, one])
+    same = model.encode_query(text, one)
+    assert min(np.abs(both - x).max() for x in (swapped, same)) > 1e-3
+    np.testing.assert_array_equal(same, model.encode_query(text, [one, one]))
+    tokens = np.stack([[one.tokens, other.tokens], [other.tokens, one.tokens]])
+    many = model.encode_queries([text] * 2, tokens)
+    np.testing.assert_allclose(many, [both, swapped], atol=2e-5)
+    # What one of them was fine-tuned by holds for the query, whoever stands first.
+    b = np.random.default_rng(0).normal(size=(1, 64))
+    update = {'resblocks.0': {'out': {'a': np.ones((64, 1)), 'b': b}}}
+    tuned = dataclasses.replace(other, update=update)
+    changed = [model.encode_query(text, people) for people in ([one, tuned], [tuned, one])]
+    assert np.abs(changed[0] - both).max() > 1e-3 and np.abs(changed[1] - swapped).max() > 1e-3
+
+
+def test_as_many_tokens_as_people(model):
+    one, known = model.person(images=photos(1), cropped=True), model.person('Anton Voss')
+    for text in ('[TOK] running', '[TOK] and [TOK] and [TOK]'):
+        with pytest.raises(UserError, match=r'\[TOK\] for 2 people: write one for each'):
+            model.encode_query(text, [one, one])
+    with pytest.raises(UserError, match='does not name Anton Voss'):
+        model.encode_query('[TOK] hugging [TOK]', [one, known])
+    with pytest.raises(UserError, match='or a list of that, not str and list'):
+        model.encode_query('[TOK] hugging [TOK]', [one, 'Anton Voss'])

@@ -42,3 +42,13 @@ def test_unknown_action_and_place_are_refused():
         prompts.query_text(None, 'Jump', None, True)
     with pytest.raises(UserError, match="unknown place 'moon'.*EXT-road"):
         prompts.query_text(None, None, 'moon', True)
+
+
+def test_two_people_stand_where_the_action_has_them():
+    ask = prompts.pair_text
+    assert ask('Orla Brandt [TOK]', '[TOK]', 'HugPerson') == 'Orla Brandt [TOK] hugging [TOK]'
+    assert ask('[TOK]', '[TOK]', 'HighFive') == '[TOK] giving [TOK] a high five'
+    assert ask('a person', '[TOK]', 'FightPerson') == 'a person fighting with [TOK]'
+    assert ask('[TOK]', '[TOK]', None) == '[TOK] and [TOK]'
+    with pytest.raises(UserError, match="'Run' is not done to anybody.*HandShake"):
+        ask('[TOK]', '[TOK]', 'Run')

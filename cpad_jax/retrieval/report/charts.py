@@ -1,9 +1,13 @@
-"""Two kinds of chart as SVG: curves with their bounds, and bars with theirs. Shares are 0 to 1."""
+"""Three kinds of chart as SVG: curves and bars with their bounds, and trade-offs of two errors.
+
+Shares are 0 to 1.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import statistics
 from collections.abc import Sequence
 
 from cpad_jax.retrieval.report.page import text
@@ -13,6 +17,9 @@ WIDTH = 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 14, 12, 38
 _CURVE_HEIGHT = 250
 _BAR, _BETWEEN, _WORDS = 11, 9, 128
+_TRADE_OFF_HEIGHT = 340
+# Shares that a trade-off's axes have lines at; beyond the first and the last it is not drawn.
+_ERRORS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9)
 _DASHES = ('', '6 3', '2 3')
 
 
@@ -181,6 +188,54 @@ def bars(
         y += _BETWEEN
     said = '; '.join(f'{label}: {", ".join(map(str, points))}' for label, _, points in groups)
     return figure(title, said, y, parts)
+
+
+def trade_off(
+    title: str, lines: Sequence[tuple[Series, Sequence[tuple[float, float]]]], axes: tuple[str, str]
+) -> str:
+    """Two kinds of error against each other, on the normal distribution's scale (a DET curve).
+
+    Args:
+        title: What the chart shows.
+        lines: (whose, pairs of shares from one end of the curve to the other).
+        axes: What lies along the bottom, and along the side.
+    """
+    deviate = statistics.NormalDist().inv_cdf
+    first, last = deviate(_ERRORS[0]), deviate(_ERRORS[-1])
+    bottom, right = _TRADE_OFF_HEIGHT - _BOTTOM, WIDTH - _RIGHT
+
+    def along(share: float) -> float:
+        return (deviate(min(max(share, _ERRORS[0]), _ERRORS[-1])) - first) / (last - first)
+
+    def x(share: float) -> float:
+        return _LEFT + (right - _LEFT) * along(share)
+
+    def y(share: float) -> float:
+        return bottom - (bottom - _TOP) * along(share)
+
+    parts = []
+    for share in _ERRORS:
+        parts.append(
+            f'<line class="rule" x1="{_LEFT}" x2="{right}" y1="{y(share):.1f}" '
+            f'y2="{y(share):.1f}"/>'
+            f'<line class="rule" x1="{x(share):.1f}" x2="{x(share):.1f}" y1="{_TOP}" '
+            f'y2="{bottom}"/><text x="{_LEFT - 6}" y="{y(share) + 4:.1f}" text-anchor="end">'
+            f'{100 * share:g}</text><text x="{x(share):.1f}" y="{bottom + 16}" '
+            f'text-anchor="middle">{100 * share:g}</text>'
+        )
+    parts.append(
+        f'<line class="rule" x1="{x(0):.1f}" y1="{y(0):.1f}" x2="{x(1):.1f}" y2="{y(1):.1f}"/>'
+        f'<text x="{(_LEFT + right) / 2}" y="{_TRADE_OFF_HEIGHT - 5}" text-anchor="middle">'
+        f'{text(axes[0])}, %</text><text x="{_LEFT + 6}" y="{_TOP + 12}">{text(axes[1])}, %</text>'
+    )
+    for one, points in lines:
+        path = ' '.join(f'{x(across):.1f},{y(up):.1f}' for across, up in points)
+        parts.append(
+            f'<polyline points="{path}" fill="none" stroke-width="2" {stroke(one.number)}>'
+            f'<title>{text(one.label)}</title></polyline>'
+        )
+    said = '; '.join(one.label for one, _ in lines)
+    return figure(title, said, _TRADE_OFF_HEIGHT, parts)
 
 
 def figure(title: str, said: str, height: float, parts: Sequence[str]) -> str:

@@ -1,0 +1,196 @@
+"""Queries about two people, about one without the other, and queries that nothing answers.
+
+A small protocol beside the main one. Pairs are asked of a gallery of their own, in which most
+shots hold two or three people (`config.eval.two_people`); whether a query has an answer at all is
+asked of the main gallery.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cpad_jax import atomic
+from cpad_jax.data import build, drawn_world, readers
+from cpad_jax.data.built_dataset import DatasetPaths
+from cpad_jax.errors import UserError
+from cpad_jax.models.personalised import PersonalisedCLIP
+from cpad_jax.retrieval import (
+    evaluation,
+    nothing_matches,
+    pair_queries,
+    pair_rows,
+    queries,
+    scenarios,
+    season,
+    two_people_table,
+)
+from cpad_jax.retrieval.pair_scores import PairAsker
+from cpad_jax.retrieval.report import page, run_facts
+from cpad_jax.retrieval.season import Reference
+from cpad_jax.training import feature_cache
+
+FOLDER = 'two_people'
+
+
+def locate(config: Any, workdir: Path) -> DatasetPaths:
+    """Finds the gallery of pairs; films it where it is a drawn one.
+
+    Args:
+        config: `eval.two_people` and `data` are read. A data set of real clips is its own gallery.
+        workdir: The run's folder.
+    """
+    data, options = build.evaluation_data(config), config.eval.two_people
+    if data['name'] != drawn_world.SYNTHETIC_CAST:
+        return build.locate(data, workdir)
+    directory = options.dir or Path(workdir) / FOLDER / 'data'
+    spec = drawn_world.world_spec({**data, **options.world})
+    return drawn_world.ensure_synthetic_cast(directory, spec, parts=('clips',))
+
+
+def tokens(
+    model: PersonalisedCLIP, references: Mapping[str, Reference]
+) -> dict[str, dict[str, np.ndarray]]:
+    """What stands for everybody: form → person_id → float32 [K, W].
+
+    Args:
+        model: The model.
+        references: person_id → photos, of one person or more.
+    """
+    most = max(len(own.features) for own in references.values())
+    width = next(iter(references.values())).features.shape[1]
+    features = np.zeros((len(references), most, width), np.float32)
+    weights = np.zeros((len(references), most), np.float32)
+    for row, own in enumerate(references.values()):
+        features[row, : len(own.features)], weights[row, : len(own.features)] = own.features, 1
+    shown = model.tokens(features, weights)
+    both = model.with_names([own.name for own in references.values()], shown)
+    return {
+        queries.IMAGE: dict(zip(references, shown, strict=True)),
+        queries.TEXT_IMAGE: dict(zip(references, both, strict=True)),
+    }
+
+
+def ask_pairs(config: Any, workdir: Path, model: PersonalisedCLIP) -> dict[str, Any]:
+    """What `results.json` says of pairs: 'pairs', 'comparisons', 'bounds' and 'order'.
+
+    Raises:
+        UserError: The gallery allows no query about two people.
+    """
+    paths, options = locate(config, workdir), config.eval.two_people
+    clips = readers.ClipReader(paths.part('clips'), 'test')
+    labels = [scenarios.labels(clips[number]) for number in range(len(clips))]
+    there = sorted({person['person_id'] for clip in labels for person in clip['people']})
+    titles = frozenset(clip['title'] for clip in labels)
+    references, _ = season.read_references(workdir, config, model, there, titles)
+    asked = pair_queries.build_queries(labels, references, clips.actions, options.min_others)
+    if not asked:
+        raise UserError(
+            f'{paths.clips}: no two people of whom there are photos are in one clip and each in '
+            f'{options.min_others} or more with others; see config.eval.two_people.min_others'
+        )
+    embedded = feature_cache.clip_features(
+        clips, f'{paths.fingerprint}/clips/test', model.clip,
+        feature_cache.folder(config, workdir), frames_per_clip=config.features.frames_per_clip,
+        batch_size=config.features.batch_size // config.features.frames_per_clip,
+        dtype=config.dtype, stage='embedding clips of pairs',
+    )  # fmt: skip
+    names = {person_id: own.name for person_id, own in references.items()}
+    asker = PairAsker(model, names, tokens(model, references), embedded.embeddings)
+    draws = {'samples': config.eval.bootstrap_samples, 'seed': config.seed}
+    found = pair_rows.search(asker, asked)
+    doings = pair_queries.directed(labels, references, clips.actions)
+    return {
+        'num_clips': len(clips),
+        'pairs': pair_rows.result_rows(found, asked, **draws),
+        'comparisons': pair_rows.compare(found, asked, **draws),
+        'bounds': pair_rows.bound_rows(asker, asked, labels, clips.actions),
+        'order': pair_rows.order_rows(asker, doings, **draws) if doings else [],
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Detection:
+    """Queries of the main gallery with their answers and without: rows, and trials by row."""
+
+    rows: list[dict[str, Any]]
+    trials: list[Any]
+
+
+def detect(config: Any, material: evaluation.Material) -> Detection:
+    """Asks the main gallery with answers and without."""
+    options, model = config.eval.two_people, material.model
+    gallery = material.galleries[None]
+    names = {person['name'] for clip in material.labels for person in clip['people']}
+    others = nothing_matches.strangers(model, sorted(names), options.strangers, config.seed)
+    rows, trials = [], []
+    for scenario in options.scenarios:
+        asked = [query for query in material.asked if query.scenario == scenario]
+        if not asked:
+            continue
+        words = sorted({(q.action, q.place) for q in asked}, key=str)
+        background = nothing_matches.ask_for(model, others, words, gallery)
+        found = nothing_matches.evaluate(model, material.encoder, gallery, asked, background)
+        rows += nothing_matches.rows(
+            found, asked, material.labels, material.clips.actions, material.clips.places,
+            config.eval.bootstrap_samples, config.seed,
+        )  # fmt: skip
+        trials += found.values()
+    return Detection(rows, trials)
+
+
+def evaluate(workdir: Path, config: Any) -> dict[str, Any]:
+    """Asks the model in a workdir, prints the tables and writes `WORKDIR/two_people`.
+
+    Args:
+        workdir: Of a finished identity learning.
+        config: The configuration; `eval.two_people` says of what it is asked.
+
+    Returns:
+        What `results.json` holds.
+
+    Raises:
+        UserError: There is no model, or the data allows no query.
+    """
+    workdir, start = Path(workdir), time.perf_counter()
+    _check(config.eval.two_people)
+    material = evaluation.prepare(workdir, config)
+    found = {**material.facts, **ask_pairs(config, workdir, material.model)}
+    detected = detect(config, material)
+    found['detection'] = detected.rows
+    folder = workdir / FOLDER
+    atomic.write_json(folder / 'results.json', found)
+    text = two_people_table.render(found)
+    atomic.write_bytes(folder / 'table.md', two_people_table.markdown(found).encode())
+    said = run_facts.collect(config, material.facts, time.perf_counter() - start)
+    html = page.render(
+        f'Two people, and nobody: {config.name}',
+        '<p>docs/two_people.md says what is asked.</p>',
+        [
+            *two_people_table.sections(found, detected.trials),
+            page.Section('run', 'The run', run_facts.render(said, config)),
+        ],
+    )
+    atomic.write_bytes(folder / 'report.html', html.encode('utf-8', 'replace'))
+    print(text, flush=True)
+    return found
+
+
+def _check(options: Any) -> None:
+    least = {'min_others': 1, 'strangers': 2}
+    for key, bound in least.items():
+        if options[key] < bound:
+            raise UserError(
+                f'config.eval.two_people.{key} is {options[key]}, expected {bound} or more'
+            )
+    for name in options.scenarios:
+        if name not in scenarios.SCENARIOS:
+            raise UserError(
+                f'config.eval.two_people.scenarios names {name!r}, expected some of '
+                f'{", ".join(scenarios.SCENARIOS)}'
+            )
