@@ -31,6 +31,7 @@ sys.path.insert(0, str(ROOT))
 from cpad_jax import atomic, errors, train  # noqa: E402
 from cpad_jax.data import build  # noqa: E402
 from cpad_jax.retrieval import evaluation, queries  # noqa: E402
+from cpad_jax.retrieval.methods import registry  # noqa: E402
 from cpad_jax.training import configs, runtime  # noqa: E402
 from tools.judging import ablations, curves, difficulty, over_runs, report, version  # noqa: E402
 
@@ -80,11 +81,12 @@ def learned(base: Any, workdir: Path, seed: int, variant: str | None = None) -> 
 
 
 def asked_before(folder: Path, config: Any) -> bool:
-    """Whether an evaluation in a folder has all controls that are wanted now."""
+    """Whether an evaluation in a folder has all controls and methods that are wanted now."""
+    wanted = (*queries.controls(config.eval.controls), *registry.rows(config.eval.methods))
     if not (folder / 'ranks.npz').is_file():
         return False
     with np.load(folder / 'ranks.npz', allow_pickle=False) as ranks:
-        return all(c.key in ranks.files for c in queries.controls(config.eval.controls))
+        return all(row.key in ranks.files for row in wanted)
 
 
 def world_folder(config: Any, workdir: Path, world: int) -> Path:

@@ -210,7 +210,7 @@ def prepare(workdir: Path, config: Any) -> Material:
         if options[name] < 1:
             raise UserError(f'config.eval.{name} is {options[name]}, expected 1 or more')
     controls = queries.controls(options.controls)
-    registry.check(options.methods)
+    registry.rows(options.methods)  # Rather now than after the gallery was embedded.
     model = personalised.load(workdir, dtype=config.dtype)
     data = build.evaluation_data(config)
     paths = build.locate(data, workdir)

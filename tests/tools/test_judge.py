@@ -40,6 +40,8 @@ def test_an_evaluation_is_asked_again_only_for_controls_that_it_lacks(tmp_path):
     for controls in ((), ('no person',)):
         config.eval.controls = controls
         assert judge.asked_before(tmp_path, config)
+    config.eval.methods = ('polar',)
+    assert not judge.asked_before(tmp_path, config)
 
 
 @pytest.mark.slow

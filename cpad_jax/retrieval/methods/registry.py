@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from cpad_jax.errors import UserError
+from cpad_jax.retrieval import queries
 from cpad_jax.retrieval.methods import (
     class_word,
     id_clip,
@@ -15,33 +16,36 @@ from cpad_jax.retrieval.methods import (
     with_faces,
 )
 from cpad_jax.retrieval.methods.setting import Setting
+from cpad_jax.retrieval.queries import Method
 from cpad_jax.retrieval.scorers import Scorer
 
-MAKERS: Mapping[str, Callable[[Setting], Scorer]] = {
-    'class_word': class_word.make,
-    'palavra': textual_inversion.make,
-    'polar': polar.make,
-    'pic2word': pic2word.make,
-    'id_clip': id_clip.make,
-    'late_fusion': late_fusion.make,
-    'with_faces': with_faces.make,
-    'with_faces_and_name': with_faces.make_named,
+# Name → its row of the table, and what makes it.
+METHODS: Mapping[str, tuple[Method, Callable[[Setting], Scorer]]] = {
+    'class_word': (class_word.METHOD, class_word.make),
+    'palavra': (textual_inversion.METHOD, textual_inversion.make),
+    'polar': (polar.METHOD, polar.make),
+    'pic2word': (pic2word.METHOD, pic2word.make),
+    'id_clip': (id_clip.METHOD, id_clip.make),
+    'late_fusion': (queries.LATE_FUSION, late_fusion.make),
+    'with_faces': (queries.WITH_FACES, with_faces.make),
+    'with_faces_and_name': (with_faces.NAMED, with_faces.make_named),
 }
 
 
-def check(names: Sequence[str]) -> None:
-    """Says so, rather now than after the gallery was embedded, where a method is unknown.
+def rows(names: Sequence[str]) -> tuple[Method, ...]:
+    """The rows of some methods.
 
     Raises:
-        UserError: It is.
+        UserError: One is unknown.
     """
     for name in names:
-        if name not in MAKERS:
+        if name not in METHODS:
             raise UserError(
-                f'config.eval.methods names {name!r}, expected some of {", ".join(MAKERS)}'
+                f'config.eval.methods names {name!r}, expected some of {", ".join(METHODS)}'
             )
+    return tuple(METHODS[name][0] for name in names)
 
 
 def make(names: Sequence[str], setting: Setting) -> tuple[Scorer, ...]:
-    """A row of the table for each name."""
-    return tuple(MAKERS[name](setting) for name in names)
+    """What ranks clips, for each name."""
+    return tuple(METHODS[name][1](setting) for name in names)

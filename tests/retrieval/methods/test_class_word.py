@@ -5,7 +5,7 @@ import pytest
 import tiny_cpad
 
 from cpad_jax.errors import UserError
-from cpad_jax.retrieval import scorers
+from cpad_jax.retrieval import queries, scorers
 from cpad_jax.retrieval.methods import class_word, registry
 from cpad_jax.retrieval.scenarios import Query
 
@@ -33,4 +33,10 @@ def test_the_class_word_stands_before_the_name():
 
 def test_an_unknown_method_is_named_with_those_there_are():
     with pytest.raises(UserError, match="names 'clas_word', expected some of class_word"):
-        registry.check(['clas_word'])
+        registry.rows(['clas_word'])
+
+
+def test_every_method_has_a_row_of_its_own():
+    rows = registry.rows(list(registry.METHODS))
+    assert len({row.key for row in rows}) == len(rows) and all(row.control is None for row in rows)
+    assert not {row.key for row in rows} & {row.key for row in queries.METHODS}
