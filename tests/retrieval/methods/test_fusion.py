@@ -32,7 +32,7 @@ def faces(rows):
 
 def test_scores_by_hand():
     found = fusion.standardised(
-        np.array([[1, 2, 3, NAN], [5, 5, 5, NAN], [NAN] * 4, [0.1, 0.1, 0.1, 0.1], [0, 4, 0, 4]])
+        np.array([[1, 2, 3, NAN], [5, 5, 5, NAN], [NAN] * 4, [0.1, 0.1, 0.1, NAN], [0, 4, 0, 4]])
     )
     half = np.sqrt(1.5)
     np.testing.assert_allclose(
