@@ -17,8 +17,8 @@ from cpad_jax.text import training_phrases
 
 METHOD = Method('Pic2Word', IMAGE)
 RECIPE = pseudo_words.Recipe(
-    'pic2word', hidden_width=512, photos=1, phrases=(training_phrases.BASE,), scale=None,
-    pull=0.0, steps=1000, rate=1e-3,
+    'pic2word', hidden_width=512, photos=1, phrases=(training_phrases.BASE,), pull=0.0,
+    steps=1000, rate=1e-3,
 )  # fmt: skip
 
 

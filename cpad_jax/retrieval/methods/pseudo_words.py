@@ -45,7 +45,6 @@ class Recipe:
         hidden_width: H.
         photos: R, photos per set.
         phrases: What is said of a set; {} is [TOK].
-        scale: What cosines are multiplied by; None for what CLIP was trained with.
         pull: Weight of the way from the word 'person', between directions, squared.
         steps: How many.
         rate: Highest learning rate.
@@ -58,7 +57,6 @@ class Recipe:
     hidden_width: int
     photos: int
     phrases: tuple[str, ...]
-    scale: float | None
     pull: float
     steps: int
     rate: float
@@ -97,27 +95,25 @@ class Network:
 
     Attributes:
         params: Of the `SetEncoder`, once there are any.
-        person: The token of the word 'person': float32 [W].
     """
 
     def __init__(self, recipe: Recipe, clip: PretrainedCLIP, images: np.ndarray):
         self.recipe, self.clip = recipe, clip
         self.params: Any = None
         table = clip.params['text']['token_embedding']['embedding']
-        self.person = np.asarray(table[identity.word_ids(clip, ['person'])[0]])
+        person = np.asarray(table[identity.word_ids(clip, ['person'])[0]])
         centre, spread = identity.face_statistics(images)
         # Tokens start at about the length of words, and are free to change it.
         length = cpad.vocabulary_norm(clip.params, identity.phrase_ids(clip))
         texts = [phrase.format(PERSON_TOKEN) for phrase in recipe.phrases]
-        scale = recipe.scale or float(jnp.exp(clip.params['logit_scale']))
         self._fixed = {
             'frozen': {k: v for k, v in clip.params.items() if k != 'visual'},
             'ids': clip.tokenize(texts),
             'centre': centre,
             'spread': spread,
-            'length': length * len(self.person) ** -0.5,
-            'person': self.person,
-            'scale': scale,
+            'length': length * len(person) ** -0.5,
+            'person': person,
+            'scale': float(jnp.exp(clip.params['logit_scale'])),
         }
 
     def words(self, pictures: Array, there: Array) -> Array:
@@ -134,7 +130,7 @@ class Network:
         """
         recipe = self.recipe
         images = np.asarray(unit(images.astype(np.float32)))
-        module = SetEncoder(len(self.person), recipe.hidden_width)
+        module = SetEncoder(self.clip.config.text.width, recipe.hidden_width)
         example = images[: recipe.photos][None]
         params = module.init(jax.random.key(seed), example, np.ones(example.shape[:2], bool))
         params = params['params']

@@ -1,6 +1,7 @@
 """What an evaluation offers to methods that read photos: drawn embeddings of a few people."""
 
 import dataclasses
+import functools
 import types
 from typing import Any
 
@@ -48,11 +49,16 @@ def asked(count=3):
     ]  # fmt: skip
 
 
+@functools.cache
+def model():
+    return tiny_cpad.make()
+
+
 def setting(cache, seed=0, photos=2):
     """The setting; `photos` is the seed of the training photos."""
     training = photos_of(40, 6, photos).reshape(-1, WIDTH).astype(np.float16)
     return Drawn(
-        model=tiny_cpad.make(),
+        model=model(),
         cache=cache,
         gallery=np.eye(PEOPLE, WIDTH, dtype=np.float32),
         pictures={f'{who}/{n}': row for who in range(PEOPLE) for n, row in enumerate(SHOWN[who])},

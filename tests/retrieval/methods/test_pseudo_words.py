@@ -25,7 +25,7 @@ def small():
         patch.setattr(reference_photos, 'PEOPLE', 8)
         for module in MODULES.values():
             recipe = dataclasses.replace(
-                module.RECIPE, hidden_width=48, steps=150, rate=1e-2, warmup=5, batch=32
+                module.RECIPE, hidden_width=48, steps=200, rate=1e-2, warmup=5, batch=32
             )
             patch.setattr(module, 'RECIPE', recipe)
         yield
