@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 Array = jax.Array
 
@@ -21,6 +23,29 @@ _EPSILON = 1e-12
 def unit(x: Array) -> Array:
     """Scales the last dimension to length 1; zeros stay zeros, with a gradient of zero."""
     return x * jax.lax.rsqrt(jnp.sum(x * x, axis=-1, keepdims=True) + _EPSILON)
+
+
+def padded(
+    people: Sequence[Sequence[np.ndarray]], width: int, most: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Face features of people with different numbers of photos, as `pool` takes them.
+
+    Args:
+        people: P times the features [Df] of somebody's photos, which may be none.
+        width: Df.
+        most: R; by default as many as somebody has, 1 or more.
+
+    Returns:
+        float32 [P, R, Df], zeros where there is no photo, and weights float32 [P, R], 1 or 0.
+    """
+    most = most or max([1, *map(len, people)])
+    features = np.zeros((len(people), most, width), np.float32)
+    weights = np.zeros((len(people), most), np.float32)
+    for row, photos in enumerate(people):
+        if len(photos):
+            features[row, : len(photos)] = photos
+            weights[row, : len(photos)] = 1
+    return features, weights
 
 
 def pool(features: Array, weights: Array) -> Array:

@@ -12,6 +12,7 @@ from cpad_jax.data import readers
 from cpad_jax.data.built_dataset import DatasetPaths
 from cpad_jax.errors import UserError
 from cpad_jax.models import ce, ce_files, face_features, personalised
+from cpad_jax.models.person import padded
 from cpad_jax.models.pretrained import PretrainedCLIP
 from cpad_jax.models.word_embeddings import WordReader
 from cpad_jax.retrieval import metrics, queries
@@ -60,13 +61,8 @@ class ExpertsScorer:
         different = sorted(set(texts))
         words, spoken = self._read(different)
         rows = [different.index(text) for text in texts]
-        width = self._encoder.config.face_width
-        photos = np.zeros((len(asked), self._count, width), np.float32)
-        shown = np.zeros((len(asked), self._count), np.float32)
-        for row, query in enumerate(asked):
-            for column, image_id in enumerate(query.references[: self._count]):
-                photos[row, column] = self._photos[image_id]
-                shown[row, column] = 1
+        own = [[self._photos[name] for name in q.references[: self._count]] for q in asked]
+        photos, shown = padded(own, self._encoder.config.face_width, self._count)
         found, weights = self._encoder.queries(words[rows], spoken[rows], photos, shown)
         return ce.similarity(found, weights, self._clips, self._present)
 

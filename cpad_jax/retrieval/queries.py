@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from cpad_jax.errors import UserError
+from cpad_jax.models.person import padded
 from cpad_jax.models.personalised import PersonalisedCLIP
 from cpad_jax.retrieval.scenarios import Query
 from cpad_jax.text.prompts import query_text
@@ -159,13 +160,8 @@ class QueryEncoder:
         """Photos (image ids) of each query → tokens [Q, K, W]."""
         # Many queries share a person and the photos: their token is made once.
         order = sorted(set(photos))
+        shown = [[self._photos[image_id] for image_id in ids] for ids in order]
         width = len(next(iter(self._photos.values())))
-        features = np.zeros((len(order), self._count, width), np.float32)
-        weights = np.zeros((len(order), self._count), np.float32)
-        for row, ids in enumerate(order):
-            for column, image_id in enumerate(ids):
-                features[row, column] = self._photos[image_id]
-                weights[row, column] = 1.0
-        made = self._model.tokens(features, weights)
+        made = self._model.tokens(*padded(shown, width, self._count))
         rows = {ids: row for row, ids in enumerate(order)}
         return made[[rows[ids] for ids in photos]]

@@ -23,6 +23,7 @@ from cpad_jax.data.synthetic.season import SeasonSpec
 from cpad_jax.errors import UserError
 from cpad_jax.media import images
 from cpad_jax.models import personalised
+from cpad_jax.models.person import padded
 from cpad_jax.models.personalised import Person, PersonalisedCLIP
 from cpad_jax.retrieval import (
     cutting,
@@ -183,14 +184,8 @@ def fine_tuning(model: PersonalisedCLIP) -> FineTune | None:
 
 def _from_photos(model: PersonalisedCLIP, references: Mapping[str, Reference]) -> dict[str, Person]:
     """The adapter's guess of everybody."""
-    most = max(len(reference.features) for reference in references.values())
-    width = next(iter(references.values())).features.shape[1]
-    features = np.zeros((len(references), most, width), np.float32)
-    weights = np.zeros((len(references), most), np.float32)
-    for row, reference in enumerate(references.values()):
-        features[row, : len(reference.features)] = reference.features
-        weights[row, : len(reference.features)] = 1
-    tokens = model.tokens(features, weights)
+    photos = [reference.features for reference in references.values()]
+    tokens = model.tokens(*padded(photos, photos[0].shape[1]))
     return {
         person_id: Person(reference.name, own, 'image', len(reference.features))
         for (person_id, reference), own in zip(references.items(), tokens, strict=True)

@@ -19,6 +19,7 @@ from cpad_jax import atomic
 from cpad_jax.data import build, drawn_world, readers
 from cpad_jax.data.built_dataset import DatasetPaths
 from cpad_jax.errors import UserError
+from cpad_jax.models.person import padded
 from cpad_jax.models.personalised import PersonalisedCLIP
 from cpad_jax.retrieval import (
     evaluation,
@@ -62,13 +63,8 @@ def tokens(
         model: The model.
         references: person_id → photos, of one person or more.
     """
-    most = max(len(own.features) for own in references.values())
-    width = next(iter(references.values())).features.shape[1]
-    features = np.zeros((len(references), most, width), np.float32)
-    weights = np.zeros((len(references), most), np.float32)
-    for row, own in enumerate(references.values()):
-        features[row, : len(own.features)], weights[row, : len(own.features)] = own.features, 1
-    shown = model.tokens(features, weights)
+    photos = [own.features for own in references.values()]
+    shown = model.tokens(*padded(photos, photos[0].shape[1]))
     both = model.with_names([own.name for own in references.values()], shown)
     return {
         queries.IMAGE: dict(zip(references, shown, strict=True)),

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cpad_jax.models.person import PersonAdapter, pool
+from cpad_jax.models.person import PersonAdapter, padded, pool
 
 
 @pytest.fixture(scope='module')
@@ -59,3 +59,12 @@ def test_no_photo_has_no_bad_gradient(adapter):
     model = PersonAdapter(num_tokens=2, text_width=8, hidden_width=16, token_norm=3.0)
     grads = jax.grad(lambda p: model.apply(p, 0 * features, jnp.zeros((4, 3))).sum())(params)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(grads))
+
+
+def test_people_with_different_numbers_of_photos_are_padded():
+    photos = np.arange(1, 7, dtype=np.float32).reshape(3, 2)
+    features, weights = padded([photos[:2], [], [photos[2]]], width=2)
+    np.testing.assert_array_equal(features, [[[1, 2], [3, 4]], [[0, 0], [0, 0]], [[5, 6], [0, 0]]])
+    np.testing.assert_array_equal(weights, [[1, 1], [0, 0], [1, 0]])
+    assert padded([photos[:1]], width=2, most=3)[0].shape == (1, 3, 2)
+    assert padded([], width=2)[0].shape == (0, 1, 2)

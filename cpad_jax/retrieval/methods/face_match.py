@@ -13,6 +13,7 @@ import numpy as np
 
 from cpad_jax.errors import UserError
 from cpad_jax.models import face_features
+from cpad_jax.models.person import padded
 from cpad_jax.models.personalised import PersonalisedCLIP
 from cpad_jax.retrieval import scores
 from cpad_jax.retrieval.scenarios import Query
@@ -82,12 +83,6 @@ class FaceMatch:
 
     def _embed(self, people: Sequence[np.ndarray]) -> np.ndarray:
         """Sets of face features [R, Df], a person each → float32 [P, D] of length 1."""
-        most = max(map(len, people), default=1)
-        width = self._model.saved.config.face_width
-        features = np.zeros((len(people), most, width), np.float32)
-        weights = np.zeros((len(people), most), np.float32)
-        for row, faces in enumerate(people):
-            features[row, : len(faces)] = faces
-            weights[row, : len(faces)] = 1
+        features, weights = padded(people, self._model.saved.config.face_width)
         texts = [BASE.format(PERSON_TOKEN)] * len(people)
         return self._model.encode_queries(texts, self._model.tokens(features, weights))

@@ -21,7 +21,7 @@ import optax
 
 from cpad_jax import progress
 from cpad_jax.models import cpad
-from cpad_jax.models.person import pool, unit
+from cpad_jax.models.person import padded, pool, unit
 from cpad_jax.models.pretrained import PretrainedCLIP
 from cpad_jax.retrieval import scorers
 from cpad_jax.retrieval.methods import pseudo_words
@@ -201,13 +201,8 @@ class Encoder:
 
     def tokens(self, photos: Sequence[Sequence[str]]) -> np.ndarray:
         """Reference photos (image ids) of each query → tokens float32 [Q, 1, W]."""
-        most = max(map(len, photos))
-        width = len(self.learned['centre'])
-        features = np.zeros((len(photos), most, width), np.float32)
-        weights = np.zeros((len(photos), most), np.float32)
-        for row, shown in enumerate(photos):
-            features[row, : len(shown)] = [self.photos[image_id] for image_id in shown]
-            weights[row, : len(shown)] = 1
+        shown = [[self.photos[image_id] for image_id in own] for own in photos]
+        features, weights = padded(shown, len(self.learned['centre']))
         faces = directions(features, weights, self.learned['centre'])
         translator = Translator(self.clip.config.text.width)
         return np.asarray(translator.apply({'params': self.learned['translator']}, faces))
