@@ -161,11 +161,7 @@ def result_rows(
                 'fine_tuned': one.fine_tuned, 'num_queries': len(which),
                 'num_people': len(set(person[which])),
             }  # fmt: skip
-            for name in METRICS:
-                low, high = draws.mean_bounds(values[name])
-                row[name] = float(values[name].mean())
-                row[f'{name}_low'], row[f'{name}_high'] = results.finite(low), results.finite(high)
-            found.append(row)
+            found.append(row | results.with_bounds({n: values[n] for n in METRICS}, draws))
     return found
 
 

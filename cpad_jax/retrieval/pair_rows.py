@@ -97,11 +97,8 @@ def result_rows(
                 'num_titles': len(set(titles)),
                 'num_relevant': float(np.mean(right)),
             }
-            for name in _measured(scenario):
-                low, high = draws.mean_bounds(values[name])
-                row[name] = float(values[name].mean())
-                row[f'{name}_low'], row[f'{name}_high'] = results.finite(low), results.finite(high)
-            rows.append(row)
+            own = {name: values[name] for name in _measured(scenario)}
+            rows.append(row | results.with_bounds(own, draws))
     return rows
 
 
@@ -207,16 +204,13 @@ def order_rows(
         for action in (None, *sorted(set(actions))):
             which = np.flatnonzero((actions == action) | (action is None))
             draws = bootstrap.PersonBootstrap(titles[which], samples, seed)
-            low, high = draws.mean_bounds(told[which])
             rows.append(
                 {
                     'way': way.name,
                     'person_query': way.form,
                     'action': None if action is None else str(action),
                     'num_pairs': len(which),
-                    'told': float(told[which].mean()),
-                    'told_low': results.finite(low),
-                    'told_high': results.finite(high),
+                    **results.with_bounds({'told': told[which]}, draws),
                 }
             )
     return rows

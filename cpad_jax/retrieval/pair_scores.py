@@ -9,6 +9,7 @@ import numpy as np
 
 from cpad_jax.models.personalised import PersonalisedCLIP
 from cpad_jax.retrieval import queries
+from cpad_jax.retrieval.detection import by_query as standard
 from cpad_jax.retrieval.pair_queries import ACTION, TOGETHER, WITHOUT, PairQuery
 from cpad_jax.text.prompts import NOBODY, PERSON_TOKEN, SOMEONE, pair_text
 
@@ -53,12 +54,6 @@ def ways(scenario: str) -> tuple[Way, ...]:
         *(Way(name, queries.TEXT) for name in names if name in _BY_NAME),
         *(Way(name, form) for form in FORMS for name in names),
     )
-
-
-def standard(scores: np.ndarray) -> np.ndarray:
-    """Each query's scores [Q, N] with mean 0 and spread 1 over the gallery."""
-    centred = scores - scores.mean(axis=-1, keepdims=True)
-    return centred / np.maximum(centred.std(axis=-1, keepdims=True), 1e-12)
 
 
 def least(first: np.ndarray, second: np.ndarray) -> np.ndarray:

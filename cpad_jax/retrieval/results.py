@@ -75,12 +75,21 @@ def result_rows(
                     'num_queries': len(which),
                     'num_people': len(set(who)),
                 }
-                for name in metrics.NAMES:
-                    low, high = draws.bounds(name, own[name][which])
-                    row[name] = finite(metrics.summary(name, own[name][which]))
-                    row[f'{name}_low'], row[f'{name}_high'] = finite(low), finite(high)
-                rows.append(row)
+                some = {name: own[name][which] for name in metrics.NAMES}
+                rows.append(row | with_bounds(some, draws))
     return rows
+
+
+def with_bounds(
+    values: Mapping[str, np.ndarray], draws: bootstrap.PersonBootstrap
+) -> dict[str, float | None]:
+    """What a row says of metrics [Q]: each in one number, with its bounds `_low` and `_high`."""
+    row: dict[str, float | None] = {}
+    for name, own in values.items():
+        low, high = draws.bounds(name, own)
+        row[name] = finite(metrics.summary(name, own))
+        row[f'{name}_low'], row[f'{name}_high'] = finite(low), finite(high)
+    return row
 
 
 def finite(value: float) -> float | None:

@@ -119,6 +119,17 @@ def choose_references(
     return tuple(p['image_id'] for p in photos if p['source'] not in titles)[:count]
 
 
+def check(scenarios: Sequence[str], key: str) -> None:
+    """Makes sure that a configuration's `key` names scenarios that there are.
+
+    Raises:
+        UserError: It does not.
+    """
+    for scenario in scenarios:
+        if scenario not in SCENARIOS:
+            raise UserError(f'{key} names {scenario!r}, expected some of {", ".join(SCENARIOS)}')
+
+
 def build_queries(
     clips: Sequence[Mapping[str, Any]],
     people: Mapping[str, Mapping[str, Any]],
@@ -152,11 +163,7 @@ def build_queries(
     Raises:
         UserError: An unknown scenario.
     """
-    for scenario in scenarios:
-        if scenario not in SCENARIOS:
-            raise UserError(
-                f'config.eval.scenarios names {scenario!r}, expected {", ".join(SCENARIOS)}'
-            )
+    check(scenarios, 'config.eval.scenarios')
     everybody = appearances(clips, relevance)
     # Clips in which anybody does what is asked, where it is asked.
     matching: dict[tuple[int | None, int | None], set[int]] = collections.defaultdict(set)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cpad_jax.retrieval.table import aligned
+
 # The poster: Seinfeld, season 2, "Michael Richards [TOK] entering the room", one query.
 # (fine-tuned, clips per minute) → R@25, R@50, last rank.
 POSTER = {
@@ -85,12 +87,7 @@ def render(rows: Sequence[Mapping[str, Any]], differences: Sequence[Mapping[str,
     """
     lines = []
     for title, table in tables(rows):
-        widths = [max(len(line[i]) for line in (HEAD, *table)) for i in range(len(HEAD))]
-        lines += ['', title]
-        lines += [
-            '  '.join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip()
-            for line in (HEAD, *table)
-        ]
+        lines += ['', title, *aligned([HEAD, *table])]
     return '\n'.join([*lines, '', *_differences(differences)])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cpad_jax.retrieval import queries
@@ -62,6 +62,27 @@ def percent(row: Row | None, metric: str, bounds: bool) -> str:
     spread = 50 * (high - low)
     # No digit that is worth nothing, so that cells keep their width.
     return f'{text}±{spread:.1f}' if spread < 9.95 else f'{text}±{spread:.0f}'
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of cells, head first, as text in columns as wide as their widest cell."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        '  '.join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+
+
+def in_order(found: Iterable[str]) -> list[str]:
+    """`Method.key`s as the table has them: the poster's rows, CE always, then further methods.
+
+    Args:
+        found: Keys of what was asked; controls are left out.
+    """
+    found = list(dict.fromkeys(found))
+    known = [method.key for method in queries.METHODS]
+    own = [key for key in known if key in found or key == queries.CE.key]
+    return [*own, *(key for key in found if key not in _KNOWN)]
 
 
 def _ours(rows: Sequence[Row], key: str, scenario: str, people: str) -> tuple[str, str]:
@@ -175,8 +196,8 @@ def render(
         keys = [method.key for method in methods]
         return [key for key in keys if any(find(rows, key, s, 'all') for s in scenarios)]
 
-    further = dict.fromkeys(key for key in map(key_of, rows) if key not in _KNOWN)
-    methods = [*present(queries.METHODS), *further]
+    order = in_order(map(key_of, rows))  # With CE, which the poster has.
+    methods = [key for key in order if any(find(rows, key, s, 'all') for s in scenarios)]
 
     def title(text: str) -> list[str]:
         return ['', f'**{text}**' if markdown else text, '']
@@ -188,7 +209,7 @@ def render(
     lines = title('hit@1 and hit@5 in percent, ± half of the 95 % interval (people drawn anew)')
     lines += grid(
         rows,
-        list(dict.fromkeys([queries.CE.key, *methods])),
+        order,
         scenarios,
         'seen',
         poster=True,

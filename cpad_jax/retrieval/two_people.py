@@ -184,9 +184,4 @@ def _check(options: Any) -> None:
             raise UserError(
                 f'config.eval.two_people.{key} is {options[key]}, expected {bound} or more'
             )
-    for name in options.scenarios:
-        if name not in scenarios.SCENARIOS:
-            raise UserError(
-                f'config.eval.two_people.scenarios names {name!r}, expected some of '
-                f'{", ".join(scenarios.SCENARIOS)}'
-            )
+    scenarios.check(options.scenarios, 'config.eval.two_people.scenarios')

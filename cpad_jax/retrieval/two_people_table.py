@@ -9,6 +9,7 @@ from typing import Any
 from cpad_jax.retrieval import detection, nothing_matches, pair_rows
 from cpad_jax.retrieval.pair_queries import ACTION, TOGETHER, WITHOUT
 from cpad_jax.retrieval.report import charts, page
+from cpad_jax.retrieval.table import aligned
 
 _ASKED = {TOGETHER: '[A] and [B]', ACTION: '[A] hugging [B]', WITHOUT: '[A] without [B]'}
 # What is shown of the comparisons; all are in `results.json`.
@@ -102,13 +103,7 @@ def render(found: Mapping[str, Any]) -> str:
     """The tables for a terminal."""
     lines = []
     for table in tables(found):
-        every = [table.head, *table.lines]
-        widths = [max(len(line[column]) for line in every) for column in range(len(table.head))]
-        lines += ['', table.title]
-        lines += [
-            '  '.join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip()
-            for line in every
-        ]
+        lines += ['', table.title, *aligned([table.head, *table.lines])]
     return '\n'.join([*lines, '', '[95 % intervals: whole titles drawn anew; of the last, people]'])
 
 

@@ -6,21 +6,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cpad_jax.retrieval import queries, table
+from cpad_jax.retrieval import table
 from cpad_jax.retrieval.scenarios import SCENARIOS
 from tools.judging.report import Ranked
 
-_CONTROLS = {method.key for method in queries.CONTROLS}
 _METRICS = ('hit@1', 'hit@5')
 _CELL, _POSTERS = 10, 5
 
 
 def methods(runs: Sequence[Ranked]) -> list[str]:
     """`Method.key` of all that is no control in any run: the poster's rows first, CE always."""
-    found = dict.fromkeys(key for run in runs for key in run.hits if key not in _CONTROLS)
-    known = [method.key for method in queries.METHODS]
-    own = [key for key in known if key in found or key == queries.CE.key]
-    return [*own, *(key for key in found if key not in known)]
+    return table.in_order(key for run in runs for key in run.hits)
 
 
 def shares(
