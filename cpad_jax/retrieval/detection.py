@@ -170,11 +170,11 @@ def bounds(found: Trials, people: np.ndarray, samples: int, seed: int) -> tuple[
     Returns:
         Low and high; NaN where all queries are about one person.
     """
+    if len(set(people)) < 2:
+        return float('nan'), float('nan')
     draws = bootstrap.PersonBootstrap(people, samples, seed)
     rates = [
         curve(found.matching, found.nothing, weights).meeting[0] for weights in draws.weights()
     ]
-    if len(set(people)) < 2:
-        return float('nan'), float('nan')
     low, high = np.percentile(rates, bootstrap.LEVEL)
     return float(low), float(high)

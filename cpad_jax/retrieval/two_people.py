@@ -91,7 +91,7 @@ def ask_pairs(config: Any, workdir: Path, model: PersonalisedCLIP) -> dict[str, 
             f'{options.min_others} or more with others; see config.eval.two_people.min_others'
         )
     embedded = feature_cache.clip_features(
-        clips, f'{paths.fingerprint}/clips/test', model.clip,
+        clips, f'{paths.fingerprint}/clips/test', model.image_clip,
         feature_cache.folder(config, workdir), frames_per_clip=config.features.frames_per_clip,
         batch_size=config.features.batch_size // config.features.frames_per_clip,
         dtype=config.dtype, stage='embedding clips of pairs',

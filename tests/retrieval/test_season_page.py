@@ -55,6 +55,12 @@ def test_tables_are_those_of_season_json(made, searched):
     assert said in read.words
 
 
+def test_every_number_of_a_table_stands_below_its_head(made):
+    _, read, _ = made
+    for head, *lines in read.tables:
+        assert {len(line) for line in lines} == {len(head)}
+
+
 def test_before_and_after_stand_side_by_side(made, searched):
     _, read, _ = made
     head, *lines = read.tables[-1]

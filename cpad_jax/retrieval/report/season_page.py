@@ -212,15 +212,17 @@ def _timelines(searched: Searched, query: int) -> str:
 
 
 def _scores(searched: Searched, query: int) -> str:
-    lines = []
+    lines, columns = [], _columns(searched)
     for row in range(len(searched.conditions)):
-        own = [searched.values[column, row] for column in _columns(searched)]
+        own = [searched.values[column, row] for column in columns]
         cells = [
             form.format(value[metric][query]) for value in own for metric, form in _VALUES.items()
         ]
         lines.append([text(searched.series(row).label), *cells])
     heads = [
-        f'{text(cutting.key)}<br>{metric}' for cutting in searched.cuttings for metric in _HEADS
+        f'{text(searched.cuttings[column].key)}<br>{metric}'
+        for column in columns
+        for metric in _HEADS
     ]
     return grid(['Method', *heads], lines, 'This query by every method')
 
