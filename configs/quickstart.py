@@ -36,7 +36,7 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.features = ml_collections.ConfigDict()
     config.features.dir = ''  # empty: WORKDIR/features; runs may share one
-    config.features.face = 'clip'
+    config.features.face = 'clip'  # or 'colour_histogram', or another CLIP's name or folder
     config.features.batch_size = 64
     config.features.frames_per_clip = 4
 

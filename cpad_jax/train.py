@@ -53,11 +53,12 @@ def learn_identities(config: Any, workdir: Path) -> None:
     `config.eval.data` names another one for that.
     """
     from cpad_jax.data import build, readers
-    from cpad_jax.models import pretrained, visual_prompts, weights
+    from cpad_jax.models import face_features, pretrained, visual_prompts, weights
     from cpad_jax.training import checkpoints
 
     folder = pretrained.find_clip(config.backbone)  # Rather now than after the data set was drawn.
     clip_config = weights.read_config(folder / weights.CONFIG_FILE)
+    face_features.other_clip(config.features.face)
     visual_prompts.check(config.model.get('visual_prompts', 0), clip_config)
     stage(1, 5, f'data set {config.data.name}')
     paths = build.ensure(config.data, workdir)

@@ -48,7 +48,8 @@ class CPADConfig:
     """Sizes of what CLIP-PAD adds to a CLIP.
 
     Attributes:
-        face_feature: Which face feature the adapter reads: 'clip' is the CLIP image tower itself.
+        face_feature: Which face feature the adapter reads: 'clip' is the CLIP image tower itself;
+            see `face_features.tower`.
         face_width: Df, width of that feature.
         num_tokens: K, tokens per person.
         adapter_width: Width of the adapter's hidden layers.
@@ -57,6 +58,7 @@ class CPADConfig:
         token_norm: Length of a token before training.
         name_width: Width of the name adapter's hidden layers; 0 for none.
         visual_prompts: Number of visual prompts of the image tower; 0 for none.
+        face_sha256: Of the weights of another CLIP that reads faces; '' where none does.
     """
 
     face_feature: str
@@ -68,6 +70,7 @@ class CPADConfig:
     token_norm: float = 1.0
     name_width: int = 0
     visual_prompts: int = 0
+    face_sha256: str = ''
 
 
 class CPAD(nn.Module):
@@ -266,7 +269,7 @@ _MEMORY = 'name_memory'
 _BACKGROUND = 'background'
 _PARAMS = 'params/'
 # Sizes that an export names only where they are not these: older ones have no such key.
-_UNLESS_GIVEN = {'visual_prompts': 0}
+_UNLESS_GIVEN = {'visual_prompts': 0, 'face_sha256': ''}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,19 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
+from cpad_jax.errors import UserError
 from cpad_jax.media import faces as media_faces
+from cpad_jax.models.pretrained import PretrainedCLIP, find_clip, load_clip
 
-# 'clip' is the image tower on the face crop. The histogram is a control: it tells colours of skin,
-# hair and clothes, and nothing else.
+# 'clip' is the image tower on the face crop; a name or folder of another CLIP stands for the image
+# tower of that one. The histogram is a control: it tells colours of skin, hair and clothes, and
+# nothing else.
 CLIP, COLOUR_HISTOGRAM = 'clip', 'colour_histogram'
-FACE_FEATURES = (CLIP, COLOUR_HISTOGRAM)
 
 _LEVELS = 8  # Per channel.
 # The box of the face grows so far that hair and shoulders are in it.
 _AROUND = 2.0
+
+
+def other_clip(face_feature: str) -> Path | None:
+    """The folder of another CLIP that reads faces; None for 'clip' and 'colour_histogram'.
+
+    Raises:
+        UserError: It is neither of these, nor is there such a CLIP.
+    """
+    if face_feature in (CLIP, COLOUR_HISTOGRAM):
+        return None
+    try:
+        return find_clip(face_feature)
+    except UserError as error:
+        raise UserError(
+            f'features.face is {face_feature!r}, expected {CLIP!r}, {COLOUR_HISTOGRAM!r} or '
+            f'another CLIP: {error}'
+        ) from error
+
+
+def tower(face_feature: str, clip: PretrainedCLIP) -> PretrainedCLIP | None:
+    """The CLIP whose image tower reads faces.
+
+    Args:
+        face_feature: 'clip', 'colour_histogram', or another CLIP as `load_clip` takes it.
+        clip: The CLIP that reads everything else.
+
+    Returns:
+        `clip` itself for 'clip', None for the histogram.
+
+    Raises:
+        UserError: See `other_clip`.
+    """
+    folder = other_clip(face_feature)
+    if folder is not None:
+        return load_clip(folder, dtype=np.dtype(clip.model.dtype).name)
+    return clip if face_feature == CLIP else None
 
 
 def colour_histogram(image: np.ndarray, box: Sequence[float] | None = None) -> np.ndarray:

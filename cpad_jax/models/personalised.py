@@ -67,7 +67,7 @@ class PersonalisedCLIP:
         image_clip: Embeds the clips and photos that are searched: `clip`, with the visual prompts
             if training learned some.
         names: Whose names were learned in training, sorted.
-        face_feature: What the adapter reads, one of `face_features.FACE_FEATURES`.
+        face_feature: What the adapter reads, as `face_features.tower` takes it.
     """
 
     def __init__(self, clip: PretrainedCLIP, saved: cpad.SavedCPAD):
@@ -161,6 +161,18 @@ class PersonalisedCLIP:
         """Of what training learned: 64 hexadecimal digits that differ for another model."""
         return cpad.fingerprint(self.saved.params)
 
+    @functools.cached_property
+    def face_clip(self) -> PretrainedCLIP | None:
+        """The CLIP that reads faces; None where a histogram is read."""
+        found = face_features.tower(self.face_feature, self.clip)
+        wanted = self.saved.config.face_sha256
+        if found not in (None, self.clip) and found.sha256 != wanted:
+            raise UserError(
+                f'the CLIP {self.face_feature} has sha256 {found.sha256[:12]}…, and this model was '
+                f'trained with faces read by {wanted[:12]}…: put that one there, or train again'
+            )
+        return found
+
     @property
     def low_rank(self) -> LowRank | None:
         """The update of the text tower where a [TOK] stands, or None."""
@@ -183,16 +195,16 @@ class PersonalisedCLIP:
             source = f'photo {number}' if array else str(image)
             pixels = image if array else media_images.read_image(image)
             box = None if cropped else media_faces.single_face(pixels, detector, source).box
-            if self.face_feature == face_features.COLOUR_HISTOGRAM:
+            if self.face_clip is None:
                 found.append(face_features.colour_histogram(pixels, box))
             elif box is None:
                 found.append(pixels)
             else:
-                size = self.clip.config.image_size
+                size = self.face_clip.config.image_size
                 found.append(media_faces.crop_face(pixels, box, enlarge=FACE_MARGIN, size=size))
-        if self.face_feature == face_features.COLOUR_HISTOGRAM:
+        if self.face_clip is None:
             return np.stack(found)
-        return self.clip.encode_image(self.clip.preprocess(found))
+        return self.face_clip.encode_image(self.face_clip.preprocess(found))
 
     def tokens(self, features: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Tokens of many people at once.

@@ -97,7 +97,7 @@ def identity_features(
         fingerprint: Changes with the data: dataset, version, split and hash.
         clip: A `PretrainedCLIP`.
         directory: Where the files lie, created if need be.
-        face_feature: One of `face_features.FACE_FEATURES`.
+        face_feature: Who reads the faces, as `face_features.tower` takes it.
         batch_size: Photos per batch, a multiple of the number of devices.
         dtype: Type of the factors in matrix products, 'float32' or 'bfloat16'.
         stage: Name on the progress bar.
@@ -108,13 +108,17 @@ def identity_features(
     Raises:
         UserError: The face feature is unknown, or a picture is damaged.
     """
-    if face_feature not in face_features.FACE_FEATURES:
-        raise UserError(
-            f'unknown face feature {face_feature!r}: expected one of '
-            f'{", ".join(face_features.FACE_FEATURES)}'
-        )
-
-    by_clip = face_feature == face_features.CLIP
+    tower = face_features.tower(face_feature, clip)
+    if tower is not None and tower is not clip:
+        by_both = [
+            identity_features(
+                source, fingerprint, each, directory,
+                batch_size=batch_size, dtype=dtype, stage=f'{stage} by {each.config.name}',
+            )
+            for each in (clip, tower)
+        ]  # fmt: skip
+        return dataclasses.replace(by_both[0], faces=by_both[1].faces)
+    by_clip = tower is not None
 
     def prepare(record: Mapping[str, Any]) -> tuple[np.ndarray, Arrays]:
         image = media_images.decode_jpeg(record['image'])

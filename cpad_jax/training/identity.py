@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cpad_jax.models import cpad, visual_prompts
+from cpad_jax.models import cpad, face_features, visual_prompts, weights
 from cpad_jax.models.clip import CLIP
 from cpad_jax.models.names import name_features
 from cpad_jax.models.person import unit
@@ -70,6 +70,7 @@ class IdentityLearning:
         self._photos = target_photos.TargetPhotos(photos, clip.config) if count else None
         table = np.asarray(clip.params['text']['token_embedding']['embedding'])
         self._word = table[word_ids(clip, ['person'])[0]]
+        face_clip = face_features.other_clip(config.features.face)
         self.cpad_config = cpad.CPADConfig(
             face_feature=config.features.face,
             face_width=features.faces.shape[-1],
@@ -80,6 +81,7 @@ class IdentityLearning:
             token_norm=cpad.vocabulary_norm(clip.params, phrase_ids(clip)),
             name_width=model.name_width,
             visual_prompts=count,
+            face_sha256=weights.file_sha256(face_clip / weights.WEIGHTS_FILE) if face_clip else '',
         )
         self.cpad = cpad.CPAD(self.cpad_config, clip.config)
         self._batches = batches.IdentityBatches(

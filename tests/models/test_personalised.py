@@ -10,6 +10,7 @@ from cpad_jax.errors import UserError
 from cpad_jax.media import faces, images
 from cpad_jax.models import cpad, face_features, personalised, weights, zoo
 from cpad_jax.models.clip import CLIP
+from cpad_jax.models.pretrained import load_clip
 
 CLIP_CONFIG = zoo.get('testing')
 CONFIG = cpad.CPADConfig('clip', 32, num_tokens=2, adapter_width=16, rank=3, token_norm=0.5)
@@ -73,6 +74,23 @@ def test_a_model_that_reads_histograms_is_given_histograms(model):
     found = histograms.face_features(photos(1), cropped=True)
     np.testing.assert_array_equal(found, [face_features.colour_histogram(p) for p in photos(1)])
     assert histograms.person(images=photos(1), cropped=True).tokens.shape == (2, 64)
+
+
+def test_a_model_may_read_faces_by_another_clip(workdir, model, tmp_path):
+    other = randomise(model.clip.params, 7)
+    weights.save_clip(tmp_path / 'other', CLIP_CONFIG, other)
+    sha256 = weights.file_sha256(tmp_path / 'other' / weights.WEIGHTS_FILE)
+    feature = {'face_feature': str(tmp_path / 'other'), 'face_sha256': sha256}
+    saved = dataclasses.replace(model.saved, config=dataclasses.replace(CONFIG, **feature))
+    cpad.save_model(tmp_path / 'model', saved)
+    found = cpad_jax.load(tmp_path / 'model').face_features(photos(1), cropped=True)
+    reader = load_clip(tmp_path / 'other')
+    np.testing.assert_array_equal(found, reader.encode_image(reader.preprocess(photos(1))))
+    assert np.abs(found - model.face_features(photos(1), cropped=True)).max() > 0.05
+
+    weights.save_clip(tmp_path / 'other', CLIP_CONFIG, randomise(other, 8))
+    with pytest.raises(UserError, match='faces read by .* put that one there, or train again'):
+        cpad_jax.load(tmp_path / 'model').face_features(photos(1), cropped=True)
 
 
 def test_another_person_is_another_query(model):

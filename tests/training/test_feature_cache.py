@@ -5,9 +5,9 @@ import pytest
 
 from cpad_jax.errors import UserError
 from cpad_jax.media import faces, images
-from cpad_jax.models import face_features, zoo
+from cpad_jax.models import face_features, weights, zoo
 from cpad_jax.models.clip import CLIP
-from cpad_jax.models.pretrained import PretrainedCLIP
+from cpad_jax.models.pretrained import PretrainedCLIP, load_clip
 from cpad_jax.training import feature_cache
 
 CONFIG = zoo.get('testing')
@@ -19,6 +19,16 @@ def clip():
     inputs = jnp.zeros((1, 32, 32, 3)), jnp.zeros((1, 8), int)
     params = jax.jit(model.init)(jax.random.key(0), *inputs)
     return PretrainedCLIP(CONFIG, params['params'], 'a' * 64)
+
+
+@pytest.fixture(scope='module')
+def other_clip(tmp_path_factory):
+    """A folder."""
+    inputs = jnp.zeros((1, 32, 32, 3)), jnp.zeros((1, 8), int)
+    params = jax.jit(CLIP(CONFIG).init)(jax.random.key(1), *inputs)
+    folder = tmp_path_factory.mktemp('clip')
+    weights.save_clip(folder, CONFIG, params['params'])
+    return folder
 
 
 def draw_jpeg(rng):
@@ -90,6 +100,15 @@ def test_a_colour_histogram_takes_the_place_of_the_face(clip, tmp_path):
         np.testing.assert_allclose(found.faces[i], expected, atol=1e-3)
 
 
+def test_another_clip_may_read_the_faces(clip, other_clip, tmp_path):
+    records = make_photos()
+    found = embed_photos(records, clip, tmp_path, face_feature=str(other_clip))
+    np.testing.assert_array_equal(found.images, embed_photos(records, clip, tmp_path).images)
+    expected = embed_photos(records, load_clip(other_clip), tmp_path)
+    np.testing.assert_array_equal(found.faces, expected.faces)
+    assert np.abs(found.faces - embed_photos(records, clip, tmp_path).faces).max() > 0.05
+
+
 def test_cached_features_read_no_photo(clip, tmp_path):
     first = embed_photos(make_photos(), clip, tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
@@ -129,7 +148,7 @@ def test_a_damaged_file_is_made_again(clip, tmp_path):
 
 
 def test_errors(clip, tmp_path):
-    with pytest.raises(UserError, match="unknown face feature 'x': expected one of clip"):
+    with pytest.raises(UserError, match="is 'x', expected 'clip', .* or another CLIP: there is no"):
         embed_photos(make_photos(), clip, tmp_path, face_feature='x')
     with pytest.raises(UserError, match='there are no photos'):
         embed_photos([], clip, tmp_path)

@@ -36,6 +36,7 @@ VARIANTS: dict[str, dict[str, str]] = {
     'update of rank 4': {'model.rank': '4'},
     'update of rank 64': {'model.rank': '64'},
     'five visual prompts': {'model.visual_prompts': '5'},
+    'faces read by another CLIP': {'features.face': 'ViT-cast-16'},
     'colour histogram for the face': {'features.face': 'colour_histogram'},
     'one frame a clip': {'features.frames_per_clip': '1'},
     'eight frames a clip': {'features.frames_per_clip': '8'},
