@@ -156,13 +156,19 @@ def _tokenizer() -> instant_clip_tokenizer.Tokenizer:
     return instant_clip_tokenizer.Tokenizer()
 
 
+# Queries about many people differ in little: what stands around [TOK] is cleaned and split once.
+@functools.lru_cache(maxsize=1 << 16)
+def _encode_part(text: str) -> tuple[int, ...]:
+    return tuple(_tokenizer().encode(clean_text(text, 'lower')))
+
+
 def _encode(text: str, num_person_tokens: int) -> list[int]:
     """Ids of one text, without start and end."""
     ids: list[int] = []
     for number, part in enumerate(split_at_persons(text)):
         if number:
             ids += [TOK] * num_person_tokens
-        ids += _tokenizer().encode(clean_text(part, 'lower'))
+        ids += _encode_part(part)
     return ids
 
 
