@@ -53,6 +53,16 @@ def feature_width(clip_config: Any) -> int:
     return clip_config.embed_dim + clip_config.text.width
 
 
+def said_of_names(clip: Any, names: Sequence[str]) -> np.ndarray:
+    """What a CLIP says of names: float32 [N, D] of length 1, embeddings of "a photo of NAME"."""
+    found = [np.zeros((0, clip.config.embed_dim), np.float32)]
+    for start in range(0, len(names), _CHUNK):
+        texts = [training_phrases.BASE.format(name) for name in names[start : start + _CHUNK]]
+        ids = clip.tokenizer.tokenize(texts, cut=clip.tokenizer.can_cut)
+        found.append(np.asarray(clip.encode_text(ids, normalize=True)))
+    return np.concatenate(found)
+
+
 def name_features(clip: Any, names: Sequence[str]) -> np.ndarray:
     """What a CLIP says of names, and which words they are.
 
@@ -69,18 +79,13 @@ def name_features(clip: Any, names: Sequence[str]) -> np.ndarray:
     tokenizer = clip.tokenizer
     table = np.asarray(clip.params['text']['token_embedding']['embedding'], np.float32)
     everywhere = np.unique(tokenizer.tokenize(['']))
-    found = []
+    words = [np.zeros((0, table.shape[-1]), np.float32)]
     for start in range(0, len(names), _CHUNK):
-        part = names[start : start + _CHUNK]
-        ids = tokenizer.tokenize(
-            [training_phrases.BASE.format(name) for name in part], cut=tokenizer.can_cut
-        )
-        said = np.asarray(clip.encode_text(ids, normalize=True))
-        ids = tokenizer.tokenize(list(part), cut=tokenizer.can_cut)
+        ids = tokenizer.tokenize(list(names[start : start + _CHUNK]), cut=tokenizer.can_cut)
         own = ~np.isin(ids, everywhere)
-        words = np.einsum('nl,nlw->nw', own.astype(np.float32), table[ids])
-        found.append(np.concatenate([said, np.asarray(unit(jnp.asarray(words)))], axis=-1))
-    return np.concatenate(found).astype(np.float32)
+        words.append(np.einsum('nl,nlw->nw', own.astype(np.float32), table[ids]))
+    read = np.asarray(unit(jnp.asarray(np.concatenate(words))))
+    return np.concatenate([said_of_names(clip, names), read], axis=-1)
 
 
 def name_and_face(named: Array, faces: Array) -> Array:

@@ -82,6 +82,7 @@ class PersonalisedCLIP:
         self._model = cpad.CPAD(saved.config, clip.config)
         self._params = jax.device_put(saved.params)
         self._tokens = jax.jit(lambda p, f, w: self._model.apply({'params': p}, f, w)[0])
+        self._tokens_of_names: dict[int, np.ndarray] = {}
         if saved.config.name_width:
             self._name_adapter = cpad.name_adapter(saved.config, clip.config)
         self._encode = jax.jit(functools.partial(cpad.encode_query, clip.model))
@@ -243,13 +244,18 @@ class PersonalisedCLIP:
         tokens = np.tile(self.default_token, (len(names), 1, 1))
         known = [row for row, name in enumerate(names) if self.knows(name)]
         if known:
-            # Many queries are about one person: each name is read once.
             numbers = [self._numbers[names[row].casefold()] for row in known]
-            unique, where = np.unique(numbers, return_inverse=True)
-            features = name_features(self.clip, [self.saved.names[n] for n in unique])
-            params = {'params': self._params['name_adapter']}
-            tokens[known] = np.asarray(self._name_adapter.apply(params, features))[where]
+            self._read_names(sorted(set(numbers) - set(self._tokens_of_names)))
+            tokens[known] = [self._tokens_of_names[number] for number in numbers]
         return tokens
+
+    def _read_names(self, numbers: Sequence[int]) -> None:
+        """Keeps the tokens of learned names: many queries are about one person."""
+        if numbers:
+            features = name_features(self.clip, [self.saved.names[n] for n in numbers])
+            params = {'params': self._params['name_adapter']}
+            made = np.asarray(self._name_adapter.apply(params, features))
+            self._tokens_of_names.update(zip(numbers, made, strict=True))
 
     def with_names(self, names: Sequence[str], tokens: np.ndarray) -> np.ndarray:
         """Tokens of photos, with what the names of the same people say.

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from cpad_jax.models.names import said_of_names
 from cpad_jax.models.person import unit
-from cpad_jax.text import training_phrases
 from cpad_jax.training.feature_cache import IdentityFeatures
 
 _CHUNK = 1024  # Names compared with all people at once.
@@ -31,11 +31,7 @@ def known_names(clip: Any, features: IdentityFeatures) -> np.ndarray:
     pictures = np.zeros((count, features.images.shape[-1]), np.float32)
     np.add.at(pictures, features.labels, features.images.astype(np.float32))
     pictures = _without_mean(pictures)
-    phrase = training_phrases.BASE
-    ids = clip.tokenizer.tokenize(
-        [phrase.format(name) for name in features.names], cut=clip.tokenizer.can_cut
-    )
-    names = _without_mean(np.asarray(clip.encode_text(ids, normalize=True)))
+    names = _without_mean(said_of_names(clip, features.names))
     best = [
         (names[start : start + _CHUNK] @ pictures.T).argmax(axis=1)
         for start in range(0, count, _CHUNK)

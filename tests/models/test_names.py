@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import cpad_jax
-from cpad_jax.models import names, weights, zoo
+from cpad_jax.models import cpad, names, personalised, weights, zoo
 from cpad_jax.models.clip import CLIP
 from cpad_jax.training import name_learning
 
@@ -36,6 +36,32 @@ def test_features_are_what_clip_says_and_the_words(clip, monkeypatch):
     own = own[~np.isin(own, clip.tokenizer.tokenize([''])[0])]
     total = table[own].sum(axis=0)
     np.testing.assert_allclose(words[2], total / np.linalg.norm(total), rtol=1e-4)
+
+
+def test_a_model_reads_every_name_once(clip, monkeypatch):
+    config = cpad.CPADConfig('clip', 32, adapter_width=16, rank=0, name_width=8)
+    inputs = jnp.ones((1, 1, 32)), jnp.ones((1, 1))
+    params = cpad.CPAD(config, CONFIG).init(jax.random.key(1), *inputs)['params']
+    known = jnp.zeros((1, names.feature_width(CONFIG)))
+    adapter = cpad.name_adapter(config, CONFIG)
+    params['name_adapter'] = adapter.init(jax.random.key(2), known)['params']
+    saved = cpad.SavedCPAD(config, params, 'x', 'a' * 64, ('Ada Abbott', 'Bo'), None)
+    model = personalised.PersonalisedCLIP(clip, saved)
+    read = []
+
+    def reads(clip, some):
+        read.append(list(some))
+        return names.name_features(clip, some)
+
+    monkeypatch.setattr(personalised, 'name_features', reads)
+    first = model.name_tokens(['Bo', 'nobody', 'Bo'])
+    again = model.name_tokens(['bo', 'Ada Abbott', 'Bo'])
+    assert read == [['Bo'], ['Ada Abbott']]
+    features = names.name_features(clip, ['Bo', 'Ada Abbott'])
+    bo, ada = adapter.apply({'params': params['name_adapter']}, features)
+    nobody = model.default_token
+    np.testing.assert_allclose(first, [bo, nobody, bo], atol=1e-5)
+    np.testing.assert_allclose(again, [bo, ada, bo], atol=1e-5)
 
 
 def test_name_and_face_is_between_both_and_as_long_as_a_face():
