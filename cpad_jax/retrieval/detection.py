@@ -34,22 +34,6 @@ def by_clip(scores: np.ndarray, background: np.ndarray) -> np.ndarray:
     return (scores - background.mean(axis=0)) / spread
 
 
-def by_query(scores: np.ndarray, gallery: np.ndarray | None = None) -> np.ndarray:
-    """Scores, by what the same query is to other clips.
-
-    Args:
-        scores: float [..., N].
-        gallery: bool [..., N], the clips that mean and spread are taken over; all by default.
-
-    Returns:
-        float [..., N]: how many spreads a score lies above the query's mean.
-    """
-    mask = np.ones(scores.shape, bool) if gallery is None else gallery
-    mean = scores.mean(axis=-1, keepdims=True, where=mask)
-    spread = scores.std(axis=-1, keepdims=True, where=mask)
-    return (scores - mean) / np.maximum(spread, _LEAST_SPREAD)
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class Trials:
     """The best score of every query, with and without answers in the gallery.

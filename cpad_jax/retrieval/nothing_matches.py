@@ -20,6 +20,7 @@ from cpad_jax.errors import UserError
 from cpad_jax.models.personalised import PersonalisedCLIP
 from cpad_jax.retrieval import detection, queries, results, scorers
 from cpad_jax.retrieval.scenarios import Query
+from cpad_jax.retrieval.standard import standardised
 from cpad_jax.text.prompts import query_text
 
 NONE, BY_QUERY, BY_CLIP = 'the score itself', 'by the gallery', 'by clip'
@@ -127,7 +128,7 @@ def all_trials(
     by_clip = detection.by_clip(scores, everybody)
     calibrated = {
         NONE: (scores, scores),
-        BY_QUERY: (detection.by_query(scores), detection.by_query(scores, left)),
+        BY_QUERY: (standardised(scores), standardised(scores, left)),
         BY_CLIP: (by_clip, by_clip),
         BY_STRANGERS: (scores - strange[0], scores - strange[1]),
         BY_BOTH: (scores - strange[0] - own[0], scores - strange[1] - own[1]),

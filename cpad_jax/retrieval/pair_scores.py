@@ -9,8 +9,8 @@ import numpy as np
 
 from cpad_jax.models.personalised import PersonalisedCLIP
 from cpad_jax.retrieval import queries
-from cpad_jax.retrieval.detection import by_query as standard
 from cpad_jax.retrieval.pair_queries import ACTION, TOGETHER, WITHOUT, PairQuery
+from cpad_jax.retrieval.standard import standardised
 from cpad_jax.text.prompts import NOBODY, PERSON_TOKEN, SOMEONE, pair_text
 
 # One sentence with two tokens (or names), one of the two alone, and what these say together.
@@ -58,7 +58,7 @@ def ways(scenario: str) -> tuple[Way, ...]:
 
 def least(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Scores of "A and B": a clip is as good as what speaks least for it; all float [Q, N]."""
-    return np.minimum(standard(first), standard(second))
+    return np.minimum(standardised(first), standardised(second))
 
 
 def parts(doing: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -73,7 +73,7 @@ def parts(doing: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarra
         float [Q, N], larger is better. A and B are alike in it, so that their order is told by who
         does it and not by whose face is plain to see.
     """
-    return least(first, second) + _DOING * standard(doing)
+    return least(first, second) + _DOING * standardised(doing)
 
 
 def difference(wanted: np.ndarray, excluded: np.ndarray) -> np.ndarray:
@@ -86,7 +86,7 @@ def difference(wanted: np.ndarray, excluded: np.ndarray) -> np.ndarray:
     Returns:
         float [Q, N], larger is better.
     """
-    return standard(wanted) - np.maximum(standard(excluded) - _UNUSUAL, 0)
+    return standardised(wanted) - np.maximum(standardised(excluded) - _UNUSUAL, 0)
 
 
 class PairAsker:

@@ -41,14 +41,9 @@ def test_curve_by_hand():
     assert found.meeting[0] == again.meeting[0]
 
 
-def test_scores_are_calibrated_by_clip_and_by_query():
+def test_scores_are_calibrated_by_clip():
     background = np.array([[0.0, 1], [2, 1.5]])  # Means 1 and 1.25, spreads 1 and 0.25.
     np.testing.assert_allclose(detection.by_clip(np.array([[2.0, 2]]), background), [[1, 3]])
-    scores = np.array([[1.0, 3, 100]])
-    np.testing.assert_allclose(
-        detection.by_query(scores, np.array([[True, True, False]])), [[-1, 1, 98]]
-    )
-    assert detection.by_query(scores).mean() == pytest.approx(0)
 
 
 SCORES = np.array([[5.0, 4, 1], [1, 2, 3], [2, 9, 2]])

@@ -5,6 +5,7 @@ import tiny_cpad
 from cpad_jax.retrieval import pair_rows, pair_scores, queries
 from cpad_jax.retrieval.pair_queries import ACTION, TOGETHER, WITHOUT, Doing, PairQuery
 from cpad_jax.retrieval.pair_scores import PairAsker, Way
+from cpad_jax.retrieval.standard import standardised
 
 IMAGE, BOTH = queries.IMAGE, queries.TEXT_IMAGE
 NAMES = {'a': 'Anna', 'b': 'Orla Brandt'}
@@ -63,7 +64,7 @@ def test_what_is_asked_in_each_way(scenario, action, name, form, text, people):
 def test_scores_of_both_are_put_together_by_hand():
     # A's scores 0, 1, 2 and B's 0, 3, 0: standardised −1.22 0 1.22 and −.71 1.41 −.71.
     first, second = np.array([[0.0, 1, 2]]), np.array([[0.0, 3, 0]])
-    np.testing.assert_allclose(pair_scores.standard(first), [[-1.2247, 0, 1.2247]], atol=1e-4)
+    np.testing.assert_allclose(standardised(first), [[-1.2247, 0, 1.2247]], atol=1e-4)
     least = pair_scores.least(first, second)
     np.testing.assert_allclose(least, [[-1.2247, 0, -0.7071]], atol=1e-4)
     np.testing.assert_allclose(

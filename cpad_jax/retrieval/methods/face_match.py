@@ -39,50 +39,66 @@ def check(model: PersonalisedCLIP) -> None:
         )
 
 
-class FaceMatch:
-    """Compares a query's reference photos with everybody in every clip.
+class ClipFaces:
+    """Everybody in every clip, ready to be compared with somebody.
 
     Args:
         model: Makes tokens of faces, and embeds them.
         clips: Faces of the N clips.
-        photos: image_id → face feature [Df] of a reference photo.
     """
 
-    def __init__(
-        self, model: PersonalisedCLIP, clips: FaceTrackFeatures, photos: Mapping[str, np.ndarray]
-    ):
-        self._model, self._photos, self._count = model, photos, len(clips.tracks)
+    def __init__(self, model: PersonalisedCLIP, clips: FaceTrackFeatures):
+        self._model, self._count = model, len(clips.tracks)
         seen = [
             (number, faces[own == person])
             for number, (faces, own) in enumerate(zip(clips.faces, clips.tracks, strict=True))
             for person in np.unique(own[own >= 0])
         ]
         # [S, D] people as they are seen in one clip each, in the order of the clips.
-        self._seen = scores.on_grid(self._embed([faces for _, faces in seen]))
+        self._seen = self.said([faces for _, faces in seen])
         self._clips, self._first = np.unique([number for number, _ in seen], return_index=True)
+
+    def said(self, people: Sequence[np.ndarray]) -> np.ndarray:
+        """What is said of people by photos, of each face features [R, Df]: float64 [P, D]."""
+        features, weights = padded(people, self._model.saved.config.face_width)
+        return self.said_of(self._model.tokens(features, weights))
+
+    def said_of(self, tokens: np.ndarray) -> np.ndarray:
+        """What is said of people by their tokens [P, K, W]: float64 [P, D] on the grid."""
+        texts = [BASE.format(PERSON_TOKEN)] * len(tokens)
+        return scores.on_grid(self._model.encode_queries(texts, tokens))
+
+    def alike(self, said: np.ndarray) -> np.ndarray:
+        """How alike the most alike person of each clip is.
+
+        Args:
+            said: float64 [P, D], of `said` or `said_of`.
+
+        Returns:
+            float64 [P, N], larger is better: cosines but for a factor, exact as in `scores`; NaN
+            where a clip shows no face.
+        """
+        found = np.full((len(said), self._count), np.nan)
+        if len(self._clips):
+            found[:, self._clips] = np.maximum.reduceat(said @ self._seen.T, self._first, axis=1)
+        return found
+
+
+class FaceMatch:
+    """Compares a query's reference photos with everybody in every clip.
+
+    Args:
+        faces: Of the clips.
+        photos: image_id → face feature [Df] of a reference photo.
+    """
+
+    def __init__(self, faces: ClipFaces, photos: Mapping[str, np.ndarray]):
+        self.faces, self._photos = faces, photos
         self._wanted: dict[tuple[str, ...], np.ndarray] = {}
 
     def __call__(self, asked: Sequence[Query]) -> np.ndarray:
-        """How alike a clip's most alike person is: float64 [Q, N], larger is better.
-
-        Cosines but for a factor, exact as in `scores`; NaN where a clip shows no face.
-        """
-        found = np.full((len(asked), self._count), np.nan)
-        if len(self._clips):
-            found[:, self._clips] = np.maximum.reduceat(
-                self._people(asked) @ self._seen.T, self._first, axis=1
-            )
-        return found
-
-    def _people(self, asked: Sequence[Query]) -> np.ndarray:
-        """Whom the queries' photos show, float64 [Q, D]; many queries share photos."""
+        """float64 [Q, N] of `ClipFaces.alike`; many queries share photos."""
         new = sorted({query.references for query in asked} - set(self._wanted))
         photos = [np.stack([self._photos[name] for name in names]) for names in new]
-        self._wanted.update(zip(new, scores.on_grid(self._embed(photos)), strict=True))
-        return np.stack([self._wanted[query.references] for query in asked])
-
-    def _embed(self, people: Sequence[np.ndarray]) -> np.ndarray:
-        """Sets of face features [R, Df], a person each → float32 [P, D] of length 1."""
-        features, weights = padded(people, self._model.saved.config.face_width)
-        texts = [BASE.format(PERSON_TOKEN)] * len(people)
-        return self._model.encode_queries(texts, self._model.tokens(features, weights))
+        self._wanted.update(zip(new, self.faces.said(photos), strict=True))
+        return self.faces.alike(np.stack([self._wanted[query.references] for query in asked]))

@@ -11,30 +11,10 @@ import numpy as np
 from cpad_jax.retrieval import metrics, scorers, scores
 from cpad_jax.retrieval.queries import Method
 from cpad_jax.retrieval.scenarios import Query
+from cpad_jax.retrieval.standard import standardised
 
 # Queries that are scored at once.
 _AT_ONCE = 128
-
-
-def standardised(found: np.ndarray) -> np.ndarray:
-    """Scores in standard deviations above the mean of the gallery, of each query by itself.
-
-    Args:
-        found: float64 [Q, N], larger is better; NaN where a clip cannot be judged.
-
-    Returns:
-        float64 [Q, N]; 0 where a clip cannot be judged, which is for it and against it alike, and
-        where all clips are equal.
-    """
-    known = ~np.isnan(found)
-    count = np.maximum(known.sum(axis=1, keepdims=True), 1)
-    moved = np.where(known, found, 0)
-    moved = np.where(known, found - moved.sum(axis=1, keepdims=True) / count, 0)
-    spread = np.sqrt((moved**2).sum(axis=1, keepdims=True) / count)
-    # What is left of equal numbers when their mean is taken off is rounding.
-    low = np.where(known, found, np.inf).min(axis=1, keepdims=True, initial=np.inf)
-    high = np.where(known, found, -np.inf).max(axis=1, keepdims=True, initial=-np.inf)
-    return np.divide(moved, spread, out=np.zeros_like(moved), where=high > low)
 
 
 @dataclasses.dataclass(frozen=True)

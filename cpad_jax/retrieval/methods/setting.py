@@ -72,4 +72,4 @@ class Setting:
             faces_per_clip=count, batch_size=max(1, self.config.features.batch_size // count),
             dtype=self.config.dtype,
         )  # fmt: skip
-        return face_match.FaceMatch(self.model, tracks, self.photos)
+        return face_match.FaceMatch(face_match.ClipFaces(self.model, tracks), self.photos)

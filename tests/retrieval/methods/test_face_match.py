@@ -36,7 +36,7 @@ def said(model, *sets):
 
 def test_the_most_alike_person_of_a_clip_counts_by_all_of_their_faces(model):
     asked = [query('ada/0', 'ada/1'), query('bo/0'), query('ada/0', 'ada/1')]
-    match = face_match.FaceMatch(model, CLIPS, PHOTOS)
+    match = face_match.FaceMatch(face_match.ClipFaces(model, CLIPS), PHOTOS)
     wanted = said(model, [PHOTOS['ada/0'], PHOTOS['ada/1']], [PHOTOS['bo/0']])
     people = said(
         model, FACES[0][[0, 2]], FACES[0][[1]], FACES[2][[0]], *FACES[3][:, None]
@@ -56,13 +56,15 @@ def test_somebody_is_most_like_themselves(model):
     shown = dict(zip(('ada', 'bo'), RNG.normal(size=(2, 32)).astype(np.float32), strict=True))
     faces = np.stack([shown['bo'], shown['ada']])[:, None].astype(np.float16)
     clips = FaceTrackFeatures(np.array(['a', 'b']), faces, np.zeros((2, 1), int))
-    found = face_match.FaceMatch(model, clips, shown)([query('ada'), query('bo')])
+    faces = face_match.ClipFaces(model, clips)
+    found = face_match.FaceMatch(faces, shown)([query('ada'), query('bo')])
     assert found.argmax(axis=1).tolist() == [1, 0]
 
 
 def test_a_gallery_without_faces_says_nothing(model):
     clips = FaceTrackFeatures(CLIPS.clip_ids, FACES, np.full((4, 3), -1))
-    assert np.isnan(face_match.FaceMatch(model, clips, PHOTOS)([query('bo/0')])).all()
+    faces = face_match.ClipFaces(model, clips)
+    assert np.isnan(face_match.FaceMatch(faces, PHOTOS)([query('bo/0')])).all()
 
 
 def test_a_model_that_reads_faces_otherwise_is_refused(model):

@@ -30,16 +30,6 @@ def faces(rows):
     return lambda some: np.array([rows[int(query.query_id)] for query in some], np.float64)
 
 
-def test_scores_by_hand():
-    found = fusion.standardised(
-        np.array([[1, 2, 3, NAN], [5, 5, 5, NAN], [NAN] * 4, [0.1, 0.1, 0.1, NAN], [0, 4, 0, 4]])
-    )
-    half = np.sqrt(1.5)
-    np.testing.assert_allclose(
-        found, [[-half, 0, half, 0], [0] * 4, [0] * 4, [0] * 4, [-1, 1, -1, 1]], atol=1e-12
-    )
-
-
 # Clips 0 and 1 show what is done, 1 and 2 who does it.
 GALLERY = np.array([[1, 0], [0.8, 0.6], [0, 1]], np.float32)
 DONE = {'CLIP': [[1, 0]] * 2}

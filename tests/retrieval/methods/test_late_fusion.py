@@ -9,8 +9,9 @@ import pytest
 import tiny_cpad
 
 from cpad_jax.retrieval import queries
-from cpad_jax.retrieval.methods import face_match, fusion, registry
+from cpad_jax.retrieval.methods import face_match, registry
 from cpad_jax.retrieval.scenarios import Query
+from cpad_jax.retrieval.standard import standardised
 from cpad_jax.training import configs
 from cpad_jax.training.face_tracks import FaceTrackFeatures
 
@@ -45,7 +46,7 @@ def setting():
         encoder=encoder,
         gallery=np.tile(done, (3, 1)),
         plain_gallery=np.tile(done, (3, 1)),
-        faces=face_match.FaceMatch(model, tracks, FACES),
+        faces=face_match.FaceMatch(face_match.ClipFaces(model, tracks), FACES),
     )
 
 
@@ -67,7 +68,7 @@ def test_the_parts_are_what_clip_pad_words_and_faces_say(setting, name, method):
     (row,) = registry.make([name], setting)
     ((_, parts),) = dataclasses.replace(row, gallery=gallery).parts(asked())
     said = [setting.encoder.encode(m, asked()) @ gallery.T for m in (method, queries.NO_PERSON)]
-    expected = [fusion.standardised(x.astype(np.float64)) for x in (*said, setting.faces(asked()))]
+    expected = [standardised(x.astype(np.float64)) for x in (*said, setting.faces(asked()))]
     np.testing.assert_allclose(parts, expected, atol=1e-3)
     assert np.abs(parts[0] - parts[1]).max() > 0.1
 
