@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from cpad_jax.retrieval import bootstrap, metrics, pair_scores, results
+from cpad_jax.retrieval import bootstrap, metrics, pair_scores, queries, results
 from cpad_jax.retrieval.pair_queries import ACTION, SCENARIOS, WITHOUT, Doing, PairQuery
-from cpad_jax.retrieval.pair_scores import FORMS, PairAsker, Way
+from cpad_jax.retrieval.pair_scores import PairAsker, Way
 
 # Of "A without B": the share of pairs of A's clips, one without and one with B, that are in order;
 # and how many of the ten best clips show both.
@@ -46,7 +46,7 @@ def search(
     found: dict[str, dict[Way, dict[str, np.ndarray]]] = {}
     for scenario in SCENARIOS:
         own = [query for query in asked if query.scenario == scenario]
-        for way in pair_scores.ways(scenario) if own else ():
+        for way in pair_scores.ways(scenario, asker.forms) if own else ():
             scores = asker.scores(way, own)
             ranks = metrics.relevant_ranks(scores, [np.array(q.relevant) for q in own])
             values = metrics.query_metrics(ranks)
@@ -121,7 +121,8 @@ def compare(
     rows = []
     for scenario, ways in found.items():
         titles = _titles(asked, scenario)
-        for form in FORMS:
+        # By names nobody is asked for alone, so there is nothing to compare with.
+        for form in dict.fromkeys(way.form for way in ways if way.form != queries.TEXT):
             own = {way.name: way for way in ways if way.form == form}
             singles = [own[n] for n in (pair_scores.FIRST, pair_scores.SECOND) if n in own]
             single = _better(ways, singles)
@@ -166,7 +167,7 @@ def bound_rows(
         'what is done': np.array([[q.action in doing for doing in done] for q in own]),
     }
     rows = []
-    for form in FORMS if own else ():
+    for form in asker.forms if own else ():
         scores = asker.scores(Way(pair_scores.PARTS, form), own)
         for name, mask in known.items():
             searched = np.where(mask, scores, scores.min() - 1)
@@ -197,7 +198,7 @@ def order_rows(
     swapped = [dataclasses.replace(q, first=q.second, second=q.first) for q in asked]
     clips = [doing.clip for doing in doings]
     rows = []
-    for way in pair_scores.ways(ACTION):
+    for way in pair_scores.ways(ACTION, asker.forms):
         as_is, turned = (asker.scores(way, some) for some in (asked, swapped))
         row = np.arange(len(asked))
         told = (as_is[row, clips] > turned[row, clips]).astype(np.float64)

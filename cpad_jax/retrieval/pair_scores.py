@@ -16,7 +16,8 @@ from cpad_jax.text.prompts import NOBODY, PERSON_TOKEN, SOMEONE, pair_text
 # One sentence with two tokens (or names), one of the two alone, and what these say together.
 SENTENCE, FIRST, SECOND = 'one sentence', 'A alone', 'B alone'
 LEAST, SUM, PARTS, DIFFERENCE = 'least of both', 'sum of both', 'both there, A doing it', 'A less B'
-FORMS = (queries.IMAGE, queries.TEXT_IMAGE)
+FORMS = (queries.IMAGE, queries.TEXT_IMAGE)  # By tokens alone.
+FACES = 'image + faces'
 _WAYS = {
     TOGETHER: (SENTENCE, LEAST, SUM, FIRST, SECOND),
     ACTION: (SENTENCE, PARTS, LEAST, SUM, FIRST, SECOND),
@@ -35,7 +36,7 @@ class Way:
 
     Attributes:
         name: How the two are asked for, e.g. `SENTENCE`.
-        form: One of `FORMS`, or `queries.TEXT` for plain CLIP and names.
+        form: One of `FORMS`, `FACES`, or `queries.TEXT` for plain CLIP and names.
     """
 
     name: str
@@ -47,12 +48,27 @@ class Way:
         return f'{self.name}, {self.form}'
 
 
-def ways(scenario: str) -> tuple[Way, ...]:
+@dataclasses.dataclass(frozen=True)
+class SeenFaces:
+    """What speaks beside a text with tokens, in spreads, as in the row 'CLIP-PAD + faces'.
+
+    Attributes:
+        alike: person_id → float64 [N], of `ClipFaces.alike`.
+        faces: How much it counts who is seen.
+        words: How much it counts what is done, whoever does it.
+    """
+
+    alike: Mapping[str, np.ndarray]
+    faces: float
+    words: float
+
+
+def ways(scenario: str, forms: Sequence[str] = FORMS) -> tuple[Way, ...]:
     """The rows of a scenario."""
     names = _WAYS[scenario]
     return (
         *(Way(name, queries.TEXT) for name in names if name in _BY_NAME),
-        *(Way(name, form) for form in FORMS for name in names),
+        *(Way(name, form) for form in forms for name in names),
     )
 
 
@@ -97,6 +113,10 @@ class PairAsker:
         names: person_id → name.
         tokens: One of `FORMS` → person_id → float32 [K, W].
         gallery: float32 [N, D] of length 1.
+        faces: Of the clips; None where nobody looks at them.
+
+    Attributes:
+        forms: How people are said.
     """
 
     def __init__(
@@ -105,9 +125,11 @@ class PairAsker:
         names: Mapping[str, str],
         tokens: Mapping[str, Mapping[str, np.ndarray]],
         gallery: np.ndarray,
+        faces: SeenFaces | None = None,
     ):
         self._model, self._names, self._tokens = model, names, tokens
-        self._gallery = gallery
+        self._gallery, self._faces = gallery, faces
+        self.forms = (*FORMS, *([FACES] if faces else []))
         self._known: dict[tuple[str, tuple[str, ...], str], np.ndarray] = {}
 
     def scores(self, way: Way, asked: Sequence[PairQuery]) -> np.ndarray:
@@ -126,18 +148,37 @@ class PairAsker:
             return np.add(*self._singles(way.form, asked))
         if way.name == DIFFERENCE:
             return difference(*self._singles(way.form, asked))
+        if way.name == PARTS and way.form == FACES:
+            # Faces say who is there, so that the sentence may speak, too.
+            doing = self.scores(Way(FIRST, queries.IMAGE), asked)
+            return self.scores(Way(SENTENCE, FACES), asked) + _DOING * standardised(doing)
         if way.name == PARTS:
             there = [dataclasses.replace(query, scenario=TOGETHER) for query in asked]
             doing = self.scores(Way(FIRST, way.form), asked)
             return parts(doing, *self._singles(way.form, there))
-        return self._score(way.form, [self._wording(way, query) for query in asked])
+        wordings = [self._wording(way, query) for query in asked]
+        if way.form != FACES:
+            return self._score(way.form, wordings)
+        return self._with_faces(wordings, [query.action for query in asked])
 
     def _singles(self, form: str, asked: Sequence[PairQuery]) -> tuple[np.ndarray, np.ndarray]:
-        first, second = (
-            self._score(form, [self._wording(Way(name, form), query) for query in asked])
-            for name in (FIRST, SECOND)
-        )
-        return first, second
+        return self.scores(Way(FIRST, form), asked), self.scores(Way(SECOND, form), asked)
+
+    def _with_faces(
+        self, wordings: Sequence[tuple[str, tuple[str, ...]]], actions: Sequence[str | None]
+    ) -> np.ndarray:
+        """Scores [Q, N] of texts, of who is seen, and of what is done.
+
+        Of two people who are asked for in one sentence the one counts who is less alike.
+        """
+        seen, found = self._faces, standardised(self._score(queries.IMAGE, wordings))
+        # [Q, M, N] of M people per query.
+        alike = np.stack([[seen.alike[one] for one in who] for _, who in wordings])
+        found = found + seen.faces * standardised(alike).min(axis=1)
+        if None in actions:
+            return found
+        done = [(pair_text(NOBODY, SOMEONE, action), ()) for action in actions]
+        return found + seen.words * standardised(self._score(queries.TEXT, done))
 
     def _wording(self, way: Way, query: PairQuery) -> tuple[str, tuple[str, ...]]:
         """The text, and who stands behind its [TOK]s."""
@@ -157,14 +198,14 @@ class PairAsker:
         name = self._names[person_id]
         if form == queries.TEXT:
             return name
-        if form == queries.IMAGE or self._model.knows(name):
+        if form in (queries.IMAGE, FACES) or self._model.knows(name):
             return PERSON_TOKEN  # A learned name is said by the token.
         return f'{name} {PERSON_TOKEN}'
 
     def _score(self, form: str, wordings: Sequence[tuple[str, tuple[str, ...]]]) -> np.ndarray:
         """Scores [Q, N]; what was asked before is not embedded again."""
         keys = [(text, people, form) for text, people in wordings]
-        for count in (1, 2):
+        for count in (0, 1, 2):
             new = sorted({k for k in keys if k not in self._known and len(k[1]) == count})
             if new:
                 embedded = self._model.encode_queries(
@@ -176,7 +217,7 @@ class PairAsker:
     def _behind(self, form: str, people: Sequence[tuple[str, ...]]) -> np.ndarray:
         """Tokens [Q, M, K, W] of M people per query."""
         if form == queries.TEXT:  # No [TOK] stands in plain CLIP's queries.
-            shape = (len(people), len(people[0]), *self._model.default_token.shape)
+            shape = (len(people), max(len(people[0]), 1), *self._model.default_token.shape)
             return np.zeros(shape, np.float32)
         own = self._tokens[form]
         return np.stack([[own[person_id] for person_id in who] for who in people])

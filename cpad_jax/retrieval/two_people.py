@@ -19,6 +19,7 @@ from cpad_jax import atomic
 from cpad_jax.data import build, drawn_world, readers
 from cpad_jax.data.built_dataset import DatasetPaths
 from cpad_jax.errors import UserError
+from cpad_jax.models import face_features
 from cpad_jax.models.person import padded
 from cpad_jax.models.personalised import PersonalisedCLIP
 from cpad_jax.retrieval import (
@@ -26,11 +27,13 @@ from cpad_jax.retrieval import (
     nothing_matches,
     pair_queries,
     pair_rows,
+    pair_scores,
     queries,
     scenarios,
     season,
     two_people_table,
 )
+from cpad_jax.retrieval.methods import face_match
 from cpad_jax.retrieval.pair_scores import PairAsker
 from cpad_jax.retrieval.report import page, run_facts
 from cpad_jax.retrieval.season import Reference
@@ -97,7 +100,16 @@ def ask_pairs(config: Any, workdir: Path, model: PersonalisedCLIP) -> dict[str, 
         dtype=config.dtype, stage='embedding clips of pairs',
     )  # fmt: skip
     names = {person_id: own.name for person_id, own in references.items()}
-    asker = PairAsker(model, names, tokens(model, references), embedded.embeddings)
+    faces = None
+    if model.face_feature == face_features.CLIP:
+        seen = face_match.clip_faces(
+            config, feature_cache.folder(config, workdir), model, clips,
+            f'{paths.fingerprint}/clips/test',
+        )  # fmt: skip
+        said = seen.said([own.features for own in references.values()])
+        alike = dict(zip(references, seen.alike(said), strict=True))
+        faces = pair_scores.SeenFaces(alike, **config.eval.with_faces)
+    asker = PairAsker(model, names, tokens(model, references), embedded.embeddings, faces)
     draws = {'samples': config.eval.bootstrap_samples, 'seed': config.seed}
     found = pair_rows.search(asker, asked)
     doings = pair_queries.directed(labels, references, clips.actions)

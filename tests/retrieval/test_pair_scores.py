@@ -110,6 +110,8 @@ def test_a_real_model_tells_who_does_it():
 class Fixed:
     """Scores by way: a table of queries' scores."""
 
+    forms = pair_scores.FORMS
+
     def __init__(self, scores):
         self._scores = scores
 
@@ -174,6 +176,38 @@ def test_parts_ask_for_both_and_for_who_does_it():
     assert sorted(model.asked) == ['[TOK]', '[TOK]', '[TOK] kissing someone']
     doing, a, b = (np.array([row]) for row in ([3.0, 1, 1], [1.0, 1, 1], [1.0, 2, 2]))
     np.testing.assert_allclose(scores, pair_scores.parts(doing, a, b), atol=1e-6)
+
+
+def test_faces_say_who_is_there_beside_the_text():
+    model = Model()
+    own = {'a': np.full((1, 1), 1.0), 'b': np.full((1, 1), 2.0)}
+    alike = {'a': np.array([0.0, 9, 3]), 'b': np.array([7.0, np.nan, 1])}
+    faces = pair_scores.SeenFaces(alike, faces=2.0, words=0.5)
+    gallery = np.array([[1, 0, 0], [0, 1, 0], [0, 2, 1]], np.float32)
+    ask = PairAsker(model, NAMES, {IMAGE: own, BOTH: own}, gallery, faces)
+    assert ask.forms == (IMAGE, BOTH, pair_scores.FACES)
+
+    def scores(name, scenario=ACTION, action='Kiss'):
+        (found,) = ask.scores(Way(name, pair_scores.FACES), [query(scenario, action)])
+        return found
+
+    a, b = standardised(alike['a']), standardised(alike['b'])
+    assert b[1] == 0  # Nobody is seen there, which is neither for it nor against it.
+    # '[TOK] kissing someone' has three words and a = 1 behind it, first and last.
+    first, words = standardised(np.array([3.0, 1, 3])), standardised(np.array([4.0, 0, 0]))
+    np.testing.assert_allclose(scores('A alone'), first + 2 * a + 0.5 * words, atol=1e-5)
+    assert 'a person kissing someone' in model.asked
+    sentence = standardised(np.array([3.0, 1, 4])) + 2 * np.minimum(a, b) + 0.5 * words
+    np.testing.assert_allclose(scores('one sentence'), sentence, atol=1e-5)
+    both = scores('both there, A doing it')
+    np.testing.assert_allclose(both, sentence + 2 * first, atol=1e-5)
+    # Where nothing is done no words speak of it.
+    alone = standardised(np.array([1.0, 2, 6])) + 2 * b
+    np.testing.assert_allclose(scores('B alone', TOGETHER, None), alone, atol=1e-5)
+    np.testing.assert_allclose(
+        scores('A less B', WITHOUT, None),
+        pair_scores.difference(scores('A alone', WITHOUT, None), alone), atol=1e-5,
+    )  # fmt: skip
 
 
 def test_order_is_told_where_the_clip_is_nearer_to_who_does_it():

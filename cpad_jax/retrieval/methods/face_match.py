@@ -8,9 +8,12 @@ and what is compared is what the text tower makes of 'a photo of [TOK]'.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from cpad_jax.data import readers
 from cpad_jax.errors import UserError
 from cpad_jax.models import face_features
 from cpad_jax.models.person import padded
@@ -19,7 +22,7 @@ from cpad_jax.retrieval import scores
 from cpad_jax.retrieval.scenarios import Query
 from cpad_jax.text.prompts import PERSON_TOKEN
 from cpad_jax.text.training_phrases import BASE
-from cpad_jax.training.face_tracks import FaceTrackFeatures
+from cpad_jax.training.face_tracks import FaceTrackFeatures, face_track_features
 
 # Faces of a clip that are looked at, as many as Collaborative Experts see.
 FACES_PER_CLIP = 4
@@ -37,6 +40,30 @@ def check(model: PersonalisedCLIP) -> None:
             f'CLIP-PAD reads faces by {model.face_feature!r}: leave methods that look at faces '
             'out, or learn with that face feature'
         )
+
+
+def clip_faces(
+    config: Any, cache: Path, model: PersonalisedCLIP, clips: readers.ClipReader, fingerprint: str
+) -> ClipFaces:
+    """The faces of a gallery, from the cache or embedded.
+
+    Args:
+        config: The configuration; `features.batch_size` and `dtype` are read.
+        cache: Folder of features.
+        model: Makes tokens of faces, and embeds them.
+        clips: The gallery.
+        fingerprint: Of its data.
+
+    Raises:
+        UserError: See `check`.
+    """
+    check(model)
+    batch_size = max(1, config.features.batch_size // FACES_PER_CLIP)
+    tracks = face_track_features(
+        clips, fingerprint, model.clip, cache,
+        faces_per_clip=FACES_PER_CLIP, batch_size=batch_size, dtype=config.dtype,
+    )  # fmt: skip
+    return ClipFaces(model, tracks)
 
 
 class ClipFaces:

@@ -15,7 +15,7 @@ from cpad_jax.data.built_dataset import DatasetPaths
 from cpad_jax.models.personalised import PersonalisedCLIP
 from cpad_jax.retrieval.methods import face_match
 from cpad_jax.retrieval.queries import QueryEncoder
-from cpad_jax.training import face_tracks, feature_cache
+from cpad_jax.training import feature_cache
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,11 +65,7 @@ class Setting:
     @functools.cached_property
     def faces(self) -> face_match.FaceMatch:
         """How alike people in the gallery are to those asked for, for all methods that ask."""
-        count = face_match.FACES_PER_CLIP
-        face_match.check(self.model)
-        tracks = face_tracks.face_track_features(
-            self.clips, f'{self.paths.fingerprint}/clips/test', self.model.clip, self.cache,
-            faces_per_clip=count, batch_size=max(1, self.config.features.batch_size // count),
-            dtype=self.config.dtype,
-        )  # fmt: skip
-        return face_match.FaceMatch(face_match.ClipFaces(self.model, tracks), self.photos)
+        faces = face_match.clip_faces(
+            self.config, self.cache, self.model, self.clips, f'{self.paths.fingerprint}/clips/test'
+        )
+        return face_match.FaceMatch(faces, self.photos)
