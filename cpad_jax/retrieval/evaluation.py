@@ -164,7 +164,8 @@ class Material:
         encoder: Embeds them.
         methods: The methods and controls that embed queries.
         experts: Collaborative Experts, where they were trained.
-        further: Other ways to say who.
+        setting: What other ways to say who are made of.
+        further: These.
         facts: What is the same in every row of `results.json`.
     """
 
@@ -178,6 +179,7 @@ class Material:
     encoder: queries.QueryEncoder
     methods: tuple[queries.Method, ...]
     experts: collaborative_experts.ExpertsScorer | None
+    setting: Setting
     further: tuple[scorers.Scorer, ...]
     facts: dict[str, Any]
 
@@ -280,8 +282,8 @@ def prepare(workdir: Path, config: Any) -> Material:
     }
     methods = (*encoder.methods, *controls)
     return Material(
-        model, clips, photos, labelled, embedded, plain, asked, encoder, methods, experts, further,
-        facts,
+        model, clips, photos, labelled, embedded, plain, asked, encoder, methods, experts, setting,
+        further, facts,
     )  # fmt: skip
 
 

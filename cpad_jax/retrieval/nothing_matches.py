@@ -18,10 +18,10 @@ import numpy as np
 
 from cpad_jax.errors import UserError
 from cpad_jax.models.personalised import PersonalisedCLIP
-from cpad_jax.retrieval import detection, queries, results, scorers
+from cpad_jax.retrieval import detection, results
 from cpad_jax.retrieval.scenarios import Query
+from cpad_jax.retrieval.shared_scale import Asker, Words
 from cpad_jax.retrieval.standard import standardised
-from cpad_jax.text.prompts import query_text
 
 NONE, BY_QUERY, BY_CLIP = 'the score itself', 'by the gallery', 'by clip'
 BY_STRANGERS, BY_BOTH = 'by strangers', 'by strangers and other words'
@@ -29,8 +29,6 @@ CALIBRATIONS = (NONE, BY_QUERY, BY_CLIP, BY_STRANGERS, BY_BOTH)
 # What a false alarm's clip shows of the query.
 KINDS = ('the person otherwise', 'others doing it', 'neither')
 _FALSE_ALARMS = (0.01, 0.05, 0.1, 0.2)
-
-Words = tuple[str | None, str | None]  # Action and place.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,22 +70,15 @@ def strangers(model: PersonalisedCLIP, there: Sequence[str], count: int, seed: i
     return model.saved.memory[np.sort(drawn)]
 
 
-def ask_for(
-    model: PersonalisedCLIP, tokens: np.ndarray, words: Sequence[Words], gallery: np.ndarray
-) -> Background:
+def ask_for(asker: Asker, tokens: np.ndarray, words: Sequence[Words]) -> Background:
     """Asks for all of some people in all of some words.
 
     Args:
-        model: The model.
+        asker: Of the gallery.
         tokens: float32 [S, K, W].
         words: Actions and places.
-        gallery: float32 [N, D] of length 1.
     """
-    found = {}
-    for action, place in words:
-        text = query_text(None, action, place, person_token=True)
-        found[action, place] = model.encode_queries([text] * len(tokens), tokens) @ gallery.T
-    return Background(found)
+    return Background({said: asker.people(tokens, said) for said in words})
 
 
 def expected(background: np.ndarray, kept: np.ndarray) -> float:
@@ -155,6 +146,7 @@ def rows(
     places: Sequence[str],
     samples: int,
     seed: int,
+    method: str,
 ) -> list[dict[str, Any]]:
     """What came out for the queries of one scenario.
 
@@ -166,6 +158,7 @@ def rows(
         places: Names of places.
         samples: Bootstrap draws; people are what is drawn.
         seed: Seed of the draws.
+        method: Who was asked.
 
     Returns:
         A row per calibration: `equal_error_rate` with `_low` and `_high`, the `floor` that the
@@ -185,6 +178,7 @@ def rows(
         written.append(
             {
                 'scenario': asked[0].scenario,
+                'method': method,
                 'calibration': name,
                 'num_queries': len(asked),
                 'num_people': len(set(who)),
@@ -201,18 +195,12 @@ def rows(
 
 
 def evaluate(
-    model: PersonalisedCLIP,
-    encoder: scorers.Encoder,
-    gallery: np.ndarray,
-    asked: Sequence[Query],
-    background: Background,
+    asker: Asker, asked: Sequence[Query], background: Background
 ) -> dict[str, detection.Trials]:
-    """Asks the queries of one scenario by name and photos.
+    """Asks the queries of one scenario.
 
     Args:
-        model: The model.
-        encoder: Embeds queries.
-        gallery: float32 [N, D] of length 1.
+        asker: Of the gallery.
         asked: Q queries of one scenario.
         background: Of strangers, in all words that the queries have.
     """
@@ -223,8 +211,7 @@ def evaluate(
         for query in about.values()
         for action, place in words
     ]
-    method = queries.PAD_TEXT_IMAGE
-    own = encoder.encode(method, every) @ gallery.T  # [P · words, N]
+    own = asker.queries(every)  # [P · words, N]
     by_person = dict(zip(about, np.split(own, len(about)), strict=True))
     said = [(query.action, query.place) for query in asked]
 
@@ -233,7 +220,7 @@ def evaluate(
         return in_all_words[[word != said[number] for word in words]]
 
     return all_trials(
-        encoder.encode(method, asked) @ gallery.T,
+        asker.queries(asked),
         [query.relevant for query in asked],
         background.all,
         lambda number: background.scores[said[number]],

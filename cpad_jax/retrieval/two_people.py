@@ -31,6 +31,7 @@ from cpad_jax.retrieval import (
     queries,
     scenarios,
     season,
+    shared_scale,
     two_people_table,
 )
 from cpad_jax.retrieval.methods import face_match
@@ -133,22 +134,29 @@ class Detection:
 def detect(config: Any, material: evaluation.Material) -> Detection:
     """Asks the main gallery with answers and without."""
     options, model = config.eval.two_people, material.model
-    gallery = material.galleries[None]
     names = {person['name'] for clip in material.labels for person in clip['people']}
     others = nothing_matches.strangers(model, sorted(names), options.strangers, config.seed)
+    text = shared_scale.ByText(model, material.encoder, material.galleries[None])
     rows, trials = [], []
     for scenario in options.scenarios:
         asked = [query for query in material.asked if query.scenario == scenario]
         if not asked:
             continue
         words = sorted({(q.action, q.place) for q in asked}, key=str)
-        background = nothing_matches.ask_for(model, others, words, gallery)
-        found = nothing_matches.evaluate(model, material.encoder, gallery, asked, background)
-        rows += nothing_matches.rows(
-            found, asked, material.labels, material.clips.actions, material.clips.places,
-            config.eval.bootstrap_samples, config.seed,
-        )  # fmt: skip
-        trials += found.values()
+        askers = [text]
+        if model.face_feature == face_features.CLIP:
+            faces = material.setting.faces
+            askers.append(
+                shared_scale.with_faces(text, faces, others, words, config.eval.with_faces)
+            )
+        for asker in askers:
+            background = nothing_matches.ask_for(asker, others, words)
+            found = nothing_matches.evaluate(asker, asked, background)
+            rows += nothing_matches.rows(
+                found, asked, material.labels, material.clips.actions, material.clips.places,
+                config.eval.bootstrap_samples, config.seed, asker.name,
+            )  # fmt: skip
+            trials += found.values()
     return Detection(rows, trials)
 
 

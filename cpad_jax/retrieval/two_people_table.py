@@ -74,7 +74,7 @@ def _order(rows: Sequence[Mapping[str, Any]]) -> Table:
 def _detection(rows: Sequence[Mapping[str, Any]]) -> Table:
     lines = [
         [
-            row['scenario'], row['calibration'], _value(row, 'equal_error_rate'),
+            row['scenario'], row['method'], row['calibration'], _value(row, 'equal_error_rate'),
             f'{row["floor"]:.3f}', f'{row["missed_at_0.1"]:.3f}',
             *(f'{row[kind]:.2f}' for kind in nothing_matches.KINDS),
         ]
@@ -88,8 +88,9 @@ def _detection(rows: Sequence[Mapping[str, Any]]) -> Table:
         'Nothing matches: each query with its answers in the gallery, and with what matches by '
         f'half left ({counts})'
     )
-    head = ['scenario', 'calibrated', 'equal error rate', 'floor', 'missed at 10 % false alarms']
-    return Table(title, [*head, *(f'alarm: {kind}' for kind in nothing_matches.KINDS)], lines)
+    head = ['scenario', 'method', 'calibrated', 'equal error rate', 'floor']
+    head += ['missed at 10 % false alarms', *(f'alarm: {kind}' for kind in nothing_matches.KINDS)]
+    return Table(title, head, lines, 3)
 
 
 def tables(found: Mapping[str, Any]) -> list[Table]:
@@ -141,20 +142,20 @@ def sections(found: Mapping[str, Any], trials: Sequence[detection.Trials]) -> li
 
 
 def _curves(rows: Sequence[Mapping[str, Any]], trials: Sequence[detection.Trials]) -> str:
-    """The trade-offs, a chart for each scenario."""
+    """The trade-offs, a chart for each scenario and method."""
     drawn = []
     kinds = list(nothing_matches.CALIBRATIONS)
-    for scenario in dict.fromkeys(row['scenario'] for row in rows):
+    for chart in dict.fromkeys((row['scenario'], row['method']) for row in rows):
         lines = []
         for row, own in zip(rows, trials, strict=True):
-            if row['scenario'] != scenario:
+            if (row['scenario'], row['method']) != chart:
                 continue
             both = detection.curve(own.matching, own.nothing)
             step = -(-len(both.misses) // _POINTS)
             series = charts.Series(row['calibration'], kinds.index(row['calibration']))
             points = zip(both.false_alarms[::step], both.misses[::step], strict=True)
             lines.append((series, [(float(a), float(b)) for a, b in points]))
-        drawn.append(charts.trade_off(scenario, lines, ('false alarms', 'missed')))
+        drawn.append(charts.trade_off(', '.join(chart), lines, ('false alarms', 'missed')))
     if not drawn:
         return ''
     legend = charts.legend([charts.Series(name, number) for number, name in enumerate(kinds)])

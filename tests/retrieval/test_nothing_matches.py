@@ -5,7 +5,7 @@ import pytest
 import tiny_cpad
 
 from cpad_jax.errors import UserError
-from cpad_jax.retrieval import nothing_matches, queries
+from cpad_jax.retrieval import nothing_matches, queries, shared_scale
 from cpad_jax.retrieval.scenarios import Query
 
 EAT, RUN = ('Eat', None), ('Run', None)
@@ -62,7 +62,7 @@ def test_rows_say_what_false_alarms_show():
     asked = [query('a', 'Eat', 0), query('b', 'Eat', 2), query('c', 'Run', 3)]
     scores = np.array([[9.0, 7, 0, 1], [8, 0, 9, 1], [0, 1, 8, 7]])
     trials = found(scores, [q.relevant for q in asked])
-    row = nothing_matches.rows(trials, asked, clips, ACTIONS, PLACES, 20, 0)[0]
+    row = nothing_matches.rows(trials, asked, clips, ACTIONS, PLACES, 20, 0, 'CLIP-PAD')[0]
     # With answers 9 9 8, without 7 8 8: from 9 up one of three is missed and nothing accepted, from
     # 8 up none is missed and two are; on the line between them both are 2/9.
     assert row['equal_error_rate'] == pytest.approx(2 / 9)
@@ -99,19 +99,20 @@ def test_background_and_queries_come_together(model):
     gallery = rng.normal(size=(5, 32)).astype(np.float32)
     gallery /= np.linalg.norm(gallery, axis=1, keepdims=True)
     words = [EAT, RUN, ('Kiss', None)]
-    background = nothing_matches.ask_for(model, model.saved.memory, words, gallery)
-    assert background.all.shape == (18, 5)
-    expected = model.encode_queries(['[TOK] running away'], model.saved.memory[2:3]) @ gallery.T
-    np.testing.assert_allclose(background.scores[RUN][2:3], expected, atol=1e-5)
     photos = {f'{who}{n}': rng.normal(size=32).astype(np.float32) for who in 'ab' for n in (1, 2)}
     encoder = queries.QueryEncoder(
         model, {}, photos, {who: (f'{who}1', f'{who}2') for who in 'ab'}, 2, {}
     )
+    asker = shared_scale.ByText(model, encoder, gallery)
+    background = nothing_matches.ask_for(asker, model.saved.memory, words)
+    assert background.all.shape == (18, 5)
+    expected = model.encode_queries(['[TOK] running away'], model.saved.memory[2:3]) @ gallery.T
+    np.testing.assert_allclose(background.scores[RUN][2:3], expected, atol=1e-5)
     asked = [
         dataclasses.replace(query(who, action, 0), references=(f'{who}1', f'{who}2'))
         for who in 'ab' for action in ('Eat', 'Run')
     ]  # fmt: skip
-    trials = nothing_matches.evaluate(model, encoder, gallery, asked, background)
+    trials = nothing_matches.evaluate(asker, asked, background)
     scores = encoder.encode(queries.PAD_TEXT_IMAGE, asked) @ gallery.T
     np.testing.assert_allclose(trials['the score itself'].matching, scores.max(1), atol=1e-6)
     strangers = background.scores[RUN].max(1).mean()

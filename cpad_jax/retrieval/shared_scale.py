@@ -1,0 +1,137 @@
+"""Scores of clips on a scale that all queries share, so that one threshold may serve them all.
+
+A row of the table may bring every query to its own mean and spread, since it only ranks. Whether
+anything matches is decided by a score as it is; so what is added up here is first divided by a
+number that is the same for every query.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from cpad_jax.models.personalised import PersonalisedCLIP
+from cpad_jax.retrieval import queries, scorers
+from cpad_jax.retrieval.methods.face_match import FaceMatch
+from cpad_jax.retrieval.scenarios import Query
+from cpad_jax.text.prompts import query_text
+
+Words = tuple[str | None, str | None]  # Action and place.
+
+
+class Asker(Protocol):
+    """Scores a gallery.
+
+    Attributes:
+        name: Of the row.
+    """
+
+    name: str
+
+    def queries(self, asked: Sequence[Query]) -> np.ndarray:
+        """Queries → float [Q, N], larger is better."""
+
+    def people(self, tokens: np.ndarray, words: Words) -> np.ndarray:
+        """People who are in no query, by their tokens [S, K, W], in some words → float [S, N]."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ByText:
+    """Cosines of what a text with [TOK] says, by name and photos.
+
+    Attributes:
+        model: The model.
+        encoder: Embeds queries.
+        gallery: float32 [N, D] of length 1.
+    """
+
+    model: PersonalisedCLIP
+    encoder: scorers.Encoder
+    gallery: np.ndarray
+    name: str = queries.PAD_TEXT_IMAGE.name
+
+    def queries(self, asked: Sequence[Query]) -> np.ndarray:
+        """See `Asker`."""
+        return self.encoder.encode(queries.PAD_TEXT_IMAGE, asked) @ self.gallery.T
+
+    def people(self, tokens: np.ndarray, words: Words) -> np.ndarray:
+        """See `Asker`."""
+        text = query_text(None, *words, person_token=True)
+        return self.model.encode_queries([text] * len(tokens), tokens) @ self.gallery.T
+
+
+@dataclasses.dataclass(frozen=True)
+class WithFaces:
+    """The sum of what a text with [TOK] says, of what is done whoever does it, and of faces.
+
+    Attributes:
+        text: Says the first.
+        match: Compares faces.
+        words: How much it counts what is done.
+        faces: How much it counts who is seen.
+        spreads: Of the three over the gallery, each the mean over queries of strangers.
+    """
+
+    text: ByText
+    match: FaceMatch
+    words: float
+    faces: float
+    spreads: tuple[float, float, float]
+    name: str = queries.WITH_FACES.name
+
+    def queries(self, asked: Sequence[Query]) -> np.ndarray:
+        """See `Asker`."""
+        done = self.text.encoder.encode(queries.NO_PERSON, asked) @ self.text.gallery.T
+        return self._sum(self.text.queries(asked), done, self.match(asked))
+
+    def people(self, tokens: np.ndarray, words: Words) -> np.ndarray:
+        """See `Asker`."""
+        return self._sum(*strangers_say(self.text, self.match, tokens, words))
+
+    def _sum(self, text: np.ndarray, done: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        weights = (1.0, self.words, self.faces)
+        parts = zip(weights, self.spreads, (text, done, _filled(seen)), strict=True)
+        # What is the same of every clip says nothing.
+        return sum(weight / spread * part for weight, spread, part in parts if spread)
+
+
+def strangers_say(
+    text: ByText, match: FaceMatch, tokens: np.ndarray, words: Words
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What `WithFaces` adds up of people who are in no query: [S, N], [1, N] and [S, N]."""
+    said = text.model.encode_queries(
+        [query_text(None, *words, person_token=False)], np.zeros_like(tokens[:1])
+    )
+    seen = match.faces.alike(match.faces.said_of(tokens))
+    return text.people(tokens, words), said @ text.gallery.T, seen
+
+
+def with_faces(
+    text: ByText, match: FaceMatch, strangers: np.ndarray, every: Sequence[Words], options: dict
+) -> WithFaces:
+    """Measures how far each part spreads.
+
+    Args:
+        text: Of the gallery.
+        match: Of the gallery.
+        strangers: float32 [S, K, W], tokens of people who are in no query.
+        every: The words that queries have.
+        options: `config.eval.with_faces`.
+    """
+    measured = [strangers_say(text, match, strangers, words) for words in every]
+    spreads = tuple(
+        float(np.mean([_filled(part).std(axis=1).mean() for part in parts]))
+        for parts in zip(*measured, strict=True)
+    )
+    return WithFaces(text, match, options['words'], options['faces'], spreads)
+
+
+def _filled(seen: np.ndarray) -> np.ndarray:
+    """Scores [Q, N]; a clip that cannot be judged is as good as the others on the mean."""
+    known = ~np.isnan(seen)
+    count = np.maximum(known.sum(axis=1, keepdims=True), 1)
+    mean = np.where(known, seen, 0).sum(axis=1, keepdims=True) / count
+    return np.where(known, seen, mean)

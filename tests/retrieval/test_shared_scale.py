@@ -1,0 +1,78 @@
+import types
+
+import numpy as np
+
+from cpad_jax.retrieval import queries, shared_scale
+from cpad_jax.retrieval.scenarios import Query
+
+EAT, RUN = ('Eat', None), ('Run', None)
+OPTIONS = {'words': 0.5, 'faces': 2.0}
+# What faces of three clips say of the one who is asked for, and of two strangers.
+SEEN = np.array([[5.0, np.nan, 1]])
+STRANGE = np.array([[1.0, np.nan, 3], [0, np.nan, 4]])
+
+
+class Model:
+    """Says of a text without [TOK] how many words it has, else what stands behind [TOK]."""
+
+    def encode_queries(self, texts, tokens):
+        said = [[len(text.split()), 0] for text in texts]
+        return np.array(
+            [[0, token[0, 0]] if '[TOK]' in text else own
+             for text, token, own in zip(texts, tokens, said, strict=True)], np.float32,
+        )  # fmt: skip
+
+
+class Encoder:
+    """Asks for somebody behind whose [TOK] a 3 stands."""
+
+    def encode(self, method, asked):
+        return np.array([[2, 0] if method == queries.NO_PERSON else [0, 3] for _ in asked])
+
+
+class Match:
+    """Knows of nobody but those above."""
+
+    faces = types.SimpleNamespace(said_of=lambda tokens: None, alike=lambda said: STRANGE)
+
+    def __call__(self, asked):
+        return np.repeat(SEEN, len(asked), axis=0)
+
+
+def made(gallery):
+    text = shared_scale.ByText(Model(), Encoder(), np.array(gallery, np.float32))
+    strangers = np.array([[[1.0]], [[2.0]]], np.float32)
+    return strangers, shared_scale.with_faces(text, Match(), strangers, [EAT, RUN], OPTIONS)
+
+
+def query(action='Eat'):
+    return Query('', 'action', 'a', 'Ada', True, action, None, (0,), ('p',))
+
+
+def test_parts_are_added_in_spreads_that_all_queries_share():
+    gallery = [[1, 0], [0, 1], [1, 2]]
+    strangers, asker = made(gallery)
+    # Strangers' texts say 0 1 2 and 0 2 4 of the clips, 'a person eating …' 5 0 5
+    # and 'a person running …' 4 0 4, faces 1 (2) 3 and 0 (2) 4.
+    text = np.mean([np.std([0, 1, 2]), np.std([0, 2, 4])])
+    words = np.mean([np.std([5, 0, 5]), np.std([4, 0, 4])])
+    faces = np.mean([np.std([1, 2, 3]), np.std([0, 2, 4])])
+    np.testing.assert_allclose(asker.spreads, [text, words, faces], rtol=1e-6)
+    expected = (
+        np.array([0, 3, 6]) / text
+        + 0.5 * np.array([2, 0, 2]) / words
+        + 2 * np.array([5, 3, 1]) / faces
+    )
+    np.testing.assert_allclose(asker.queries([query()]), [expected], rtol=1e-6)
+    second = (
+        np.array([0, 2, 4]) / text
+        + 0.5 * np.array([4, 0, 4]) / words
+        + 2 * np.array([0, 2, 4]) / faces
+    )
+    np.testing.assert_allclose(asker.people(strangers, RUN)[1], second, rtol=1e-6)
+
+
+def test_what_is_the_same_of_every_clip_says_nothing():
+    _, asker = made([[1, 1], [1, 2], [1, 3]])  # Words say the same of all.
+    assert asker.spreads[1] == 0
+    assert np.isfinite(asker.queries([query()])).all()
