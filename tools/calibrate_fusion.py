@@ -29,7 +29,7 @@ from cpad_jax.retrieval.scenarios import Query  # noqa: E402
 from cpad_jax.training import configs, runtime  # noqa: E402
 
 # The first part counts 1; these are for every further one. 0 leaves it out.
-GRID = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5)
+GRID = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
 # Method of the registry, and the keys of its section of config.eval, in the order of its parts.
 KEYS = {'late_fusion': ('faces',), 'with_faces': ('words', 'faces')}
 
@@ -57,7 +57,7 @@ def try_all(
     tried = list(itertools.product(grid, repeat=len(scorer.weights) - 1))
     first: dict[Weights, list[int]] = {weights: [] for weights in tried}
     with progress.bar(total=len(asked), stage=scorer.method.name, unit='query') as bar:
-        for some, parts in scorer.parts(asked):
+        for some, parts in scorer.scored(asked):
             relevant = [query.relevant for query in some]
             for weights in tried:
                 ranks = metrics.relevant_ranks(weighted(parts, (1.0, *weights)), relevant)

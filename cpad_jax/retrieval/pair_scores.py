@@ -9,6 +9,7 @@ import numpy as np
 
 from cpad_jax.models.personalised import PersonalisedCLIP
 from cpad_jax.retrieval import queries
+from cpad_jax.retrieval.methods.word_bank import WordBank
 from cpad_jax.retrieval.pair_queries import ACTION, TOGETHER, WITHOUT, PairQuery
 from cpad_jax.retrieval.standard import standardised
 from cpad_jax.text.prompts import NOBODY, PERSON_TOKEN, SOMEONE, pair_text
@@ -50,15 +51,17 @@ class Way:
 
 @dataclasses.dataclass(frozen=True)
 class SeenFaces:
-    """What speaks beside a text with tokens, in spreads, as in the row 'CLIP-PAD + faces'.
+    """What speaks beside a text with tokens, as in the row 'CLIP-PAD + faces'.
 
     Attributes:
         alike: person_id → float64 [N], of `ClipFaces.alike`.
+        bank: Says what is done.
         faces: How much it counts who is seen.
         words: How much it counts what is done, whoever does it.
     """
 
     alike: Mapping[str, np.ndarray]
+    bank: WordBank
     faces: float
     words: float
 
@@ -177,8 +180,8 @@ class PairAsker:
         found = found + seen.faces * standardised(alike).min(axis=1)
         if None in actions:
             return found
-        done = [(pair_text(NOBODY, SOMEONE, action), ()) for action in actions]
-        return found + seen.words * standardised(self._score(queries.TEXT, done))
+        done = [pair_text(NOBODY, SOMEONE, action) for action in actions]
+        return found + seen.words * seen.bank.posterior(done)
 
     def _wording(self, way: Way, query: PairQuery) -> tuple[str, tuple[str, ...]]:
         """The text, and who stands behind its [TOK]s."""
@@ -205,7 +208,7 @@ class PairAsker:
     def _score(self, form: str, wordings: Sequence[tuple[str, tuple[str, ...]]]) -> np.ndarray:
         """Scores [Q, N]; what was asked before is not embedded again."""
         keys = [(text, people, form) for text, people in wordings]
-        for count in (0, 1, 2):
+        for count in (1, 2):
             new = sorted({k for k in keys if k not in self._known and len(k[1]) == count})
             if new:
                 embedded = self._model.encode_queries(
@@ -217,7 +220,7 @@ class PairAsker:
     def _behind(self, form: str, people: Sequence[tuple[str, ...]]) -> np.ndarray:
         """Tokens [Q, M, K, W] of M people per query."""
         if form == queries.TEXT:  # No [TOK] stands in plain CLIP's queries.
-            shape = (len(people), max(len(people[0]), 1), *self._model.default_token.shape)
+            shape = (len(people), len(people[0]), *self._model.default_token.shape)
             return np.zeros(shape, np.float32)
         own = self._tokens[form]
         return np.stack([[own[person_id] for person_id in who] for who in people])

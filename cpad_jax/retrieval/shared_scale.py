@@ -8,7 +8,7 @@ number that is the same for every query.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from cpad_jax.models.personalised import PersonalisedCLIP
 from cpad_jax.retrieval import queries, scorers
 from cpad_jax.retrieval.methods.face_match import FaceMatch
+from cpad_jax.retrieval.methods.word_bank import WordBank
 from cpad_jax.retrieval.scenarios import Query
 from cpad_jax.text.prompts import query_text
 
@@ -69,64 +70,65 @@ class WithFaces:
 
     Attributes:
         text: Says the first.
+        bank: Says the second.
         match: Compares faces.
         words: How much it counts what is done.
         faces: How much it counts who is seen.
-        spreads: Of the three over the gallery, each the mean over queries of strangers.
+        spreads: Of text and faces over the gallery, each the mean over queries of strangers.
     """
 
     text: ByText
+    bank: WordBank
     match: FaceMatch
     words: float
     faces: float
-    spreads: tuple[float, float, float]
+    spreads: tuple[float, float]
     name: str = queries.WITH_FACES.name
 
     def queries(self, asked: Sequence[Query]) -> np.ndarray:
         """See `Asker`."""
-        done = self.text.encoder.encode(queries.NO_PERSON, asked) @ self.text.gallery.T
-        return self._sum(self.text.queries(asked), done, self.match(asked))
+        seen = _filled(self.match(asked))
+        return self._sum(self.text.queries(asked), self.bank(asked), seen)
 
     def people(self, tokens: np.ndarray, words: Words) -> np.ndarray:
         """See `Asker`."""
-        return self._sum(*strangers_say(self.text, self.match, tokens, words))
+        done = self.bank.posterior([query_text(None, *words, person_token=False)])
+        return self._sum(self.text.people(tokens, words), done, _strangers(self.match, tokens))
 
     def _sum(self, text: np.ndarray, done: np.ndarray, seen: np.ndarray) -> np.ndarray:
-        weights = (1.0, self.words, self.faces)
-        parts = zip(weights, self.spreads, (text, done, _filled(seen)), strict=True)
+        by_text, by_faces = self.spreads
         # What is the same of every clip says nothing.
-        return sum(weight / spread * part for weight, spread, part in parts if spread)
-
-
-def strangers_say(
-    text: ByText, match: FaceMatch, tokens: np.ndarray, words: Words
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What `WithFaces` adds up of people who are in no query: [S, N], [1, N] and [S, N]."""
-    said = text.model.encode_queries(
-        [query_text(None, *words, person_token=False)], np.zeros_like(tokens[:1])
-    )
-    seen = match.faces.alike(match.faces.said_of(tokens))
-    return text.people(tokens, words), said @ text.gallery.T, seen
+        found = text / by_text if by_text else np.zeros_like(text)
+        found = found + self.words * done
+        return found + self.faces * seen / by_faces if by_faces else found
 
 
 def with_faces(
-    text: ByText, match: FaceMatch, strangers: np.ndarray, every: Sequence[Words], options: dict
+    text: ByText,
+    bank: WordBank,
+    match: FaceMatch,
+    strangers: np.ndarray,
+    every: Sequence[Words],
+    options: Mapping[str, float],
 ) -> WithFaces:
-    """Measures how far each part spreads.
+    """Measures how far scores spread.
 
     Args:
         text: Of the gallery.
+        bank: Of the gallery.
         match: Of the gallery.
         strangers: float32 [S, K, W], tokens of people who are in no query.
         every: The words that queries have.
         options: `config.eval.with_faces`.
     """
-    measured = [strangers_say(text, match, strangers, words) for words in every]
-    spreads = tuple(
-        float(np.mean([_filled(part).std(axis=1).mean() for part in parts]))
-        for parts in zip(*measured, strict=True)
-    )
-    return WithFaces(text, match, options['words'], options['faces'], spreads)
+    said = [text.people(strangers, words).std(axis=1).mean() for words in every]
+    seen = _strangers(match, strangers).std(axis=1).mean()
+    return WithFaces(text, bank, match, **options, spreads=(float(np.mean(said)), float(seen)))
+
+
+def _strangers(match: FaceMatch, tokens: np.ndarray) -> np.ndarray:
+    """How alike people are of whom there are tokens [S, K, W] and no photos: [S, N]."""
+    return _filled(match.faces.alike(match.faces.said_of(tokens)))
 
 
 def _filled(seen: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ asked of the main gallery.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,6 +36,7 @@ from cpad_jax.retrieval import (
     two_people_table,
 )
 from cpad_jax.retrieval.methods import face_match
+from cpad_jax.retrieval.methods.word_bank import WordBank
 from cpad_jax.retrieval.pair_scores import PairAsker
 from cpad_jax.retrieval.report import page, run_facts
 from cpad_jax.retrieval.season import Reference
@@ -94,23 +96,23 @@ def ask_pairs(config: Any, workdir: Path, model: PersonalisedCLIP) -> dict[str, 
             f'{paths.clips}: no two people of whom there are photos are in one clip and each in '
             f'{options.min_others} or more with others; see config.eval.two_people.min_others'
         )
-    embedded = feature_cache.clip_features(
-        clips, f'{paths.fingerprint}/clips/test', model.image_clip,
-        feature_cache.folder(config, workdir), frames_per_clip=config.features.frames_per_clip,
+    cache, fingerprint = feature_cache.folder(config, workdir), f'{paths.fingerprint}/clips/test'
+    embed = functools.partial(
+        feature_cache.clip_features, clips, fingerprint, directory=cache,
+        frames_per_clip=config.features.frames_per_clip,
         batch_size=config.features.batch_size // config.features.frames_per_clip,
         dtype=config.dtype, stage='embedding clips of pairs',
     )  # fmt: skip
+    gallery = embed(model.image_clip).embeddings
     names = {person_id: own.name for person_id, own in references.items()}
     faces = None
     if model.face_feature == face_features.CLIP:
-        seen = face_match.clip_faces(
-            config, feature_cache.folder(config, workdir), model, clips,
-            f'{paths.fingerprint}/clips/test',
-        )  # fmt: skip
+        seen = face_match.clip_faces(config, cache, model, clips, fingerprint)
         said = seen.said([own.features for own in references.values()])
         alike = dict(zip(references, seen.alike(said), strict=True))
-        faces = pair_scores.SeenFaces(alike, **config.eval.with_faces)
-    asker = PairAsker(model, names, tokens(model, references), embedded.embeddings, faces)
+        bank = WordBank(model.clip, embed(model.clip).embeddings)
+        faces = pair_scores.SeenFaces(alike, bank, **config.eval.with_faces)
+    asker = PairAsker(model, names, tokens(model, references), gallery, faces)
     draws = {'samples': config.eval.bootstrap_samples, 'seed': config.seed}
     found = pair_rows.search(asker, asked)
     doings = pair_queries.directed(labels, references, clips.actions)
@@ -145,9 +147,11 @@ def detect(config: Any, material: evaluation.Material) -> Detection:
         words = sorted({(q.action, q.place) for q in asked}, key=str)
         askers = [text]
         if model.face_feature == face_features.CLIP:
-            faces = material.setting.faces
+            setting, options_of = material.setting, config.eval.with_faces
             askers.append(
-                shared_scale.with_faces(text, faces, others, words, config.eval.with_faces)
+                shared_scale.with_faces(
+                    text, setting.words, setting.faces, others, words, options_of
+                )
             )
         for asker in askers:
             background = nothing_matches.ask_for(asker, others, words)

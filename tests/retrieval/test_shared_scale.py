@@ -2,7 +2,7 @@ import types
 
 import numpy as np
 
-from cpad_jax.retrieval import queries, shared_scale
+from cpad_jax.retrieval import shared_scale
 from cpad_jax.retrieval.scenarios import Query
 
 EAT, RUN = ('Eat', None), ('Run', None)
@@ -27,7 +27,19 @@ class Encoder:
     """Asks for somebody behind whose [TOK] a 3 stands."""
 
     def encode(self, method, asked):
-        return np.array([[2, 0] if method == queries.NO_PERSON else [0, 3] for _ in asked])
+        return np.array([[0, 3] for _ in asked])
+
+
+class Bank:
+    """Knows how likely texts are."""
+
+    known = {'Eat': [-1.0, -2, -3], 'Run': [-4.0, -5, -6]}
+
+    def posterior(self, texts):
+        return np.array([self.known['Eat' if 'eating' in text else 'Run'] for text in texts])
+
+    def __call__(self, asked):
+        return np.array([self.known[query.action] for query in asked])
 
 
 class Match:
@@ -39,10 +51,11 @@ class Match:
         return np.repeat(SEEN, len(asked), axis=0)
 
 
-def made(gallery):
+def made(gallery, match):
     text = shared_scale.ByText(Model(), Encoder(), np.array(gallery, np.float32))
     strangers = np.array([[[1.0]], [[2.0]]], np.float32)
-    return strangers, shared_scale.with_faces(text, Match(), strangers, [EAT, RUN], OPTIONS)
+    made = shared_scale.with_faces(text, Bank(), match, strangers, [EAT, RUN], OPTIONS)
+    return strangers, made
 
 
 def query(action='Eat'):
@@ -50,29 +63,33 @@ def query(action='Eat'):
 
 
 def test_parts_are_added_in_spreads_that_all_queries_share():
-    gallery = [[1, 0], [0, 1], [1, 2]]
-    strangers, asker = made(gallery)
-    # Strangers' texts say 0 1 2 and 0 2 4 of the clips, 'a person eating …' 5 0 5
-    # and 'a person running …' 4 0 4, faces 1 (2) 3 and 0 (2) 4.
+    strangers, asker = made([[1, 0], [0, 1], [1, 2]], Match())
+    # Strangers' texts say 0 1 2 and 0 2 4 of the clips, faces 1 (2) 3 and 0 (2) 4.
     text = np.mean([np.std([0, 1, 2]), np.std([0, 2, 4])])
-    words = np.mean([np.std([5, 0, 5]), np.std([4, 0, 4])])
     faces = np.mean([np.std([1, 2, 3]), np.std([0, 2, 4])])
-    np.testing.assert_allclose(asker.spreads, [text, words, faces], rtol=1e-6)
+    np.testing.assert_allclose(asker.spreads, [text, faces], rtol=1e-6)
     expected = (
-        np.array([0, 3, 6]) / text
-        + 0.5 * np.array([2, 0, 2]) / words
-        + 2 * np.array([5, 3, 1]) / faces
+        np.array([0, 3, 6]) / text + 0.5 * np.array([-1, -2, -3]) + 2 * np.array([5, 3, 1]) / faces
     )
     np.testing.assert_allclose(asker.queries([query()]), [expected], rtol=1e-6)
     second = (
-        np.array([0, 2, 4]) / text
-        + 0.5 * np.array([4, 0, 4]) / words
-        + 2 * np.array([0, 2, 4]) / faces
+        np.array([0, 2, 4]) / text + 0.5 * np.array([-4, -5, -6]) + 2 * np.array([0, 2, 4]) / faces
     )
     np.testing.assert_allclose(asker.people(strangers, RUN)[1], second, rtol=1e-6)
 
 
+class Nobody(Match):
+    """Sees no face."""
+
+    faces = types.SimpleNamespace(
+        said_of=lambda tokens: None, alike=lambda said: np.full((2, 3), np.nan)
+    )
+
+    def __call__(self, asked):
+        return np.full((len(asked), 3), np.nan)
+
+
 def test_what_is_the_same_of_every_clip_says_nothing():
-    _, asker = made([[1, 1], [1, 2], [1, 3]])  # Words say the same of all.
-    assert asker.spreads[1] == 0
-    assert np.isfinite(asker.queries([query()])).all()
+    _, asker = made([[1, 1], [2, 1], [3, 1]], Nobody())
+    assert asker.spreads == (0, 0)
+    np.testing.assert_allclose(asker.queries([query()]), [[-0.5, -1, -1.5]])

@@ -5,6 +5,7 @@ from cpad_jax.errors import UserError
 from cpad_jax.retrieval import queries
 from cpad_jax.retrieval.methods.fusion import Fused
 from cpad_jax.retrieval.scenarios import Query
+from cpad_jax.retrieval.standard import standardised
 from tools import calibrate_fusion
 
 # Six clips; words like the first three best, faces the last three.
@@ -16,16 +17,13 @@ def query(number, seen, scenario='action'):
     return Query(str(number), scenario, 'ada', 'Ada', seen, 'Eat', None, (number,), ())
 
 
-class Encoder:
-    def encode(self, method, some):
-        return np.tile(np.float32([1, 0]), (len(some), 1))
+def saying(scores):
+    return lambda some: np.tile(standardised(scores), (len(some), 1))
 
 
 ROW = Fused(
-    queries.Method('late fusion', queries.IMAGE), Encoder(),
-    np.stack([WORDS, np.sqrt(1 - WORDS**2)], axis=1), {queries.NO_PERSON: 1.0},
-    lambda some: np.tile(SEEN, (len(some), 1)), 99.0,
-)  # fmt: skip
+    queries.Method('late fusion', queries.IMAGE), (saying(WORDS), saying(SEEN)), (1.0, 99.0)
+)
 
 
 def test_every_weight_is_tried_and_hits_are_counted_by_cell():

@@ -1,10 +1,9 @@
-"""Several opinions of which clip answers a query, as one: a weighted sum of standard scores."""
+"""Several opinions of which clip answers a query, as one: a weighted sum of scores."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -17,52 +16,71 @@ from cpad_jax.retrieval.standard import standardised
 _AT_ONCE = 128
 
 
+# Queries → float64 [Q, N], larger is better; what is added up must be of one scale.
+Part = Callable[[Sequence[Query]], np.ndarray]
+
+
+class Text:
+    """Standard scores of a text by cosine.
+
+    Args:
+        encoder: Embeds texts.
+        method: As which it is to word a query.
+        gallery: float32 [N, D] of length 1.
+    """
+
+    def __init__(self, encoder: scorers.Encoder, method: Method, gallery: np.ndarray):
+        self._encoder, self._method = encoder, method
+        self._clips = scores.on_grid(gallery)
+
+    def __call__(self, asked: Sequence[Query]) -> np.ndarray:
+        """See `Part`."""
+        embedded = scores.on_grid(self._encoder.encode(self._method, asked))
+        return standardised(embedded @ self._clips.T)
+
+
+@dataclasses.dataclass(frozen=True)
+class Faces:
+    """Standard scores of how alike faces are.
+
+    Attributes:
+        match: Queries → float64 [Q, N], NaN where no face is seen.
+    """
+
+    match: Callable[[Sequence[Query]], np.ndarray]
+
+    def __call__(self, asked: Sequence[Query]) -> np.ndarray:
+        """See `Part`."""
+        return standardised(self.match(asked))
+
+
 @dataclasses.dataclass(frozen=True)
 class Fused:
     """A row that adds up what texts say of whole clips and what faces say of who is in them.
 
     Attributes:
         method: The row.
-        encoder: Embeds texts.
-        gallery: float32 [N, D] of length 1.
-        texts: As which methods the encoder is to word a query, and how much each counts.
-        faces: How alike people are: queries → float64 [Q, N], NaN where no face is seen.
-        face_weight: How much that counts.
+        parts: What is added up.
+        weights: How much each counts.
     """
 
     method: Method
-    encoder: scorers.Encoder
-    gallery: np.ndarray
-    texts: Mapping[Method, float]
-    faces: Callable[[Sequence[Query]], np.ndarray]
-    face_weight: float
+    parts: Sequence[Part]
+    weights: Sequence[float]
 
-    @property
-    def weights(self) -> tuple[float, ...]:
-        """How much each of `parts` counts."""
-        return (*self.texts.values(), self.face_weight)
-
-    def parts(self, asked: Sequence[Query]) -> Iterator[tuple[Sequence[Query], list[np.ndarray]]]:
-        """Some queries after the other, each with its standard scores [q, N] by texts and faces."""
+    def scored(self, asked: Sequence[Query]) -> Iterator[tuple[Sequence[Query], list[np.ndarray]]]:
+        """Some queries after the other, each with the scores [q, N] of every part."""
         for start in range(0, len(asked), _AT_ONCE):
             some = asked[start : start + _AT_ONCE]
-            by_text = [
-                scores.on_grid(self.encoder.encode(method, some)) @ self._clips.T
-                for method in self.texts
-            ]
-            yield some, [standardised(found) for found in (*by_text, self.faces(some))]
+            yield some, [part(some) for part in self.parts]
 
     def ranks(self, asked: Sequence[Query]) -> list[np.ndarray]:
         """See `scorers.Scorer`; the same clip twice is a tie."""
         found: list[np.ndarray] = []
-        for some, parts in self.parts(asked):
+        for some, parts in self.scored(asked):
             relevant = [query.relevant for query in some]
             found += metrics.relevant_ranks(weighted(parts, self.weights), relevant)
         return found
-
-    @functools.cached_property
-    def _clips(self) -> np.ndarray:
-        return scores.on_grid(self.gallery)
 
 
 def weighted(parts: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from cpad_jax.data import readers
 from cpad_jax.data.built_dataset import DatasetPaths
 from cpad_jax.models.personalised import PersonalisedCLIP
-from cpad_jax.retrieval.methods import face_match
+from cpad_jax.retrieval.methods import face_match, word_bank
 from cpad_jax.retrieval.queries import QueryEncoder
 from cpad_jax.training import feature_cache
 
@@ -69,3 +69,8 @@ class Setting:
             self.config, self.cache, self.model, self.clips, f'{self.paths.fingerprint}/clips/test'
         )
         return face_match.FaceMatch(faces, self.photos)
+
+    @functools.cached_property
+    def words(self) -> word_bank.WordBank:
+        """How likely what a query says of anybody is of the clips, for all methods that ask."""
+        return word_bank.WordBank(self.model.clip, self.plain_gallery)

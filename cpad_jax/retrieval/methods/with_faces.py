@@ -8,7 +8,7 @@ someone' more surely what is done: in one text, the person is much of what is sa
 from __future__ import annotations
 
 from cpad_jax.retrieval import queries
-from cpad_jax.retrieval.methods.fusion import Fused
+from cpad_jax.retrieval.methods.fusion import Faces, Fused, Text
 from cpad_jax.retrieval.methods.setting import Setting
 
 NAMED = queries.Method(f'{queries.WITH_FACES.name}, name', queries.TEXT_IMAGE)
@@ -26,5 +26,6 @@ def make_named(setting: Setting) -> Fused:
 
 def _fused(setting: Setting, method: queries.Method, asked_as: queries.Method) -> Fused:
     options = setting.config.eval.with_faces
-    texts = {asked_as: 1.0, queries.NO_PERSON: options.words}
-    return Fused(method, setting.encoder, setting.gallery, texts, setting.faces, options.faces)
+    text = Text(setting.encoder, asked_as, setting.gallery)
+    parts = (text, setting.words, Faces(setting.faces))
+    return Fused(method, parts, (1.0, options.words, options.faces))

@@ -36,11 +36,9 @@ DONE = {'CLIP': [[1, 0]] * 2}
 SEEN = [[0.0, 0.9, 1.0]] * 2
 
 
-def fused(weight, texts=None, seen=SEEN, **drawn):
-    return fusion.Fused(
-        ROW, Encoder(**(DONE | drawn)), GALLERY, texts or {queries.NO_PERSON: 1.0}, faces(seen),
-        weight,
-    )  # fmt: skip
+def fused(weight, seen=SEEN, gallery=GALLERY, drawn=DONE):
+    text = fusion.Text(Encoder(**drawn), queries.NO_PERSON, gallery)
+    return fusion.Fused(ROW, (text, fusion.Faces(faces(seen))), (1.0, weight))
 
 
 def test_both_together_find_what_neither_finds_alone():
@@ -51,15 +49,18 @@ def test_both_together_find_what_neither_finds_alone():
 
 
 def test_the_sum_by_hand():
-    row = fused(3.0, {queries.NO_PERSON: 2.0, ROW: 0.5}, [[1, 2, 3]], **{'a row': [[0, 1]]})
-    ((_, parts),) = row.parts(asked((0,)))
+    encoder = Encoder(**DONE, **{'a row': [[0, 1]]})
+    texts = [fusion.Text(encoder, method, GALLERY) for method in (queries.NO_PERSON, ROW)]
+    parts = (*texts, fusion.Faces(faces([[1, 2, 3]])))
+    row = fusion.Fused(ROW, parts, (2.0, 0.5, 3.0))
+    ((_, found),) = row.scored(asked((0,)))
     half = np.sqrt(1.5)
-    np.testing.assert_allclose(parts[2], [[-half, 0, half]], atol=1e-12)
+    np.testing.assert_allclose(found[2], [[-half, 0, half]], atol=1e-12)
     # Texts say 1, 0.8, 0 and 0, 0.6, 1, of means 0.6 and 8/15.
     done, spread = np.array([0.4, 0.2, -0.6]), np.sqrt(0.56 / 3)
     who = np.array([-8, 1, 7]) / 15
-    expected = 2 * done / spread + 0.5 * who / np.sqrt((who**2).mean()) + 3 * parts[2][0]
-    np.testing.assert_allclose(fusion.weighted(parts, row.weights)[0], expected, atol=1e-6)
+    expected = 2 * done / spread + 0.5 * who / np.sqrt((who**2).mean()) + 3 * found[2][0]
+    np.testing.assert_allclose(fusion.weighted(found, row.weights)[0], expected, atol=1e-6)
 
 
 def test_without_weight_it_is_the_text_and_without_faces_too():
@@ -77,10 +78,7 @@ def test_a_clip_without_a_face_stands_in_the_middle():
 
 
 def test_ties_count_against_the_query():
-    twice = fusion.Fused(
-        ROW, Encoder(**DONE), GALLERY[[1, 1, 2]], {queries.NO_PERSON: 1.0},
-        faces([[0.3, 0.3, 0.1]]), 1.5,
-    )  # fmt: skip
+    twice = fused(1.5, [[0.3, 0.3, 0.1]], GALLERY[[1, 1, 2]])
     assert twice.ranks(asked((0,)))[0].tolist() == [2]
     assert twice.ranks(asked((0, 1)))[0].tolist() == [1, 2]
 
@@ -90,10 +88,7 @@ def test_which_queries_stand_together_does_not_matter(monkeypatch, at_once):
     rng = np.random.default_rng(0)
     drawn, gallery = (rng.normal(size=(n, 8)) for n in (9, 50))
     drawn, gallery = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (drawn, gallery))
-    row = fusion.Fused(
-        ROW, Encoder(CLIP=drawn), gallery, {queries.NO_PERSON: 1.0},
-        faces(rng.normal(size=(9, 50))), 1.0,
-    )  # fmt: skip
+    row = fused(1.0, rng.normal(size=(9, 50)), gallery, {'CLIP': drawn})
     query = asked(*[tuple(rng.permutation(50)[:3]) for _ in range(9)])
     whole = row.ranks(query)
     monkeypatch.setattr(fusion, '_AT_ONCE', at_once)

@@ -9,7 +9,7 @@ import pytest
 import tiny_cpad
 
 from cpad_jax.retrieval import queries
-from cpad_jax.retrieval.methods import face_match, registry
+from cpad_jax.retrieval.methods import face_match, fusion, registry, word_bank
 from cpad_jax.retrieval.scenarios import Query
 from cpad_jax.retrieval.standard import standardised
 from cpad_jax.training import configs
@@ -45,7 +45,7 @@ def setting():
         config=ml_collections.ConfigDict(configs.load('configs/quickstart.py')),
         encoder=encoder,
         gallery=np.tile(done, (3, 1)),
-        plain_gallery=np.tile(done, (3, 1)),
+        words=word_bank.WordBank(model.clip, np.tile(done, (3, 1))),
         faces=face_match.FaceMatch(face_match.ClipFaces(model, tracks), FACES),
     )
 
@@ -54,7 +54,8 @@ def test_words_and_a_face_find_the_only_clip(setting):
     (row,) = registry.make(['late_fusion'], setting)
     assert [ranks.tolist() for ranks in row.ranks(asked())] == [[1]] * 6
     # Without faces, the three clips that show an action are one clip.
-    blind = dataclasses.replace(row, faces=lambda some: np.full((len(some), 6), np.nan))
+    nobody = fusion.Faces(lambda some: np.full((len(some), 6), np.nan))
+    blind = dataclasses.replace(row, parts=(setting.words, nobody))
     assert [ranks.tolist() for ranks in blind.ranks(asked())] == [[3]] * 6
 
 
@@ -65,12 +66,13 @@ def test_words_and_a_face_find_the_only_clip(setting):
 def test_the_parts_are_what_clip_pad_words_and_faces_say(setting, name, method):
     gallery = RNG.normal(size=(6, setting.gallery.shape[1]))
     gallery = (gallery / np.linalg.norm(gallery, axis=1, keepdims=True)).astype(np.float32)
-    (row,) = registry.make([name], setting)
-    ((_, parts),) = dataclasses.replace(row, gallery=gallery).parts(asked())
-    said = [setting.encoder.encode(m, asked()) @ gallery.T for m in (method, queries.NO_PERSON)]
-    expected = [standardised(x.astype(np.float64)) for x in (*said, setting.faces(asked()))]
-    np.testing.assert_allclose(parts, expected, atol=1e-3)
-    assert np.abs(parts[0] - parts[1]).max() > 0.1
+    other = types.SimpleNamespace(**vars(setting) | {'gallery': gallery})
+    (row,) = registry.make([name], other)
+    ((_, (text, words, faces)),) = row.scored(asked())
+    said = (setting.encoder.encode(method, asked()) @ gallery.T).astype(np.float64)
+    np.testing.assert_allclose(text, standardised(said), atol=1e-3)
+    np.testing.assert_array_equal(words, setting.words(asked()))
+    np.testing.assert_allclose(faces, standardised(setting.faces(asked())))
 
 
 def test_what_each_row_is_asked_as_and_how_much_it_counts(setting):
@@ -79,10 +81,8 @@ def test_what_each_row_is_asked_as_and_how_much_it_counts(setting):
     config.eval.with_faces.words, config.eval.with_faces.faces = 0.75, 3.0
     names = ['late_fusion', 'with_faces', 'with_faces_and_name']
     late, photos, named = registry.make(names, setting)
-    assert (late.method.key, list(late.texts)) == ('late fusion/image', [queries.NO_PERSON])
+    assert late.method.key == 'late fusion/image'
     assert late.weights == (1.0, 1.25)
-    assert list(photos.texts) == [queries.PAD_IMAGE, queries.NO_PERSON]
-    assert list(named.texts) == [queries.PAD_TEXT_IMAGE, queries.NO_PERSON]
     assert photos.weights == named.weights == (1.0, 0.75, 3.0)
     assert photos.method.key == 'CLIP-PAD + faces/image'
     assert named.method.key == 'CLIP-PAD + faces, name/text+image'
