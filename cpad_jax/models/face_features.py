@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from cpad_jax.errors import UserError
 from cpad_jax.media import faces as media_faces
+from cpad_jax.media import images as media_images
+from cpad_jax.models.person import FACE_MARGIN
 from cpad_jax.models.pretrained import PretrainedCLIP, find_clip, load_clip
 
 # 'clip' is the image tower on the face crop; a name or folder of another CLIP stands for the image
 # tower of that one. The histogram is a control: it tells colours of skin, hair and clothes, and
 # nothing else.
 CLIP, COLOUR_HISTOGRAM = 'clip', 'colour_histogram'
+
+Photo = np.ndarray | str | os.PathLike[str]
 
 _LEVELS = 8  # Per channel.
 # The box of the face grows so far that hair and shoulders are in it.
@@ -55,6 +61,57 @@ def tower(face_feature: str, clip: PretrainedCLIP) -> PretrainedCLIP | None:
     if folder is not None:
         return load_clip(folder, dtype=np.dtype(clip.model.dtype).name)
     return clip if face_feature == CLIP else None
+
+
+def of_photos(
+    photos: Sequence[Photo], tower: PretrainedCLIP | None, detector: Any, cropped: bool
+) -> np.ndarray:
+    """Face features of photos that show one person each.
+
+    Args:
+        photos: Paths, or uint8 arrays [H, W, 3] RGB.
+        tower: See `tower`; None for histograms.
+        detector: A `media.faces.FaceDetector`, the path of its YuNet model, or None for the path in
+            the environment variable `CPAD_FACE_DETECTOR`, or what was fetched before.
+        cropped: They are face crops already, so that no detector is needed.
+
+    Returns:
+        float32 [R, Df].
+
+    Raises:
+        UserError: A photo cannot be read or shows no face or several, or there is no detector.
+    """
+    if not cropped:
+        detector = _open_detector(detector)
+    found = []
+    for number, photo in enumerate(photos, start=1):
+        array = isinstance(photo, np.ndarray)
+        source = f'photo {number}' if array else str(photo)
+        pixels = photo if array else media_images.read_image(photo)
+        box = None if cropped else media_faces.single_face(pixels, detector, source).box
+        if tower is None:
+            found.append(colour_histogram(pixels, box))
+        elif box is None:
+            found.append(pixels)
+        else:
+            size = tower.config.image_size
+            found.append(media_faces.crop_face(pixels, box, enlarge=FACE_MARGIN, size=size))
+    return np.stack(found) if tower is None else tower.encode_image(tower.preprocess(found))
+
+
+def _open_detector(detector: Any) -> Any:
+    """The detector itself, opened from a path if need be."""
+    if isinstance(detector, (str, os.PathLike)):
+        return media_faces.FaceDetector(detector)
+    if detector is None:
+        try:
+            return media_faces.FaceDetector()
+        except UserError as error:
+            raise UserError(
+                f'photos need a face detector, unless they are face crops and cropped=True is '
+                f'given: {error}'
+            ) from None
+    return detector
 
 
 def colour_histogram(image: np.ndarray, box: Sequence[float] | None = None) -> np.ndarray:

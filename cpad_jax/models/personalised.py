@@ -16,11 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from cpad_jax.errors import UserError
-from cpad_jax.media import faces as media_faces
-from cpad_jax.media import images as media_images
 from cpad_jax.models import cpad, face_features, visual_prompts
 from cpad_jax.models.names import name_and_face, name_features
-from cpad_jax.models.person import FACE_MARGIN, unit
+from cpad_jax.models.person import unit
 from cpad_jax.models.pretrained import PretrainedCLIP, load_clip
 from cpad_jax.models.transformer import LowRank
 from cpad_jax.text.prompts import PERSON_TOKEN, without_name
@@ -32,8 +30,6 @@ EXPORT = 'model'  # Where a workdir keeps its export.
 
 # Queries and people are padded to one of these, so that few programs are compiled.
 _BATCH_SIZES = (1, 8, 64)
-
-Image = np.ndarray | str | os.PathLike[str]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -90,7 +86,7 @@ class PersonalisedCLIP:
     def person(
         self,
         name: str | None = None,
-        images: Image | Sequence[Image] | None = None,
+        images: face_features.Photo | Sequence[face_features.Photo] | None = None,
         detector: Any = None,
         cropped: bool = False,
         memory: bool = False,
@@ -185,27 +181,10 @@ class PersonalisedCLIP:
         return np.asarray(self.saved.params['default_token'])
 
     def face_features(
-        self, images: Sequence[Image], detector: Any = None, cropped: bool = False
+        self, images: Sequence[face_features.Photo], detector: Any = None, cropped: bool = False
     ) -> np.ndarray:
         """Face features of photos that show one person each: float32 [R, Df]; see `person`."""
-        if not cropped:
-            detector = _open_detector(detector)
-        found = []
-        for number, image in enumerate(images, start=1):
-            array = isinstance(image, np.ndarray)
-            source = f'photo {number}' if array else str(image)
-            pixels = image if array else media_images.read_image(image)
-            box = None if cropped else media_faces.single_face(pixels, detector, source).box
-            if self.face_clip is None:
-                found.append(face_features.colour_histogram(pixels, box))
-            elif box is None:
-                found.append(pixels)
-            else:
-                size = self.face_clip.config.image_size
-                found.append(media_faces.crop_face(pixels, box, enlarge=FACE_MARGIN, size=size))
-        if self.face_clip is None:
-            return np.stack(found)
-        return self.face_clip.encode_image(self.face_clip.preprocess(found))
+        return face_features.of_photos(images, self.face_clip, detector, cropped)
 
     def tokens(self, features: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Tokens of many people at once.
@@ -426,21 +405,6 @@ def _turns(count: int) -> list[tuple[int, int, int]]:
         stop = min(start + largest, count)
         turns.append((start, stop, next(n for n in _BATCH_SIZES if n >= stop - start)))
     return turns
-
-
-def _open_detector(detector: Any) -> Any:
-    """The detector itself, opened from a path if need be."""
-    if isinstance(detector, (str, os.PathLike)):
-        return media_faces.FaceDetector(detector)
-    if detector is None:
-        try:
-            return media_faces.FaceDetector()
-        except UserError as error:
-            raise UserError(
-                f'photos need a face detector, unless they are face crops and cropped=True is '
-                f'given: {error}'
-            ) from None
-    return detector
 
 
 def load(
