@@ -115,7 +115,8 @@ class PairAsker:
         model: The model.
         names: person_id → name.
         tokens: One of `FORMS` → person_id → float32 [K, W].
-        gallery: float32 [N, D] of length 1.
+        gallery: float32 [N, D] of length 1, the clips as CLIP-PAD sees them.
+        plain_gallery: The same by CLIP itself; it differs where there are visual prompts.
         faces: Of the clips; None where nobody looks at them.
 
     Attributes:
@@ -128,10 +129,11 @@ class PairAsker:
         names: Mapping[str, str],
         tokens: Mapping[str, Mapping[str, np.ndarray]],
         gallery: np.ndarray,
+        plain_gallery: np.ndarray,
         faces: SeenFaces | None = None,
     ):
         self._model, self._names, self._tokens = model, names, tokens
-        self._gallery, self._faces = gallery, faces
+        self._gallery, self._plain_gallery, self._faces = gallery, plain_gallery, faces
         self.forms = (*FORMS, *([FACES] if faces else []))
         self._known: dict[tuple[str, tuple[str, ...], str], np.ndarray] = {}
 
@@ -215,7 +217,8 @@ class PairAsker:
                     [text for text, _, _ in new], self._behind(form, [who for _, who, _ in new])
                 )
                 self._known |= dict(zip(new, embedded, strict=True))
-        return np.stack([self._known[key] for key in keys]) @ self._gallery.T
+        gallery = self._plain_gallery if form == queries.TEXT else self._gallery
+        return np.stack([self._known[key] for key in keys]) @ gallery.T
 
     def _behind(self, form: str, people: Sequence[tuple[str, ...]]) -> np.ndarray:
         """Tokens [Q, M, K, W] of M people per query."""

@@ -103,16 +103,16 @@ def ask_pairs(config: Any, workdir: Path, model: PersonalisedCLIP) -> dict[str, 
         batch_size=config.features.batch_size // config.features.frames_per_clip,
         dtype=config.dtype, stage='embedding clips of pairs',
     )  # fmt: skip
-    gallery = embed(model.image_clip).embeddings
+    gallery, plain = embed(model.image_clip).embeddings, embed(model.clip).embeddings
     names = {person_id: own.name for person_id, own in references.items()}
     faces = None
     if model.face_feature == face_features.CLIP:
         seen = face_match.clip_faces(config, cache, model, clips, fingerprint)
         said = seen.said([own.features for own in references.values()])
         alike = dict(zip(references, seen.alike(said), strict=True))
-        bank = WordBank(model.clip, embed(model.clip).embeddings)
+        bank = WordBank(model.clip, plain)
         faces = pair_scores.SeenFaces(alike, bank, **config.eval.with_faces)
-    asker = PairAsker(model, names, tokens(model, references), gallery, faces)
+    asker = PairAsker(model, names, tokens(model, references), gallery, plain, faces)
     draws = {'samples': config.eval.bootstrap_samples, 'seed': config.seed}
     found = pair_rows.search(asker, asked)
     doings = pair_queries.directed(labels, references, clips.actions)

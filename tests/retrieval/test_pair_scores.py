@@ -31,7 +31,8 @@ class Model:
 
 def asker(model):
     own = {'a': np.full((1, 1), 1.0), 'b': np.full((1, 1), 2.0)}
-    return PairAsker(model, NAMES, {IMAGE: own, BOTH: own}, np.eye(3, dtype=np.float32))
+    clips = np.eye(3, dtype=np.float32)
+    return PairAsker(model, NAMES, {IMAGE: own, BOTH: own}, clips, clips)
 
 
 def query(scenario, action=None, **kw):
@@ -59,6 +60,17 @@ def test_what_is_asked_in_each_way(scenario, action, name, form, text, people):
     (scores,) = asker(model).scores(Way(name, form), [query(scenario, action)])
     assert model.asked == [text]
     assert scores.tolist() == [len(text.split()), *people]
+
+
+def test_names_are_searched_in_the_clips_as_plain_clip_sees_them():
+    own = {'a': np.full((1, 1), 1.0), 'b': np.full((1, 1), 2.0)}
+    clips = np.eye(3, dtype=np.float32)
+    ask = PairAsker(Model(), NAMES, {IMAGE: own, BOTH: own}, clips, -clips)
+    named, shown = (
+        ask.scores(Way('one sentence', form), [query(TOGETHER)])[0]
+        for form in (queries.TEXT, IMAGE)
+    )
+    assert named.tolist() == [-4, 0, 0] and shown.tolist() == [3, 1, 2]
 
 
 def test_scores_of_both_are_put_together_by_hand():
@@ -96,7 +108,7 @@ def test_a_real_model_tells_who_does_it():
     own = {name: rng.normal(size=(2, 64)).astype(np.float32) for name in 'ab'}
     gallery = rng.normal(size=(4, 32)).astype(np.float32)
     gallery /= np.linalg.norm(gallery, axis=1, keepdims=True)
-    ask = PairAsker(model, NAMES, {IMAGE: own, BOTH: own}, gallery)
+    ask = PairAsker(model, NAMES, {IMAGE: own, BOTH: own}, gallery, gallery)
     way = Way('one sentence', IMAGE)
     turned = PairQuery(ACTION, 'b', 'a', 'Kiss', (0,), 't')
     one, other = ask.scores(way, [query(ACTION, 'Kiss'), turned])
@@ -191,7 +203,7 @@ def test_faces_say_who_is_there_beside_the_text():
 
     faces = pair_scores.SeenFaces(alike, Bank(), faces=2.0, words=0.5)
     gallery = np.array([[1, 0, 0], [0, 1, 0], [0, 2, 1]], np.float32)
-    ask = PairAsker(model, NAMES, {IMAGE: own, BOTH: own}, gallery, faces)
+    ask = PairAsker(model, NAMES, {IMAGE: own, BOTH: own}, gallery, gallery, faces)
     assert ask.forms == (IMAGE, BOTH, pair_scores.FACES)
 
     def scores(name, scenario=ACTION, action='Kiss'):
