@@ -22,8 +22,9 @@ from cpad_jax.errors import UserError
 from cpad_jax.media.images import read_image
 from cpad_jax.models import cpad
 from cpad_jax.models.clip import CLIP
+from cpad_jax.models.face_features import Photo
 from cpad_jax.models.person import unit
-from cpad_jax.models.personalised import FINE_TUNED, Image, Person, PersonalisedCLIP
+from cpad_jax.models.personalised import FINE_TUNED, Person, PersonalisedCLIP
 from cpad_jax.text import training_phrases
 from cpad_jax.text.prompts import PERSON_TOKEN
 from cpad_jax.training import losses
@@ -192,7 +193,7 @@ def _in_tower(update: Any) -> Any:
 def fine_tune(
     model: PersonalisedCLIP,
     person: Person,
-    photos: Sequence[Image] = (),
+    photos: Sequence[Photo] = (),
     clips: Sequence[np.ndarray] = (),
     rank_one: bool = False,
     background: np.ndarray | None = None,
