@@ -103,7 +103,8 @@ def ask_pairs(config: Any, workdir: Path, model: PersonalisedCLIP) -> dict[str, 
         batch_size=config.features.batch_size // config.features.frames_per_clip,
         dtype=config.dtype, stage='embedding clips of pairs',
     )  # fmt: skip
-    gallery, plain = embed(model.image_clip).embeddings, embed(model.clip).embeddings
+    gallery = embed(model.image_clip).embeddings
+    plain = gallery if model.image_clip is model.clip else embed(model.clip).embeddings
     names = {person_id: own.name for person_id, own in references.items()}
     faces = None
     if model.face_feature == face_features.CLIP:

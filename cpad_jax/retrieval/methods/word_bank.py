@@ -39,7 +39,8 @@ class WordBank:
 
     def __init__(self, clip: PretrainedCLIP, gallery: np.ndarray):
         self._clip, self._clips = clip, scores.on_grid(gallery)
-        known = self._embed(bank())
+        self._bank = bank()
+        known = self._embed(self._bank)
         pieces = [self._clips[i : i + _CLIPS] for i in range(0, len(self._clips), _CLIPS)]
         total = np.zeros((2, len(known)))
         for found in (known @ piece.T for piece in pieces):
@@ -52,7 +53,7 @@ class WordBank:
 
     def posterior(self, texts: Sequence[str]) -> np.ndarray:
         """Texts, each in the bank or not → log of their shares: float64 [Q, N], at most 0."""
-        own, among = self._embed(texts) @ self._clips.T * self._scale, np.isin(texts, bank())
+        own, among = self._embed(texts) @ self._clips.T * self._scale, np.isin(texts, self._bank)
         every = np.where(among[:, None], self._all, np.logaddexp(self._all, own))
         return own - every
 
