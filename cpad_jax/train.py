@@ -21,6 +21,7 @@ from cpad_jax.training.runtime import keep_compiled, quiet, stage
 
 if TYPE_CHECKING:
     from cpad_jax.data.built_dataset import DatasetPaths
+    from cpad_jax.models.personalised import PersonalisedCLIP
 
 
 def pretrain(config: Any, workdir: Path) -> None:
@@ -106,25 +107,31 @@ def _learn_identities(config: Any, workdir: Path, paths: DatasetPaths) -> None:
     task.export(params, workdir / 'model')
 
 
+def _title_splits(config: Any, workdir: Path) -> tuple[DatasetPaths, dict[str, DatasetPaths]]:
+    """Whose photos are learned from, and the clips to learn from and to select by; all is built."""
+    from cpad_jax.data import build
+
+    splits = build.title_splits(config, workdir)
+    stage(1, 5, f'data sets of the worlds {[data["world_seed"] for data in splits.values()]}')
+    people = build.ensure(config.data, workdir)
+    build.ensure(splits['test'], workdir)
+    return people, {
+        split: build.ensure(splits[split], workdir, parts=('clips',))
+        for split in ('training', 'validation')
+    }
+
+
 def learn_experts(config: Any, workdir: Path) -> None:
     """Learns Collaborative Experts from clips, exports the best to `WORKDIR/model`, and tests it.
 
     The test asks what nobody in particular does; with people it is a row of CLIP-PAD's evaluation.
     """
-    from cpad_jax.data import build
     from cpad_jax.models import pretrained
     from cpad_jax.retrieval import nobody
     from cpad_jax.training import checkpoints
 
     pretrained.find_clip(config.backbone)  # Rather now than after the data sets were drawn.
-    splits = build.title_splits(config, workdir)
-    stage(1, 5, f'data sets of the worlds {[data["world_seed"] for data in splits.values()]}')
-    people = build.ensure(config.data, workdir)
-    build.ensure(splits['test'], workdir)
-    clips = {
-        split: build.ensure(splits[split], workdir, parts=('clips',))
-        for split in ('training', 'validation')
-    }
+    people, clips = _title_splits(config, workdir)
     done = checkpoints.latest_step(workdir / 'checkpoints') == config.train.steps
     if done and (workdir / 'model').is_dir():
         stage(4, 5, f'learned before: {workdir / "model"}')
@@ -138,19 +145,59 @@ def _learn_experts(
     config: Any, workdir: Path, people: DatasetPaths, clips: dict[str, DatasetPaths]
 ) -> None:
     from cpad_jax.models.pretrained import load_clip
-    from cpad_jax.training import collaborative, loop
+    from cpad_jax.training import collaborative, loop, validation_curve
 
     stage(2, 5, f'features by {config.backbone}')
     clip = load_clip(config.backbone, dtype=config.dtype)
     task = collaborative.prepare(config, workdir, clip, people, clips)
     stage(3, 5, f'learning from {len(task.training.shown.place)} clips: {config.train.steps} steps')
     params = loop.run(task, config, workdir, task.evaluator(workdir))
-    step, params = task.best(workdir, params)
+    step, params = validation_curve.best(task, config, workdir, params)
     stage(4, 5, f'exporting step {step} to {workdir / "model"}')
     task.export(params, workdir / 'model')
 
 
-TASKS = {'identity': learn_identities, 'clip': pretrain, 'ce': learn_experts}
+def learn_from_clips(config: Any, workdir: Path) -> None:
+    """Teaches a learned CLIP-PAD by clips, exports the best one, and evaluates it."""
+    from cpad_jax.models import personalised
+    from cpad_jax.retrieval import evaluation
+    from cpad_jax.training import checkpoints
+
+    model = personalised.load(config.start_from, dtype=config.dtype)
+    people, clips = _title_splits(config, workdir)
+    done = checkpoints.latest_step(workdir / 'checkpoints') == config.train.steps
+    if done and (workdir / 'model').is_dir():
+        stage(4, 5, f'learned before: {workdir / "model"}')
+    else:
+        _learn_from_clips(config, workdir, model, people, clips)
+    stage(5, 5, f'evaluation on {config.data.name}')
+    evaluation.evaluate(workdir, config)
+
+
+def _learn_from_clips(
+    config: Any,
+    workdir: Path,
+    model: PersonalisedCLIP,
+    people: DatasetPaths,
+    clips: dict[str, DatasetPaths],
+) -> None:
+    from cpad_jax.training import clip_learning, loop, validation_curve
+
+    stage(2, 5, f'features by {model.clip.config.name}')
+    task = clip_learning.prepare(config, workdir, model, people, clips)
+    stage(3, 5, f'learning from {len(task.training.shown.place)} clips: {config.train.steps} steps')
+    params = loop.run(task, config, workdir, task.evaluator(workdir))
+    step, params = validation_curve.best(task, config, workdir, params)
+    stage(4, 5, f'exporting step {step} to {workdir / "model"}')
+    task.export(params, workdir / 'model')
+
+
+TASKS = {
+    'identity': learn_identities,
+    'clip': pretrain,
+    'ce': learn_experts,
+    'clips': learn_from_clips,
+}
 
 
 def train(config: Any, workdir: Path) -> None:

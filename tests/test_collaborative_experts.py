@@ -4,10 +4,11 @@ import json
 
 import pytest
 
+import cpad_jax
 from cpad_jax import eval as evaluate
 from cpad_jax import train
 from cpad_jax.errors import UserError
-from cpad_jax.training import collaborative, configs
+from cpad_jax.training import collaborative, configs, validation_curve
 
 SMALL = [
     '--config.backbone=ViT-cast-16', '--config.data.movies=2', '--config.data.shows=1',
@@ -36,7 +37,7 @@ def test_learns_and_becomes_a_row(tmp_path, capsys):
     train.main(arguments)
     rows = json.loads((tmp_path / 'ce' / 'eval' / 'nobody.json').read_text())
     assert {row['method'] for row in rows} == {'CE', 'CLIP'}
-    assert [e['step'] for e in collaborative.read_curve(tmp_path / 'ce')] == [2, 4]
+    assert [e['step'] for e in validation_curve.read(tmp_path / 'ce')] == [2, 4]
     assert 'nobody in particular' in capsys.readouterr().out
     evaluate.main(arguments)  # Nothing is learned again, and the same comes out.
     assert json.loads((tmp_path / 'ce' / 'eval' / 'nobody.json').read_text()) == rows
@@ -57,10 +58,32 @@ def test_learns_and_becomes_a_row(tmp_path, capsys):
     assert '| CE | image |' in (tmp_path / 'pad' / 'eval' / 'table.md').read_text()
     report = (tmp_path / 'pad' / 'eval' / 'report.html').read_text()
     assert 'CE, image' in report and 'Nobody in particular' in report
-    chosen = collaborative.chosen_step(tmp_path / 'ce')
+    chosen = validation_curve.chosen_step(tmp_path / 'ce')
     assert f'Step {chosen} of 4 was chosen' in report
     # The same clips, asked the same, whichever workdir asks.
     assert json.loads((tmp_path / 'pad' / 'eval' / 'nobody.json').read_text()) == nobody
+    # CLIP-PAD goes on learning from the clips of CE, and is evaluated beside it.
+    features = f'--config.features.dir={tmp_path / "ce" / "features"}'
+    own = [
+        word for word in OWN[2:] if 'model.' not in word and 'steps' not in word
+    ]  # fmt: skip
+    worlds = [f'--config.clips.{s}.dir={tmp_path / "ce" / s}' for s in ('training', 'validation')]
+    clips = [
+        '--config', 'configs/clips.py', *own, *SMALL, data, features, *worlds,
+        '--config.train.steps=4', f'--config.start_from={tmp_path / "pad"}',
+        '--config.eval.controls=', f'--config.eval.ce={tmp_path / "ce"}',
+        '--workdir', str(tmp_path / 'clips'),
+    ]  # fmt: skip
+    train.main(clips)
+    rows = json.loads((tmp_path / 'clips' / 'eval' / 'results.json').read_text())
+    assert {'CE', 'CLIP', 'CLIP-PAD'} <= {r['method'] for r in rows}
+    assert [e['step'] for e in validation_curve.read(tmp_path / 'clips')] == [2, 4]
+    learned, start = (cpad_jax.load(tmp_path / name) for name in ('clips', 'pad'))
+    assert learned.sha256 != start.sha256 and learned.names == start.names
+    with pytest.raises(UserError, match="learned faces by 'clip': set it to that"):
+        train.main(
+            [*clips[:-1], str(tmp_path / 'other'), '--config.features.face=colour_histogram']
+        )
     with pytest.raises(UserError, match='no Collaborative Experts in'):
         evaluate.main([*pad, f'--config.eval.ce={tmp_path}'])
 

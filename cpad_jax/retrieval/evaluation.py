@@ -36,7 +36,7 @@ from cpad_jax.retrieval.methods import registry
 from cpad_jax.retrieval.methods.setting import Setting
 from cpad_jax.retrieval.report import build as report
 from cpad_jax.retrieval.report import learning, outcome, run_facts, strips
-from cpad_jax.training import collaborative, feature_cache
+from cpad_jax.training import feature_cache, validation_curve
 
 
 def photos_by_identity(
@@ -376,7 +376,7 @@ def evaluate(workdir: Path, config: Any, folder: Path | None = None) -> list[dic
     more = [nobody.section(without)] if without else []
     if config.eval.ce:
         ce = Path(config.eval.ce)
-        more.append(learning.section(collaborative.read_curve(ce), collaborative.chosen_step(ce)))
+        more.append(learning.section(validation_curve.read(ce), validation_curve.chosen_step(ce)))
     html = report.build(found, shown.method, failing, said, config, more)
     atomic.write_bytes(folder / 'report.html', html.encode('utf-8', 'replace'))
     print(table.render(rows, comparisons), flush=True)

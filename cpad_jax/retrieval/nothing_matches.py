@@ -78,7 +78,7 @@ def ask_for(asker: Asker, tokens: np.ndarray, words: Sequence[Words]) -> Backgro
         tokens: float32 [S, K, W].
         words: Actions and places.
     """
-    return Background({said: asker.people(tokens, said) for said in words})
+    return Background(dict(zip(words, asker.people(tokens, words), strict=True)))
 
 
 def expected(background: np.ndarray, kept: np.ndarray) -> float:

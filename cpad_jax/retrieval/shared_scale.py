@@ -35,8 +35,8 @@ class Asker(Protocol):
     def queries(self, asked: Sequence[Query]) -> np.ndarray:
         """Queries → float [Q, N], larger is better."""
 
-    def people(self, tokens: np.ndarray, words: Words) -> np.ndarray:
-        """People who are in no query, by their tokens [S, K, W], in some words → float [S, N]."""
+    def people(self, tokens: np.ndarray, words: Sequence[Words]) -> list[np.ndarray]:
+        """People who are in no query, by their tokens [S, K, W] → for each words float [S, N]."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,10 +58,13 @@ class ByText:
         """See `Asker`."""
         return self.encoder.encode(queries.PAD_TEXT_IMAGE, asked) @ self.gallery.T
 
-    def people(self, tokens: np.ndarray, words: Words) -> np.ndarray:
+    def people(self, tokens: np.ndarray, words: Sequence[Words]) -> list[np.ndarray]:
         """See `Asker`."""
-        text = query_text(None, *words, person_token=True)
-        return self.model.encode_queries([text] * len(tokens), tokens) @ self.gallery.T
+        texts = [query_text(None, *said, person_token=True) for said in words]
+        return [
+            self.model.encode_queries([text] * len(tokens), tokens) @ self.gallery.T
+            for text in texts
+        ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,10 +93,12 @@ class WithFaces:
         seen = _filled(self.match(asked))
         return self._sum(self.text.queries(asked), self.bank(asked), seen)
 
-    def people(self, tokens: np.ndarray, words: Words) -> np.ndarray:
+    def people(self, tokens: np.ndarray, words: Sequence[Words]) -> list[np.ndarray]:
         """See `Asker`."""
-        done = self.bank.posterior([query_text(None, *words, person_token=False)])
-        return self._sum(self.text.people(tokens, words), done, _strangers(self.match, tokens))
+        seen = _strangers(self.match, tokens)
+        done = self.bank.posterior([query_text(None, *said, person_token=False) for said in words])
+        found = self.text.people(tokens, words)
+        return [self._sum(text, own, seen) for text, own in zip(found, done, strict=True)]
 
     def _sum(self, text: np.ndarray, done: np.ndarray, seen: np.ndarray) -> np.ndarray:
         by_text, by_faces = self.spreads
@@ -121,7 +126,7 @@ def with_faces(
         every: The words that queries have.
         options: `config.eval.with_faces`.
     """
-    said = [text.people(strangers, words).std(axis=1).mean() for words in every]
+    said = [found.std(axis=1).mean() for found in text.people(strangers, every)]
     seen = _strangers(match, strangers).std(axis=1).mean()
     return WithFaces(text, bank, match, **options, spreads=(float(np.mean(said)), float(seen)))
 

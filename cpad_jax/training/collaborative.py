@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,18 +11,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cpad_jax import atomic
 from cpad_jax.data import readers
 from cpad_jax.data.built_dataset import DatasetPaths
 from cpad_jax.errors import UserError
 from cpad_jax.models import ce, ce_files, face_features
-from cpad_jax.training import checkpoints, feature_cache, loop, losses, sharding
-from cpad_jax.training.clip_experts import ClipExperts, Shown, clip_experts, shown
-from cpad_jax.training.compound_captions import Captions, Pairs, Photos, ask
+from cpad_jax.training import clip_truth, feature_cache, losses, validation_curve
+from cpad_jax.training.clip_experts import ClipExperts, clip_experts
+from cpad_jax.training.compound_captions import Pairs, Photos, WordedCaptions, ask, person_numbers
 from cpad_jax.training.feature_cache import IdentityFeatures
 from cpad_jax.training.identity import face_statistics
 
-CURVE = 'curve.json'
 _CALIBRATION = 8  # Batches whose statistics batch normalisation keeps.
 _COMPARED = 4  # Batches on which the loss of the curve is taken.
 _QUERIES = 1024  # Asked of the validation clips.
@@ -32,7 +29,7 @@ _QUERIES = 1024  # Asked of the validation clips.
 class Clips:
     """Clips to learn from, or to select by: what the experts say of them, and what is true."""
 
-    def __init__(self, experts: ClipExperts, shown: Shown, known: int):
+    def __init__(self, experts: ClipExperts, shown: clip_truth.Shown, known: int):
         """Takes N clips; people with a number below `known` have photos."""
         self.experts, self.shown, self.pairs = experts, shown, Pairs(shown, known)
 
@@ -51,7 +48,7 @@ class CollaborativeExperts:
         config: Any,
         clip: Any,
         photos: IdentityFeatures,
-        captions: Captions,
+        captions: WordedCaptions,
         training: Clips,
         validation: Clips,
     ):
@@ -207,31 +204,14 @@ class CollaborativeExperts:
             embedded = encoder.clips(clips.experts.features, clips.experts.present)
             scores = ce.similarity(queries, importance, embedded, clips.experts.present)
             found = {
-                **_retrieval(scores, true),
+                **validation_curve.retrieval(scores, true),
                 'loss': loss(variables, clips),
                 'training_loss': loss(variables, self.training),
             }
-            past = [entry for entry in read_curve(workdir) if entry['step'] < step]
-            atomic.write_json(workdir / CURVE, [*past, {'step': step, **found}])
+            validation_curve.add(workdir, step, found)
             return found
 
         return evaluate
-
-    def best(self, workdir: Path, last: Any) -> tuple[int, Any]:
-        """The step whose checkpoint is best on validation, and its parameters.
-
-        Args:
-            workdir: Of the finished training.
-            last: The parameters at the last step.
-        """
-        steps = self.config.train.steps
-        kept = checkpoints.Checkpoints(workdir / 'checkpoints', loop.metadata(self, self.config))
-        with kept as saved:
-            step = chosen_step(workdir)
-            if step is None or step == steps:
-                return steps, last
-            state, _ = loop.create_state(self, self.config, sharding.make_mesh())
-            return step, saved.restore(state, step)[1].params
 
     def export(self, params: Any, directory: Path) -> None:
         """Writes the folder that `ce_files.load_model` reads."""
@@ -246,28 +226,6 @@ class CollaborativeExperts:
                 faces_per_clip=self.config.features.faces_per_clip,
             ),
         )
-
-
-def _retrieval(scores: np.ndarray, true: np.ndarray) -> dict[str, float]:
-    """`map` and `hit@1` of scores [Q, N] where `true` [Q, N] says which clips are right."""
-    order = np.argsort(-scores, axis=1, kind='stable')
-    ranked = np.take_along_axis(true, order, axis=1)
-    precision = np.cumsum(ranked, axis=1) / (1 + np.arange(true.shape[1]))
-    average = (precision * ranked).sum(axis=1) / ranked.sum(axis=1)
-    return {'map': float(average.mean()), 'hit@1': float(ranked[:, 0].mean())}
-
-
-def read_curve(workdir: Path) -> list[dict[str, float]]:
-    """What `evaluator` wrote so far: entries with `step` and the scores, by step."""
-    path = workdir / CURVE
-    return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else []
-
-
-def chosen_step(workdir: Path) -> int | None:
-    """The step that is best on validation among the checkpoints that are kept; None without any."""
-    there = set(checkpoints.steps_in(workdir / 'checkpoints'))
-    curve = [entry for entry in read_curve(workdir) if entry['step'] in there]
-    return max(curve, key=lambda entry: entry['map'])['step'] if curve else None
 
 
 def prepare(
@@ -296,13 +254,7 @@ def prepare(
         f'{people.fingerprint}/identities/train', clip, directory,
         face_feature=config.features.face, batch_size=size // 2, dtype=config.dtype,
     )  # fmt: skip
-    # Person numbers are rows of `photos`; whoever has no photo is in no query.
-    rows = {int(identity): row for row, identity in enumerate(photos.identities)}
-    known = {
-        person['person_id']: rows[person['identity']]
-        for person in people.read_people()
-        if person['identity'] in rows
-    }
+    known = person_numbers(people.read_people(), photos)
     found, names = {}, None
     for split, paths in clips.items():
         reader = readers.ClipReader(paths.part('clips'), 'test')
@@ -312,8 +264,10 @@ def prepare(
             faces_per_clip=config.features.faces_per_clip, batch_size=size, dtype=config.dtype,
         )  # fmt: skip
         names = reader.actions, reader.places
-        found[split] = Clips(experts, shown(reader, known, len(reader.actions)), len(rows))
-    captions = Captions(clip, *names)
+        found[split] = Clips(
+            experts, clip_truth.shown(reader, known, len(reader.actions)), len(photos.names)
+        )
+    captions = WordedCaptions(clip, *names)
     return CollaborativeExperts(
         config, clip, photos, captions, found['training'], found['validation']
     )

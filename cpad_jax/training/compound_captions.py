@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from cpad_jax.models.pretrained import PretrainedCLIP
 from cpad_jax.models.word_embeddings import WordReader
 from cpad_jax.text.prompts import NOBODY
 from cpad_jax.text.training_phrases import ACTIONS_SHOWN, PLACES_SHOWN
-from cpad_jax.training.clip_experts import UNSAID, Shown
+from cpad_jax.training.clip_truth import UNSAID, Shown
 from cpad_jax.training.feature_cache import IdentityFeatures
 
 
@@ -21,17 +22,15 @@ class Captions:
 
     Attributes:
         texts: All captions, each once.
-        words: float16 [V, L, E], their word embeddings.
-        spoken: bool [V, L], which of them are there.
     """
 
-    def __init__(self, clip: PretrainedCLIP, actions: Sequence[str], places: Sequence[str]):
-        """Words every pair of action and place, and embeds what came out.
+    def __init__(self, actions: Sequence[str], places: Sequence[str], who: str = NOBODY):
+        """Words every pair of action and place.
 
         Args:
-            clip: Embeds words.
             actions: Names of the actions that may be said.
             places: Names of the places.
+            who: Whom all captions are about.
         """
         self.texts: list[str] = []
         self._numbers: dict[tuple[int, int], range] = {}
@@ -42,17 +41,30 @@ class Captions:
             where = ('',) if place == UNSAID else PLACES_SHOWN[places[place]]
             first = len(self.texts)
             self.texts += [
-                ' '.join(filter(None, (NOBODY, *what))) for what in itertools.product(doing, where)
+                ' '.join(filter(None, (who, *what))) for what in itertools.product(doing, where)
             ]
             self._numbers[action, place] = range(first, len(self.texts))
-        words, spoken = WordReader(clip)(self.texts)
-        longest = int(spoken.any(axis=0).nonzero()[0].max()) + 1
-        self.words, self.spoken = words[:, :longest].astype(np.float16), spoken[:, :longest]
 
     def draw(self, action: np.ndarray, place: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Numbers of captions, int64 [Q], that say these actions and places (or `UNSAID`) [Q]."""
         ranges = [self._numbers[int(a), int(p)] for a, p in zip(action, place, strict=True)]
         return np.array([rng.integers(r.start, r.stop) for r in ranges])
+
+
+class WordedCaptions(Captions):
+    """Captions for a model that reads words.
+
+    Attributes:
+        words: float16 [V, L, E], the word embeddings of all captions.
+        spoken: bool [V, L], which of them are there.
+    """
+
+    def __init__(self, clip: PretrainedCLIP, actions: Sequence[str], places: Sequence[str]):
+        """As `Captions`, about nobody in particular; `clip` embeds the words."""
+        super().__init__(actions, places)
+        words, spoken = WordReader(clip)(self.texts)
+        longest = int(spoken.any(axis=0).nonzero()[0].max()) + 1
+        self.words, self.spoken = words[:, :longest].astype(np.float16), spoken[:, :longest]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +98,17 @@ def ask(
                 place[row] = UNSAID
     person = np.where(rng.random(len(clips)) < nobody, UNSAID, people)
     return Asked(person, action, place)
+
+
+def person_numbers(people: Iterable[Mapping[str, Any]], photos: IdentityFeatures) -> dict[str, int]:
+    """person_id → number, for everybody who can be asked for by photos.
+
+    Args:
+        people: Of the data set that the photos are of.
+        photos: Of all training photos; a person's number is that of `labels`.
+    """
+    rows = {int(identity): row for row, identity in enumerate(photos.identities)}
+    return {p['person_id']: rows[p['identity']] for p in people if p['identity'] in rows}
 
 
 class Photos:

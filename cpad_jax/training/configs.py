@@ -32,7 +32,7 @@ FREE_KEYS = (
 LATER_KEYS = {'model.visual_prompts': 0}
 # What a run leaves in its workdir that belongs to its configuration.
 MADE = ('captioned', 'data', 'features', 'checkpoints', 'model')
-TASKS = ('identity', 'clip', 'ce')
+TASKS = ('identity', 'clip', 'ce', 'clips')
 _EXPECTED = '--config FILE, --workdir DIR or --config.KEY=VALUE'
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from cpad_jax.errors import UserError
 from cpad_jax.models import ce_files
-from cpad_jax.training import collaborative, loop, losses
-from cpad_jax.training.clip_experts import UNSAID, ClipExperts, Shown, shown
+from cpad_jax.training import collaborative, loop, losses, validation_curve
+from cpad_jax.training.clip_experts import ClipExperts
+from cpad_jax.training.clip_truth import UNSAID, Shown, shown
 from cpad_jax.training.compound_captions import Pairs, Photos, ask
 from cpad_jax.training.feature_cache import IdentityFeatures
 
@@ -180,7 +181,7 @@ def test_people_without_photos_are_said(photos):
 def test_learning_goes_down_is_taken_up_and_exports_the_best(photos, tmp_path, monkeypatch):
     whole = make_task(photos)
     params = loop.run(whole, whole.config, tmp_path / 'a', whole.evaluator(tmp_path / 'a'))
-    curve = collaborative.read_curve(tmp_path / 'a')
+    curve = validation_curve.read(tmp_path / 'a')
     assert [entry['step'] for entry in curve] == [20, 40, 60]
     start = whole.evaluator(tmp_path / 'start')(0, whole.init_params(jax.random.key(0)))
     assert curve[-1]['loss'] < 0.5 * start['loss'] and curve[-1]['map'] > start['map'] + 0.2
@@ -200,19 +201,20 @@ def test_learning_goes_down_is_taken_up_and_exports_the_best(photos, tmp_path, m
     again = make_task(photos)
     resumed = loop.run(again, again.config, tmp_path / 'b', again.evaluator(tmp_path / 'b'))
     jax.tree.map(np.testing.assert_array_equal, resumed, params)
-    assert collaborative.read_curve(tmp_path / 'b') == curve
+    assert validation_curve.read(tmp_path / 'b') == curve
 
-    assert whole.best(tmp_path / 'a', params)[0] == max(curve, key=lambda e: e['map'])['step']
+    step, _ = validation_curve.best(whole, whole.config, tmp_path / 'a', params)
+    assert step == max(curve, key=lambda e: e['map'])['step']
     # Were an earlier one the best, that one would be taken.
     for entry in curve:
         entry['map'] = float(entry['step'] == 40)
-    (tmp_path / 'a' / collaborative.CURVE).write_text(json.dumps(curve))
-    step, earlier = whole.best(tmp_path / 'a', params)
-    assert step == 40 == collaborative.chosen_step(tmp_path / 'a')
+    (tmp_path / 'a' / validation_curve.FILE).write_text(json.dumps(curve))
+    step, earlier = validation_curve.best(whole, whole.config, tmp_path / 'a', params)
+    assert step == 40 == validation_curve.chosen_step(tmp_path / 'a')
     # What is not kept cannot have been chosen, and without a curve nothing was.
     shutil.rmtree(tmp_path / 'a' / 'checkpoints' / '40')
-    assert collaborative.chosen_step(tmp_path / 'a') != 40
-    assert collaborative.chosen_step(tmp_path / 'start') is None
+    assert validation_curve.chosen_step(tmp_path / 'a') != 40
+    assert validation_curve.chosen_step(tmp_path / 'start') is None
     assert np.abs(earlier['weigh']['kernel'] - params['weigh']['kernel']).max() > 0
 
     whole.export(params, tmp_path / 'model')

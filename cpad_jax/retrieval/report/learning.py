@@ -85,7 +85,7 @@ def section(curve: Sequence[Mapping[str, float]], chosen: int | None) -> Section
     """The learning of Collaborative Experts.
 
     Args:
-        curve: Of `collaborative.read_curve`; empty for no section.
+        curve: Of `validation_curve.read`; empty for no section.
         chosen: The step that was exported, or None where nothing tells.
     """
     if not curve:

@@ -1,0 +1,34 @@
+"""CLIP-PAD that goes on learning from the clips of Collaborative Experts (`config.task = 'clips'`).
+
+Both then had the same supervision: photos of people, and clips with compound captions. It starts
+from what configs/synthetic_cast.py has learned, and searches what that searches.
+"""
+
+from pathlib import Path
+
+import ml_collections
+
+from cpad_jax.training import configs
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """As configs/ce.py in what is learned from, and by how much of it."""
+    config = configs.load(str(Path(__file__).with_name('ce.py')))
+    config.name = 'clips'
+    config.task = 'clips'
+    config.start_from = 'runs/synthetic_cast'  # a workdir, or an export
+
+    config.model = ml_collections.ConfigDict()  # sizes are those of what is started from
+    config.train = ml_collections.ConfigDict()
+    config.train.steps = 1000
+    config.train.people_per_batch = 32
+    config.train.clips_per_person = 4
+    config.train.max_references = 5
+    config.train.temperature = 0.07
+    config.train.learning_rate = 1e-3
+    config.train.weight_decay = 0.1
+    config.train.warmup_steps = 50
+    config.train.evaluate_every = 100
+    config.train.checkpoint_every = 100  # what is to be chosen must be kept
+    config.train.log_every = 25
+    return config

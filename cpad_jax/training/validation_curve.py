@@ -1,0 +1,68 @@
+"""What validation clips said of a method while it learned from others, and which step was best."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cpad_jax import atomic
+from cpad_jax.training import checkpoints, loop, sharding
+
+FILE = 'curve.json'
+
+
+def retrieval(scores: np.ndarray, true: np.ndarray) -> dict[str, float]:
+    """How well right clips come first.
+
+    Args:
+        scores: float [Q, N], queries by clips.
+        true: bool [Q, N], which clips answer which queries, one or more each.
+
+    Returns:
+        `map` and `hit@1`, 0 to 1.
+    """
+    order = np.argsort(-scores, axis=1, kind='stable')
+    ranked = np.take_along_axis(true, order, axis=1)
+    precision = np.cumsum(ranked, axis=1) / (1 + np.arange(true.shape[1]))
+    average = (precision * ranked).sum(axis=1) / ranked.sum(axis=1)
+    return {'map': float(average.mean()), 'hit@1': float(ranked[:, 0].mean())}
+
+
+def read(workdir: Path) -> list[dict[str, float]]:
+    """What `add` wrote so far: entries with `step` and the scores, by step."""
+    path = workdir / FILE
+    return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else []
+
+
+def add(workdir: Path, step: int, scores: Mapping[str, float]) -> None:
+    """Writes an entry of `WORKDIR/curve.json`; later ones, of a run that was stopped, go."""
+    past = [entry for entry in read(workdir) if entry['step'] < step]
+    atomic.write_json(workdir / FILE, [*past, {'step': step, **scores}])
+
+
+def chosen_step(workdir: Path) -> int | None:
+    """The step of the best `map` among the checkpoints that are kept; None without any."""
+    there = set(checkpoints.steps_in(workdir / 'checkpoints'))
+    curve = [entry for entry in read(workdir) if entry['step'] in there]
+    return max(curve, key=lambda entry: entry['map'])['step'] if curve else None
+
+
+def best(task: loop.Task, config: Any, workdir: Path, last: Any) -> tuple[int, Any]:
+    """The step whose checkpoint is best on validation, and its parameters.
+
+    Args:
+        task: What was learned.
+        config: Its configuration.
+        workdir: Of the finished training.
+        last: The parameters at the last step.
+    """
+    with checkpoints.Checkpoints(workdir / 'checkpoints', loop.metadata(task, config)) as saved:
+        step = chosen_step(workdir)
+        if step is None or step == config.train.steps:
+            return config.train.steps, last
+        state, _ = loop.create_state(task, config, sharding.make_mesh())
+        return step, saved.restore(state, step)[1].params

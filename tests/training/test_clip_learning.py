@@ -1,0 +1,128 @@
+import jax
+import ml_collections
+import numpy as np
+import pytest
+import tiny_cpad
+
+import cpad_jax
+from cpad_jax.errors import UserError
+from cpad_jax.models import cpad, weights
+from cpad_jax.training import clip_learning, loop, validation_curve
+from cpad_jax.training.clip_truth import Shown
+from cpad_jax.training.compound_captions import Captions
+from cpad_jax.training.feature_cache import IdentityFeatures
+
+PEOPLE, WIDTH = 5, 32
+ACTIONS, PLACES = ['hug', 'eat', 'run'], ['kitchen', 'street']
+
+
+def make_config(**train):
+    return ml_collections.ConfigDict({
+        'seed': 0, 'start_from': 'runs/x',
+        'train': {
+            'steps': 60, 'people_per_batch': 4, 'clips_per_person': 3, 'max_references': 2,
+            'temperature': 0.07, 'learning_rate': 1e-2, 'weight_decay': 0.0, 'warmup_steps': 2,
+            'checkpoint_every': 20, 'evaluate_every': 20, 'log_every': 20, **train,
+        },
+    })  # fmt: skip
+
+
+class Phrases(Captions):
+    """Short captions: the tiny tower reads eight tokens."""
+
+    def __init__(self):
+        self.texts, self._numbers = [], {}
+        for action in range(-1, len(ACTIONS)):
+            for place in range(-1, len(PLACES)):
+                words = [ACTIONS[action]] * (action >= 0) + [PLACES[place]] * (place >= 0)
+                self._numbers[action, place] = range(len(self.texts), len(self.texts) + 1)
+                self.texts.append(' '.join(['[TOK]', *words]))
+
+
+@pytest.fixture(scope='module')
+def model():
+    return tiny_cpad.make()
+
+
+def make_clips(seed, count=80, known=PEOPLE):
+    """Clips of one person each, which show who, what and where by directions of their own."""
+    rng = np.random.default_rng(seed)
+    person, action, place = (
+        rng.integers(n, size=count) for n in (PEOPLE, len(ACTIONS), len(PLACES))
+    )
+    look, act, where = (np.random.default_rng(1).normal(size=(6, WIDTH)) for _ in range(3))
+    shown = look[person] + np.roll(act, 1, axis=1)[action] + np.roll(where, 2, axis=1)[place]
+    shown = shown + 0.1 * rng.normal(size=shown.shape)
+    shown /= np.linalg.norm(shown, axis=1, keepdims=True)
+    doing = np.eye(len(ACTIONS), dtype=bool)[action][:, None]
+    truth = Shown(person[:, None], doing, place)
+    return clip_learning.Clips(shown.astype(np.float32), truth, known)
+
+
+@pytest.fixture(scope='module')
+def photos():
+    labels = np.repeat(np.arange(PEOPLE), 3)
+    faces = np.random.default_rng(1).normal(size=(6, WIDTH))[labels]
+    names = np.array([f'P{i}' for i in range(PEOPLE)])
+    return IdentityFeatures(
+        faces.astype(np.float16), faces, labels, labels.astype(str), names, np.arange(PEOPLE)
+    )
+
+
+def make_task(model, photos, **train):
+    clips = make_clips(0), make_clips(1)
+    return clip_learning.ClipLearning(make_config(**train), model, photos, Phrases(), *clips)
+
+
+def test_batches_are_true_and_of_their_step(model, photos):
+    task = make_task(model, photos)
+    batch = task.batch(task.training, np.random.default_rng(0))
+    assert batch['true'].shape == (12, 12) and np.diagonal(batch['true']).all()
+    # Everybody is asked for by photos, by what stands behind [TOK].
+    assert (batch['shown'] > 0).any(axis=1).all()
+    token = model.clip.config.text.person_token
+    assert ((batch['ids'] == token).sum(axis=1) == model.saved.config.num_tokens).all()
+    batches = task.batches(0)
+    next(batches)
+    jax.tree.map(np.testing.assert_array_equal, next(batches), next(task.batches(1)))
+
+
+def test_the_update_alone_learns_and_the_best_is_exported(model, photos, tmp_path):
+    task = make_task(model, photos)
+    start = task.evaluator(tmp_path / 'start')(0, task.init_params(jax.random.key(0)))
+    params = loop.run(task, task.config, tmp_path, task.evaluator(tmp_path))
+    curve = validation_curve.read(tmp_path)
+    assert [entry['step'] for entry in curve] == [20, 40, 60]
+    assert max(entry['map'] for entry in curve) > start['map'] + 0.15
+    step, best = validation_curve.best(task, task.config, tmp_path, params)
+    assert step == max(curve, key=lambda entry: entry['map'])['step']
+
+    task.export(best, tmp_path / 'model')
+    learned = cpad_jax.load(tmp_path / 'model', model.clip)
+    there, before = (weights.flatten(m.saved.params) for m in (learned, model))
+    moved = {name for name in before if np.abs(there[name] - before[name]).max() > 0}
+    assert moved and {name.split('/')[0] for name in moved} == {'low_rank'}
+    assert (learned.names, learned.face_feature) == (model.names, model.face_feature)
+    np.testing.assert_array_equal(learned.saved.background, model.saved.background)
+
+
+def test_validation_asks_as_a_user_would(model, photos, tmp_path):
+    task = make_task(model, photos)
+    batch = task.batch(task.validation, np.random.default_rng(2))
+    params = task.init_params(jax.random.key(0))
+    tokens = model.tokens(batch['photos'], batch['shown'])
+    expected = cpad.encode_query(
+        model.clip.model, model.clip.params, batch['ids'], tokens, model.low_rank
+    )
+    got = task._queries(params, batch, task.frozen)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5)
+
+
+def test_what_does_not_fit_is_said(model, photos, monkeypatch):
+    with pytest.raises(UserError, match='nobody in the training clips is among the people'):
+        clip_learning.ClipLearning(
+            make_config(), model, photos, Phrases(), make_clips(0, known=0), make_clips(1)
+        )
+    monkeypatch.setattr(type(model), 'low_rank', None)
+    with pytest.raises(UserError, match='without an update of the text tower'):
+        make_task(model, photos)
