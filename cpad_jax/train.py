@@ -150,7 +150,7 @@ def _learn_experts(
     stage(2, 5, f'features by {config.backbone}')
     clip = load_clip(config.backbone, dtype=config.dtype)
     task = collaborative.prepare(config, workdir, clip, people, clips)
-    stage(3, 5, f'learning from {len(task.training.shown.place)} clips: {config.train.steps} steps')
+    stage(3, 5, f'learning from {len(task.asks.training)} clips: {config.train.steps} steps')
     params = loop.run(task, config, workdir, task.evaluator(workdir))
     step, params = validation_curve.best(task, config, workdir, params)
     stage(4, 5, f'exporting step {step} to {workdir / "model"}')
@@ -185,7 +185,7 @@ def _learn_from_clips(
 
     stage(2, 5, f'features by {model.clip.config.name}')
     task = clip_learning.prepare(config, workdir, model, people, clips)
-    stage(3, 5, f'learning from {len(task.training.shown.place)} clips: {config.train.steps} steps')
+    stage(3, 5, f'learning from {len(task.asks.training)} clips: {config.train.steps} steps')
     params = loop.run(task, config, workdir, task.evaluator(workdir))
     step, params = validation_curve.best(task, config, workdir, params)
     stage(4, 5, f'exporting step {step} to {workdir / "model"}')

@@ -23,18 +23,9 @@ from cpad_jax.models import cpad
 from cpad_jax.models.personalised import PersonalisedCLIP
 from cpad_jax.text.prompts import PERSON_TOKEN
 from cpad_jax.training import clip_truth, feature_cache, losses, validation_curve
-from cpad_jax.training.compound_captions import Captions, Pairs, Photos, ask, person_numbers
+from cpad_jax.training.compound_batches import Clips, CompoundBatches, Questions
+from cpad_jax.training.compound_captions import Captions, person_numbers
 from cpad_jax.training.feature_cache import IdentityFeatures
-
-_QUERIES = 1024  # Asked of the validation clips.
-
-
-class Clips:
-    """Clips to learn from, or to select by: what the image tower makes of them, and the truth."""
-
-    def __init__(self, embeddings: np.ndarray, shown: clip_truth.Shown, known: int):
-        """Takes float32 [N, D]; people with a number below `known` have photos."""
-        self.embeddings, self.shown, self.pairs = embeddings, shown, Pairs(shown, known)
 
 
 class ClipLearning:
@@ -43,8 +34,8 @@ class ClipLearning:
     Attributes:
         backbone_sha256: Of the CLIP that every feature comes from; checkpoints insist on it.
         frozen: The parameters of CLIP's text tower, and those of the CLIP-PAD that is started from.
-        training: Clips that it learns from.
-        validation: Clips of other titles, by which a checkpoint is chosen.
+        asks: The queries, and the clips that they are about: those to learn from, and those of
+            other titles by which a checkpoint is chosen.
     """
 
     def __init__(
@@ -67,23 +58,16 @@ class ClipLearning:
             validation: Clips of other titles.
 
         Raises:
-            UserError: The model has no update to learn, or nobody in the clips has photos.
+            UserError: The model has no update to learn; or see `CompoundBatches`.
         """
         if model.low_rank is None:
             raise UserError(
                 'config.start_from has a CLIP-PAD without an update of the text tower, which is '
                 'what clips teach: learn one with config.model.rank of 1 or more'
             )
-        for clips, name in ((training, 'training'), (validation, 'validation')):
-            if not len(clips.pairs):
-                raise UserError(
-                    f'nobody in the {name} clips is among the people of config.data: the worlds '
-                    'must have the same seen_people'
-                )
         self.config, self.backbone_sha256 = config, model.clip.sha256
-        self.training, self.validation = training, validation
-        self._start, self._captions = model, captions
-        self._photos = Photos(photos, config.train.max_references)
+        self.asks = CompoundBatches(config, photos, captions, training, validation)
+        self._start = model
         self._ids = model.clip.tokenize(captions.texts, model.saved.config.num_tokens)
         self._cpad = cpad.CPAD(model.saved.config, model.clip.config)
         text = {name: p for name, p in model.clip.params.items() if name != 'visual'}
@@ -100,32 +84,26 @@ class ClipLearning:
 
     def batches(self, start_step: int) -> Iterator[dict[str, np.ndarray]]:
         """See `batch`."""
-        step = start_step
-        while True:
-            yield self.batch(self.training, np.random.default_rng((self.config.seed, 4, step)))
-            step += 1
+        for questions in self.asks.of_steps(start_step):
+            yield self.batch(self.asks.training, questions)
 
-    def batch(self, clips: Clips, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """B clips, a query about each, and which of the queries they answer.
+    def batch(self, clips: Clips, questions: Questions) -> dict[str, np.ndarray]:
+        """B queries, and the B clips that they were asked about.
 
         Args:
             clips: Which clips.
-            rng: Source of chance.
+            questions: Of `CompoundBatches.batch`.
 
         Returns:
             `ids` int [B, L], `photos` [B, R, Df] and `shown` [B, R] of the queries, `image` [B, D]
             of the clips, and `true` bool [B, B], queries by clips.
         """
-        train = self.config.train
-        which, who = clips.pairs.draw(train.people_per_batch, train.clips_per_person, rng)
-        asked = ask(clips.shown, which, who, 0.0, rng)
-        photos, weights = self._photos.draw(asked.person, rng)
         return {
-            'ids': self._ids[self._captions.draw(asked.action, asked.place, rng)],
-            'photos': photos,
-            'shown': weights,
-            'image': clips.embeddings[which],
-            'true': clips.shown[which].answer(asked.person, asked.action, asked.place),
+            'ids': self._ids[questions.captions],
+            'photos': questions.photos,
+            'shown': questions.shown,
+            'image': clips.seen[questions.clips],
+            'true': questions.true,
         }
 
     def _queries(self, params: Any, batch: Mapping[str, jax.Array], frozen: Any) -> jax.Array:
@@ -155,13 +133,8 @@ class ClipLearning:
             (step, params) → `map` and `hit@1` over all validation clips, asked by people's first
             photos.
         """
-        clips = self.validation
-        rng = np.random.default_rng((self.config.seed, 6))
-        which, who = clips.pairs.draw(len(clips.pairs), -(-_QUERIES // len(clips.pairs)), rng)
-        asked = ask(clips.shown, which, who, 0.0, rng)
-        ids = self._ids[self._captions.draw(asked.action, asked.place, rng)]
-        photos, shown = self._photos.draw(asked.person, None)
-        true = clips.shown.answer(asked.person, asked.action, asked.place)
+        clips, asked = self.asks.validation, self.asks.of_validation()
+        ids, photos, shown = self._ids[asked.captions], asked.photos, asked.shown
         size = self.config.train.people_per_batch * self.config.train.clips_per_person
 
         def evaluate(step: int, params: Any) -> dict[str, float]:
@@ -171,7 +144,7 @@ class ClipLearning:
                 batch = {'ids': ids[rows], 'photos': photos[rows], 'shown': shown[rows]}
                 found.append(np.asarray(self._embed(params, batch, self.frozen)))
             queries = np.concatenate(found)[: len(ids)]
-            scores = validation_curve.retrieval(queries @ clips.embeddings.T, true)
+            scores = validation_curve.retrieval(queries @ clips.seen.T, asked.true)
             validation_curve.add(workdir, step, scores)
             return scores
 

@@ -16,22 +16,14 @@ from cpad_jax.data.built_dataset import DatasetPaths
 from cpad_jax.errors import UserError
 from cpad_jax.models import ce, ce_files, face_features
 from cpad_jax.training import clip_truth, feature_cache, losses, validation_curve
-from cpad_jax.training.clip_experts import ClipExperts, clip_experts
-from cpad_jax.training.compound_captions import Pairs, Photos, WordedCaptions, ask, person_numbers
+from cpad_jax.training.clip_experts import clip_experts
+from cpad_jax.training.compound_batches import Clips, CompoundBatches, Questions
+from cpad_jax.training.compound_captions import WordedCaptions, person_numbers
 from cpad_jax.training.feature_cache import IdentityFeatures
 from cpad_jax.training.identity import face_statistics
 
 _CALIBRATION = 8  # Batches whose statistics batch normalisation keeps.
 _COMPARED = 4  # Batches on which the loss of the curve is taken.
-_QUERIES = 1024  # Asked of the validation clips.
-
-
-class Clips:
-    """Clips to learn from, or to select by: what the experts say of them, and what is true."""
-
-    def __init__(self, experts: ClipExperts, shown: clip_truth.Shown, known: int):
-        """Takes N clips; people with a number below `known` have photos."""
-        self.experts, self.shown, self.pairs = experts, shown, Pairs(shown, known)
 
 
 class CollaborativeExperts:
@@ -39,8 +31,8 @@ class CollaborativeExperts:
 
     Attributes:
         backbone_sha256: Of the CLIP that every feature comes from; checkpoints insist on it.
-        training: Clips that it learns from.
-        validation: Clips of other titles, by which a checkpoint is chosen.
+        asks: The queries, and the clips that they are about: those to learn from, and those of
+            other titles by which a checkpoint is chosen.
     """
 
     def __init__(
@@ -63,20 +55,14 @@ class CollaborativeExperts:
             validation: Clips of other titles.
 
         Raises:
-            UserError: Nobody in the clips has training photos.
+            UserError: See `CompoundBatches`.
         """
         self.config, self.backbone_sha256 = config, clip.sha256
-        self._captions, self.training, self.validation = captions, training, validation
-        for clips, name in ((training, 'training'), (validation, 'validation')):
-            if not len(clips.pairs):
-                raise UserError(
-                    f'nobody in the {name} clips is among the people of config.data: the worlds '
-                    'must have the same seen_people'
-                )
-        self._photos = Photos(photos, config.train.max_references)
+        self._captions = captions
+        self.asks = CompoundBatches(config, photos, captions, training, validation)
         self._faces = photos.faces
         self.ce_config = ce.CEConfig(
-            clip_width=training.experts.features['frames'].shape[-1],
+            clip_width=training.seen.features['frames'].shape[-1],
             face_width=photos.faces.shape[-1],
             word_width=captions.words.shape[-1],
             **config.model,
@@ -88,8 +74,8 @@ class CollaborativeExperts:
     def init_params(self, rng: jax.Array) -> Any:
         """Freshly drawn; centres and spreads are measured on the training clips."""
         params = dict(ce.init(self.ce_config, rng)['params'])
-        for name, features in self.training.experts.features.items():
-            there = self.training.experts.present[:, ce.EXPERTS.index(name)]
+        for name, features in self.asks.training.seen.features.items():
+            there = self.asks.training.seen.present[:, ce.EXPERTS.index(name)]
             features = features[there] if there.any() else self._faces
             centre, spread = face_statistics(features)
             params |= {f'centre_{name}': jnp.asarray(centre), f'spread_{name}': jnp.asarray(spread)}
@@ -106,37 +92,36 @@ class CollaborativeExperts:
 
     def batches(self, start_step: int) -> Iterator[dict[str, np.ndarray]]:
         """See `batch`."""
-        step = start_step
-        while True:
-            yield self.batch(self.training, np.random.default_rng((self.config.seed, 4, step)))
-            step += 1
+        for questions in self.asks.of_steps(start_step):
+            yield self.batch(self.asks.training, questions)
 
-    def batch(self, clips: Clips, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """B clips, a query about each, and which of the queries they answer.
+    def batch(self, clips: Clips, questions: Questions) -> dict[str, np.ndarray]:
+        """B queries, and the B clips that they were asked about.
 
         Args:
             clips: Which clips.
-            rng: Source of chance.
+            questions: Of `CompoundBatches.batch`.
 
         Returns:
             `words` [B, L, E], `spoken` [B, L], `photos` [B, R, Df] and `shown` [B, R] of the
             queries, each expert's features [B, width] and `present` [B, X] of the clips, and `true`
             bool [B, B], queries by clips.
         """
-        train = self.config.train
-        which, who = clips.pairs.draw(train.people_per_batch, train.clips_per_person, rng)
-        asked = ask(clips.shown, which, who, train.nobody, rng)
-        said = self._captions.draw(asked.action, asked.place, rng)
-        photos, weights = self._photos.draw(asked.person, rng)
+        which, said = questions.clips, questions.captions
         return {
             'words': self._captions.words[said],
             'spoken': self._captions.spoken[said],
-            'photos': photos,
-            'shown': weights,
-            'present': clips.experts.present[which],
-            'true': clips.shown[which].answer(asked.person, asked.action, asked.place),
-            **{name: array[which] for name, array in clips.experts.features.items()},
+            'photos': questions.photos,
+            'shown': questions.shown,
+            'present': clips.seen.present[which],
+            'true': questions.true,
+            **{name: array[which] for name, array in clips.seen.features.items()},
         }
+
+    def _drawn(self, clips: Clips, stream: int, number: int) -> dict[str, np.ndarray]:
+        """A batch that no step has, for measurements."""
+        rng = np.random.default_rng((self.config.seed, stream, number))
+        return self.batch(clips, self.asks.batch(clips, rng))
 
     def _scores(self, variables: Any, batch: Mapping[str, jax.Array], train: bool) -> Any:
         if not train:
@@ -164,7 +149,7 @@ class CollaborativeExperts:
         empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), self._stats['batch_stats'])
         found = []
         for number in range(_CALIBRATION):
-            batch = self.batch(self.training, np.random.default_rng((self.config.seed, 5, number)))
+            batch = self._drawn(self.asks.training, 5, number)
             variables = {'params': params, 'batch_stats': empty}
             found.append(self._apply(variables, batch, train=True)[1])
         mean = jax.tree.map(lambda *parts: sum(parts) / len(parts), *found)
@@ -180,19 +165,15 @@ class CollaborativeExperts:
             (step, params) → `map`, `hit@1` over all validation clips, asked by people's first
             photos, and the losses `loss` (of validation) and `training_loss`.
         """
-        clips = self.validation
-        rng = np.random.default_rng((self.config.seed, 6))
-        which, who = clips.pairs.draw(len(clips.pairs), -(-_QUERIES // len(clips.pairs)), rng)
-        asked = ask(clips.shown, which, who, 0.0, rng)
-        said = self._captions.draw(asked.action, asked.place, rng)
-        photos, weights = self._photos.draw(asked.person, None)
-        words, spoken = self._captions.words[said], self._captions.spoken[said]
-        true = clips.shown.answer(asked.person, asked.action, asked.place)
+        clips, asked = self.asks.validation, self.asks.of_validation()
+        words, spoken = (
+            array[asked.captions] for array in (self._captions.words, self._captions.spoken)
+        )
 
         def loss(variables: Any, clips: Clips) -> float:
             found = []
             for number in range(_COMPARED):
-                batch = self.batch(clips, np.random.default_rng((self.config.seed, 7, number)))
+                batch = self._drawn(clips, 7, number)
                 scores, _ = self._apply(variables, batch, train=False)
                 found.append(losses.max_margin(scores, batch['true'], self.config.train.margin))
             return float(np.mean(found))
@@ -200,13 +181,13 @@ class CollaborativeExperts:
         def evaluate(step: int, params: Any) -> dict[str, float]:
             variables = self.calibrated(params)
             encoder = ce.Encoder(self.ce_config, variables)
-            queries, importance = encoder.queries(words, spoken, photos, weights)
-            embedded = encoder.clips(clips.experts.features, clips.experts.present)
-            scores = ce.similarity(queries, importance, embedded, clips.experts.present)
+            queries, importance = encoder.queries(words, spoken, asked.photos, asked.shown)
+            embedded = encoder.clips(clips.seen.features, clips.seen.present)
+            scores = ce.similarity(queries, importance, embedded, clips.seen.present)
             found = {
-                **validation_curve.retrieval(scores, true),
+                **validation_curve.retrieval(scores, asked.true),
                 'loss': loss(variables, clips),
-                'training_loss': loss(variables, self.training),
+                'training_loss': loss(variables, self.asks.training),
             }
             validation_curve.add(workdir, step, found)
             return found

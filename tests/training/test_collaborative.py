@@ -12,6 +12,7 @@ from cpad_jax.models import ce_files
 from cpad_jax.training import collaborative, loop, losses, validation_curve
 from cpad_jax.training.clip_experts import ClipExperts
 from cpad_jax.training.clip_truth import UNSAID, Shown, shown
+from cpad_jax.training.compound_batches import Clips
 from cpad_jax.training.compound_captions import Pairs, Photos, ask
 from cpad_jax.training.feature_cache import IdentityFeatures
 
@@ -61,7 +62,7 @@ def make_clips(seed, count=60):
     present[::10, 1] = False
     doing = np.eye(ACTIONS, dtype=bool)[action][:, None]
     truth = Shown(person[:, None], doing, place)
-    return collaborative.Clips(ClipExperts(features, present), truth, PEOPLE)
+    return Clips(ClipExperts(features, present), truth, PEOPLE)
 
 
 @pytest.fixture(scope='module')
@@ -123,7 +124,9 @@ def test_answers_are_of_the_person_who_does_it():
 
 def test_a_query_is_true_of_the_clip_it_was_drawn_for(task):
     for step in range(5):
-        batch = task.batch(task.training, np.random.default_rng(step))
+        batch = task.batch(
+            task.asks.training, task.asks.batch(task.asks.training, np.random.default_rng(step))
+        )
         assert batch['true'].shape == (12, 12) and np.diagonal(batch['true']).all()
         nobody = ~(batch['shown'] > 0).any(axis=1)
         # Some ask for nobody in particular, and then more clips answer.
@@ -170,7 +173,7 @@ def test_only_people_with_photos_are_drawn():
 
 def test_people_without_photos_are_said(photos):
     clips = make_clips(0)
-    strangers = collaborative.Clips(clips.experts, clips.shown, known=0)
+    strangers = Clips(clips.seen, clips.shown, known=0)
     clip = types.SimpleNamespace(sha256='')
     with pytest.raises(UserError, match='nobody in the validation clips is among the people'):
         collaborative.CollaborativeExperts(
