@@ -19,8 +19,9 @@ import numpy as np
 from cpad_jax.errors import UserError
 from cpad_jax.models.personalised import PersonalisedCLIP
 from cpad_jax.retrieval import detection, results
+from cpad_jax.retrieval.methods.word_bank import Words
 from cpad_jax.retrieval.scenarios import Query
-from cpad_jax.retrieval.shared_scale import Asker, Words
+from cpad_jax.retrieval.shared_scale import Asker
 from cpad_jax.retrieval.standard import standardised
 
 NONE, BY_QUERY, BY_CLIP = 'the score itself', 'by the gallery', 'by clip'

@@ -182,8 +182,7 @@ class PairAsker:
         found = found + seen.faces * standardised(alike).min(axis=1)
         if None in actions:
             return found
-        done = [pair_text(NOBODY, SOMEONE, action) for action in actions]
-        return found + seen.words * seen.bank.posterior(done)
+        return found + seen.words * seen.bank.posterior([(action, None) for action in actions])
 
     def _wording(self, way: Way, query: PairQuery) -> tuple[str, tuple[str, ...]]:
         """The text, and who stands behind its [TOK]s."""

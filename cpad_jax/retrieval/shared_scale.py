@@ -16,11 +16,9 @@ import numpy as np
 from cpad_jax.models.personalised import PersonalisedCLIP
 from cpad_jax.retrieval import queries, scorers
 from cpad_jax.retrieval.methods.face_match import FaceMatch
-from cpad_jax.retrieval.methods.word_bank import WordBank
+from cpad_jax.retrieval.methods.word_bank import WordBank, Words
 from cpad_jax.retrieval.scenarios import Query
 from cpad_jax.text.prompts import query_text
-
-Words = tuple[str | None, str | None]  # Action and place.
 
 
 class Asker(Protocol):
@@ -96,7 +94,7 @@ class WithFaces:
     def people(self, tokens: np.ndarray, words: Sequence[Words]) -> list[np.ndarray]:
         """See `Asker`."""
         seen = _strangers(self.match, tokens)
-        done = self.bank.posterior([query_text(None, *said, person_token=False) for said in words])
+        done = self.bank.posterior(words)
         found = self.text.people(tokens, words)
         return [self._sum(text, own, seen) for text, own in zip(found, done, strict=True)]
 

@@ -197,9 +197,9 @@ def test_faces_say_who_is_there_beside_the_text():
     said = []
 
     class Bank:
-        def posterior(self, texts):
-            said.extend(texts)
-            return np.tile([-1.0, -2, -3], (len(texts), 1))
+        def posterior(self, words):
+            said.extend(words)
+            return np.tile([-1.0, -2, -3], (len(words), 1))
 
     faces = pair_scores.SeenFaces(alike, Bank(), faces=2.0, words=0.5)
     gallery = np.array([[1, 0, 0], [0, 1, 0], [0, 2, 1]], np.float32)
@@ -215,7 +215,7 @@ def test_faces_say_who_is_there_beside_the_text():
     # '[TOK] kissing someone' has three words and a = 1 behind it, first and last.
     first, words = standardised(np.array([3.0, 1, 3])), np.array([-1, -2, -3])
     np.testing.assert_allclose(scores('A alone'), first + 2 * a + 0.5 * words, atol=1e-5)
-    assert said == ['a person kissing someone']
+    assert said == [('Kiss', None)]
     sentence = standardised(np.array([3.0, 1, 4])) + 2 * np.minimum(a, b) + 0.5 * words
     np.testing.assert_allclose(scores('one sentence'), sentence, atol=1e-5)
     both = scores('both there, A doing it')
