@@ -29,7 +29,7 @@ from cpad_jax.retrieval.scenarios import Query  # noqa: E402
 from cpad_jax.training import configs, runtime  # noqa: E402
 
 # The first part counts 1; these are for every further one. 0 leaves it out.
-GRID = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
+GRID = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0)
 # Method of the registry, and the keys of its section of config.eval, in the order of its parts.
 KEYS = {'late_fusion': ('faces',), 'with_faces': ('words', 'faces')}
 
