@@ -55,8 +55,10 @@ def learn_identities(config: Any, workdir: Path) -> None:
     """
     from cpad_jax.data import build, readers
     from cpad_jax.models import face_features, pretrained, visual_prompts, weights
+    from cpad_jax.retrieval import evaluation
     from cpad_jax.training import checkpoints
 
+    evaluation.check(config)
     folder = pretrained.find_clip(config.backbone)  # Rather now than after the data set was drawn.
     clip_config = weights.read_config(folder / weights.CONFIG_FILE)
     face_features.other_clip(config.features.face)
@@ -78,8 +80,6 @@ def learn_identities(config: Any, workdir: Path) -> None:
         stage(5, 5, f'no evaluation: {why}; config.eval.data.name may name a data set that has')
         return
     stage(5, 5, f'evaluation on {asked["name"]}')
-    from cpad_jax.retrieval import evaluation
-
     evaluation.evaluate(workdir, config)
 
 
@@ -163,6 +163,7 @@ def learn_from_clips(config: Any, workdir: Path) -> None:
     from cpad_jax.retrieval import evaluation
     from cpad_jax.training import checkpoints
 
+    evaluation.check(config)
     model = personalised.load(config.start_from, dtype=config.dtype)
     people, clips = _title_splits(config, workdir)
     done = checkpoints.latest_step(workdir / 'checkpoints') == config.train.steps

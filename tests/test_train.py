@@ -13,6 +13,7 @@ import pytest
 from photo_archives import write_vggface2
 
 import cpad_jax
+from cpad_jax import train
 from cpad_jax.data import build, drawn_world
 from cpad_jax.data.synthetic import captioned
 from cpad_jax.data.synthetic.world import World
@@ -75,6 +76,22 @@ def test_unknown_key_of_the_data_that_is_evaluated_on_is_one_line(tmp_path):
     ):
         one_line(start(*testing, option), *parts)
     assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize(
+    ('option', 'message'),
+    [
+        ('methods=palavraa', "config.eval.methods names 'palavraa', expected some of class_word"),
+        ('controls=nobody', "config.eval.controls names 'nobody'"),
+        ('scenarios=song', "config.eval.scenarios names 'song'"),
+        ('ce=nowhere', 'there is no Collaborative Experts in nowhere'),
+    ],
+)
+def test_what_evaluation_cannot_do_is_said_before_anything_is_made(tmp_path, option, message):
+    words = ['--config', str(ROOT / 'configs' / 'testing.py'), f'--config.eval.{option}']
+    with pytest.raises(UserError, match=message):
+        train.train(configs.parse(words).config, tmp_path)
+    assert not any((tmp_path / made).exists() for made in configs.MADE)
 
 
 def test_missing_file_is_one_line(file):

@@ -168,6 +168,10 @@ def import_open_clip() -> ModuleType:
     """
     try:
         importlib.import_module('torchvision')
+    except ImportError as error:
+        raise errors.UserError(
+            f'open_clip is not here ({error}): install what --help says this tool needs'
+        ) from error
     except RuntimeError:
         import torch  # noqa: PLC0415
 

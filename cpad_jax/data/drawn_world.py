@@ -12,6 +12,7 @@ from typing import Any
 from cpad_jax import atomic
 from cpad_jax.data import built_dataset
 from cpad_jax.data.built_dataset import PEOPLE, DatasetPaths, PersonEntry
+from cpad_jax.data.synthetic.real_faces import FaceBank
 from cpad_jax.data.synthetic.world import RENDERER_VERSION, World, WorldSpec
 from cpad_jax.errors import UserError
 
@@ -52,8 +53,8 @@ def ensure_synthetic_cast(
         Where it is.
 
     Raises:
-        UserError: Another world is there, the folder cannot be written to, or the package was
-            installed without its repository.
+        UserError: Another world is there, the folder cannot be written to, `faces_dir` has no
+            faces, or the package was installed without its repository.
     """
     paths = _paths(Path(directory), spec, parts)
     missing = [
@@ -61,6 +62,8 @@ def ensure_synthetic_cast(
     ]
     if missing:
         built_dataset.check_writable(paths.folder)
+        if spec.faces_dir:
+            FaceBank(spec.faces_dir)  # Rather now than when a folder says which world is in it.
     claim_world(paths.folder, spec)
     options = {'spec': spec, 'processes': processes}
     for part in missing:

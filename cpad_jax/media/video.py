@@ -131,10 +131,13 @@ def sample_frames(
 
     Raises:
         UserError: As `iterate_frames`.
-        ValueError: Not exactly one way of sampling is given, or times are out of order.
+        ValueError: Not exactly one way of sampling is given, it is out of range, or times are out
+            of order.
     """
     if sum(option is not None for option in (times, count, rate)) != 1:
         raise ValueError('give exactly one of times, count and rate')
+    if (count is not None and count < 1) or (rate is not None and not rate > 0):
+        raise ValueError(f'count must be 1 or more and rate above 0, not {count or rate}')
     if times is None:
         duration = probe(path).duration
         parts = count if count is not None else max(1, round(duration * rate))

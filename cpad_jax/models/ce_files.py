@@ -63,6 +63,15 @@ def save_model(directory: str | os.PathLike[str], saved: SavedCE) -> None:
         safetensors_files.write(temporary / WEIGHTS_FILE, stored)
 
 
+def check_there(directory: Path) -> None:
+    """Raises a UserError where `save_model` wrote nothing."""
+    if not (directory / CONFIG_FILE).is_file():
+        raise UserError(
+            f'there is no Collaborative Experts in {directory}: train it with '
+            'python -m cpad_jax.train --config configs/ce.py, or name the right folder'
+        )
+
+
 def load_model(directory: str | os.PathLike[str], backbone_sha256: str) -> SavedCE:
     """Reads what `save_model` wrote.
 
@@ -74,6 +83,7 @@ def load_model(directory: str | os.PathLike[str], backbone_sha256: str) -> Saved
         UserError: It is not there or damaged, or was trained on the features of another CLIP.
     """
     directory = Path(directory)
+    check_there(directory)
     path = directory / CONFIG_FILE
     try:
         values = json.loads(path.read_text(encoding='utf-8'))
@@ -83,12 +93,7 @@ def load_model(directory: str | os.PathLike[str], backbone_sha256: str) -> Saved
         config = CEConfig(**{field.name: int(values[field.name]) for field in fields})
         trained_on = [str(values[name]) for name in ('backbone', 'backbone_sha256')]
         taken = [int(values[name]) for name in ('frames_per_clip', 'faces_per_clip')]
-    except OSError:
-        raise UserError(
-            f'there is no Collaborative Experts in {directory}: train it with '
-            'python -m cpad_jax.train --config configs/ce.py, or name the right folder'
-        ) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f'{path} is damaged ({error}): train again') from error
     if trained_on[1] != backbone_sha256:
         raise UserError(

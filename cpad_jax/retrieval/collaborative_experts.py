@@ -67,6 +67,11 @@ class ExpertsScorer:
         return ce.similarity(found, weights, self._clips, self._present)
 
 
+def model_folder(workdir: str | Path) -> Path:
+    """Where a training of CE leaves its export."""
+    return Path(workdir) / 'model'
+
+
 def load(
     workdir: str | Path,
     config: Any,
@@ -95,7 +100,7 @@ def load(
             f'config.eval.ce: CE reads faces by {face_features.CLIP!r} and this CLIP-PAD by '
             f'{model.face_feature!r}: leave config.eval.ce out, or learn with that face feature'
         )
-    saved = ce_files.load_model(Path(workdir) / 'model', model.clip.sha256)
+    saved = ce_files.load_model(model_folder(workdir), model.clip.sha256)
     experts = gallery(saved, config, model.clip, paths, clips, cache)
     return ExpertsScorer(saved, model.clip, experts, photos, config.eval.num_references)
 

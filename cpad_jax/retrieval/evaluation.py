@@ -19,7 +19,7 @@ from cpad_jax.data.built_dataset import DatasetPaths, PersonEntry
 from cpad_jax.data.same_people import mark_seen
 from cpad_jax.errors import UserError
 from cpad_jax.media import images
-from cpad_jax.models import personalised
+from cpad_jax.models import ce_files, personalised
 from cpad_jax.retrieval import (
     collaborative_experts,
     examples,
@@ -197,6 +197,20 @@ class Material:
         return (*experts, *embedded, *self.further)
 
 
+def check(config: Any) -> None:
+    """Makes sure, before long work, that `config.eval` names rows and scenarios that there are.
+
+    Raises:
+        UserError: It does not; or `config.eval.ce` is no trained Collaborative Experts.
+    """
+    options = config.eval
+    queries.controls(options.controls)
+    registry.rows(options.methods)
+    scenarios.check(options.scenarios, 'config.eval.scenarios')
+    if options.ce:
+        ce_files.check_there(collaborative_experts.model_folder(options.ce))
+
+
 def prepare(workdir: Path, config: Any) -> Material:
     """Embeds the gallery and the photos, and builds the queries.
 
@@ -207,12 +221,8 @@ def prepare(workdir: Path, config: Any) -> Material:
     Raises:
         UserError: There is no model, or the data allows no query.
     """
-    options = config.eval
-    for name in ('num_references', 'min_distractors'):
-        if options[name] < 1:
-            raise UserError(f'config.eval.{name} is {options[name]}, expected 1 or more')
-    controls = queries.controls(options.controls)
-    registry.rows(options.methods)  # Rather now than after the gallery was embedded.
+    check(config)
+    options, controls = config.eval, queries.controls(config.eval.controls)
     model = personalised.load(workdir, dtype=config.dtype)
     data = build.evaluation_data(config)
     paths = build.locate(data, workdir)

@@ -178,7 +178,7 @@ def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
     paths = build.locate(data, workdir)
     clips = readers.ClipReader(paths.part('clips'), 'test')
     clip = load_clip(config.backbone, dtype=config.dtype)
-    saved = ce_files.load_model(workdir / 'model', clip.sha256)
+    saved = ce_files.load_model(collaborative_experts.model_folder(workdir), clip.sha256)
     cache = feature_cache.folder(config, workdir)
     experts = collaborative_experts.gallery(saved, config, clip, paths, clips, cache)
     labels = [scenarios.labels(clips[number]) for number in range(len(clips))]

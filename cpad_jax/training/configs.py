@@ -217,6 +217,9 @@ def check(config: ml_collections.ConfigDict) -> None:
         'train.warmup_steps': 0,
         'train.evaluate_every': 0,
         'train.batch_size': 1,
+        'eval.num_references': 1,
+        'eval.min_distractors': 1,
+        'eval.bootstrap_samples': 1,
         'seed': 0,
     }
     for key, bound in least.items():
@@ -233,12 +236,20 @@ def record(config: ml_collections.ConfigDict, workdir: Path) -> None:
 
     Raises:
         UserError: The workdir belongs to another configuration; the keys that differ are named.
+            Or it cannot be written to.
     """
     path = workdir / 'config.json'
     # A run that stopped before it made anything may be put right and started again.
     if path.is_file() and any((workdir / made).exists() for made in MADE):
         _compare(config, workdir)
-    atomic.write_json(path, {'sha256': config_hash(config), 'config': json.loads(config.to_json())})
+    written = {'sha256': config_hash(config), 'config': json.loads(config.to_json())}
+    try:
+        atomic.write_json(path, written)
+    except OSError as error:
+        raise UserError(
+            f'--workdir {workdir} cannot be written to ({error.strerror}): expected a folder, or '
+            'where one can be made; give another'
+        ) from error
 
 
 def require(config: ml_collections.ConfigDict, workdir: Path) -> None:

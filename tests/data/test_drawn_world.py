@@ -7,13 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cpad_jax.data import build, built_dataset, drawn_world, filming
 from cpad_jax.data.synthetic import render
 from cpad_jax.data.synthetic.world import WorldSpec
 from cpad_jax.errors import UserError
-from cpad_jax.media import video
+from cpad_jax.media import images, video
 from cpad_jax.training import configs
 
 
@@ -141,11 +142,23 @@ def test_a_kill_leaves_no_half_data_set_and_no_process(mini_spec, tmp_path):
 
 
 def test_what_goes_wrong_in_a_worker_is_said_in_one_line(mini_spec, tmp_path):
-    # An empty folder of faces: the worker finds out, the user is told.
-    spec = dataclasses.replace(mini_spec, faces_dir=str(tmp_path))
-    with pytest.raises(UserError, match='faces_dir'):
+    # A folder of faces with too few people: the worker finds out, the user is told.
+    faces = tmp_path / 'faces' / 'n000002'
+    faces.mkdir(parents=True)
+    for number in range(4):
+        picture = images.encode_jpeg(np.full((32, 32, 3), 90, np.uint8))
+        (faces / f'{number:04}_01.jpg').write_bytes(picture)
+    spec = dataclasses.replace(mini_spec, faces_dir=str(tmp_path / 'faces'))
+    with pytest.raises(UserError, match='faces_dir has 1 people .* lower seen_people'):
         drawn_world.ensure_synthetic_cast(tmp_path / 'data', spec, processes=2)
     assert not list((tmp_path / 'data').rglob('1.0.0'))
+
+
+def test_a_folder_without_faces_is_said_before_a_world_is_claimed(mini_spec, tmp_path):
+    spec = dataclasses.replace(mini_spec, faces_dir=str(tmp_path))
+    with pytest.raises(UserError, match='no subfolder with 4 or more .jpg files'):
+        drawn_world.ensure_synthetic_cast(tmp_path / 'data', spec)
+    assert not (tmp_path / 'data').exists()
 
 
 CONFIG = {

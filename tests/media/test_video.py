@@ -266,3 +266,9 @@ def test_wrong_use_is_refused(grey_video, tmp_path):
         video.write_video(tmp_path / 'a.mp4', grey_frames(2, 47, 64), 10)
     with pytest.raises(ValueError, match='expected uint8'):
         video.write_video(tmp_path / 'a.mp4', np.zeros((0, 48, 64, 3), np.uint8), 10)
+
+
+@pytest.mark.parametrize('wanted', [{'count': 0}, {'count': -1}, {'rate': 0.0}, {'rate': -2.0}])
+def test_no_frames_at_all_cannot_be_sampled(wanted):
+    with pytest.raises(ValueError, match='count must be 1 or more and rate above 0'):
+        video.sample_frames('nowhere.mp4', **wanted)

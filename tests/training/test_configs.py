@@ -13,7 +13,8 @@ def get_config(size='small'):
         'name': 'try', 'task': 'identity', 'seed': 0, 'size': size,
         'train': {'steps': 10, 'learning_rate': 1e-3, 'warmup_steps': 2, 'log_every': 5,
                   'loss': {'identity': 1.0}},
-        'eval': {'controls': True, 'scenarios': ('action', 'place'), 'num_references': (1, 5)},
+        'eval': {'controls': True, 'scenarios': ('action', 'place'), 'sizes': (1, 5),
+                 'bootstrap_samples': 9},
     })
 """
 
@@ -29,13 +30,13 @@ def test_overrides_take_the_type_of_the_key(file):
     config, workdir = configs.parse(
         ['--config', file, '--config.train.steps=1e3', '--config.train.learning_rate', '3',
          '--config.eval.controls=false', '--config.eval.scenarios=place',
-         '--config.eval.num_references=3,10', '--config.name=other', '--config.seed=7']
+         '--config.eval.sizes=3,10', '--config.name=other', '--config.seed=7']
     )  # fmt: skip
     assert (config.train.steps, type(config.train.steps)) == (1000, int)
     assert (config.train.learning_rate, type(config.train.learning_rate)) == (3.0, float)
     assert config.eval.controls is False
     assert config.eval.scenarios == ('place',)
-    assert config.eval.num_references == (3, 10)
+    assert config.eval.sizes == (3, 10)
     assert config.seed == 7
     assert str(workdir) == 'runs/other'
 
@@ -58,14 +59,15 @@ def test_the_result_takes_no_new_keys(file):
     [
         (['--config.train.step=3'], "key 'train.step': did you mean train.steps"),
         (['--config.steps=3'], 'did you mean train.steps'),
-        (['--config.zzzzz=3'], "unknown configuration key 'zzzzz': known: eval.controls, "),
+        (['--config.zzzzz=3'], "unknown configuration key 'zzzzz': known: eval.bootstrap_samples, "),
         (['--config.train=3'], 'section: set one of its keys, train.learning_rate'),
         (['--config.train.steps=many'], 'steps=many: expected a value like 10 .int'),
         (['--config.train.steps=1.5'], 'expected a value like 10'),
         (['--config.eval.controls=maybe'], 'expected a value like True'),
-        (['--config.eval.num_references=a'], 'expected a value like 1'),
+        (['--config.eval.sizes=a'], 'expected a value like 1'),
         (['--config.train.steps'], '--config.train.steps needs a value'),
         (['--config.train.steps=0'], 'config.train.steps is 0, expected 1 or more'),
+        (['--config.eval.bootstrap_samples=0'], 'bootstrap_samples is 0, expected 1 or more'),
         (['--config.task=paint'], "config.task is 'paint', expected one of identity, clip"),
         (['--verbose'], 'unknown option --verbose'),
         (['stray'], "unexpected argument 'stray'"),
@@ -114,6 +116,14 @@ def test_a_run_that_made_nothing_may_be_put_right(file, tmp_path):
     configs.record(configs.parse(['--config', file]).config, tmp_path / 'run')
     configs.record(configs.parse(['--config', file, '--config.seed=1']).config, tmp_path / 'run')
     assert configs.stored(tmp_path / 'run')['seed'] == 1
+
+
+def test_a_workdir_that_cannot_be_is_one_line(file, tmp_path):
+    (tmp_path / 'notes.txt').write_text('mine')
+    config = configs.parse(['--config', file]).config
+    with pytest.raises(UserError, match='notes.txt cannot be written to .*expected a folder'):
+        configs.record(config, tmp_path / 'notes.txt')
+    assert (tmp_path / 'notes.txt').read_text() == 'mine'
 
 
 def test_evaluation_may_differ(file, tmp_path):

@@ -53,7 +53,7 @@ class FaceBank:
         if number >= len(self.people):
             raise UserError(
                 f'faces_dir has {len(self.people)} people with 4 or more pictures, but the world '
-                f'asks for number {number + 1}: lower train_people and the cast, or add people'
+                f'asks for number {number + 1}: lower seen_people and the cast, or add people'
             )
         files = self.people[number]
         mine = [file for i, file in enumerate(files) if i % 4 in _USES[use]]

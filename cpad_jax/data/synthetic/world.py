@@ -203,8 +203,8 @@ def check_people_per_shot(shares: Sequence[int]) -> None:
 def _check(spec: WorldSpec) -> None:
     if spec.cast_seen > spec.train_people:
         raise UserError(
-            f'world: cast_seen is {spec.cast_seen}, but train_people is {spec.train_people}: raise '
-            'train_people or lower cast_seen'
+            f'world: cast_seen is {spec.cast_seen}, but seen_people is {spec.train_people}: raise '
+            'seen_people or lower cast_seen'
         )
     others = spec.train_people - spec.stars
     if (
