@@ -72,4 +72,5 @@ def test_readmes_python_runs_on_it(monkeypatch, capsys):
     monkeypatch.chdir(root)
     code, *_ = re.findall(r'^```python\n(.*?)^```', (root / 'README.md').read_text(), re.M | re.S)
     exec(compile(code, 'README.md', 'exec'), {})
-    assert -1 < float(capsys.readouterr().out) < 1
+    # Of the clips of that title one shows her doing it there.
+    assert capsys.readouterr().out.startswith("['movie001_0001.mp4', ")
