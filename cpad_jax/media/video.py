@@ -137,7 +137,8 @@ def sample_frames(
     if sum(option is not None for option in (times, count, rate)) != 1:
         raise ValueError('give exactly one of times, count and rate')
     if (count is not None and count < 1) or (rate is not None and not rate > 0):
-        raise ValueError(f'count must be 1 or more and rate above 0, not {count or rate}')
+        wrong = rate if count is None else count
+        raise ValueError(f'count must be 1 or more and rate above 0, not {wrong}')
     if times is None:
         duration = probe(path).duration
         parts = count if count is not None else max(1, round(duration * rate))

@@ -3,7 +3,8 @@
 Some clips are near to every text. So 'a person hugging someone' is not judged by its cosine with a
 clip but by how much it makes up of all that could be done there: a posterior over a bank of texts,
 which are what queries can say and not the queries that are asked. What is done and where it is are
-judged apart, each by a bank of its own: of both in one text, the place is most of what CLIP reads.
+judged apart, each by a bank of its own: in one bank of all that can be said, 'hugging someone' has
+to stand against 'hugging someone in a kitchen', which is no other answer but a longer one.
 
 After Bogolin et al. 2022, "Cross Modal Retrieval with Querybank Normalisation".
 """
