@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import importlib.util
+import inspect
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -93,6 +94,10 @@ def load(path: str) -> ml_collections.ConfigDict:
     try:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
+        if argument and not inspect.signature(module.get_config).parameters:
+            raise UserError(
+                f'{file} takes no argument, and {argument!r} was given behind the colon'
+            )
         config = module.get_config(argument) if argument else module.get_config()
     except UserError:
         raise

@@ -45,6 +45,14 @@ def test_argument_behind_the_colon(file):
     assert configs.parse(['--config', f'{file}:large']).config['size'] == 'large'
 
 
+def test_an_argument_that_nobody_takes_is_said(tmp_path):
+    (tmp_path / 'none.py').write_text(
+        'import ml_collections\ndef get_config():\n    return ml_collections.ConfigDict()\n'
+    )
+    with pytest.raises(UserError, match=r"none.py takes no argument, and 'large' was given"):
+        configs.load(f'{tmp_path / "none.py"}:large')
+
+
 def test_workdir(file):
     assert str(configs.parse([f'--config={file}', '--workdir=/x/y']).workdir) == '/x/y'
 
