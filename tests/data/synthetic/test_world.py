@@ -100,7 +100,7 @@ def test_casts_hold_look_alikes():
 @pytest.mark.parametrize(
     ('change', 'words'),
     [
-        ({'cast_seen': 50}, 'raise train_people'),
+        ({'cast_seen': 50}, 'raise seen_people'),
         ({'cast_size': 30}, 'lower cast_size'),
         ({'cast_size': 2}, 'at least 3'),
     ],
