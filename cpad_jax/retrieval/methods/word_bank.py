@@ -40,8 +40,9 @@ class WordBank:
 
     def __init__(self, clip: PretrainedCLIP, gallery: np.ndarray):
         clips = scores.on_grid(gallery)
-        # For each bank the log of every text's share of every clip, [texts, N].
-        self._shares = []
+        # An action or a place → the log of its share of every clip, [N].
+        self._shares: dict[Words, np.ndarray] = {}
+        self._count = len(clips)
         for bank in BANKS:
             texts = [query_text(None, *words, person_token=False) for words in bank]
             embedded = clip.encode_text(clip.tokenize(texts), normalize=True)
@@ -49,7 +50,7 @@ class WordBank:
             spread = found.std(axis=1).mean()
             # Where all clips are one, no text is more likely of one than of another.
             found *= 1 / (TEMPERATURE * spread) if spread else 0.0
-            self._shares.append(found - _log_sum(found))
+            self._shares.update(zip(bank, found - _log_sum(found), strict=True))
 
     def posterior(self, words: Sequence[Words]) -> np.ndarray:
         """Log of how likely words are of each clip: float64 [Q, N], at most 0.
@@ -57,12 +58,11 @@ class WordBank:
         Args:
             words: Q actions and places; of both, the sum.
         """
-        total = np.zeros((len(words), self._shares[0].shape[1]))
+        total = np.zeros((len(words), self._count))
         for row, (action, place) in zip(total, words, strict=True):
-            said = ((action, None), (None, place))
-            for own, bank, shares in zip(said, BANKS, self._shares, strict=True):
-                if own in bank:
-                    row += shares[bank.index(own)]
+            for said in ((action, None), (None, place)):
+                if said in self._shares:
+                    row += self._shares[said]
         return total
 
     def __call__(self, asked: Sequence[Query]) -> np.ndarray:
