@@ -18,17 +18,20 @@ def get_config() -> ml_collections.ConfigDict:
     config.task = 'clips'
     config.start_from = 'runs/synthetic_cast'  # a workdir, or an export
 
-    config.model = ml_collections.ConfigDict()  # sizes are those of what is started from
+    config.model = ml_collections.ConfigDict()  # other sizes are those of what is started from
+    config.model.clip_width = 512  # of the clip adapter; 0 for none
     config.train = ml_collections.ConfigDict()
-    config.train.steps = 1000
-    config.train.people_per_batch = 32
-    config.train.clips_per_person = 4
+    config.train.steps = 600
+    config.train.people_per_batch = 64
+    config.train.clips_per_person = 2
     config.train.max_references = 5
-    config.train.temperature = 0.07
-    config.train.learning_rate = 1e-3
+    config.train.temperature = 0.03
+    config.train.remember = 10.0  # weight of what "a photo of [TOK]" was
+    config.train.word_steps = 3000  # of the clip adapter, after that
+    config.train.learning_rate = 5e-4
     config.train.weight_decay = 0.1
     config.train.warmup_steps = 50
-    config.train.evaluate_every = 100
-    config.train.checkpoint_every = 100  # what is to be chosen must be kept
+    config.train.evaluate_every = 50
+    config.train.checkpoint_every = 50  # what is to be chosen must be kept
     config.train.log_every = 25
     return config

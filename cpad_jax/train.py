@@ -91,15 +91,8 @@ def _learn_identities(config: Any, workdir: Path, paths: DatasetPaths) -> None:
     stage(2, 5, f'features of the training photos by {config.backbone}')
     clip = load_clip(config.backbone, dtype=config.dtype)
     photos = readers.IdentityReader(paths.part('identities'), 'train')
-    features = feature_cache.identity_features(
-        photos,
-        f'{paths.fingerprint}/identities/train',
-        clip,
-        feature_cache.folder(config, workdir),
-        face_feature=config.features.face,
-        batch_size=config.features.batch_size // 2,  # Two pictures each: the photo and its face.
-        dtype=config.dtype,
-    )
+    cache = feature_cache.folder(config, workdir)
+    features = feature_cache.photo_features(config, paths, photos, clip, cache)
     task = identity.IdentityLearning(config, clip, features, photos)
     stage(3, 5, f'learning {len(features.names)} people: {config.train.steps} steps')
     params = loop.run(task, config, workdir)

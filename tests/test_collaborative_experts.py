@@ -70,7 +70,8 @@ def test_learns_and_becomes_a_row(tmp_path, capsys):
     worlds = [f'--config.clips.{s}.dir={tmp_path / "ce" / s}' for s in ('training', 'validation')]
     clips = [
         '--config', 'configs/clips.py', *own, *SMALL, data, features, *worlds,
-        '--config.train.steps=4', f'--config.start_from={tmp_path / "pad"}',
+        '--config.train.steps=4', '--config.train.word_steps=2', '--config.model.clip_width=8',
+        f'--config.start_from={tmp_path / "pad"}',
         '--config.eval.controls=', f'--config.eval.ce={tmp_path / "ce"}',
         '--workdir', str(tmp_path / 'clips'),
     ]  # fmt: skip

@@ -1,17 +1,19 @@
 r"""The judged benchmark of docs/benchmark.md.
 
 python tools/judge.py difficulty
-python tools/judge.py run --worlds 201,202,203 --seeds 0,1,2
-python tools/judge.py table --worlds 201,202,203 --seeds 0,1,2
+python tools/judge.py run --worlds 201,202,203 --seeds 0,1,2 --clips
+python tools/judge.py table --worlds 201,202,203 --seeds 0,1,2 --clips
 python tools/judge.py curves --worlds 201 --figure curves.svg
 python tools/judge.py ablations --worlds 201,202,203 --seeds 0,1,2
 
-`difficulty` asks a world by plain CLIP and holds it against the poster's row. `run` learns once per
-initial seed, searches the worlds, and says which of the claims hold. `table` is the poster's table
-of what `run` left behind: every method, mean and spread over seeds and worlds. `curves` says how
-hits change with people in the shot, gallery, face and photos. `ablations` learns with one thing
-changed at a time. Without --worlds it is the validation world. What is there already is used again.
-Any `--config.KEY=VALUE` of configs/synthetic_cast.py may follow.
+`difficulty` asks a world by plain CLIP and holds it against the poster's row. `run` learns once
+per initial seed, searches the worlds, says which of the claims hold, and ends with the table.
+`table` is the poster's table of what `run` left behind: every method, mean and spread over seeds
+and worlds. With --clips both have what learns from clips, too: Collaborative Experts, and CLIP-PAD
+that learns on from the same clips, which is a table of its own. `curves` says how hits change with
+people in the shot, gallery, face and photos. `ablations` learns with one thing changed at a time.
+Without --worlds it is the validation world. What is there already is used again. Any
+`--config.KEY=VALUE` of configs/synthetic_cast.py may follow.
 """
 
 from __future__ import annotations
@@ -33,7 +35,15 @@ from cpad_jax.data import build  # noqa: E402
 from cpad_jax.retrieval import evaluation, queries  # noqa: E402
 from cpad_jax.retrieval.methods import registry  # noqa: E402
 from cpad_jax.training import configs, runtime  # noqa: E402
-from tools.judging import ablations, curves, difficulty, over_runs, report, version  # noqa: E402
+from tools.judging import (  # noqa: E402
+    ablations,
+    curves,
+    difficulty,
+    from_clips,
+    over_runs,
+    report,
+    version,
+)
 
 CONFIG = ROOT / 'configs' / 'synthetic_cast.py'
 
@@ -52,7 +62,9 @@ def asked_by_clip(base: Any, workdir: Path, world: int) -> str:
     return difficulty.render(difficulty.measure(config, workdir))
 
 
-def learned(base: Any, workdir: Path, seed: int, variant: str | None = None) -> tuple[Any, Path]:
+def learned(
+    base: Any, workdir: Path, seed: int, variant: str | None = None, clips: bool = False
+) -> tuple[Any, Path]:
     """Learns with an initial seed, or finds what was learned.
 
     Args:
@@ -60,6 +72,7 @@ def learned(base: Any, workdir: Path, seed: int, variant: str | None = None) -> 
         workdir: Of the benchmark; all share its data and features.
         seed: The initial seed.
         variant: For an ablation what is changed, one of `ablations.VARIANTS`.
+        clips: Whether Collaborative Experts are learned, too, to be a row of its evaluations.
 
     Returns:
         The configuration and the workdir, `WORKDIR/seed0`, … or for an ablation
@@ -74,15 +87,23 @@ def learned(base: Any, workdir: Path, seed: int, variant: str | None = None) -> 
         folder = workdir / 'ablations' / variant / f'seed{seed}'
         for key, value in ablations.VARIANTS[variant].items():
             configs.override(config, key, value)
+    if clips:
+        config.eval.ce = str(from_clips.experts(config, workdir, folder))
+    learn(config, folder)
+    return config, folder
+
+
+def learn(config: Any, folder: Path) -> None:
+    """Learns and searches the validation world in a folder, unless that was done."""
     configs.record(config, folder)  # What another configuration learned is not taken for this.
     if not (folder / 'model').is_dir() or not asked_before(folder / 'eval', config):
         train.train(config, folder)
-    return config, folder
 
 
 def asked_before(folder: Path, config: Any) -> bool:
     """Whether an evaluation in a folder has all controls and methods that are wanted now."""
     wanted = (*queries.controls(config.eval.controls), *registry.rows(config.eval.methods))
+    wanted += (queries.CE,) if config.eval.ce else ()
     if not (folder / 'ranks.npz').is_file():
         return False
     with np.load(folder / 'ranks.npz', allow_pickle=False) as ranks:
@@ -148,38 +169,54 @@ def training_photos(config: Any, workdir: Path, world: int) -> dict[str, int]:
     }
 
 
-def run(config: Any, workdir: Path, worlds: Sequence[int], seeds: Sequence[int]) -> str:
-    """Learns, searches and reports, also into `WORKDIR/report.txt`."""
+def run(
+    config: Any, workdir: Path, worlds: Sequence[int], seeds: Sequence[int], clips: bool
+) -> str:
+    """Learns, searches and reports, also into `WORKDIR/report.txt`, and renders the tables."""
     found: dict[int, list[Path]] = {world: [] for world in worlds}
     for seed in seeds:
-        own, folder = learned(config, workdir, seed)
+        own, folder = learned(config, workdir, seed, clips=clips)
         for world in worlds:
             found[world].append(searched(own, folder, workdir, world))
+        if clips:
+            taught, folder = from_clips.clip_pad(own, workdir, folder)
+            learn(taught, folder)
+            for world in worlds:
+                searched(taught, folder, workdir, world)
     text = ''
     for world, folders in found.items():
         photos = training_photos(config, workdir, world)
         text += f'World {world}\n\n{report.render(report.read(folders), photos)}\n\n'
     atomic.write_bytes(workdir / 'report.txt', text.encode())
-    return text
+    return text + over_runs_tables(config, workdir, worlds, seeds, clips)
 
 
-def over_runs_table(config: Any, workdir: Path, worlds: Sequence[int], seeds: Sequence[int]) -> str:
-    """The poster's table of evaluations that there are.
+def over_runs_tables(
+    config: Any, workdir: Path, worlds: Sequence[int], seeds: Sequence[int], clips: bool
+) -> str:
+    """The poster's table of evaluations that there are, and the one of what learned from clips.
 
     Raises:
         UserError: One of them is not there.
     """
-    runs = []
-    for seed in seeds:
-        for world in worlds:
-            folder = evaluation_folder(config, workdir / f'seed{seed}', world)
-            if not (folder / 'ranks.npz').is_file():
-                raise errors.UserError(
-                    f'{folder}: there is no ranks.npz: python tools/judge.py run --workdir '
-                    f'{workdir} --worlds {world} --seeds {seed} makes it'
-                )
-            runs.append(report.read([folder]))
-    return over_runs.render(runs)
+    tables = {'CLIP-PAD that learns from photos': ''}
+    if clips:
+        tables['CLIP-PAD that learns on from the clips of CE'] = from_clips.CLIP_PAD
+    text = ''
+    for title, own in tables.items():
+        runs = []
+        for seed in seeds:
+            for world in worlds:
+                folder = evaluation_folder(config, workdir / f'seed{seed}' / own, world)
+                if not (folder / 'ranks.npz').is_file():
+                    raise errors.UserError(
+                        f'{folder}: there is no ranks.npz: python tools/judge.py run --workdir '
+                        f'{workdir} --worlds {world} --seeds {seed}{" --clips" if own else ""} '
+                        'makes it'
+                    )
+                runs.append(report.read([folder]))
+        text += f'{title}\n\n{over_runs.render(runs)}\n\n'
+    return text.rstrip()
 
 
 def ablate(config: Any, workdir: Path, worlds: Sequence[int], seeds: Sequence[int]) -> str:
@@ -226,6 +263,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         '--seeds', type=errors.numbers, default=(0,), help='initial seeds of learning'
     )
+    parser.add_argument(
+        '--clips', action='store_true', help='CE as well, and CLIP-PAD taught by the same clips'
+    )
     parser.add_argument('--figure', type=Path, help='curves as a picture, .svg or .png')
     words = sys.argv[1:] if arguments is None else arguments
     overrides = [word for word in words if word.startswith('--config.')]
@@ -248,11 +288,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             found = draw_curves(config, workdir, world, options.seeds[0], options.figure)
             print(f'World {world}\n{found}')
     elif options.what == 'table':
-        print(over_runs_table(config, workdir, worlds, options.seeds))
+        print(over_runs_tables(config, workdir, worlds, options.seeds, options.clips))
     elif options.what == 'ablations':
         print(ablate(config, workdir, worlds, options.seeds))
     else:
-        print(run(config, workdir, worlds, options.seeds))
+        print(run(config, workdir, worlds, options.seeds, options.clips))
 
 
 if __name__ == '__main__':

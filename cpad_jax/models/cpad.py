@@ -4,7 +4,8 @@ After Korbar and Zisserman, "Personalised CLIP or: how to find your vacation vid
 What is learned beside the frozen CLIP: the adapter from faces to tokens, an adapter from names to
 tokens, a default token for people without either, and a low-rank update of the text tower (Hu et
 al. 2021, "LoRA"). The update acts only in rows where a [TOK] stands; a row without one is plain
-CLIP. Visual prompts, if wished, change what the image tower makes of the clips that are searched.
+CLIP. Visual prompts, if wished, change what the image tower makes of the clips that are searched;
+and labelled clips may teach a clip adapter what is done in clips, whoever does it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from cpad_jax.errors import UserError
 from cpad_jax.models import names, safetensors_files, visual_prompts
 from cpad_jax.models import weights as weights_io
 from cpad_jax.models.clip import CLIP
+from cpad_jax.models.clip_adapter import ClipAdapter
 from cpad_jax.models.config import CLIPConfig
 from cpad_jax.models.person import PersonAdapter
 from cpad_jax.models.transformer import LowRank
@@ -59,6 +61,7 @@ class CPADConfig:
         name_width: Width of the name adapter's hidden layers; 0 for none.
         visual_prompts: Number of visual prompts of the image tower; 0 for none.
         face_sha256: Of the weights of another CLIP that reads faces; '' where none does.
+        clip_width: Width of the clip adapter's hidden layer; 0 for none.
     """
 
     face_feature: str
@@ -71,6 +74,7 @@ class CPADConfig:
     name_width: int = 0
     visual_prompts: int = 0
     face_sha256: str = ''
+    clip_width: int = 0
 
 
 class CPAD(nn.Module):
@@ -269,7 +273,7 @@ _MEMORY = 'name_memory'
 _BACKGROUND = 'background'
 _PARAMS = 'params/'
 # Sizes that an export names only where they are not these: older ones have no such key.
-_UNLESS_GIVEN = {'visual_prompts': 0, 'face_sha256': ''}
+_UNLESS_GIVEN = {'visual_prompts': 0, 'face_sha256': '', 'clip_width': 0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -278,8 +282,8 @@ class SavedCPAD:
 
     Attributes:
         config: Sizes.
-        params: The parameters of `CPAD`; with `name_adapter`, those of `NameAdapter`, where there
-            is one.
+        params: The parameters of `CPAD`; with `name_adapter` and `clip_adapter`, those of
+            `NameAdapter` and `ClipAdapter`, where there are such.
         backbone: Name or folder of the frozen CLIP, as `load_clip` takes it.
         backbone_sha256: Of that CLIP's weights.
         names: The people whose names were learned, in the order of `memory`.
@@ -307,6 +311,10 @@ def parameter_shapes(config: CPADConfig, clip_config: CLIPConfig) -> dict[str, t
         known = jax.ShapeDtypeStruct((1, names.feature_width(clip_config)), jnp.float32)
         adapter = name_adapter(config, clip_config)
         params['name_adapter'] = jax.eval_shape(adapter.init, jax.random.key(0), known)['params']
+    if config.clip_width:
+        clips = jax.ShapeDtypeStruct((1, clip_config.embed_dim), jnp.float32)
+        adapter = ClipAdapter(config.clip_width)
+        params['clip_adapter'] = jax.eval_shape(adapter.init, jax.random.key(0), clips)['params']
     return {name: leaf.shape for name, leaf in weights_io.flatten(params).items()}
 
 

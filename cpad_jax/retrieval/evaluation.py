@@ -237,11 +237,7 @@ def prepare(workdir: Path, config: Any) -> Material:
     embedded = embed(model.image_clip, controls=controls)
     prompted = model.image_clip is not model.clip
     plain = embed(model.clip, controls=())[None] if prompted else embedded[None]
-    face_features = feature_cache.identity_features(
-        photos, f'{paths.fingerprint}/identities/references', model.clip, cache,
-        face_feature=config.features.face, batch_size=config.features.batch_size // 2,
-        dtype=config.dtype, stage='embedding reference photos',
-    )  # fmt: skip
+    face_features = feature_cache.photo_features(config, paths, photos, model.clip, cache)
     by_image, by_identity = photos_by_identity(face_features, photos)
     trained = build.locate(config.data, workdir)
     people = read_people(paths, trained, model.names)

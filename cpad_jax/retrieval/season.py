@@ -210,12 +210,8 @@ def read_references(
     data = build.evaluation_data(config)
     paths = build.locate(data, workdir)
     reader = readers.IdentityReader(paths.part('identities'), 'references')
-    features = feature_cache.identity_features(
-        reader, f'{paths.fingerprint}/identities/references', model.clip,
-        feature_cache.folder(config, workdir), face_feature=config.features.face,
-        batch_size=config.features.batch_size // 2, dtype=config.dtype,
-        stage='embedding reference photos',
-    )  # fmt: skip
+    cache = feature_cache.folder(config, workdir)
+    features = feature_cache.photo_features(config, paths, reader, model.clip, cache)
     by_image, by_identity = evaluation.photos_by_identity(features, reader)
     numbers = {str(image_id): number for number, image_id in enumerate(features.image_ids)}
     people = evaluation.read_people(paths, build.locate(config.data, workdir), model.names)

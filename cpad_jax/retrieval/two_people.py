@@ -111,7 +111,7 @@ def ask_pairs(config: Any, workdir: Path, model: PersonalisedCLIP) -> dict[str, 
         seen = face_match.clip_faces(config, cache, model, clips, fingerprint)
         said = seen.said([own.features for own in references.values()])
         alike = dict(zip(references, seen.alike(said), strict=True))
-        bank = WordBank(model.clip, plain)
+        bank = WordBank(model, plain)
         faces = pair_scores.SeenFaces(alike, bank, **config.eval.with_faces)
     asker = PairAsker(model, names, tokens(model, references), gallery, plain, faces)
     draws = {'samples': config.eval.bootstrap_samples, 'seed': config.seed}

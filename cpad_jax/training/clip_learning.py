@@ -1,8 +1,13 @@
 """CLIP-PAD that goes on learning, from clips: the task of `config.task = 'clips'`.
 
 Collaborative Experts learn from clips with compound captions, which identity learning never sees.
-This is CLIP-PAD with the same supervision: the same clips, captions and people. Only the update of
-the text tower is learned further; who somebody is, by photos as by name, stays what it was.
+This is CLIP-PAD with the same supervision: the same clips, captions and people. The update of the
+text tower is learned further; who somebody is, by photos as by name, stays what it was. What is
+done and where, whoever does it, a clip adapter learns after that (`word_learning`).
+
+Every query is held against all clips to learn from. A batch of clips would show a person's other
+clips next to a few of the same place, where a gallery shows hundreds of these, and would teach
+queries to say less of who.
 """
 
 from __future__ import annotations
@@ -20,12 +25,23 @@ from cpad_jax.data import readers
 from cpad_jax.data.built_dataset import DatasetPaths
 from cpad_jax.errors import UserError
 from cpad_jax.models import cpad
+from cpad_jax.models.clip_adapter import ClipAdapter
 from cpad_jax.models.personalised import PersonalisedCLIP
-from cpad_jax.text.prompts import PERSON_TOKEN
-from cpad_jax.training import clip_truth, feature_cache, losses, validation_curve
+from cpad_jax.text.prompts import NOBODY, PERSON_TOKEN
+from cpad_jax.text.training_phrases import BASE
+from cpad_jax.training import (
+    clip_truth,
+    feature_cache,
+    losses,
+    validation_curve,
+    word_learning,
+)
 from cpad_jax.training.compound_batches import Clips, CompoundBatches, Questions
 from cpad_jax.training.compound_captions import Captions, person_numbers
 from cpad_jax.training.feature_cache import IdentityFeatures
+
+_TEXTS = 256  # Captions that the text tower reads at once.
+_REMEMBERED = 4  # Of every fourth query's person it is asked what a photo of them was.
 
 
 class ClipLearning:
@@ -33,7 +49,8 @@ class ClipLearning:
 
     Attributes:
         backbone_sha256: Of the CLIP that every feature comes from; checkpoints insist on it.
-        frozen: The parameters of CLIP's text tower, and those of the CLIP-PAD that is started from.
+        frozen: The parameters of CLIP's text tower, those of the CLIP-PAD that is started from, and
+            the clips to learn from, [N, D].
         asks: The queries, and the clips that they are about: those to learn from, and those of
             other titles by which a checkpoint is chosen.
     """
@@ -44,16 +61,18 @@ class ClipLearning:
         model: PersonalisedCLIP,
         photos: IdentityFeatures,
         captions: Captions,
+        nobody: Captions,
         training: Clips,
         validation: Clips,
     ):
         """Prepares the task.
 
         Args:
-            config: The configuration: `seed` and `train` are read.
+            config: The configuration: `seed`, `model` and `train` are read.
             model: What identity learning has learned.
             photos: Of all training photos, by this model's face feature.
             captions: What may be said of [TOK].
+            nobody: What may be said of nobody in particular.
             training: Clips of titles to learn from.
             validation: Clips of other titles.
 
@@ -67,11 +86,13 @@ class ClipLearning:
             )
         self.config, self.backbone_sha256 = config, model.clip.sha256
         self.asks = CompoundBatches(config, photos, captions, training, validation)
-        self._start = model
+        self._start, self._nobody = model, nobody
         self._ids = model.clip.tokenize(captions.texts, model.saved.config.num_tokens)
+        photo = BASE.format(PERSON_TOKEN)
+        self._photo_ids = model.clip.tokenize([photo], model.saved.config.num_tokens)
         self._cpad = cpad.CPAD(model.saved.config, model.clip.config)
         text = {name: p for name, p in model.clip.params.items() if name != 'visual'}
-        self.frozen = {'clip': text, 'cpad': model.saved.params}
+        self.frozen = {'clip': text, 'cpad': model.saved.params, 'clips': training.seen}
         self._embed = jax.jit(self._queries)
 
     def init_params(self, rng: jax.Array) -> Any:
@@ -84,44 +105,61 @@ class ClipLearning:
 
     def batches(self, start_step: int) -> Iterator[dict[str, np.ndarray]]:
         """See `batch`."""
-        for questions in self.asks.of_steps(start_step):
-            yield self.batch(self.asks.training, questions)
+        for questions in self.asks.of_steps(start_step, of_all=True):
+            yield self.batch(questions)
 
-    def batch(self, clips: Clips, questions: Questions) -> dict[str, np.ndarray]:
-        """B queries, and the B clips that they were asked about.
+    def batch(self, questions: Questions) -> dict[str, np.ndarray]:
+        """B queries.
 
         Args:
-            clips: Which clips.
-            questions: Of `CompoundBatches.batch`.
+            questions: Of `CompoundBatches.batch`, of all N clips.
 
         Returns:
-            `ids` int [B, L], `photos` [B, R, Df] and `shown` [B, R] of the queries, `image` [B, D]
-            of the clips, and `true` bool [B, B], queries by clips.
+            `ids` int [B, L], `photos` [B, R, Df], `shown` [B, R], and `true` bool [B, N]: which
+            clips answer.
         """
         return {
             'ids': self._ids[questions.captions],
             'photos': questions.photos,
             'shown': questions.shown,
-            'image': clips.seen[questions.clips],
             'true': questions.true,
         }
 
     def _queries(self, params: Any, batch: Mapping[str, jax.Array], frozen: Any) -> jax.Array:
         """Embeddings [B, D] of queries, of length 1."""
-        tokens, _ = self._cpad.apply({'params': frozen['cpad']}, batch['photos'], batch['shown'])
+        tokens = self._tokens(batch, frozen)
         clip = self._start.clip.model
         return cpad.encode_query(clip, frozen['clip'], batch['ids'], tokens, params['low_rank'])
+
+    def _tokens(self, batch: Mapping[str, jax.Array], frozen: Any) -> jax.Array:
+        """Tokens [B, K, W] of whom queries ask for."""
+        return self._cpad.apply({'params': frozen['cpad']}, batch['photos'], batch['shown'])[0]
+
+    def _forgotten(self, params: Any, batch: Mapping[str, jax.Array], frozen: Any) -> jax.Array:
+        """How far "a photo of [TOK]", by which faces are compared, is from what it was."""
+        some = {name: batch[name][::_REMEMBERED] for name in ('photos', 'shown')}
+        tokens = self._tokens(some, frozen)
+        ids = jnp.broadcast_to(self._photo_ids, (len(tokens), self._photo_ids.shape[1]))
+        now, before = (
+            cpad.encode_query(self._start.clip.model, frozen['clip'], ids, tokens, update)
+            for update in (params['low_rank'], frozen['cpad']['low_rank'])
+        )
+        return losses.agreement(now, before)
 
     def loss(
         self, params: Any, batch: Mapping[str, jax.Array], rng: jax.Array, frozen: Any = None
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """The contrastive loss, and how often the best clip of the batch answers the query."""
-        queries = self._queries(params, batch, self.frozen if frozen is None else frozen)
-        scores = jnp.matmul(queries, batch['image'].T, precision='highest')
+        """The contrastive loss, and how often the best of all clips answers the query."""
+        frozen = self.frozen if frozen is None else frozen
+        queries = self._queries(params, batch, frozen)
+        scores = jnp.matmul(queries, frozen['clips'].T, precision='highest')  # [B, N]
         best = jnp.argmax(scores, axis=1)
         accuracy = jnp.take_along_axis(batch['true'], best[:, None], axis=1).mean()
-        loss = losses.multi_positive(scores / self.config.train.temperature, batch['true'])
-        return loss, {'accuracy': accuracy}
+        train = self.config.train
+        found = losses.retrieval(scores / train.temperature, batch['true'])
+        forgotten = self._forgotten(params, batch, frozen)
+        scalars = {'accuracy': accuracy, 'retrieval': found, 'forgotten': forgotten}
+        return found + train.remember * forgotten, scalars
 
     def evaluator(self, workdir: Path) -> Callable[[int, Any], dict[str, float]]:
         """Retrieval of validation clips by compound queries, for `loop.run`.
@@ -151,9 +189,24 @@ class ClipLearning:
         return evaluate
 
     def export(self, params: Any, directory: Path) -> None:
-        """Writes what `cpad_jax.load` reads: the model started from, with this update."""
-        saved = self._start.saved
-        cpad.save_model(directory, dataclasses.replace(saved, params={**saved.params, **params}))
+        """Learns words, and writes what `cpad_jax.load` reads: the model started from, taught."""
+        saved, train = self._start.saved, self.config.train
+        config = dataclasses.replace(saved.config, clip_width=self.config.model.clip_width)
+        learned = {**saved.params, **params}
+        learned.pop('clip_adapter', None)  # Of clips that the model started from has seen.
+        if config.clip_width:
+            learned['clip_adapter'] = self._words(config.clip_width, train.word_steps)
+        cpad.save_model(directory, dataclasses.replace(saved, config=config, params=learned))
+
+    def _words(self, width: int, steps: int) -> Any:
+        """Parameters of a clip adapter that knows what is done in the clips, and where."""
+        captions, clips, clip = self._nobody, self.asks.training, self._start.clip
+        parts = np.array_split(captions.texts, -(-len(captions.texts) // _TEXTS))
+        said = [clip.encode_text(clip.tokenize(list(p)), normalize=True) for p in parts]
+        return word_learning.learn_words(
+            ClipAdapter(width), clips.seen, clips.shown, captions, np.concatenate(said),
+            steps=steps, seed=self.config.seed,
+        )  # fmt: skip
 
 
 def prepare(
@@ -181,13 +234,10 @@ def prepare(
             f'learned faces by {model.face_feature!r}: set it to that'
         )
     directory, size = feature_cache.folder(config, workdir), config.features.batch_size
-    photos = feature_cache.identity_features(
-        readers.IdentityReader(people.part('identities'), 'train'),
-        f'{people.fingerprint}/identities/train', model.clip, directory,
-        face_feature=config.features.face, batch_size=size // 2, dtype=config.dtype,
-    )  # fmt: skip
+    pictures = readers.IdentityReader(people.part('identities'), 'train')
+    photos = feature_cache.photo_features(config, people, pictures, model.clip, directory)
     known = person_numbers(people.read_people(), photos)
-    found, captions = {}, None
+    found, said = {}, ()
     for split, paths in clips.items():
         reader = readers.ClipReader(paths.part('clips'), 'test')
         frames = config.features.frames_per_clip
@@ -197,5 +247,5 @@ def prepare(
         ).embeddings  # fmt: skip
         shown = clip_truth.shown(reader, known, len(reader.actions))
         found[split] = Clips(embedded, shown, len(photos.names))
-        captions = Captions(reader.actions, reader.places, PERSON_TOKEN)
-    return ClipLearning(config, model, photos, captions, found['training'], found['validation'])
+        said = [Captions(reader.actions, reader.places, who) for who in (PERSON_TOKEN, NOBODY)]
+    return ClipLearning(config, model, photos, *said, found['training'], found['validation'])

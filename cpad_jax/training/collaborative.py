@@ -230,11 +230,8 @@ def prepare(
             f'CLIP, so photos must be, too: {face_features.CLIP!r}'
         )
     directory, size = feature_cache.folder(config, workdir), config.features.batch_size
-    photos = feature_cache.identity_features(
-        readers.IdentityReader(people.part('identities'), 'train'),
-        f'{people.fingerprint}/identities/train', clip, directory,
-        face_feature=config.features.face, batch_size=size // 2, dtype=config.dtype,
-    )  # fmt: skip
+    pictures = readers.IdentityReader(people.part('identities'), 'train')
+    photos = feature_cache.photo_features(config, people, pictures, clip, directory)
     known = person_numbers(people.read_people(), photos)
     found, names = {}, None
     for split, paths in clips.items():

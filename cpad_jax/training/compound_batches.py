@@ -42,7 +42,7 @@ class Questions:
         captions: int [Q], as `Captions.draw` numbers them.
         photos: float32 [Q, R, Df], face features of the person asked for.
         shown: float32 [Q, R], 1 for photos that are there, otherwise 0.
-        true: bool [Q, N], which clips answer.
+        true: bool [Q, N], which of the clips that were asked answer.
     """
 
     clips: np.ndarray
@@ -90,18 +90,20 @@ class CompoundBatches:
         self._seed, self._train, self._captions = config.seed, config.train, captions
         self._photos = Photos(photos, config.train.max_references)
 
-    def of_steps(self, start_step: int) -> Iterator[Questions]:
+    def of_steps(self, start_step: int, of_all: bool = False) -> Iterator[Questions]:
         """About training clips, of the steps `start_step`, `start_step + 1`, …; see `batch`."""
         step = start_step
         while True:
-            yield self.batch(self.training, np.random.default_rng((self._seed, 4, step)))
+            rng = np.random.default_rng((self._seed, 4, step))
+            yield self.batch(self.training, rng, of_all)
             step += 1
 
-    def batch(self, clips: Clips, rng: np.random.Generator) -> Questions:
-        """B queries, each about a clip; `true` is [B, B], of these clips."""
+    def batch(self, clips: Clips, rng: np.random.Generator, of_all: bool = False) -> Questions:
+        """B queries, each about a clip; `true` is [B, B], of these clips, or of all: [B, N]."""
         train = self._train
         which, who = clips.pairs.draw(train.people_per_batch, train.clips_per_person, rng)
-        return self._ask(clips, which, who, train.get('nobody', 0.0), which, rng, rng)
+        among = slice(None) if of_all else which
+        return self._ask(clips, which, who, train.get('nobody', 0.0), among, rng, rng)
 
     def of_validation(self) -> Questions:
         """About all validation clips, each time the same, by people's first photos."""

@@ -18,6 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from cpad_jax import progress
+from cpad_jax.data import readers
+from cpad_jax.data.built_dataset import DatasetPaths
 from cpad_jax.errors import UserError
 from cpad_jax.media import faces as media_faces
 from cpad_jax.media import images as media_images
@@ -165,6 +167,26 @@ def identity_features(
         names=arrays['name'][first],
         identities=identities,
     )
+
+
+def photo_features(
+    config: Any, paths: DatasetPaths, reader: readers.IdentityReader, clip: Any, directory: Path
+) -> IdentityFeatures:
+    """Features of a split of a data set's photos, as a run wants them; see `identity_features`.
+
+    Args:
+        config: The configuration; `features` and `dtype` are read.
+        paths: Of the data set.
+        reader: One of its splits.
+        clip: A `PretrainedCLIP`.
+        directory: Where the files lie.
+    """
+    return identity_features(
+        reader, f'{paths.fingerprint}/identities/{reader.split}', clip, directory,
+        face_feature=config.features.face,
+        batch_size=config.features.batch_size // 2,  # Two pictures each: the photo and its face.
+        dtype=config.dtype, stage=f'embedding photos ({reader.split})',
+    )  # fmt: skip
 
 
 def clip_features(

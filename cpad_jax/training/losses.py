@@ -23,14 +23,23 @@ def multi_positive(logits: Array, positive: Array) -> Array:
         Scalar float32 >= 0: the mean of the two directions.
     """
     logits = logits.astype(jnp.float32)
+    return 0.5 * (retrieval(logits, positive) + retrieval(logits.T, positive.T))
 
-    def one_way(logits: Array, positive: Array) -> Array:
-        log_p = jax.nn.log_softmax(logits, axis=1)
-        count = positive.sum(axis=1)
-        share = positive / jnp.maximum(count, 1)[:, None]
-        return -jnp.sum(share * log_p) / jnp.maximum((count > 0).sum(), 1)
 
-    return 0.5 * (one_way(logits, positive) + one_way(logits.T, positive.T))
+def retrieval(logits: Array, positive: Array) -> Array:
+    """InfoNCE of queries against a gallery, in which a query may have several right answers.
+
+    Args:
+        logits: float32 [B, G].
+        positive: bool [B, G]. A row without a positive counts nothing.
+
+    Returns:
+        Scalar float32 >= 0, the mean over rows; the target of each is uniform over its positives.
+    """
+    log_p = jax.nn.log_softmax(logits, axis=1)
+    count = positive.sum(axis=1)
+    share = positive / jnp.maximum(count, 1)[:, None]
+    return -jnp.sum(share * log_p) / jnp.maximum((count > 0).sum(), 1)
 
 
 def contrastive(

@@ -21,10 +21,11 @@ ACTIONS, PLACES = ['hug', 'eat', 'run'], ['kitchen', 'street']
 
 def make_config(**train):
     return ml_collections.ConfigDict({
-        'seed': 0, 'start_from': 'runs/x',
+        'seed': 0, 'start_from': 'runs/x', 'model': {'clip_width': 8},
         'train': {
             'steps': 60, 'people_per_batch': 4, 'clips_per_person': 3, 'max_references': 2,
-            'temperature': 0.07, 'learning_rate': 1e-2, 'weight_decay': 0.0, 'warmup_steps': 2,
+            'temperature': 0.07, 'remember': 0.1, 'word_steps': 2, 'learning_rate': 1e-2,
+            'weight_decay': 0.0, 'warmup_steps': 2,
             'checkpoint_every': 20, 'evaluate_every': 20, 'log_every': 20, **train,
         },
     })  # fmt: skip
@@ -33,13 +34,13 @@ def make_config(**train):
 class Phrases(Captions):
     """Short captions: the tiny tower reads eight tokens."""
 
-    def __init__(self):
+    def __init__(self, who='[TOK]'):
         self.texts, self._numbers = [], {}
         for action in range(-1, len(ACTIONS)):
             for place in range(-1, len(PLACES)):
                 words = [ACTIONS[action]] * (action >= 0) + [PLACES[place]] * (place >= 0)
                 self._numbers[action, place] = range(len(self.texts), len(self.texts) + 1)
-                self.texts.append(' '.join(['[TOK]', *words]))
+                self.texts.append(' '.join([who, *words]))
 
 
 @pytest.fixture(scope='module')
@@ -73,14 +74,15 @@ def photos():
 
 
 def make_task(model, photos, **train):
-    clips = make_clips(0), make_clips(1)
-    return clip_learning.ClipLearning(make_config(**train), model, photos, Phrases(), *clips)
+    captions, clips = (Phrases(), Phrases('somebody')), (make_clips(0), make_clips(1))
+    return clip_learning.ClipLearning(make_config(**train), model, photos, *captions, *clips)
 
 
 def test_batches_are_true_and_of_their_step(model, photos):
     task = make_task(model, photos)
     batch = next(task.batches(0))
-    assert batch['true'].shape == (12, 12) and np.diagonal(batch['true']).all()
+    # Every query is held against all clips, and about one of them.
+    assert batch['true'].shape == (12, 80) and batch['true'].any(axis=1).all()
     # Everybody is asked for by photos, by what stands behind [TOK].
     assert (batch['shown'] > 0).any(axis=1).all()
     token = model.clip.config.text.person_token
@@ -104,14 +106,39 @@ def test_the_update_alone_learns_and_the_best_is_exported(model, photos, tmp_pat
     there, before = (weights.flatten(m.saved.params) for m in (learned, model))
     moved = {name for name in before if np.abs(there[name] - before[name]).max() > 0}
     assert moved and {name.split('/')[0] for name in moved} == {'low_rank'}
+    assert {name.split('/')[0] for name in set(there) - set(before)} == {'clip_adapter'}
+    assert learned.saved.config.clip_width == 8
     assert (learned.names, learned.face_feature) == (model.names, model.face_feature)
     np.testing.assert_array_equal(learned.saved.background, model.saved.background)
+
+
+def test_what_a_photo_of_somebody_was_is_remembered(model, photos):
+    def forgotten(remember):
+        task = make_task(model, photos, remember=remember, steps=30)
+        params, batch = task.init_params(None), next(task.batches(0))
+        assert task.loss(params, batch, None)[1]['forgotten'] < 1e-6  # Nothing has moved yet.
+        step = jax.jit(jax.grad(lambda p: task.loss(p, batch, None)[0]))
+        for _ in range(30):
+            params = jax.tree.map(lambda p, g: p - 0.3 * g, params, step(params))
+        return float(task.loss(params, batch, None)[1]['forgotten'])
+
+    assert forgotten(10.0) < 0.3 * forgotten(0.0)
+
+
+def test_a_model_that_clips_have_taught_is_taught_anew(model, photos, tmp_path):
+    task = make_task(model, photos)
+    task.export(task.init_params(None), tmp_path / 'model')
+    taught = cpad_jax.load(tmp_path / 'model', model.clip)
+    task = make_task(taught, photos)
+    task.config.model.clip_width = 0
+    task.export(task.init_params(None), tmp_path / 'again')
+    assert 'clip_adapter' not in cpad_jax.load(tmp_path / 'again', model.clip).saved.params
 
 
 def test_validation_asks_as_a_user_would(model, photos, tmp_path):
     task = make_task(model, photos)
     asked = task.asks.batch(task.asks.validation, np.random.default_rng(2))
-    batch = task.batch(task.asks.validation, asked)
+    batch = task.batch(asked)
     params = task.init_params(jax.random.key(0))
     tokens = model.tokens(batch['photos'], batch['shown'])
     expected = cpad.encode_query(
@@ -124,8 +151,9 @@ def test_validation_asks_as_a_user_would(model, photos, tmp_path):
 def test_what_does_not_fit_is_said(model, photos, monkeypatch):
     with pytest.raises(UserError, match='nobody in the training clips is among the people'):
         clip_learning.ClipLearning(
-            make_config(), model, photos, Phrases(), make_clips(0, known=0), make_clips(1)
-        )
+            make_config(), model, photos, Phrases(), Phrases(), make_clips(0, known=0),
+            make_clips(1),
+        )  # fmt: skip
     monkeypatch.setattr(type(model), 'low_rank', None)
     with pytest.raises(UserError, match='without an update of the text tower'):
         make_task(model, photos)

@@ -51,15 +51,9 @@ class Setting:
     @functools.cached_property
     def training_photos(self) -> feature_cache.IdentityFeatures:
         """Of the photos that identity learning saw, from the cache where that was done here."""
-        features = self.config.features
-        return feature_cache.identity_features(
-            readers.IdentityReader(self.trained.part('identities'), 'train'),
-            f'{self.trained.fingerprint}/identities/train',
-            self.model.clip,
-            self.cache,
-            face_feature=features.face,
-            batch_size=features.batch_size // 2,
-            dtype=self.config.dtype,
+        photos = readers.IdentityReader(self.trained.part('identities'), 'train')
+        return feature_cache.photo_features(
+            self.config, self.trained, photos, self.model.clip, self.cache
         )
 
     @functools.cached_property
@@ -73,4 +67,4 @@ class Setting:
     @functools.cached_property
     def words(self) -> word_bank.WordBank:
         """How likely what a query says of anybody is of the clips, for all methods that ask."""
-        return word_bank.WordBank(self.model.clip, self.plain_gallery)
+        return word_bank.WordBank(self.model, self.plain_gallery)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cpad_jax.models.pretrained import PretrainedCLIP
+from cpad_jax.models.personalised import PersonalisedCLIP
 from cpad_jax.retrieval import scores
 from cpad_jax.retrieval.scenarios import Query
 from cpad_jax.text.prompts import ALL_ACTIONS, PLACES, query_text
@@ -34,18 +34,18 @@ class WordBank:
     """Scores what is done and where, whoever does it.
 
     Args:
-        clip: Embeds texts.
-        gallery: float32 [N, D] of length 1, N >= 1 clips by the same CLIP.
+        model: Embeds texts; what labelled clips have taught it of clips counts, too.
+        gallery: float32 [N, D] of length 1, N >= 1 clips by plain CLIP.
     """
 
-    def __init__(self, clip: PretrainedCLIP, gallery: np.ndarray):
-        clips = scores.on_grid(gallery)
+    def __init__(self, model: PersonalisedCLIP, gallery: np.ndarray):
+        clips = scores.on_grid(model.for_words(gallery))
         # An action or a place → the log of its share of every clip, [N].
         self._shares: dict[Words, np.ndarray] = {}
         self._count = len(clips)
         for bank in BANKS:
             texts = [query_text(None, *words, person_token=False) for words in bank]
-            embedded = clip.encode_text(clip.tokenize(texts), normalize=True)
+            embedded = model.clip.encode_text(model.clip.tokenize(texts), normalize=True)
             found = scores.on_grid(embedded) @ clips.T
             spread = found.std(axis=1).mean()
             # Where all clips are one, no text is more likely of one than of another.

@@ -45,7 +45,7 @@ def setting():
         config=ml_collections.ConfigDict(configs.load('configs/quickstart.py')),
         encoder=encoder,
         gallery=np.tile(done, (3, 1)),
-        words=word_bank.WordBank(model.clip, np.tile(done, (3, 1))),
+        words=word_bank.WordBank(model, np.tile(done, (3, 1))),
         faces=face_match.FaceMatch(face_match.ClipFaces(model, tracks), FACES),
     )
 
