@@ -4,6 +4,7 @@ import pytest
 from cpad_jax.errors import UserError
 from cpad_jax.retrieval import queries
 from tools import judge
+from tools.judging import from_clips
 
 SMALL = [
     f'--config.{key}={value}'
@@ -40,22 +41,74 @@ def test_an_evaluation_is_asked_again_only_for_controls_that_it_lacks(tmp_path):
     for controls in ((), ('no person',)):
         config.eval.controls = controls
         assert judge.asked_before(tmp_path, config)
+    config.eval.ce = 'runs/ce'
+    assert not judge.asked_before(tmp_path, config)
+    np.savez(tmp_path / 'ranks.npz', **ranks, **{queries.CE.key: np.ones(3)})
+    assert judge.asked_before(tmp_path, config)
     config.eval.methods = ('polar',)
     assert not judge.asked_before(tmp_path, config)
 
 
+def test_a_table_that_cannot_be_made_says_what_makes_it(tmp_path):
+    with pytest.raises(UserError, match=r'no ranks.npz: python tools/judge.py run .* --seeds 0 '):
+        judge.main(['table', '--workdir', str(tmp_path)])
+    (tmp_path / 'seed0' / 'eval').mkdir(parents=True)
+    np.savez(tmp_path / 'seed0' / 'eval' / 'ranks.npz', **{
+        'query_id': np.array(['action/a/Eat', 'place/a/EXT-road']), 'seen': np.ones(2, bool),
+        'num_relevant': np.array([1, 2]), queries.PAD_IMAGE.key: np.array([1, 3, 4]),
+    })  # fmt: skip
+    with pytest.raises(UserError, match=r'clips/eval: .* --seeds 0 --clips makes it'):
+        judge.main(['table', '--workdir', str(tmp_path), '--clips'])
+
+
+def test_what_learns_from_clips_shares_the_base_run(tmp_path):
+    base, _ = judge.configs.parse(['--config', str(judge.CONFIG), '--config.data.movies=5'])
+    base.seed, base.features.dir = 3, 'somewhere'
+    config, folder = from_clips.clip_pad(base, tmp_path, tmp_path / 'seed3')
+    assert (config.task, config.start_from) == ('clips', str(tmp_path / 'seed3'))
+    assert folder == tmp_path / 'seed3' / 'clips'
+    assert (config.seed, config.data.movies, config.features.dir) == (3, 5, 'somewhere')
+    # Both learn from the same clips, in folders that all initial seeds share.
+    experts = from_clips.config_of(from_clips.EXPERTS, base, tmp_path)
+    assert experts.clips == config.clips
+    assert config.clips.training.dir == str(tmp_path / 'training')
+    assert experts.features.faces_per_clip == 4 and experts.model.width == 256
+
+
+@pytest.fixture
+def short_clips(monkeypatch):
+    """What learns from clips, in little time."""
+    full = from_clips.config_of
+
+    def short(*arguments):
+        config = full(*arguments)
+        for world in (config.clips.training, config.clips.validation):
+            world.update(cast_seen=30, clips_per_title=10)
+        config.train.update(
+            steps=4, warmup_steps=1, evaluate_every=2, checkpoint_every=2, people_per_batch=8
+        )
+        if config.task == 'clips':
+            config.train.word_steps = 2
+        return config
+
+    monkeypatch.setattr(from_clips, 'config_of', short)
+
+
 @pytest.mark.slow
-def test_two_worlds_from_end_to_end(tmp_path, capsys):
+def test_two_worlds_from_end_to_end(tmp_path, capsys, short_clips):
     words = ['--workdir', str(tmp_path), '--worlds', '100,201', *SMALL]
-    judge.main(['run', '--seeds', '0,1', *words])
+    judge.main(['run', '--clips', '--seeds', '0,1', *words])
     told = capsys.readouterr()
     assert 'NOT the judged benchmark' in told.err
     for world in (100, 201):
         assert f'World {world}\n\nseen people: hit' in told.out
+    # One command prints the whole table of the poster, and that of what clips have taught.
+    assert told.out.count('\nCE        image  ') == 4
+    assert 'CLIP-PAD that learns on from the clips of CE' in told.out
     assert (tmp_path / 'report.txt').read_text().strip() in told.out
     # One set of training photos, and features, for all seeds; each world once.
     assert {path.name for path in tmp_path.iterdir()} == {
-        'data', 'features', 'report.txt', 'seed0', 'seed1', 'world201',
+        'data', 'features', 'report.txt', 'seed0', 'seed1', 'training', 'validation', 'world201',
     }  # fmt: skip
     made = [
         tmp_path / 'seed1' / 'world201' / 'ranks.npz',
