@@ -78,6 +78,9 @@ def test_learns_and_becomes_a_row(tmp_path, capsys):
     train.main(clips)
     rows = json.loads((tmp_path / 'clips' / 'eval' / 'results.json').read_text())
     assert {'CE', 'CLIP', 'CLIP-PAD'} <= {r['method'] for r in rows}
+    taught = json.loads((tmp_path / 'clips' / 'eval' / 'nobody.json').read_text())
+    assert [row['method'] for row in taught[:3]] == ['CE', 'adapted', 'CLIP']
+    assert [row for row in taught if row['method'] != 'adapted'] == nobody
     assert [e['step'] for e in validation_curve.read(tmp_path / 'clips')] == [2, 4]
     learned, start = (cpad_jax.load(tmp_path / name) for name in ('clips', 'pad'))
     assert learned.sha256 != start.sha256 and learned.names == start.names

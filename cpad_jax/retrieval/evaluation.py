@@ -318,11 +318,15 @@ def _failures(
 
 
 def _ask_for_nobody(material: Material, samples: int, seed: int) -> list[dict[str, Any]]:
-    """The rows of `nobody.json`: Collaborative Experts beside plain CLIP."""
-    clips = material.clips
+    """The rows of `nobody.json`: what has learned from clips, beside plain CLIP."""
+    clips, model, seen = material.clips, material.model, material.plain_gallery
     asked = nobody.build_queries(material.labels, clips.actions, clips.places, clips.relevance)
-    plain = nobody.PlainCLIP(material.model.clip, material.plain_gallery)
-    return nobody.compare([material.experts, plain], asked, samples, seed)
+    found = [material.experts] if material.experts else []
+    if model.saved.config.clip_width:
+        found.append(nobody.PlainCLIP(model.clip, model.for_words(seen), nobody.ADAPTED))
+    if not found:
+        return []
+    return nobody.compare([*found, nobody.PlainCLIP(model.clip, seen)], asked, samples, seed)
 
 
 def evaluate(workdir: Path, config: Any, folder: Path | None = None) -> list[dict[str, Any]]:
@@ -356,7 +360,7 @@ def evaluate(workdir: Path, config: Any, folder: Path | None = None) -> list[dic
     atomic.write_json(folder / 'results.json', rows)
     atomic.write_json(folder / 'comparisons.json', comparisons)
     atomic.write_bytes(folder / 'table.md', table.render(rows, comparisons, markdown=True).encode())
-    without = _ask_for_nobody(material, samples, config.seed) if material.experts else []
+    without = _ask_for_nobody(material, samples, config.seed)
     if without:
         atomic.write_json(folder / 'nobody.json', without)
     with atomic.writing(folder / 'ranks.npz') as temporary:

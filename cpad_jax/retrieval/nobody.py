@@ -77,18 +77,21 @@ def build_queries(
     return sorted(found, key=lambda q: (scenarios.SCENARIOS.index(q.scenario), q.query_id))
 
 
+ADAPTED = 'adapted'  # As the clip adapter of a CLIP-PAD sees clips.
+
+
 class PlainCLIP:
     """Zero-shot CLIP: 'a person hugging someone' against the mean of a clip's frames.
 
     Args:
         clip: Embeds texts.
         gallery: float32 [N, D] of length 1.
+        name: Of the row.
     """
 
-    method = queries.Method('CLIP', queries.NONE)
-
-    def __init__(self, clip: PretrainedCLIP, gallery: np.ndarray):
+    def __init__(self, clip: PretrainedCLIP, gallery: np.ndarray, name: str = 'CLIP'):
         self._clip, self._gallery = clip, gallery
+        self.method = queries.Method(name, queries.NONE)
 
     def ranks(self, asked: Sequence[Query]) -> list[np.ndarray]:
         """See `scorers.Scorer`."""

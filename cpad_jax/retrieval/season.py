@@ -8,6 +8,7 @@ set of photos, never from a title of the season.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -63,8 +64,8 @@ class Reference:
     features: np.ndarray
 
 
-# Fine-tunes on a person: what to search with afterwards in place of the adapter's guess.
-FineTune = Callable[[PersonalisedCLIP, Reference], Person]
+# Fine-tunes on a person from a guess: what to search with afterwards in place of the guess.
+FineTune = Callable[[PersonalisedCLIP, Reference, Person], Person]
 
 
 def locate(config: Any, workdir: Path) -> SeasonPaths:
@@ -151,9 +152,13 @@ def conditions(
     ]  # fmt: skip
     if fine_tune is not None:
         stage = {'stage': 'fine-tuning on people', 'unit': 'person'}
-        bar = progress.bar(references.items(), total=len(references), **stage)
-        tuned = {person_id: fine_tune(model, reference) for person_id, reference in bar}
-        found += [Condition(method, True, tuned.get) for method in TUNED]
+        with progress.bar(total=len(TUNED) * len(references), **stage) as bar:
+            for method in TUNED:
+                tuned = {}
+                for person_id, guess in behind[method.person_query].items():
+                    tuned[person_id] = fine_tune(model, references[person_id], guess)
+                    bar.update()
+                found.append(Condition(method, True, tuned.get))
     return found
 
 
@@ -173,11 +178,14 @@ def fine_tuning(model: PersonalisedCLIP) -> FineTune | None:
         return None
     tuner = FineTuner(model)
 
-    def fine_tune(model: PersonalisedCLIP, reference: Reference) -> Person:
-        guess = model.tokens(reference.features[None], np.ones((1, len(reference.features))))[0]
+    @functools.cache
+    def seen(reference: Reference) -> np.ndarray:
         pictures = [images.decode_jpeg(photo['image']) for photo in reference.photos]
-        shown = model.image_clip.encode_image(model.image_clip.preprocess(pictures))
-        return tuner.fit(guess, shown, reference.name).person
+        return model.image_clip.encode_image(model.image_clip.preprocess(pictures))
+
+    def fine_tune(model: PersonalisedCLIP, reference: Reference, guess: Person) -> Person:
+        tuned = tuner.fit(guess.tokens, seen(reference), reference.name).person
+        return dataclasses.replace(tuned, name_in_token=guess.name_in_token)
 
     return fine_tune
 

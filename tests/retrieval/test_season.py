@@ -78,8 +78,8 @@ REFERENCES = {
 
 
 def test_before_and_after_come_out_of_one_list():
-    def fine_tune(model, reference):
-        return Person(reference.name, reference.features[:1] + 10, 'image', 1)
+    def fine_tune(model, reference, guess):
+        return Person(reference.name, guess.tokens + 10, 'image', 1)
 
     found = {(c.method, c.fine_tuned): c for c in season.conditions(Model(), REFERENCES, fine_tune)}
     assert len(found) == 7
@@ -91,7 +91,11 @@ def test_before_and_after_come_out_of_one_list():
     np.testing.assert_array_equal(both.tokens, [[9, 9]])
     np.testing.assert_array_equal(found[queries.PAD_IMAGE, False].people('a').tokens, [[2, 2]])
     np.testing.assert_array_equal(found[queries.PAD_IMAGE, False].people('b').tokens, [[5, 5]])
-    np.testing.assert_array_equal(found[queries.PAD_IMAGE, True].people('a').tokens, [[11, 13]])
+    # Each form is fine-tuned from its own guess.
+    np.testing.assert_array_equal(found[queries.PAD_IMAGE, True].people('a').tokens, [[12, 12]])
+    np.testing.assert_array_equal(
+        found[queries.PAD_TEXT_IMAGE, True].people('a').tokens, [[19, 19]]
+    )
     assert not any(c.fine_tuned for c in season.conditions(Model(), REFERENCES, None))
 
 
@@ -121,7 +125,7 @@ def test_no_photo_of_a_searched_title_says_who_somebody_is(tmp_path, monkeypatch
     paths = types.SimpleNamespace(part=lambda kind: kind, fingerprint='x')
     monkeypatch.setattr(season.build, 'locate', lambda *a: paths)
     monkeypatch.setattr(season.readers, 'IdentityReader', lambda *a: photos)
-    monkeypatch.setattr(season.feature_cache, 'identity_features', lambda *a, **b: features)
+    monkeypatch.setattr(season.feature_cache, 'photo_features', lambda *a: features)
     monkeypatch.setattr(season.evaluation, 'read_people', lambda *a: people)
     model = types.SimpleNamespace(clip=None, names=[])
 
