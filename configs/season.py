@@ -26,7 +26,8 @@ def get_config(learned: str = 'synthetic_cast') -> ml_collections.ConfigDict:
 
     season.clips_per_minute = (2.0, 4.0)
     season.cuts = CUTS
-    season.frame_rate = 2.0  # frames per second that a clip is the mean of
+    season.frame_rate = 2.0  # frames per second that are looked at
+    season.moment = 2.0  # seconds of a clip's moments, the best of which counts; 0: whole clips
     season.min_share = 0.1  # of a clip for which the person does it, at least
     season.relevant = (5, 25)  # clips that answer a query: the fewest and the most
     return config

@@ -283,9 +283,10 @@ def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
         'backbone': model.clip.config.name,
         'num_references': config.eval.num_references,
         'min_share': options.min_share,
+        'moment': options.moment,
         'minutes': round(sum(frames.durations) / 60, 2),
     }
-    values, kept = season_search.search(model, frames, cuttings, asked, rows)
+    values, kept = season_search.search(model, frames, cuttings, asked, rows, options.moment)
     draws = {'samples': config.eval.bootstrap_samples, 'seed': config.seed}
     found = season_search.result_rows(cuttings, asked, rows, values, seen, facts, **draws)
     differences = season_search.compare(cuttings, asked, rows, values, **draws)
@@ -330,6 +331,11 @@ def _check(options: Any) -> None:
         raise UserError(
             f'config.eval.season.frame_rate is {options.frame_rate}, expected frames per second, '
             'above 0, at most 100'
+        )
+    if not 0 <= options.moment <= 3600:
+        raise UserError(
+            f'config.eval.season.moment is {options.moment}, expected the seconds of a moment, at '
+            'most 3600, or 0 for whole clips'
         )
     if len(options.relevant) != 2 or not 1 <= options.relevant[0] <= options.relevant[1]:
         raise UserError(

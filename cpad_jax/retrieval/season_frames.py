@@ -17,6 +17,7 @@ from cpad_jax import atomic, progress
 from cpad_jax.media import images, shots, video
 from cpad_jax.models.weights import file_sha256
 from cpad_jax.retrieval.cutting import Span, members
+from cpad_jax.retrieval.moments import Moments, split
 from cpad_jax.training import feature_cache
 
 # Frames of a video that are read, embedded and kept together: few, so that batches have any size.
@@ -35,7 +36,7 @@ class Stretches(Sequence):
 
     def __init__(self, videos: Sequence[Path], durations: Sequence[float], rate: float):
         self._videos = videos
-        self.times = [moments(duration, rate) for duration in durations]
+        self.times = [frame_times(duration, rate) for duration in durations]
         self._all = [
             (number, start)
             for number, times in enumerate(self.times)
@@ -55,7 +56,7 @@ class Stretches(Sequence):
         }
 
 
-def moments(duration: float, rate: float) -> np.ndarray:
+def frame_times(duration: float, rate: float) -> np.ndarray:
     """The middles of the intervals of a video: float64 [max(1, duration · rate, rounded)]."""
     return (np.arange(max(1, round(duration * rate))) + 0.5) / rate
 
@@ -82,7 +83,7 @@ class SeasonFrames:
         batch_size: int,
         dtype: str,
     ):
-        self._videos, self._directory = videos, directory
+        self._videos, self._directory, self._rate = videos, directory, rate
         self._digests = [file_sha256(path) for path in videos]
         self.durations = [video.probe(path).duration for path in videos]
         stretches = Stretches(videos, self.durations, rate)
@@ -109,19 +110,17 @@ class SeasonFrames:
             found.append([tuple(span) for span in json.loads(kept.read_text(encoding='utf-8'))])
         return found
 
-    def embed(self, pieces: Sequence[Sequence[Span]]) -> np.ndarray:
-        """Embeds pieces: the mean direction of their frames.
+    def moments(self, pieces: Sequence[Sequence[Span]], seconds: float) -> Moments:
+        """The moments of all pieces, video after video.
 
         Args:
             pieces: For each video its pieces.
-
-        Returns:
-            float32 [N, D] of length 1, of all pieces, video after video.
+            seconds: Length of a moment; 0 for whole pieces.
         """
-        return np.stack(
-            [
-                feature_cache.mean_direction(frames[own])
-                for frames, times, spans in zip(self._frames, self._times, pieces, strict=True)
-                for own in members(times, spans)
-            ]
-        )
+        own = [
+            (frames[numbers], times[numbers])
+            for frames, times, spans in zip(self._frames, self._times, pieces, strict=True)
+            for numbers in members(times, spans)
+        ]
+        size = max(1, round(seconds * self._rate)) if seconds else 0
+        return split([frames for frames, _ in own], [times for _, times in own], size)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -25,7 +25,12 @@ def draw(searched: Searched, photos: Mapping[str, bytes], seed: int) -> list[Sho
     """
     numbers, pieces = choose(searched, seed), searched.pieces(0)
     best = {n: [int(c) for c in searched.first(0, searched.best, n)[:_BEST]] for n in numbers}
-    frames = _middles(searched, sorted({clip for clips in best.values() for clip in clips}))
+    when = {
+        (n, clip): float(second)
+        for n, clips in best.items()
+        for clip, second in zip(clips, searched.when(0, searched.best, n), strict=False)
+    }
+    frames = _frames(searched, when)
     shown = []
     for number, clips in best.items():
         query = searched.asked[number]
@@ -34,18 +39,27 @@ def draw(searched: Searched, photos: Mapping[str, bytes], seed: int) -> list[Sho
         for clip in clips:
             piece = pieces[clip]
             where = f'{searched.episodes[piece.episode]} {clock(piece.start)}–{clock(piece.end)}'
-            pictures.append(Picture(frames[clip], where, clip in query.relevant[0]))
+            pictures.append(Picture(frames[number, clip], where, clip in query.relevant[0]))
         shown.append(Shown(number, pictures))
     return shown
 
 
-def _middles(searched: Searched, clips: Sequence[int]) -> dict[int, np.ndarray]:
-    """The frame in the middle of each clip of the first cutting; every video is read once."""
+def _frames(
+    searched: Searched, when: Mapping[tuple[int, int], float]
+) -> dict[tuple[int, int], np.ndarray]:
+    """Frames of clips of the first cutting, by query and clip; every video is read once.
+
+    Args:
+        searched: What came out.
+        when: (number of a query, number of a clip) → the second of the clip's video.
+    """
     pieces, times = searched.pieces(0), collections.defaultdict(dict)
-    for clip in clips:
-        times[pieces[clip].episode][clip] = (pieces[clip].start + pieces[clip].end) / 2
+    for (number, clip), second in when.items():
+        times[pieces[clip].episode][number, clip] = second
     found = {}
     for episode, own in times.items():
-        frames, _ = video.sample_frames(searched.videos[episode], times=list(own.values()))
-        found |= dict(zip(own, frames, strict=True))
+        seconds = sorted(set(own.values()))
+        frames, _ = video.sample_frames(searched.videos[episode], times=seconds)
+        by_second = dict(zip(seconds, frames, strict=True))
+        found |= {key: by_second[second] for key, second in own.items()}
     return found

@@ -10,7 +10,7 @@ import numpy as np
 
 from cpad_jax import progress
 from cpad_jax.models.personalised import Person, PersonalisedCLIP
-from cpad_jax.retrieval import bootstrap, queries, results, scores
+from cpad_jax.retrieval import bootstrap, metrics, queries, results
 from cpad_jax.retrieval.cutting import Span
 from cpad_jax.retrieval.queries import Method
 from cpad_jax.retrieval.season_frames import SeasonFrames
@@ -109,6 +109,7 @@ def search(
     cuttings: Sequence[Cutting],
     asked: Sequence[SeasonQuery],
     conditions: Sequence[Condition],
+    moment: float,
 ) -> tuple[Values, dict[str, np.ndarray]]:
     """Ranks the clips of every cutting in every condition.
 
@@ -118,11 +119,12 @@ def search(
         cuttings: C ways to cut it.
         asked: Q queries.
         conditions: R ways to ask.
+        moment: Seconds of a clip's moments, the best of which counts; 0 for whole clips.
 
     Returns:
         (numbers of cutting and condition → as `season_metrics`, the arrays of `season_ranks.npz`).
     """
-    galleries = [frames.embed(cutting.pieces) for cutting in cuttings]
+    galleries = [frames.moments(cutting.pieces, moment) for cutting in cuttings]
     values: dict[tuple[int, int], dict[str, np.ndarray]] = {}
     kept: dict[str, np.ndarray] = {}
     with progress.bar(total=len(conditions) * len(asked), stage='asking', unit='query') as bar:
@@ -130,13 +132,17 @@ def search(
             embedded = encode(model, condition, asked)
             bar.update(len(asked))
             for column, (cutting, gallery) in enumerate(zip(cuttings, galleries, strict=True)):
-                own = scores.ranks(embedded, gallery, [q.relevant[column] for q in asked])
+                found = gallery.scores(embedded)
+                own = metrics.relevant_ranks(found, [q.relevant[column] for q in asked])
                 values[column, row] = season_metrics(own)
                 key = f'{cutting.key}/{condition.key}'
                 kept[key] = np.concatenate(own)
-                kept[f'{key}/best'] = np.stack(
-                    [scores.best(query, gallery, _KEPT) for query in embedded]
-                )
+                best = np.argsort(-found, axis=1, kind='stable')[:, :_KEPT]
+                kept[f'{key}/best'] = best
+                kept[f'{key}/when'] = np.stack([
+                    gallery.when(query, clips)
+                    for query, clips in zip(embedded, best, strict=True)
+                ])  # fmt: skip
     for column, cutting in enumerate(cuttings):
         relevant = [query.relevant[column] for query in asked]
         kept[f'{cutting.key}/relevant'] = np.concatenate(relevant)

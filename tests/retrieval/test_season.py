@@ -42,6 +42,7 @@ def test_only_the_drawn_world_has_a_drawn_season(tmp_path):
     [
         ('min_share=0', 'min_share is 0'),
         ('frame_rate=-1', 'frame_rate is -1'),
+        ('moment=-1', 'moment is -1'),
         ('relevant=9,3', r'relevant is \(9, 3\)'),
         ('cuts=anywhere', "cuts names 'anywhere', expected some of equal pieces, at shots"),
         ('clips_per_minute=0', 'clips_per_minute is'),

@@ -33,7 +33,7 @@ def test_frames_are_those_shown_at_their_times_whatever_the_rate(uneven):
     assert len(own) == 10 and {shown[i] for i in own} == set(range(50, 55))
 
 
-def test_pieces_are_means_of_their_own_frames(uneven, tmp_path, monkeypatch):
+def test_pieces_are_told_by_their_own_frames(uneven, tmp_path, monkeypatch):
     def features(source, fingerprint, clip, directory, *, frames_per_clip, batch_size, **options):
         assert batch_size == 2
         found = np.zeros((len(source), frames_per_clip, 100), np.float16)
@@ -48,12 +48,20 @@ def test_pieces_are_means_of_their_own_frames(uneven, tmp_path, monkeypatch):
     frames = season_frames.SeasonFrames(
         [path, path], None, tmp_path, rate=2.0, batch_size=16, dtype='float32'
     )
-    embedded = frames.embed([[(0.0, 2.0), (2.0, 4.0)], [(4.0, 6.0)]])
+    pieces = [[(0.0, 2.0), (2.0, 4.0)], [(4.0, 6.0)]]
+    embedded = frames.moments(pieces, 0).embeddings
     assert embedded.shape == (3, 100)
     np.testing.assert_allclose(np.linalg.norm(embedded, axis=1), 1, atol=1e-6)
     # Frames 52 and 53 are shown for a second each, two moments of two.
     assert np.flatnonzero(embedded[2]).tolist() == [52, 53]
     np.testing.assert_allclose(embedded[2, 52:54], 0.5**0.5, atol=1e-6)
+    # In moments of a second, half over each other, of four frames a piece.
+    moments = frames.moments(pieces, 1.0)
+    assert moments.first.tolist() == [0, 3, 6]
+    assert moments.times.tolist()[6:] == [4.5, 5.0, 5.5]
+    assert [np.flatnonzero(one).tolist() for one in moments.embeddings[6:]] == [
+        [52], [52, 53], [53],
+    ]  # fmt: skip
 
 
 def test_shots_are_found_once(uneven, tmp_path, monkeypatch):
@@ -76,6 +84,6 @@ def test_shots_are_found_once(uneven, tmp_path, monkeypatch):
     assert asked == [path]
 
 
-def test_moments_are_the_middles_of_intervals():
-    assert season_frames.moments(2.0, 2.0).tolist() == [0.25, 0.75, 1.25, 1.75]
-    assert season_frames.moments(0.1, 2.0).tolist() == [0.25]
+def test_frames_are_taken_in_the_middles_of_intervals():
+    assert season_frames.frame_times(2.0, 2.0).tolist() == [0.25, 0.75, 1.25, 1.75]
+    assert season_frames.frame_times(0.1, 2.0).tolist() == [0.25]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cpad_jax.retrieval import queries, season_search, season_table
+from cpad_jax.retrieval.moments import Moments
 from cpad_jax.retrieval.season_queries import SeasonQuery
 from cpad_jax.retrieval.season_search import Condition, Cutting
 
@@ -24,11 +25,13 @@ class Model:
 
 
 class Frames:
-    def embed(self, pieces):
+    def moments(self, pieces, seconds):
+        assert seconds == 2.0
         # Clip i is the nearer to axis k, the nearer i is to k.
         i = np.arange(sum(map(len, pieces)))
         near = np.exp(-np.abs(i[:, None] - np.arange(100)[None]) / 9)
-        return (near / 4).astype(np.float32)  # No longer than what has length 1.
+        near = (near / 4).astype(np.float32)  # No longer than what has length 1.
+        return Moments(near, 30.0 * i + 15, i)
 
 
 ASKED = [
@@ -52,7 +55,7 @@ CONDITIONS = [
 
 @pytest.fixture(scope='module')
 def searched():
-    return season_search.search(Model(), Frames(), [CUTTING], ASKED, CONDITIONS)
+    return season_search.search(Model(), Frames(), [CUTTING], ASKED, CONDITIONS, 2.0)
 
 
 def rows_of(values):
@@ -68,6 +71,7 @@ def test_every_condition_is_asked_in_one_way(searched):
     assert values[0, 0]['last_rank'].tolist() == [61, 12, 100]
     assert values[0, 2]['last_rank'].tolist() == [61, 3, 1]  # 9 is as near to 10 as 11
     assert kept['2 equal pieces/CLIP-PAD/image fine-tuned/best'][2, 0] == 99
+    assert kept['2 equal pieces/CLIP-PAD/image fine-tuned/when'][2, 0] == 30 * 99 + 15
     assert kept['2 equal pieces/pieces'][3].tolist() == [0, 90, 120]
     assert kept['2 equal pieces/num_relevant'].tolist() == [4, 2, 1]
 

@@ -80,6 +80,10 @@ class Searched:
         """Numbers of the best clips for a query, best first, 50 at most."""
         return self.kept[f'{self.cuttings[column].key}/{self.conditions[row].key}/best'][query]
 
+    def when(self, column: int, row: int, query: int) -> np.ndarray:
+        """The best moments of the clips of `first`, in seconds of their videos."""
+        return self.kept[f'{self.cuttings[column].key}/{self.conditions[row].key}/when'][query]
+
     def ranks(self, column: int, row: int) -> list[np.ndarray]:
         """Ranks of the right clips of each query, ascending."""
         key = self.cuttings[column].key

@@ -1,0 +1,72 @@
+"""Clips of a long video by their moments: a clip answers as well as its best moment does.
+
+Somebody who does something for three seconds of half a minute is hardly in the mean of all its
+frames. So a clip is looked at in windows about as long as an action, each half over the last one,
+and the best of them is what the clip scores.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from cpad_jax.retrieval import scores
+from cpad_jax.training.feature_cache import mean_direction
+
+_AT_ONCE = 64  # Queries that are scored at once.
+
+
+@dataclasses.dataclass(frozen=True)
+class Moments:
+    """The moments of N clips, clip after clip.
+
+    Attributes:
+        embeddings: float32 [M, D] of length 1, the mean direction of the frames of each.
+        times: float64 [M], the middle of each, in seconds of its video.
+        first: int64 [N], ascending: the number of each clip's first moment.
+    """
+
+    embeddings: np.ndarray
+    times: np.ndarray
+    first: np.ndarray
+
+    def scores(self, queries: np.ndarray) -> np.ndarray:
+        """How well the best moment of each clip answers: float64 [Q, N], exact as in `scores`.
+
+        Args:
+            queries: float32 [Q, D] of length 1.
+        """
+        asked, moments = scores.on_grid(queries), scores.on_grid(self.embeddings).T
+        parts = np.split(asked, range(_AT_ONCE, len(asked), _AT_ONCE))
+        return np.concatenate(
+            [np.maximum.reduceat(some @ moments, self.first, axis=1) for some in parts]
+        )
+
+    def when(self, query: np.ndarray, clips: Sequence[int]) -> np.ndarray:
+        """The middle of the best moment of some clips for a query [D]: float64, in seconds."""
+        found = scores.on_grid(self.embeddings) @ scores.on_grid(query)
+        ends = np.append(self.first[1:], len(found))
+        return np.array([
+            self.times[self.first[clip] + found[self.first[clip] : ends[clip]].argmax()]
+            for clip in clips
+        ])  # fmt: skip
+
+
+def split(frames: Sequence[np.ndarray], times: Sequence[np.ndarray], size: int) -> Moments:
+    """Splits clips into moments.
+
+    Args:
+        frames: Of each of N clips float [T, D], T >= 1, the embeddings of its frames.
+        times: Of each float [T], when they are shown.
+        size: Frames of a moment; 0 for all of a clip. A clip with fewer is one moment.
+    """
+    embeddings, middles, first = [], [], []
+    for own, shown in zip(frames, times, strict=True):
+        first.append(len(embeddings))
+        length = min(size or len(own), len(own))
+        for start in range(0, len(own) - length + 1, max(1, length // 2)):
+            embeddings.append(mean_direction(own[start : start + length]))
+            middles.append(shown[start : start + length].mean())
+    return Moments(np.stack(embeddings), np.array(middles), np.array(first))
