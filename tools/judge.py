@@ -174,6 +174,7 @@ def run(
 ) -> str:
     """Learns, searches and reports, also into `WORKDIR/report.txt`, and renders the tables."""
     found: dict[int, list[Path]] = {world: [] for world in worlds}
+    by_clips: dict[int, list[Path]] = {world: [] for world in worlds}
     for seed in seeds:
         own, folder = learned(config, workdir, seed, clips=clips)
         for world in worlds:
@@ -182,11 +183,14 @@ def run(
             taught, folder = from_clips.clip_pad(own, workdir, folder)
             learn(taught, folder)
             for world in worlds:
-                searched(taught, folder, workdir, world)
+                by_clips[world].append(searched(taught, folder, workdir, world))
     text = ''
     for world, folders in found.items():
         photos = training_photos(config, workdir, world)
         text += f'World {world}\n\n{report.render(report.read(folders), photos)}\n\n'
+        if clips:
+            gains = '\n'.join(report.gains(report.read(by_clips[world])))
+            text += f'World {world}, taught by clips\n\n{gains}\n\n'
     atomic.write_bytes(workdir / 'report.txt', text.encode())
     return text + over_runs_tables(config, workdir, worlds, seeds, clips)
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -97,6 +98,9 @@ def test_order_strangers_controls_and_held_out_pairs(ranked):
     assert '1.00' in lines_of(found, 'image', 'place ')[0]
     # "Text" finds what "no person" does not: it has learned names that it should not know.
     assert all('MISSED' in line for line in lines_of(found, 'no person'))
+    asked = {key: own for key, own in ranked.hits.items() if key != queries.NO_PERSON.key}
+    without = report.strangers(dataclasses.replace(ranked, hits=asked))
+    assert without == [line for line in found if 'no person' not in line]
     found = report.controls(ranked)
     assert 'holds' in lines_of(found, 'no person')[0]
     assert 'MISSED' in lines_of(found, 'person only')[0]

@@ -151,6 +151,8 @@ def strangers(ranked: Ranked) -> list[str]:
             f'  image {scenario:<12} keeps {kept["ratio"]:.2f} [{kept["low"]:.2f}, '
             f"{kept['high']:.2f}] of seen people's  {_verdict(kept['ratio'] >= KEPT)}"
         )
+        if queries.NO_PERSON.key not in ranked.hits:
+            continue
         empty = _difference(ranked, unseen, queries.PAD_TEXT, queries.NO_PERSON)
         lines.append(
             f'  text  {scenario:<12} − no person {empty["difference"]:+.3f} [{empty["low"]:+.3f}, '
