@@ -7,7 +7,7 @@ import pytest
 
 import cpad_jax
 from cpad_jax.media import video
-from cpad_jax.models import cpad
+from cpad_jax.models import cpad, cpad_files
 from cpad_jax.retrieval import scores
 
 VIDEOS = ('stage.mp4', 'arm_wrestling.mp4', 'basketball.mp4', 'two_people_meet.mp4', 'make_up.avi')
@@ -22,8 +22,8 @@ def model(tmp_path_factory):
     init = jax.jit(cpad.CPAD(config, clip.config).init)
     params = init(jax.random.key(0), faces, jnp.ones((1, 1)))
     folder = tmp_path_factory.mktemp('untrained')
-    saved = cpad.SavedCPAD(config, params['params'], 'ViT-cast-16', clip.sha256)
-    cpad.save_model(folder / 'model', saved)
+    saved = cpad_files.SavedCPAD(config, params['params'], 'ViT-cast-16', clip.sha256)
+    cpad_files.save_model(folder / 'model', saved)
     return cpad_jax.load(folder / 'model')
 
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cpad_jax.models import cpad, zoo
+from cpad_jax.models import cpad, cpad_files, zoo
 from cpad_jax.models.clip import CLIP
 from cpad_jax.models.personalised import PersonalisedCLIP, PretrainedCLIP
 
@@ -27,7 +27,7 @@ def make(seed=1, background=True):
     model = cpad.CPAD(CONFIG, CLIP_CONFIG)
     params = jax.jit(model.init)(jax.random.key(1), jnp.ones((1, 1, 32)), jnp.ones((1, 1)))
     others = np.random.default_rng(3).normal(size=(40, 32)).astype(np.float32)
-    saved = cpad.SavedCPAD(
+    saved = cpad_files.SavedCPAD(
         CONFIG, randomise(params['params'], seed), 'tiny', 'c' * 64, ['Orla Brandt'],
         background=others if background else None,
     )  # fmt: skip

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cpad_jax.errors import UserError
-from cpad_jax.models import cpad, face_features, visual_prompts
+from cpad_jax.models import cpad, cpad_files, face_features, visual_prompts
 from cpad_jax.models.clip_adapter import ClipAdapter
 from cpad_jax.models.names import name_and_face, name_features
 from cpad_jax.models.person import unit
@@ -68,7 +68,7 @@ class PersonalisedCLIP:
         face_feature: What the adapter reads, as `face_features.tower` takes it.
     """
 
-    def __init__(self, clip: PretrainedCLIP, saved: cpad.SavedCPAD):
+    def __init__(self, clip: PretrainedCLIP, saved: cpad_files.SavedCPAD):
         """Puts the two together; see `load`."""
         self.clip = clip
         self.saved = saved
@@ -449,10 +449,10 @@ def load(
         raise UserError(
             f'there is no folder {path}: name the workdir of a training, or an exported model'
         )
-    if (path / 'checkpoints').is_dir() or (path / EXPORT / cpad.CONFIG_FILE).is_file():
+    if (path / 'checkpoints').is_dir() or (path / EXPORT / cpad_files.CONFIG_FILE).is_file():
         path = path / EXPORT
     if clip is None:
-        clip = cpad.read_backbone(path)
+        clip = cpad_files.read_backbone(path)
     if not isinstance(clip, PretrainedCLIP):
         clip = load_clip(clip, dtype)
-    return PersonalisedCLIP(clip, cpad.load_model(path, clip.config, clip.sha256))
+    return PersonalisedCLIP(clip, cpad_files.load_model(path, clip.config, clip.sha256))

@@ -24,7 +24,7 @@ import numpy as np
 from cpad_jax.data import readers
 from cpad_jax.data.built_dataset import DatasetPaths
 from cpad_jax.errors import UserError
-from cpad_jax.models import cpad
+from cpad_jax.models import cpad, cpad_files
 from cpad_jax.models.clip_adapter import ClipAdapter
 from cpad_jax.models.personalised import PersonalisedCLIP
 from cpad_jax.text.prompts import NOBODY, PERSON_TOKEN
@@ -196,7 +196,7 @@ class ClipLearning:
         learned.pop('clip_adapter', None)  # Of clips that the model started from has seen.
         if config.clip_width:
             learned['clip_adapter'] = self._words(config.clip_width, train.word_steps)
-        cpad.save_model(directory, dataclasses.replace(saved, config=config, params=learned))
+        cpad_files.save_model(directory, dataclasses.replace(saved, config=config, params=learned))
 
     def _words(self, width: int, steps: int) -> Any:
         """Parameters of a clip adapter that knows what is done in the clips, and where."""

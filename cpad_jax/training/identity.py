@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cpad_jax.models import cpad, face_features, visual_prompts, weights
+from cpad_jax.models import cpad, cpad_files, face_features, visual_prompts, weights
 from cpad_jax.models.clip import CLIP
 from cpad_jax.models.names import name_features
 from cpad_jax.models.person import unit
@@ -199,7 +199,7 @@ class IdentityLearning:
                 steps=self.config.train.name_steps,
                 seed=self.config.seed,
             )
-        saved = cpad.SavedCPAD(
+        saved = cpad_files.SavedCPAD(
             config=self.cpad_config,
             params=params,
             backbone=self.config.backbone,
@@ -208,7 +208,7 @@ class IdentityLearning:
             memory=memory if self.config.model.name_memory else None,
             background=self._background(params),
         )
-        cpad.save_model(directory, saved)
+        cpad_files.save_model(directory, saved)
 
     def _background(self, params: Any) -> np.ndarray:
         """Embeddings of some training photos, of as many people as there are: [M, D]."""

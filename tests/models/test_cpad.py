@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cpad_jax.errors import UserError
-from cpad_jax.models import cpad, zoo
+from cpad_jax.models import cpad, cpad_files, zoo
 from cpad_jax.models.clip import CLIP
 from cpad_jax.text.tokenizer import TOK, tokenize
 
@@ -136,38 +136,38 @@ def test_vocabulary_norm():
 
 @pytest.fixture
 def saved(learned):
-    return cpad.SavedCPAD(
+    return cpad_files.SavedCPAD(
         CONFIG, learned[2], 'weights/x', 'abc' * 20, ['Orla Brandt', 'Émile'],
         draw_tokens(0, 2, 1, 64),
     )  # fmt: skip
 
 
 def test_save_and_load(tmp_path, saved):
-    cpad.save_model(tmp_path / 'model', saved)
+    cpad_files.save_model(tmp_path / 'model', saved)
     assert sorted(p.name for p in tmp_path.rglob('*')) == [
         'config.json', 'model', 'weights.safetensors',
     ]  # fmt: skip
-    loaded = cpad.load_model(tmp_path / 'model', CLIP_CONFIG, 'abc' * 20, 'clip')
-    assert cpad.read_backbone(tmp_path / 'model') == 'weights/x'
+    loaded = cpad_files.load_model(tmp_path / 'model', CLIP_CONFIG, 'abc' * 20, 'clip')
+    assert cpad_files.read_backbone(tmp_path / 'model') == 'weights/x'
     assert loaded.config == CONFIG and list(loaded.names) == list(saved.names)
     jax.tree.map(np.testing.assert_array_equal, loaded.params, saved.params)
     np.testing.assert_array_equal(loaded.memory, saved.memory)
-    cpad.save_model(tmp_path / 'model', dataclasses.replace(saved, memory=None))
-    assert cpad.load_model(tmp_path / 'model', CLIP_CONFIG, 'abc' * 20).memory is None
+    cpad_files.save_model(tmp_path / 'model', dataclasses.replace(saved, memory=None))
+    assert cpad_files.load_model(tmp_path / 'model', CLIP_CONFIG, 'abc' * 20).memory is None
 
 
 def test_another_backbone_or_face_feature_is_refused(tmp_path, saved):
-    cpad.save_model(tmp_path, saved)
+    cpad_files.save_model(tmp_path, saved)
     with pytest.raises(UserError, match=r"trained on the CLIP 'weights/x' with sha256 abcabc.*"):
-        cpad.load_model(tmp_path, CLIP_CONFIG, 'def' * 20)
+        cpad_files.load_model(tmp_path, CLIP_CONFIG, 'def' * 20)
     with pytest.raises(UserError, match="face feature 'clip', not on 'sface'"):
-        cpad.load_model(tmp_path, CLIP_CONFIG, 'abc' * 20, 'sface')
+        cpad_files.load_model(tmp_path, CLIP_CONFIG, 'abc' * 20, 'sface')
 
 
 def test_damaged_exports_are_named(tmp_path, saved):
     with pytest.raises(UserError, match='there is no CLIP-PAD in'):
-        cpad.load_model(tmp_path, CLIP_CONFIG, 'abc' * 20)
-    cpad.save_model(tmp_path, saved)
+        cpad_files.load_model(tmp_path, CLIP_CONFIG, 'abc' * 20)
+    cpad_files.save_model(tmp_path, saved)
     path = tmp_path / 'config.json'
     values = json.loads(path.read_text())
     for text, message in [
@@ -179,15 +179,15 @@ def test_damaged_exports_are_named(tmp_path, saved):
     ]:
         path.write_text(text)
         with pytest.raises(UserError, match=message):
-            cpad.load_model(tmp_path, CLIP_CONFIG, 'abc' * 20)
+            cpad_files.load_model(tmp_path, CLIP_CONFIG, 'abc' * 20)
 
 
 def test_full_size_shapes():
     clip_config = zoo.get('ViT-L-14')
     config = cpad.CPADConfig('clip', 768, num_tokens=2, adapter_width=1024, rank=16)
-    shapes = cpad.parameter_shapes(config, clip_config)
+    shapes = cpad_files.parameter_shapes(config, clip_config)
     assert shapes['adapter/out/kernel'] == (1024, 2 * 768)
     assert shapes['default_token'] == (2, 768)
     assert shapes['low_rank/resblocks.11/c_fc/b'] == (16, 4 * 768)
-    assert not any('low_rank' in name for name in cpad.parameter_shapes(
+    assert not any('low_rank' in name for name in cpad_files.parameter_shapes(
         dataclasses.replace(config, rank=0), clip_config))  # fmt: skip

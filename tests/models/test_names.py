@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import cpad_jax
-from cpad_jax.models import cpad, names, personalised, weights, zoo
+from cpad_jax.models import cpad, cpad_files, names, personalised, weights, zoo
 from cpad_jax.models.clip import CLIP
 from cpad_jax.training import name_learning
 
@@ -45,7 +45,7 @@ def test_a_model_reads_every_name_once(clip, monkeypatch):
     known = jnp.zeros((1, names.feature_width(CONFIG)))
     adapter = cpad.name_adapter(config, CONFIG)
     params['name_adapter'] = adapter.init(jax.random.key(2), known)['params']
-    saved = cpad.SavedCPAD(config, params, 'x', 'a' * 64, ('Ada Abbott', 'Bo'), None)
+    saved = cpad_files.SavedCPAD(config, params, 'x', 'a' * 64, ('Ada Abbott', 'Bo'), None)
     model = personalised.PersonalisedCLIP(clip, saved)
     read = []
 

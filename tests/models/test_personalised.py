@@ -8,7 +8,7 @@ import pytest
 import cpad_jax
 from cpad_jax.errors import UserError
 from cpad_jax.media import faces, images
-from cpad_jax.models import cpad, face_features, personalised, weights, zoo
+from cpad_jax.models import cpad, cpad_files, face_features, personalised, weights, zoo
 from cpad_jax.models.clip import CLIP
 from cpad_jax.models.pretrained import load_clip
 
@@ -35,11 +35,11 @@ def workdir(tmp_path_factory):
     model = cpad.CPAD(CONFIG, CLIP_CONFIG)
     params = jax.jit(model.init)(jax.random.key(1), jnp.ones((1, 1, 32)), jnp.ones((1, 1)))
     memory = np.random.default_rng(2).normal(size=(3, 2, 64)).astype(np.float32)
-    saved = cpad.SavedCPAD(
+    saved = cpad_files.SavedCPAD(
         CONFIG, randomise(params['params'], 1), str(folder / 'clip'),
         weights.file_sha256(folder / 'clip' / weights.WEIGHTS_FILE), NAMES, memory,
     )  # fmt: skip
-    cpad.save_model(folder / 'run' / 'model', saved)
+    cpad_files.save_model(folder / 'run' / 'model', saved)
     (folder / 'run' / 'checkpoints').mkdir()
     return folder
 
@@ -69,7 +69,7 @@ def test_a_model_that_reads_histograms_is_given_histograms(model):
     params = cpad.CPAD(config, CLIP_CONFIG).init(
         jax.random.key(1), jnp.ones((1, 1, 512)), jnp.ones((1, 1))
     )['params']
-    saved = cpad.SavedCPAD(config, params, 'x', 'a' * 64, NAMES, None)
+    saved = cpad_files.SavedCPAD(config, params, 'x', 'a' * 64, NAMES, None)
     histograms = personalised.PersonalisedCLIP(model.clip, saved)
     found = histograms.face_features(photos(1), cropped=True)
     np.testing.assert_array_equal(found, [face_features.colour_histogram(p) for p in photos(1)])
@@ -82,7 +82,7 @@ def test_a_model_may_read_faces_by_another_clip(workdir, model, tmp_path):
     sha256 = weights.file_sha256(tmp_path / 'other' / weights.WEIGHTS_FILE)
     feature = {'face_feature': str(tmp_path / 'other'), 'face_sha256': sha256}
     saved = dataclasses.replace(model.saved, config=dataclasses.replace(CONFIG, **feature))
-    cpad.save_model(tmp_path / 'model', saved)
+    cpad_files.save_model(tmp_path / 'model', saved)
     found = cpad_jax.load(tmp_path / 'model').face_features(photos(1), cropped=True)
     reader = load_clip(tmp_path / 'other')
     np.testing.assert_array_equal(found, reader.encode_image(reader.preprocess(photos(1))))

@@ -8,7 +8,7 @@ import pytest
 import tiny_cpad
 
 from cpad_jax.errors import UserError
-from cpad_jax.models import cpad, visual_prompts, weights, zoo
+from cpad_jax.models import cpad_files, visual_prompts, weights, zoo
 from cpad_jax.models.clip import CLIP
 from cpad_jax.models.personalised import PersonalisedCLIP
 from cpad_jax.training import feature_cache
@@ -86,9 +86,9 @@ def test_prompts_start_as_large_as_patches_do():
 
 
 def test_a_prompted_export_comes_back_and_embeds_clips_alike(model, prompted, tmp_path):
-    cpad.save_model(tmp_path / 'model', prompted.saved)
+    cpad_files.save_model(tmp_path / 'model', prompted.saved)
     loaded = PersonalisedCLIP(
-        model.clip, cpad.load_model(tmp_path / 'model', CONFIG, model.clip.sha256)
+        model.clip, cpad_files.load_model(tmp_path / 'model', CONFIG, model.clip.sha256)
     )
     frames = np.random.default_rng(0).integers(0, 256, (3, 40, 50, 3), np.uint8)
     found = loaded.encode_clip(frames)
@@ -105,16 +105,18 @@ def test_a_prompted_export_comes_back_and_embeds_clips_alike(model, prompted, tm
 
 def test_without_prompts_nothing_is_new(model, tmp_path):
     assert model.image_clip is model.clip
-    cpad.save_model(tmp_path, model.saved)
+    cpad_files.save_model(tmp_path, model.saved)
     values = json.loads((tmp_path / 'config.json').read_text())
     assert 'visual_prompts' not in values
     assert not any('prompt' in name for name in weights.parameter_shapes(CONFIG))
-    assert not any('prompt' in name for name in cpad.parameter_shapes(model.saved.config, CONFIG))
-    assert cpad.load_model(tmp_path, CONFIG, 'c' * 64).config == model.saved.config
+    assert not any(
+        'prompt' in name for name in cpad_files.parameter_shapes(model.saved.config, CONFIG)
+    )
+    assert cpad_files.load_model(tmp_path, CONFIG, 'c' * 64).config == model.saved.config
     # An export that names prompts must hold them.
     (tmp_path / 'config.json').write_text(json.dumps(values | {'visual_prompts': 3}))
     with pytest.raises(UserError, match='missing params/visual_prompts'):
-        cpad.load_model(tmp_path, CONFIG, 'c' * 64)
+        cpad_files.load_model(tmp_path, CONFIG, 'c' * 64)
 
 
 def test_features_of_one_tower_are_never_served_to_another(model, prompted, tmp_path):

@@ -38,7 +38,7 @@ def main(name: str, form: str) -> None:
     runtime.quiet()
     import jax  # noqa: PLC0415
 
-    from cpad_jax.models import cpad, weights, zoo  # noqa: PLC0415
+    from cpad_jax.models import cpad, cpad_files, weights, zoo  # noqa: PLC0415
     from cpad_jax.models.personalised import PersonalisedCLIP  # noqa: PLC0415
     from cpad_jax.models.pretrained import PretrainedCLIP  # noqa: PLC0415
     from cpad_jax.training import fine_tuning  # noqa: PLC0415
@@ -52,8 +52,8 @@ def main(name: str, form: str) -> None:
     clip = PretrainedCLIP(config, drawn(weights.parameter_shapes(config)), '0' * 64)
     sizes = cpad.CPADConfig('clip', config.embed_dim, rank=16)
     people = rng.standard_normal((512, config.embed_dim), np.float32)
-    params = drawn(cpad.parameter_shapes(sizes, config))
-    saved = cpad.SavedCPAD(sizes, params, name, '0' * 64, background=people)
+    params = drawn(cpad_files.parameter_shapes(sizes, config))
+    saved = cpad_files.SavedCPAD(sizes, params, name, '0' * 64, background=people)
     model = PersonalisedCLIP(clip, saved)
     photos = rng.standard_normal((PHOTOS, config.embed_dim), np.float32)
     guess = 0.02 * rng.standard_normal((1, config.text.width), np.float32)
