@@ -27,6 +27,7 @@ from cpad_jax.errors import UserError
 from cpad_jax.models import cpad, cpad_files
 from cpad_jax.models.clip_adapter import ClipAdapter
 from cpad_jax.models.personalised import PersonalisedCLIP
+from cpad_jax.models.pretrained import PretrainedCLIP
 from cpad_jax.text.prompts import NOBODY, PERSON_TOKEN
 from cpad_jax.text.training_phrases import BASE
 from cpad_jax.training import (
@@ -64,6 +65,7 @@ class ClipLearning:
         nobody: Captions,
         training: Clips,
         validation: Clips,
+        plain: np.ndarray,
     ):
         """Prepares the task.
 
@@ -75,6 +77,8 @@ class ClipLearning:
             nobody: What may be said of nobody in particular.
             training: Clips of titles to learn from.
             validation: Clips of other titles.
+            plain: float32 [N, D], the clips to learn from by CLIP itself: without visual prompts
+                what `training` sees.
 
         Raises:
             UserError: The model has no update to learn; or see `CompoundBatches`.
@@ -86,7 +90,7 @@ class ClipLearning:
             )
         self.config, self.backbone_sha256 = config, model.clip.sha256
         self.asks = CompoundBatches(config, photos, captions, training, validation)
-        self._start, self._nobody = model, nobody
+        self._start, self._nobody, self._plain = model, nobody, plain
         self._ids = model.clip.tokenize(captions.texts, model.saved.config.num_tokens)
         photo = BASE.format(PERSON_TOKEN)
         self._photo_ids = model.clip.tokenize([photo], model.saved.config.num_tokens)
@@ -200,12 +204,12 @@ class ClipLearning:
 
     def _words(self, width: int, steps: int) -> Any:
         """Parameters of a clip adapter that knows what is done in the clips, and where."""
-        captions, clips, clip = self._nobody, self.asks.training, self._start.clip
+        captions, clip = self._nobody, self._start.clip
         parts = np.array_split(captions.texts, -(-len(captions.texts) // _TEXTS))
         said = [clip.encode_text(clip.tokenize(list(p)), normalize=True) for p in parts]
         return word_learning.learn_words(
-            ClipAdapter(width), clips.seen, clips.shown, captions, np.concatenate(said),
-            steps=steps, seed=self.config.seed,
+            ClipAdapter(width), self._plain, self.asks.training.shown, captions,
+            np.concatenate(said), steps=steps, seed=self.config.seed,
         )  # fmt: skip
 
 
@@ -237,15 +241,25 @@ def prepare(
     pictures = readers.IdentityReader(people.part('identities'), 'train')
     photos = feature_cache.photo_features(config, people, pictures, model.clip, directory)
     known = person_numbers(people.read_people(), photos)
-    found, said = {}, ()
-    for split, paths in clips.items():
-        reader = readers.ClipReader(paths.part('clips'), 'test')
+    opened = {
+        split: readers.ClipReader(paths.part('clips'), 'test') for split, paths in clips.items()
+    }
+
+    def seen(split: str, by: PretrainedCLIP) -> np.ndarray:
         frames = config.features.frames_per_clip
-        embedded = feature_cache.clip_features(
-            reader, f'{paths.fingerprint}/clips/test', model.image_clip, directory,
+        return feature_cache.clip_features(
+            opened[split], f'{clips[split].fingerprint}/clips/test', by, directory,
             frames_per_clip=frames, batch_size=max(1, size // frames), dtype=config.dtype,
         ).embeddings  # fmt: skip
+
+    def labelled(split: str) -> Clips:
+        reader = opened[split]
         shown = clip_truth.shown(reader, known, len(reader.actions))
-        found[split] = Clips(embedded, shown, len(photos.names))
-        said = [Captions(reader.actions, reader.places, who) for who in (PERSON_TOKEN, NOBODY)]
-    return ClipLearning(config, model, photos, *said, found['training'], found['validation'])
+        return Clips(seen(split, model.image_clip), shown, len(photos.names))
+
+    names = opened['training']
+    said = [Captions(names.actions, names.places, who) for who in (PERSON_TOKEN, NOBODY)]
+    plain = seen('training', model.clip)
+    return ClipLearning(
+        config, model, photos, *said, labelled('training'), labelled('validation'), plain
+    )

@@ -75,7 +75,8 @@ def photos():
 
 def make_task(model, photos, **train):
     captions, clips = (Phrases(), Phrases('somebody')), (make_clips(0), make_clips(1))
-    return clip_learning.ClipLearning(make_config(**train), model, photos, *captions, *clips)
+    plain = np.ascontiguousarray(clips[0].seen[:, ::-1])
+    return clip_learning.ClipLearning(make_config(**train), model, photos, *captions, *clips, plain)
 
 
 def test_batches_are_true_and_of_their_step(model, photos):
@@ -108,6 +109,8 @@ def test_the_update_alone_learns_and_the_best_is_exported(model, photos, tmp_pat
     assert moved and {name.split('/')[0] for name in moved} == {'low_rank'}
     assert {name.split('/')[0] for name in set(there) - set(before)} == {'clip_adapter'}
     assert learned.saved.config.clip_width == 8
+    # The clip adapter is for clips as plain CLIP sees them.
+    np.testing.assert_allclose(there['clip_adapter/centre'], task._plain.mean(axis=0), atol=1e-6)
     assert (learned.names, learned.face_feature) == (model.names, model.face_feature)
     np.testing.assert_array_equal(learned.saved.background, model.saved.background)
 
@@ -152,7 +155,7 @@ def test_what_does_not_fit_is_said(model, photos, monkeypatch):
     with pytest.raises(UserError, match='nobody in the training clips is among the people'):
         clip_learning.ClipLearning(
             make_config(), model, photos, Phrases(), Phrases(), make_clips(0, known=0),
-            make_clips(1),
+            make_clips(1), make_clips(0).seen,
         )  # fmt: skip
     monkeypatch.setattr(type(model), 'low_rank', None)
     with pytest.raises(UserError, match='without an update of the text tower'):
