@@ -6,6 +6,7 @@ import drawn_outcome
 import numpy as np
 
 from cpad_jax.retrieval import queries, season_search
+from cpad_jax.retrieval.moments import Moments
 from cpad_jax.retrieval.report import season_page, strips
 from cpad_jax.retrieval.season_queries import SeasonQuery
 from cpad_jax.retrieval.season_search import Condition, Cutting
@@ -14,13 +15,15 @@ VIDEOS = [Path(f'/films/{name}.mp4') for name in ('s1e1', 's1e2', 'a <b>very<b> 
 SECONDS = (600.0, 1200.0, 90.5)
 FACTS = {
     'dataset': 'drawn', 'season': 'a <i>show</i>', 'backbone': 'testing', 'num_references': 5,
-    'min_share': 0.1, 'minutes': 31.51,
+    'min_share': 0.1, 'moment': 2.0, 'minutes': 31.51,
 }  # fmt: skip
 METHODS = (
     (queries.NO_PERSON, False), (queries.CLIP, False), (queries.PAD_TEXT, False),
     (queries.PAD_IMAGE, False), (queries.PAD_TEXT_IMAGE, False), (queries.PAD_IMAGE, True),
     (queries.PAD_TEXT_IMAGE, True),
 )  # fmt: skip
+
+BEST = 7.0  # Seconds into each clip is its only moment.
 
 
 def cuttings():
@@ -46,8 +49,10 @@ def make(seed=0):
     width = max(cutting.num_clips for cutting in cut)
 
     class Frames:
-        def embed(self, pieces):
-            return np.eye(sum(map(len, pieces)), width, dtype=np.float32)
+        def moments(self, pieces, seconds):
+            starts = [start for spans in pieces for start, _ in spans]
+            found = np.eye(len(starts), width, dtype=np.float32)
+            return Moments(found, np.array(starts) + BEST, np.arange(len(starts)))
 
     class Model:
         """Looks where the query's clips are, the more so the later the condition."""
@@ -70,7 +75,7 @@ def make(seed=0):
             return self.number, self.row
 
     conditions = [Condition(*method, Turn(row)) for row, method in enumerate(METHODS)]
-    values, kept = season_search.search(Model(), Frames(), cut, asked, conditions)
+    values, kept = season_search.search(Model(), Frames(), cut, asked, conditions, 2.0)
     seen = {query.person_id: query.person_id != 'p5' for query in asked}
     rows = season_search.result_rows(cut, asked, conditions, values, seen, FACTS, 50, 0)
     differences = season_search.compare(cut, asked, conditions, values, 50, 0)

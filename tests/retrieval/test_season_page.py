@@ -143,7 +143,7 @@ def test_names_are_text_and_nothing_is_fetched(made):
     assert json.loads(written)['eval.season.cast'] == 24
 
 
-def test_pictures_are_the_middles_of_the_best_clips(searched, tmp_path):
+def test_pictures_are_the_best_moments_of_the_best_clips(searched, tmp_path):
     path = tmp_path / 'film.mp4'
     write(path, np.arange(0, 1200, 10.0), b_frames=0)
     one = dataclasses.replace(searched, videos=[path] * 3)
@@ -156,5 +156,5 @@ def test_pictures_are_the_middles_of_the_best_clips(searched, tmp_path):
         assert right == [None, *(int(c) in searched.asked[shown.number].relevant[0] for c in best)]
         for clip, picture in zip(best, shown.pictures[1:], strict=True):
             piece = one.pieces(0)[int(clip)]
-            shown_then = int((piece.start + piece.end) / 2 // 10)
+            shown_then = int((piece.start + drawn_season.BEST) // 10)
             assert read_number(picture.image) == shown_then

@@ -269,11 +269,14 @@ def build(
     """
     first = searched.rows[0]
     people = len({query.person_id for query in searched.asked})
+    counts = (
+        f'its best {first["moment"]:g} seconds' if first['moment'] else 'the mean of its frames'
+    )
     lead = (
         f'<p>{page.text(first["season"])}, {len(searched.videos)} episodes of together '
         f'{first["minutes"]:.0f} minutes: {len(searched.asked)} queries about {people} people; '
         f'backbone {page.text(first["backbone"])}, up to {first["num_references"]} reference '
-        'photos.</p>'
+        f'photos. A clip counts as {counts}.</p>'
     )
     return page.render(
         f'Searching a season: {config.name}',
