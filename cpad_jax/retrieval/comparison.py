@@ -73,7 +73,7 @@ def read(folder: Path) -> Run:
             f'no {error.filename}: name a workdir that was evaluated, or the folder of an '
             'evaluation'
         ) from None
-    except (ValueError, KeyError, IndexError, TypeError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, LookupError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise errors.UserError(
             f'{folder}: results.json or ranks.npz is damaged ({error}): evaluate again'
         ) from error

@@ -123,8 +123,10 @@ def check(scenarios: Sequence[str], key: str) -> None:
     """Makes sure that a configuration's `key` names scenarios that there are.
 
     Raises:
-        UserError: It does not.
+        UserError: It does not, or names none.
     """
+    if not len(scenarios):
+        raise UserError(f'{key} is empty, expected some of {", ".join(SCENARIOS)}')
     for scenario in scenarios:
         if scenario not in SCENARIOS:
             raise UserError(f'{key} names {scenario!r}, expected some of {", ".join(SCENARIOS)}')

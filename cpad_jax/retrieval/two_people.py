@@ -100,7 +100,7 @@ def ask_pairs(config: Any, workdir: Path, model: PersonalisedCLIP) -> dict[str, 
     embed = functools.partial(
         feature_cache.clip_features, clips, fingerprint, directory=cache,
         frames_per_clip=config.features.frames_per_clip,
-        batch_size=config.features.batch_size // config.features.frames_per_clip,
+        batch_size=max(1, config.features.batch_size // config.features.frames_per_clip),
         dtype=config.dtype, stage='embedding clips of pairs',
     )  # fmt: skip
     gallery = embed(model.image_clip).embeddings

@@ -6,11 +6,16 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cpad_jax.retrieval import detection, nothing_matches, pair_rows
+from cpad_jax.retrieval import detection, nothing_matches, pair_rows, pair_scores, queries
 from cpad_jax.retrieval.pair_queries import ACTION, TOGETHER, WITHOUT
 from cpad_jax.retrieval.report import charts, page
 from cpad_jax.retrieval.table import aligned
 
+# Who is asked by what `person_query` says.
+_METHODS = {
+    queries.TEXT: 'CLIP, text', queries.IMAGE: 'CLIP-PAD, image',
+    queries.TEXT_IMAGE: 'CLIP-PAD, text+image', pair_scores.FACES: 'CLIP-PAD + faces, image',
+}  # fmt: skip
 _ASKED = {TOGETHER: '[A] and [B]', ACTION: '[A] hugging [B]', WITHOUT: '[A] without [B]'}
 # What is shown of the comparisons; all are in `results.json`.
 _COMPARED = ('hit@1', pair_rows.APART)
@@ -38,14 +43,14 @@ def _pairs(found: Mapping[str, Any]) -> list[Table]:
         rows = [row for row in found['pairs'] if row['scenario'] == scenario]
         every = (*pair_rows.METRICS, pair_rows.APART, pair_rows.BOTH)
         names = [name for name in every if name in rows[0]]
-        lines = [[row['way'], row['person_query'], *(_value(row, n) for n in names)]
+        lines = [[row['way'], _METHODS[row['person_query']], *(_value(row, n) for n in names)]
                  for row in rows]  # fmt: skip
         first = rows[0]
         title = (
             f'"{_ASKED[scenario]}": {first["num_queries"]} queries of {first["num_titles"]} '
             f'titles, {first["num_relevant"]:.1f} right clips each among {found["num_clips"]}'
         )
-        tables.append(Table(title, ['asked by', 'person query', *names], lines))
+        tables.append(Table(title, ['asked by', 'method', *names], lines))
     lines = []
     for row in found['comparisons']:
         if row['metric'] not in _COMPARED:
@@ -53,22 +58,28 @@ def _pairs(found: Mapping[str, Any]) -> list[Table]:
         value = _value(
             {'d': row['difference'], 'd_low': row['low'], 'd_high': row['high']}, 'd', '+'
         )
-        lines.append([row['scenario'], row['metric'], row['a'], row['b'], value])
-    title = 'Both people less the better single one, on the same queries'
-    tables.append(Table(title, ['scenario', 'metric', 'a', 'b', 'a − b'], lines, 4))
-    lines = [[row['known'], row['person_query'], f'{row["hit@1"]:.3f}'] for row in found['bounds']]
+        lines.append([_ASKED[row['scenario']], row['metric'], row['a'], row['b'], value])
+    title = 'Both people less the better single one (A alone for A without B), on the same queries'
+    tables.append(Table(title, ['asked', 'metric', 'a', 'b', 'a − b'], lines, 4))
+    lines = [
+        [row['known'], _METHODS[row['person_query']], f'{row["hit@1"]:.3f}']
+        for row in found['bounds']
+    ]
     title = f'What bounds "{_ASKED[ACTION]}": only clips in which a half is right are searched'
-    return [*tables, *([Table(title, ['known', 'person query', 'hit@1'], lines)] if lines else [])]
+    return [*tables, *([Table(title, ['known', 'method', 'hit@1'], lines)] if lines else [])]
 
 
 def _order(rows: Sequence[Mapping[str, Any]]) -> Table:
     actions = list(dict.fromkeys(row['action'] for row in rows))
     ways = dict.fromkeys((row['way'], row['person_query']) for row in rows)
     told = {(row['way'], row['person_query'], row['action']): row for row in rows}
-    lines = [[*way, *(_value(told[*way, action], 'told') for action in actions)] for way in ways]
+    lines = [
+        [way, _METHODS[form], *(_value(told[way, form, action], 'told') for action in actions)]
+        for way, form in ways
+    ]
     head = [f'{a or "all"} ({told[*next(iter(ways)), a]["num_pairs"]})' for a in actions]
     title = 'Order told apart: "A … B" above "B … A" of a clip in which A does it; 0.5 is chance'
-    return Table(title, ['asked by', 'person query', *head], lines)
+    return Table(title, ['asked by', 'method', *head], lines)
 
 
 def _detection(rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -2,7 +2,7 @@
 
 import html.parser
 
-VOID = {'meta', 'link', 'img', 'br'}
+VOID = {'meta', 'link', 'img', 'br', 'wbr'}
 
 
 class Reader(html.parser.HTMLParser):

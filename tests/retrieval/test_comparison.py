@@ -130,5 +130,8 @@ def test_what_is_not_there_or_damaged_is_one_line(tmp_path, first):
     (tmp_path / 'b' / 'ranks.npz').write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match='is damaged .*evaluate again'):
         evaluation.main(['--compare', str(tmp_path / 'a'), str(tmp_path / 'b')])
+    (tmp_path / 'b' / 'ranks.npz').write_bytes(b'')
+    with pytest.raises(UserError, match='is damaged .*evaluate again'):
+        evaluation.main(['--compare', str(tmp_path / 'a'), str(tmp_path / 'b')])
     with pytest.raises(UserError, match=r'out.txt: expected a .html or .json file'):
         evaluation.main(['--compare', 'a', 'b', '--out', 'out.txt'])

@@ -200,3 +200,9 @@ def test_actions_and_places_are_those_of_the_data_set(clips):
     query = found[f'action+place/ada/a{EAT}/p{KITCHEN}']
     assert (query.action, query.place) == (f'a{EAT}', f'p{KITCHEN}')
     assert query.relevant == (0,)
+
+
+@pytest.mark.parametrize('wrong', [(), ('action', 'time')])
+def test_scenarios_that_there_are_not_are_refused(wrong):
+    with pytest.raises(UserError, match='config.eval.scenarios .*expected some of action, place'):
+        scenarios.check(wrong, 'config.eval.scenarios')

@@ -106,7 +106,7 @@ def test_tables_say_what_came_out():
     text = two_people_table.render(FOUND)
     assert '"[A] hugging [B]": 9 queries of 3 titles, 1.5 right clips each among 40' in text
     assert '0.500 [0.400, 0.600]' in text and 'all (7)' in text and 'Kiss (7)' in text
-    assert '+0.250 [+0.125, +0.375]' in text and 'who is there  image' in text
+    assert '+0.250 [+0.125, +0.375]' in text and 'who is there  CLIP-PAD, image' in text
     assert '0.300 [0.200, 0.400]' in text and '(3 of action)' in text
     # Only hit@1 of the comparisons.
     assert text.count('+0.250') == 1

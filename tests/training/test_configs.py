@@ -87,6 +87,22 @@ def test_bad_arguments_are_one_line(file, arguments, message):
     assert '\n' not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ('override', 'expected'),
+    [
+        ('features.frames_per_clip=0', '1 or more'), ('features.batch_size=1', '2 or more'),
+        ('model.num_tokens=0', '1 or more'), ('train.max_references=0', '1 or more'),
+        ('train.temperature=0', 'more than 0'), ('train.learning_rate=0', 'more than 0'),
+        ('train.loss.identity=-1', '0 or more'), ('train.weight_decay=-1', '0 or more'),
+        ('eval.with_faces.words=-1', '0 or more'), ('dtype=float8', 'float32 or bfloat16'),
+    ],
+)  # fmt: skip
+def test_numbers_out_of_range_are_said_before_any_work(override, expected):
+    key = override.partition('=')[0]
+    with pytest.raises(UserError, match=f'config.{key} is .*, expected {expected}$'):
+        configs.parse(['--config', 'configs/testing.py', f'--config.{override}'])
+
+
 def test_no_configuration_named():
     with pytest.raises(UserError, match='which configuration'):
         configs.parse([])

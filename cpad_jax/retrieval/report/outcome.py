@@ -75,7 +75,9 @@ def _cells(found: Outcome, key: str, scenarios: Sequence[str], people: str) -> l
 
 
 def _heads(scenarios: Sequence[str], before: str = '') -> list[str]:
-    return [f'{before}{text(s)}<br>@{k}' for s in scenarios for k in (1, 5)]
+    # A plus sign after which the line may break keeps columns narrow.
+    words = [text(scenario).replace('+', '+<wbr>') for scenario in scenarios]
+    return [f'{before}{word}<br>@{k}' for word in words for k in (1, 5)]
 
 
 def poster(found: Outcome) -> Section:
@@ -96,6 +98,10 @@ def poster(found: Outcome) -> Section:
     note = ' '.join(table.REBUILT_NOTE if rebuilt else table.POSTER_NOTE)
     if first['relevance'] == 'clip':
         note += ' ' + table.CLIP_RELEVANCE_NOTE
+    if queries.CE not in found.methods:
+        note += ' This run has no CE: config.eval.ce names one.'
+    if queries.PAD_MEMORY in found.methods:
+        note += ' Name memory: behind the name stands the mean token of the photos of training.'
     body += f'<p class="faint">{text(note, 500)}</p>'
     if any(row['people'] == 'unseen' for row in found.rows):
         lines = [
@@ -238,15 +244,30 @@ def failures(found: Outcome, method: queries.Method, drawn: Sequence[strips.Fail
     return Section('failures', 'Queries that fail', body)
 
 
+# What a control takes from its method, or puts in the place of it.
+CHANGED = {
+    queries.NO_PERSON.control: 'nobody is named',
+    queries.PERSON_ONLY.control: 'neither action nor place is said',
+    queries.WRONG_PERSON.control: "somebody else's name and photos",
+    queries.WRONG_PHOTO.control: "the right name, somebody else's photos",
+    queries.FIRST_FRAME.control: 'of each clip only the first frame',
+    queries.SHUFFLED_FRAMES.control: 'the order of the frames',
+    queries.BLURRED_FACES.control: 'heads in the clips are blurred',
+}
+
+
 def controls(found: Outcome) -> Section:
     """What each control still finds."""
     present = [method for method in found.first if method.control is not None]
     if not present:
         return Section('controls', 'Controls', '')
-    lines = [[text(label(m)), *_cells(found, m.key, found.scenarios, 'seen')] for m in present]
+    lines = [
+        [text(label(m)), CHANGED[m.control], *_cells(found, m.key, found.scenarios, 'seen')]
+        for m in present
+    ]
     body = grid(
-        ['Control', *_heads(found.scenarios)], lines,
-        'How often the clip of the right person is found, seen people, in percent',
+        ['Control', 'what is changed', *_heads(found.scenarios)], lines,
+        'How often the clip of the right person is found, seen people, in percent', labels=2,
     )  # fmt: skip
     return Section('controls', 'Controls', body)
 

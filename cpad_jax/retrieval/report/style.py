@@ -7,10 +7,10 @@ HUES = 6
 
 CSS = """
 :root{--paper:#fbfaf8;--card:#fff;--ink:#1d1d22;--faint:#62626b;--rule:#e1dfda;--accent:#2461b4;
---right:#1c7c41;--wrong:#b3342d;
+--right:#1c7c41;--wrong:#b3342d;--shade:rgba(0,0,0,.22);
 --c0:#6d6d76;--c1:#2a78d6;--c2:#a2630a;--c3:#12875e;--c4:#c2385c;--c5:#6a4bc4}
 @media(prefers-color-scheme:dark){:root{--paper:#141417;--card:#1d1d21;--ink:#ececee;
---faint:#a5a5ae;--rule:#34343b;--accent:#86b5f5;--right:#5cc486;--wrong:#f08a82;
+--faint:#a5a5ae;--rule:#34343b;--accent:#86b5f5;--right:#5cc486;--wrong:#f08a82;--shade:rgba(0,0,0,.7);
 --c0:#a8a8b2;--c1:#6aa5f0;--c2:#e0a43c;--c3:#4ec296;--c4:#f0849f;--c5:#ae98f5}}
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%;text-size-adjust:100%}
@@ -28,15 +28,22 @@ a{color:var(--accent)}
 section{background:var(--card);border:1px solid var(--rule);border-radius:10px;
 padding:18px;margin:16px 0}
 .caption{margin:0 0 4px}
-.scroll{overflow-x:auto;max-width:100%;margin-bottom:16px}
+.scroll{overflow-x:auto;max-width:100%;margin-bottom:16px;
+/* A shadow at the edge beyond which there is more. */
+background:linear-gradient(90deg,var(--card) 40%,transparent) 0 0/32px 100%,
+linear-gradient(270deg,var(--card) 40%,transparent) 100% 0/32px 100%,
+linear-gradient(90deg,var(--shade),transparent) 0 0/14px 100%,
+linear-gradient(270deg,var(--shade),transparent) 100% 0/14px 100%;
+background-repeat:no-repeat;background-attachment:local,local,scroll,scroll}
 .scroll:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem;min-width:100%}
-th,td{padding:5px 9px;border-bottom:1px solid var(--rule);text-align:right;
+th,td{padding:5px 6px;border-bottom:1px solid var(--rule);text-align:right;
 white-space:nowrap;overflow-wrap:normal}
 th{font-weight:600}
 th{vertical-align:bottom}
+thead th{white-space:normal;overflow-wrap:normal}
 tbody th,th.label{text-align:left}
-tbody th{font-weight:500}
+tbody th{font-weight:500;white-space:normal}
 td.theirs{color:var(--faint)}
 .charts{display:grid;gap:18px;grid-template-columns:repeat(auto-fit,minmax(min(100%,320px),1fr))}
 figure{margin:0;min-width:0;max-width:480px}
@@ -58,6 +65,8 @@ dl{display:grid;grid-template-columns:minmax(90px,max-content) minmax(0,1fr);gap
 dt{color:var(--faint)}dd{margin:0}
 pre{overflow-x:auto;font-size:.82rem;max-height:420px;margin:8px 0 0}
 summary{cursor:pointer;margin-top:12px}
-@media(max-width:480px){section{padding:14px 12px}header,main{padding-left:10px;padding-right:10px}}
+@media(max-width:480px){section{padding:14px 12px}header,main{padding-left:10px;padding-right:10px}
+/* So that a number, too, is seen beside what a row is. */
+th.label,tbody th{white-space:normal;min-width:5.2em;max-width:6.2em}}
 @media print{section{break-inside:avoid-page}}
 """
