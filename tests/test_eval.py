@@ -33,6 +33,7 @@ def test_a_workdir_that_is_not_there_is_one_line_and_stays_away(tmp_path):
 
 def test_a_workdir_without_a_trained_model_is_refused(tmp_path):
     configs.record(configs.parse(['--config', CONFIG]).config, tmp_path)
+    (tmp_path / 'data').mkdir()
     with pytest.raises(UserError, match='no finished model of 20 steps: run python -m cpad_jax'):
         evaluation.main(['--config', CONFIG, '--workdir', str(tmp_path)])
     assert not (tmp_path / 'eval').exists()

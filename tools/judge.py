@@ -10,7 +10,8 @@ python tools/judge.py ablations --worlds 201,202,203 --seeds 0,1,2
 per initial seed, searches the worlds, says which of the claims hold, and ends with the table.
 `table` is the poster's table of what `run` left behind: every method, mean and spread over seeds
 and worlds. With --clips both have what learns from clips, too: Collaborative Experts, and CLIP-PAD
-that learns on from the same clips, which is a table of its own. `curves` says how hits change with
+that learns on from the same clips, which is a table of its own. Rows of further methods are asked
+for by --config.eval.methods. `curves` says how hits change with
 people in the shot, gallery, face and photos. `ablations` learns with one thing changed at a time.
 Without --worlds it is the validation world. What is there already is used again. Any
 `--config.KEY=VALUE` of configs/synthetic_cast.py may follow.

@@ -190,7 +190,7 @@ def _claim(folder: Path, spec: SeasonSpec) -> None:
         if found != spec.fingerprint():
             raise UserError(
                 f'{folder}: another season is there, see {path}; give another folder for this one, '
-                'or delete that one'
+                'config.eval.season.dir, or delete that one'
             )
         return
     built_dataset.check_writable(folder)

@@ -297,6 +297,11 @@ def require(config: ml_collections.ConfigDict, workdir: Path) -> None:
     Raises:
         UserError: It is not there, belongs to another configuration, or has not come to its end.
     """
+    if (workdir / 'config.json').is_file() and not any((workdir / m).exists() for m in MADE):
+        raise UserError(
+            f'{workdir} is of a training that was refused or stopped before it made anything: run '
+            'python -m cpad_jax.train with the same --config and --workdir first'
+        )
     _compare(config, workdir)
     done = checkpoints.latest_step(workdir / 'checkpoints')
     if done != config.train.steps or not (workdir / 'model').is_dir():

@@ -173,6 +173,12 @@ def test_only_a_finished_workdir_will_do(file, tmp_path):
 
     refused('train first')
     configs.record(config, workdir)
+    # Whatever configuration it is of: it was refused, or stopped at once.
+    other = configs.parse(['--config', file, '--config.seed=4']).config
+    configs.record(other, workdir)
+    refused('before it made anything: run .*train with the same')
+    configs.record(config, workdir)
+    (workdir / 'data').mkdir()
     refused('no checkpoint and no finished model of 10 steps')
     (workdir / 'checkpoints' / '5').mkdir(parents=True)
     (workdir / 'model').mkdir()
