@@ -41,5 +41,6 @@ def test_a_workdir_without_a_trained_model_is_refused(tmp_path):
 
 def test_a_workdir_of_another_configuration_is_refused(tmp_path):
     configs.record(configs.parse(['--config', CONFIG]).config, tmp_path)
+    (tmp_path / 'data').mkdir()
     with pytest.raises(UserError, match=r'train\.steps \(there 20, now 21\)'):
         evaluation.main(['--config', CONFIG, '--workdir', str(tmp_path), '--config.train.steps=21'])
