@@ -66,6 +66,7 @@ def test_what_learns_from_clips_shares_the_base_run(tmp_path):
     base.seed, base.features.dir = 3, 'somewhere'
     config, folder = from_clips.clip_pad(base, tmp_path, tmp_path / 'seed3')
     assert (config.task, config.start_from) == ('clips', str(tmp_path / 'seed3'))
+    assert not config.eval.controls and base.eval.controls
     assert folder == tmp_path / 'seed3' / 'clips'
     assert (config.seed, config.data.movies, config.features.dir) == (3, 5, 'somewhere')
     # Both learn from the same clips, in folders that all initial seeds share.

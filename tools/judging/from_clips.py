@@ -7,6 +7,7 @@ Both learn from the same clips of two worlds of their own, `WORKDIR/training` an
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def config_of(task: str, base: Any, workdir: Path) -> Any:
     """
     config = configs.load(str(CONFIGS / f'{task}.py'))
     for key in SHARED:
-        config[key] = base[key]
+        config[key] = copy.deepcopy(base[key])
     config.features.update(base.features)
     for split in ('training', 'validation'):
         config.clips[split].dir = str(workdir / split)
@@ -64,4 +65,5 @@ def clip_pad(base: Any, workdir: Path, folder: Path) -> tuple[Any, Path]:
     """
     config = config_of(CLIP_PAD, base, workdir)
     config.start_from = str(folder)
+    config.eval.controls = ()  # They are of CLIP-PAD that learns from photos.
     return config, folder / CLIP_PAD
