@@ -104,8 +104,12 @@ def test_two_worlds_from_end_to_end(tmp_path, capsys, short_clips):
     for world in (100, 201):
         assert f'World {world}\n\nseen people: hit' in told.out
     # One command prints the whole table of the poster, and that of what clips have taught.
-    assert told.out.count('\nCE        image  ') == 4
-    assert 'CLIP-PAD that learns on from the clips of CE' in told.out
+    photos, clips = told.out.partition('CLIP-PAD that learns from photos\n')[2].split(
+        'CLIP-PAD that learns on from the clips of CE\n'
+    )
+    for table in (photos, clips):  # Of seen and of unseen people.
+        assert table.count('\nCE        image  ') == table.count('\nCLIP-PAD  image  ') == 2
+    assert 'World 201, taught by clips\n\nseen people: hit' in told.out
     assert (tmp_path / 'report.txt').read_text().strip() in told.out
     # One set of training photos, and features, for all seeds; each world once.
     assert {path.name for path in tmp_path.iterdir()} == {
