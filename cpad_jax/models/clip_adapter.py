@@ -8,12 +8,17 @@ are.
 
 from __future__ import annotations
 
+from typing import Any
+
 import flax.linen as nn
 import jax
+import numpy as np
 
 from cpad_jax.models.person import unit
 
 Array = jax.Array
+
+_AT_ONCE = 8192  # Clips that are moved at once.
 
 
 class ClipAdapter(nn.Module):
@@ -38,3 +43,19 @@ class ClipAdapter(nn.Module):
         x = nn.gelu(nn.Dense(self.hidden_width, kernel_init=wide, name='hidden')(clips - centre))
         still = nn.initializers.zeros
         return unit(clips + nn.Dense(width, use_bias=False, kernel_init=still, name='out')(x))
+
+
+def adapted(width: int, params: Any, clips: np.ndarray) -> np.ndarray:
+    """Any number of clips as an adapter with a hidden layer of some width moves them.
+
+    Args:
+        width: Of the hidden layer.
+        params: Of the adapter.
+        clips: float32 [N, D] of length 1.
+
+    Returns:
+        float32 [N, D] of length 1.
+    """
+    parts = np.split(clips, range(_AT_ONCE, len(clips), _AT_ONCE))
+    adapter = ClipAdapter(width)
+    return np.concatenate([np.asarray(adapter.apply({'params': params}, part)) for part in parts])

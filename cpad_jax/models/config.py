@@ -18,6 +18,7 @@ TEXT_POOLING = ('end', 'last', 'first')
 PROJECTIONS = ('linear', 'affine', 'none')
 RESIZE = ('shortest', 'squash')
 INTERPOLATION = ('bicubic', 'bilinear')
+DTYPES = ('float32', 'bfloat16')  # Of the factors in matrix products.
 
 
 def _choose(where: str, **chosen: tuple[str, tuple[str, ...]]) -> None:

@@ -15,7 +15,7 @@ from cpad_jax.text import training_phrases
 
 Array = jax.Array
 
-_CHUNK = 512  # Names embedded at once.
+_CHUNK = 512  # Texts embedded at once.
 
 
 class NameAdapter(nn.Module):
@@ -53,14 +53,19 @@ def feature_width(clip_config: Any) -> int:
     return clip_config.embed_dim + clip_config.text.width
 
 
-def said_of_names(clip: Any, names: Sequence[str]) -> np.ndarray:
-    """What a CLIP says of names: float32 [N, D] of length 1, embeddings of "a photo of NAME"."""
+def said_of(clip: Any, texts: Sequence[str]) -> np.ndarray:
+    """What a CLIP makes of any number of texts: float32 [N, D] of length 1."""
     found = [np.zeros((0, clip.config.embed_dim), np.float32)]
-    for start in range(0, len(names), _CHUNK):
-        texts = [training_phrases.BASE.format(name) for name in names[start : start + _CHUNK]]
-        ids = clip.tokenizer.tokenize(texts, cut=clip.tokenizer.can_cut)
+    for start in range(0, len(texts), _CHUNK):
+        some = list(texts[start : start + _CHUNK])
+        ids = clip.tokenizer.tokenize(some, cut=clip.tokenizer.can_cut)
         found.append(np.asarray(clip.encode_text(ids, normalize=True)))
     return np.concatenate(found)
+
+
+def said_of_names(clip: Any, names: Sequence[str]) -> np.ndarray:
+    """What a CLIP says of names: float32 [N, D] of length 1, embeddings of "a photo of NAME"."""
+    return said_of(clip, [training_phrases.BASE.format(name) for name in names])
 
 
 def name_features(clip: Any, names: Sequence[str]) -> np.ndarray:

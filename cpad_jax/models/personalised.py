@@ -17,7 +17,7 @@ import numpy as np
 
 from cpad_jax.errors import UserError
 from cpad_jax.models import cpad, cpad_files, face_features, visual_prompts
-from cpad_jax.models.clip_adapter import ClipAdapter
+from cpad_jax.models.clip_adapter import adapted
 from cpad_jax.models.names import name_and_face, name_features
 from cpad_jax.models.person import unit
 from cpad_jax.models.pretrained import PretrainedCLIP, load_clip
@@ -31,7 +31,6 @@ EXPORT = 'model'  # Where a workdir keeps its export.
 
 # Queries and people are padded to one of these, so that few programs are compiled.
 _BATCH_SIZES = (1, 8, 64)
-_CLIPS = 8192  # That go through the clip adapter at once.
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -385,12 +384,8 @@ class PersonalisedCLIP:
         Returns:
             float32 [N, D] of length 1: `clips`, unless labelled clips have taught a clip adapter.
         """
-        if not self.saved.config.clip_width:
-            return clips
-        adapter = ClipAdapter(self.saved.config.clip_width)
-        parts = np.split(clips, range(_CLIPS, len(clips), _CLIPS))
-        params = {'params': self._params['clip_adapter']}
-        return np.concatenate([np.asarray(adapter.apply(params, part)) for part in parts])
+        width = self.saved.config.clip_width
+        return adapted(width, self._params['clip_adapter'], clips) if width else clips
 
     def encode_clip(self, frames: np.ndarray) -> np.ndarray:
         """Embeds a clip: the mean of its frames' directions.

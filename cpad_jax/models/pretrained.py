@@ -17,7 +17,7 @@ from cpad_jax.errors import UserError
 from cpad_jax.media import images as media_images
 from cpad_jax.models import visual_prompts, weights
 from cpad_jax.models.clip import CLIP
-from cpad_jax.models.config import CLIPConfig
+from cpad_jax.models.config import DTYPES, CLIPConfig
 from cpad_jax.text.file_tokenizer import FileTokenizer
 from cpad_jax.text.tokenizer import ClipTokenizer, Tokenizer
 
@@ -216,7 +216,7 @@ def load_clip(directory: str | os.PathLike[str], dtype: str = 'float32') -> Pret
     Raises:
         UserError: The folder is missing, or something in it is or does not fit.
     """
-    if dtype not in ('float32', 'bfloat16'):
+    if dtype not in DTYPES:
         raise UserError(f"dtype is {dtype!r}, expected 'float32' or 'bfloat16'")
     directory = find_clip(directory)
     config, params = weights.load_clip_variables(directory, jax.device_put)

@@ -320,12 +320,12 @@ def _failures(
 def _ask_for_nobody(material: Material, samples: int, seed: int) -> list[dict[str, Any]]:
     """The rows of `nobody.json`: what has learned from clips, beside plain CLIP."""
     clips, model, seen = material.clips, material.model, material.plain_gallery
-    asked = nobody.build_queries(material.labels, clips.actions, clips.places, clips.relevance)
     found = [material.experts] if material.experts else []
     if model.saved.config.clip_width:
         found.append(nobody.PlainCLIP(model.clip, model.for_words(seen), nobody.ADAPTED))
     if not found:
         return []
+    asked = nobody.build_queries(material.labels, clips.actions, clips.places, clips.relevance)
     return nobody.compare([*found, nobody.PlainCLIP(model.clip, seen)], asked, samples, seed)
 
 

@@ -47,7 +47,7 @@ def embed_galleries(
     """
     options = {
         'frames_per_clip': frames_per_clip,
-        'batch_size': max(1, batch_size // frames_per_clip),
+        'batch_size': feature_cache.at_once(batch_size, frames_per_clip),
         'dtype': dtype,
     }
     whole = feature_cache.clip_features(clips, fingerprint, clip, directory, **options)

@@ -8,6 +8,7 @@ and the best of them is what the clip scores.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -32,13 +33,18 @@ class Moments:
     times: np.ndarray
     first: np.ndarray
 
+    @functools.cached_property
+    def _on_grid(self) -> np.ndarray:
+        """The embeddings as `scores.on_grid` has them: every query in every condition needs it."""
+        return scores.on_grid(self.embeddings)
+
     def scores(self, queries: np.ndarray) -> np.ndarray:
         """How well the best moment of each clip answers: float64 [Q, N], exact as in `scores`.
 
         Args:
             queries: float32 [Q, D] of length 1.
         """
-        asked, moments = scores.on_grid(queries), scores.on_grid(self.embeddings).T
+        asked, moments = scores.on_grid(queries), self._on_grid.T
         parts = np.split(asked, range(_AT_ONCE, len(asked), _AT_ONCE))
         return np.concatenate(
             [np.maximum.reduceat(some @ moments, self.first, axis=1) for some in parts]
@@ -46,7 +52,7 @@ class Moments:
 
     def when(self, query: np.ndarray, clips: Sequence[int]) -> np.ndarray:
         """The middle of the best moment of some clips for a query [D]: float64, in seconds."""
-        found = scores.on_grid(self.embeddings) @ scores.on_grid(query)
+        found = self._on_grid @ scores.on_grid(query)
         ends = np.append(self.first[1:], len(found))
         return np.array([
             self.times[self.first[clip] + found[self.first[clip] : ends[clip]].argmax()]

@@ -65,7 +65,7 @@ class Reference:
 
 
 # Fine-tunes on a person from a guess: what to search with afterwards in place of the guess.
-FineTune = Callable[[PersonalisedCLIP, Reference, Person], Person]
+FineTune = Callable[[Reference, Person], Person]
 
 
 def locate(config: Any, workdir: Path) -> SeasonPaths:
@@ -156,7 +156,7 @@ def conditions(
             for method in TUNED:
                 tuned = {}
                 for person_id, guess in behind[method.person_query].items():
-                    tuned[person_id] = fine_tune(model, references[person_id], guess)
+                    tuned[person_id] = fine_tune(references[person_id], guess)
                     bar.update()
                 found.append(Condition(method, True, tuned.get))
     return found
@@ -183,7 +183,7 @@ def fine_tuning(model: PersonalisedCLIP) -> FineTune | None:
         pictures = [images.decode_jpeg(photo['image']) for photo in reference.photos]
         return model.image_clip.encode_image(model.image_clip.preprocess(pictures))
 
-    def fine_tune(model: PersonalisedCLIP, reference: Reference, guess: Person) -> Person:
+    def fine_tune(reference: Reference, guess: Person) -> Person:
         tuned = tuner.fit(guess.tokens, seen(reference), reference.name).person
         return dataclasses.replace(tuned, name_in_token=guess.name_in_token)
 

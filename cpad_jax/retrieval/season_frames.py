@@ -89,8 +89,8 @@ class SeasonFrames:
         stretches = Stretches(videos, self.durations, rate)
         found = feature_cache.clip_features(
             stretches, f'season/{rate}/{"/".join(self._digests)}', clip, directory,
-            frames_per_clip=FRAMES, batch_size=max(1, batch_size // FRAMES), dtype=dtype,
-            stage='embedding the season',
+            frames_per_clip=FRAMES, batch_size=feature_cache.at_once(batch_size, FRAMES),
+            dtype=dtype, stage='embedding the season',
         )  # fmt: skip
         flat = found.frames[np.arange(FRAMES)[None] < found.counts[:, None]]
         lengths = [len(times) for times in stretches.times]

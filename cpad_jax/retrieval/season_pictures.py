@@ -28,7 +28,7 @@ def draw(searched: Searched, photos: Mapping[str, bytes], seed: int) -> list[Sho
     when = {
         (n, clip): float(second)
         for n, clips in best.items()
-        for clip, second in zip(clips, searched.when(0, searched.best, n), strict=False)
+        for clip, second in zip(clips, searched.when(0, searched.best, n)[:_BEST], strict=True)
     }
     frames = _frames(searched, when)
     shown = []

@@ -97,10 +97,11 @@ def ask_pairs(config: Any, workdir: Path, model: PersonalisedCLIP) -> dict[str, 
             f'{options.min_others} or more with others; see config.eval.two_people.min_others'
         )
     cache, fingerprint = feature_cache.folder(config, workdir), f'{paths.fingerprint}/clips/test'
+    frames = config.features.frames_per_clip
     embed = functools.partial(
         feature_cache.clip_features, clips, fingerprint, directory=cache,
-        frames_per_clip=config.features.frames_per_clip,
-        batch_size=max(1, config.features.batch_size // config.features.frames_per_clip),
+        frames_per_clip=frames,
+        batch_size=feature_cache.at_once(config.features.batch_size, frames),
         dtype=config.dtype, stage='embedding clips of pairs',
     )  # fmt: skip
     gallery = embed(model.image_clip).embeddings

@@ -55,7 +55,7 @@ def clip_experts(
     """
     frames = {
         'frames_per_clip': frames_per_clip,
-        'batch_size': max(1, batch_size // frames_per_clip),
+        'batch_size': feature_cache.at_once(batch_size, frames_per_clip),
         'dtype': dtype,
     }
     whole = feature_cache.clip_features(clips, fingerprint, clip, directory, **frames)
@@ -65,7 +65,7 @@ def clip_experts(
     )  # fmt: skip
     faces, present = face_tracks.face_track_features(
         clips, fingerprint, clip, directory, faces_per_clip=faces_per_clip,
-        batch_size=max(1, batch_size // faces_per_clip), dtype=dtype,
+        batch_size=feature_cache.at_once(batch_size, faces_per_clip), dtype=dtype,
     ).mean()  # fmt: skip
     features = {'frames': whole.embeddings, 'faces': faces, 'place': place.embeddings}
     always = np.ones_like(present)

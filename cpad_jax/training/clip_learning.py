@@ -26,6 +26,7 @@ from cpad_jax.data.built_dataset import DatasetPaths
 from cpad_jax.errors import UserError
 from cpad_jax.models import cpad, cpad_files
 from cpad_jax.models.clip_adapter import ClipAdapter
+from cpad_jax.models.names import said_of
 from cpad_jax.models.personalised import PersonalisedCLIP
 from cpad_jax.models.pretrained import PretrainedCLIP
 from cpad_jax.text.prompts import NOBODY, PERSON_TOKEN
@@ -41,7 +42,6 @@ from cpad_jax.training.compound_batches import Clips, CompoundBatches, Questions
 from cpad_jax.training.compound_captions import Captions, person_numbers
 from cpad_jax.training.feature_cache import IdentityFeatures
 
-_TEXTS = 256  # Captions that the text tower reads at once.
 _REMEMBERED = 4  # Of every fourth query's person it is asked what a photo of them was.
 
 
@@ -204,12 +204,9 @@ class ClipLearning:
 
     def _words(self, width: int, steps: int) -> Any:
         """Parameters of a clip adapter that knows what is done in the clips, and where."""
-        captions, clip = self._nobody, self._start.clip
-        parts = np.array_split(captions.texts, -(-len(captions.texts) // _TEXTS))
-        said = [clip.encode_text(clip.tokenize(list(p)), normalize=True) for p in parts]
         return word_learning.learn_words(
-            ClipAdapter(width), self._plain, self.asks.training.shown, captions,
-            np.concatenate(said), steps=steps, seed=self.config.seed,
+            ClipAdapter(width), self._plain, self.asks.training.shown, self._nobody,
+            said_of(self._start.clip, self._nobody.texts), steps=steps, seed=self.config.seed,
         )  # fmt: skip
 
 
@@ -249,7 +246,8 @@ def prepare(
         frames = config.features.frames_per_clip
         return feature_cache.clip_features(
             opened[split], f'{clips[split].fingerprint}/clips/test', by, directory,
-            frames_per_clip=frames, batch_size=max(1, size // frames), dtype=config.dtype,
+            frames_per_clip=frames, batch_size=feature_cache.at_once(size, frames),
+            dtype=config.dtype,
         ).embeddings  # fmt: skip
 
     def labelled(split: str) -> Clips:

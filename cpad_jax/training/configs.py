@@ -18,6 +18,7 @@ import ml_collections
 
 from cpad_jax import atomic
 from cpad_jax.errors import UserError
+from cpad_jax.models.config import DTYPES
 from cpad_jax.training import checkpoints
 
 # What may differ between two runs in one workdir: it changes what is reported, not what is learned.
@@ -34,7 +35,6 @@ LATER_KEYS = {'model.visual_prompts': 0}
 # What a run leaves in its workdir that belongs to its configuration.
 MADE = ('captioned', 'data', 'features', 'checkpoints', 'model')
 TASKS = ('identity', 'clip', 'ce', 'clips')
-DTYPES = ('float32', 'bfloat16')
 # What numbers are at least, where a configuration has them; those with a prefix of `POSITIVE` are
 # above 0, those of `WEIGHTS` not below.
 LEAST = {
@@ -275,7 +275,7 @@ def record(config: ml_collections.ConfigDict, workdir: Path) -> None:
     """
     path = workdir / 'config.json'
     # A run that stopped before it made anything may be put right and started again.
-    if path.is_file() and any((workdir / made).exists() for made in MADE):
+    if path.is_file() and _made_anything(workdir):
         _compare(config, workdir)
     written = {'sha256': config_hash(config), 'config': json.loads(config.to_json())}
     try:
@@ -297,7 +297,7 @@ def require(config: ml_collections.ConfigDict, workdir: Path) -> None:
     Raises:
         UserError: It is not there, belongs to another configuration, or has not come to its end.
     """
-    if (workdir / 'config.json').is_file() and not any((workdir / m).exists() for m in MADE):
+    if (workdir / 'config.json').is_file() and not _made_anything(workdir):
         raise UserError(
             f'{workdir} is of a training that was refused or stopped before it made anything: run '
             'python -m cpad_jax.train with the same --config and --workdir first'
@@ -310,6 +310,11 @@ def require(config: ml_collections.ConfigDict, workdir: Path) -> None:
             f'{workdir} holds {state} and no finished model of {config.train.steps} steps: run '
             'python -m cpad_jax.train with the same --config and --workdir first'
         )
+
+
+def _made_anything(workdir: Path) -> bool:
+    """Whether a run left anything in its workdir that belongs to its configuration."""
+    return any((workdir / made).exists() for made in MADE)
 
 
 def _compare(config: ml_collections.ConfigDict, workdir: Path) -> None:

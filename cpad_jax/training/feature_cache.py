@@ -79,6 +79,11 @@ def folder(config: Any, workdir: str | Path) -> Path:
     return Path(config.features.dir) if config.features.dir else Path(workdir) / 'features'
 
 
+def at_once(pictures: int, each: int) -> int:
+    """Items per batch where so many pictures are embedded at once, and an item has `each`."""
+    return max(1, pictures // each)
+
+
 def identity_features(
     source: Sequence[Mapping[str, Any]],
     fingerprint: str,
@@ -184,7 +189,7 @@ def photo_features(
     return identity_features(
         reader, f'{paths.fingerprint}/identities/{reader.split}', clip, directory,
         face_feature=config.features.face,
-        batch_size=config.features.batch_size // 2,  # Two pictures each: the photo and its face.
+        batch_size=at_once(config.features.batch_size, 2),  # The photo and its face.
         dtype=config.dtype, stage=f'embedding photos ({reader.split})',
     )  # fmt: skip
 

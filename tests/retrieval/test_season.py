@@ -79,7 +79,7 @@ REFERENCES = {
 
 
 def test_before_and_after_come_out_of_one_list():
-    def fine_tune(model, reference, guess):
+    def fine_tune(reference, guess):
         return Person(reference.name, guess.tokens + 10, 'image', 1)
 
     found = {(c.method, c.fine_tuned): c for c in season.conditions(Model(), REFERENCES, fine_tune)}

@@ -22,6 +22,7 @@ from cpad_jax.retrieval import scores
 from cpad_jax.retrieval.scenarios import Query
 from cpad_jax.text.prompts import PERSON_TOKEN
 from cpad_jax.text.training_phrases import BASE
+from cpad_jax.training import feature_cache
 from cpad_jax.training.face_tracks import FaceTrackFeatures, face_track_features
 
 # Faces of a clip that are looked at, as many as Collaborative Experts see.
@@ -58,7 +59,7 @@ def clip_faces(
         UserError: See `check`.
     """
     check(model)
-    batch_size = max(1, config.features.batch_size // FACES_PER_CLIP)
+    batch_size = feature_cache.at_once(config.features.batch_size, FACES_PER_CLIP)
     tracks = face_track_features(
         clips, fingerprint, model.clip, cache,
         faces_per_clip=FACES_PER_CLIP, batch_size=batch_size, dtype=config.dtype,

@@ -39,11 +39,9 @@ background-repeat:no-repeat;background-attachment:local,local,scroll,scroll}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem;min-width:100%}
 th,td{padding:5px 6px;border-bottom:1px solid var(--rule);text-align:right;
 white-space:nowrap;overflow-wrap:normal}
-th{font-weight:600}
-th{vertical-align:bottom}
-thead th{white-space:normal;overflow-wrap:normal}
+th{font-weight:600;vertical-align:bottom;white-space:normal}
 tbody th,th.label{text-align:left}
-tbody th{font-weight:500;white-space:normal}
+tbody th{font-weight:500}
 td.theirs{color:var(--faint)}
 .charts{display:grid;gap:18px;grid-template-columns:repeat(auto-fit,minmax(min(100%,320px),1fr))}
 figure{margin:0;min-width:0;max-width:480px}
@@ -67,6 +65,6 @@ pre{overflow-x:auto;font-size:.82rem;max-height:420px;margin:8px 0 0}
 summary{cursor:pointer;margin-top:12px}
 @media(max-width:480px){section{padding:14px 12px}header,main{padding-left:10px;padding-right:10px}
 /* So that a number, too, is seen beside what a row is. */
-th.label,tbody th{white-space:normal;min-width:5.2em;max-width:6.2em}}
+th.label,tbody th{min-width:5.2em;max-width:6.2em}}
 @media print{section{break-inside:avoid-page}}
 """
