@@ -32,6 +32,12 @@ def writing(path: str | os.PathLike[str]) -> Iterator[Path]:
         if temporary.is_dir() and path.is_dir():
             shutil.rmtree(path)
         os.replace(temporary, path)
+    except OSError as error:
+        # The file that the user knows; what a full disk refuses comes without any name.
+        name = error.filename if isinstance(error.filename, str) else str(path)
+        error.filename = name.replace(str(temporary), str(path))
+        del error.filename2
+        raise
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)

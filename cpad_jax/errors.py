@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import os
 import select
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
+
+from cpad_jax import interruption
 
 _STDOUT = 1  # As the system numbers it, whatever `sys.stdout` is.
 
@@ -73,31 +76,91 @@ def run_command(main: Callable[[], None], interrupted: str = _GOES_ON) -> None:
 def told(interrupted: str = _GOES_ON) -> Iterator[None]:
     """What runs within is a command: a `UserError` is one line on stderr and exit status 2.
 
-    Where whoever reads stdout stops reading, as `| head -1` does, the command ends without a word
-    and with exit status 141, as one does that the signal SIGPIPE ends.
+    So is what the system refuses, such as a full disk, a folder that is read-only, or memory. Where
+    whoever reads stdout stops reading, as `| head -1` does, the command ends without a word and
+    with exit status 141, as one does that the signal SIGPIPE ends.
 
     Args:
-        interrupted: What to say after Ctrl-C, with exit status 130: what is left of the work.
+        interrupted: What to say after Ctrl-C (exit status 130), SIGTERM (143) or SIGHUP (129): what
+            is left of the work.
     """
-    try:
+    with interruption.raised():
         try:
-            yield
-        except SystemExit:  # As after --help.
+            try:
+                yield
+            except SystemExit:  # As after --help.
+                sys.stdout.flush()
+                raise
             sys.stdout.flush()
-            raise
-        sys.stdout.flush()
-    except BrokenPipeError:
-        if not _is_unread(_STDOUT):
-            raise  # It was another pipe, such as one to a process of ours.
-        # Python would write the rest as it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)
-        sys.exit(141)
-    except UserError as error:
-        print('error: ' + ' '.join(str(error).split()), file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print(f'interrupted: {interrupted}', file=sys.stderr)
-        sys.exit(130)
+        except BrokenPipeError:
+            if not _is_unread(_STDOUT):
+                raise  # It was another pipe, such as one to a process of ours.
+            # Python would write the rest as it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)
+            sys.exit(141)
+        except UserError as error:
+            _end(f'error: {error}', 2)
+        except KeyboardInterrupt as error:
+            interruption.end_workers()
+            _end(f'interrupted: {interrupted}', getattr(error, 'status', 130))
+        except Exception as error:
+            if (refused := _refused(error)) is None:
+                raise  # A mistake of this program: who reports it needs the traceback.
+            _end(f'error: {refused}', 2)
+
+
+def _end(line: str, status: int) -> NoReturn:
+    with contextlib.suppress(OSError):  # The terminal may be closed.
+        print(' '.join(line.split()), file=sys.stderr, flush=True)
+    sys.exit(status)
+
+
+# What to do about what the system refuses.
+_FULL = 'free some space, or give a folder on another disk'
+_WRITABLE = 'check the permissions, or give another folder'
+_ADVICE = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: 'the system limits the size of files (ulimit -f): raise the limit',
+    errno.EROFS: 'give a folder that can be written to',
+    errno.EACCES: _WRITABLE,
+    errno.EPERM: _WRITABLE,
+    errno.EIO: 'the disk or the network drive fails: check it',
+    errno.ESTALE: 'the network drive has gone: mount it again',
+    errno.EMFILE: 'raise the number of open files (ulimit -n)',
+    errno.ENFILE: 'raise the number of open files of this system',
+    errno.ENAMETOOLONG: 'give a shorter name',
+    errno.ENOMEM: 'use fewer processes, or a machine with more memory',
+    errno.ENOENT: 'was it moved or deleted while this ran? Run the command again',
+    errno.ENOTDIR: 'a file stands where a folder is needed: give another path',
+    errno.EISDIR: 'a folder stands where a file is needed: give another path',
+    errno.ENOTEMPTY: 'another process writes there: give another folder',
+    errno.EEXIST: 'give another path',
+    errno.ELOOP: 'a link there leads back to itself: give another path',
+    errno.ETXTBSY: 'it is being run: give another path',
+}
+_REASON = 200  # Characters of what a library says.
+
+
+def _refused(error: BaseException) -> str | None:
+    """What the system refused and what to do, in a line; None where it is no refusal."""
+    if isinstance(error, MemoryError):
+        return f'memory ran out: {_ADVICE[errno.ENOMEM]}'
+    if isinstance(error, OSError) and not isinstance(error, ConnectionError) and error.errno:
+        where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ''
+        advice = _ADVICE.get(error.errno, 'check that path')
+        return f'{where}{": " if where else ""}{os.strerror(error.errno)}: {advice}'
+    # Libraries that write with code of their own say the same in their words.
+    text = str(error)
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG):
+        if os.strerror(number) in text:
+            return f'{" ".join(text.split())[:_REASON]}: {_ADVICE[number]}'
+    if 'RESOURCE_EXHAUSTED' in text or 'Out of memory' in text:
+        return (
+            f'the device has too little memory ({" ".join(text.split())[:_REASON]}): make the '
+            'batches of the configuration smaller'
+        )
+    return None
 
 
 def _is_unread(pipe: int) -> bool:

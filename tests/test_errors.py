@@ -1,11 +1,15 @@
 """How commands end: one line for a mistake, and none where nobody reads any more."""
 
+import errno
+import os
+import resource
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from cpad_jax import errors
+from cpad_jax import atomic, errors
 
 PRINTS = """
 from cpad_jax import errors
@@ -57,3 +61,99 @@ def test_ctrl_c_says_what_is_left(capsys):
             errors.run_command(main, *arguments)
         assert ended.value.code == 130
         assert capsys.readouterr().err == f'interrupted: {says}\n'
+
+
+@pytest.mark.parametrize(
+    ('refused', 'says'),
+    [
+        (
+            OSError(errno.ENOSPC, 'No space left on device', 'run/x.npz'),
+            'run/x.npz: No space left on device: free some space, or give a folder on another disk',
+        ),
+        (
+            OSError(errno.EROFS, 'Read-only file system', b'run/x.npz'),
+            'run/x.npz: Read-only file system: give a folder that can be written to',
+        ),
+        (
+            PermissionError(errno.EACCES, 'Permission denied', 'run'),
+            'run: Permission denied: check the permissions, or give another folder',
+        ),
+        (
+            OSError(errno.EIO, 'Input/output error'),
+            'Input/output error: the disk or the network drive fails: check it',
+        ),
+        (
+            OSError(errno.EXDEV, 'Invalid cross-device link', 'a'),
+            'a: Invalid cross-device link: check that path',
+        ),
+        (
+            ValueError('INTERNAL: Error writing "ck/1/d/ab"\n[No space left on device]'),
+            'INTERNAL: Error writing "ck/1/d/ab" [No space left on device]: free some space, or '
+            'give a folder on another disk',
+        ),
+        (
+            MemoryError(),
+            'memory ran out: use fewer processes, or a machine with more memory',
+        ),
+        (
+            RuntimeError('RESOURCE_EXHAUSTED: Out of memory allocating 12 bytes.'),
+            'the device has too little memory (RESOURCE_EXHAUSTED: Out of memory allocating 12 '
+            'bytes.): make the batches of the configuration smaller',
+        ),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(capsys, refused, says):
+    def main():
+        raise refused
+
+    with pytest.raises(SystemExit) as ended:
+        errors.run_command(main)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f'error: {says}\n'
+
+
+@pytest.mark.parametrize('mistake', [ValueError('shape'), KeyError('x'), OSError('not an image')])
+def test_a_mistake_of_ours_keeps_its_traceback(mistake):
+    def main():
+        raise mistake
+
+    with pytest.raises(type(mistake)):
+        errors.run_command(main)
+
+
+def _folder(path):
+    with atomic.writing(path) as temporary:
+        temporary.mkdir()
+        atomic.write_bytes(temporary / 'weights', b'x' * 5000)
+
+
+def _arrays(path):
+    with atomic.writing(path) as temporary:
+        np.savez(temporary, x=np.zeros(5000))
+
+
+# A limit on the size of files is refused in the same place as a disk that is full.
+@pytest.mark.parametrize(
+    ('write', 'name', 'named'),
+    [
+        (lambda path: atomic.write_bytes(path, b'x' * 5000), 'a.bin', 'a.bin'),
+        (lambda path: atomic.write_json(path, 'x' * 5000), 'b.json', 'b.json'),
+        (_arrays, 'c.npz', 'c.npz'),
+        (_folder, 'model', 'model/weights'),
+    ],
+)
+def test_a_file_that_cannot_be_written_whole_is_named_and_gone(
+    tmp_path, capsys, write, name, named
+):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(SystemExit) as ended:
+            errors.run_command(lambda: write(tmp_path / name))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f'error: {tmp_path / named}: File too large: the system limits')
+    assert said.count('\n') == 1
+    assert os.listdir(tmp_path) == []

@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / 'cpad_jax'
 # A module may import from its own layer and from those to the right of it.
 LAYERS = ('train', 'eval', 'retrieval', 'training', 'models', 'data', 'text', 'media')
-# These three know nothing of the rest and serve everybody.
-FOUNDATIONS = {'errors', 'progress', 'atomic'}
+# These know nothing of the rest and serve everybody.
+FOUNDATIONS = {'errors', 'interruption', 'progress', 'atomic'}
 HEAVY = ('tensorflow', 'tensorflow_datasets', 'clu', 'torch', 'orbax', 'cv2', 'jax')
 # The only places that may import a fragile dependency.
 DOORS = {

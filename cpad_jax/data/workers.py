@@ -11,12 +11,17 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, TypeVar
+from types import FrameType
+from typing import Any, NoReturn, TypeVar
 
 from cpad_jax.errors import UserError
+
+# A signal to all processes of a command reaches them one by one.
+_ONE_BY_ONE = 0.5  # Seconds.
 
 Item = TypeVar('Item')
 Result = TypeVar('Result')
@@ -58,30 +63,52 @@ def in_order(
         count, multiprocessing.get_context('spawn'), _begin_process, (begin, arguments)
     )
     pending = iter(items)
+    others = set(multiprocessing.active_children())
     try:
         # A few ahead and no more, so that memory stays the same however many there are.
         ahead: collections.deque[Future] = collections.deque(
-            pool.submit(make, item) for item in itertools.islice(pending, 4 * count)
+            pool.submit(_work, make, item) for item in itertools.islice(pending, 4 * count)
         )
         while ahead:
             result = ahead.popleft().result()
-            ahead.extend(pool.submit(make, item) for item in itertools.islice(pending, 1))
+            ahead.extend(pool.submit(_work, make, item) for item in itertools.islice(pending, 1))
             yield result
     except BrokenProcessPool as error:
+        time.sleep(_ONE_BY_ONE)
         raise UserError(
             f'a process that {doing} was killed, most likely because memory ran out: run the '
             'same command again with fewer processes'
         ) from error
+    except BaseException:
+        # Nobody waits for what they are making.
+        for worker in set(multiprocessing.active_children()) - others:
+            worker.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 
 
+def _work(make: Callable[[Item], Result], item: Item) -> Result:
+    try:
+        return make(item)
+    except SystemExit:  # The pool would go on with the next item.
+        os._exit(1)
+
+
 def _begin_process(begin: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
-    # Ctrl-C goes to every process of the terminal; the first one ends the others.
+    # Ctrl-C goes to every process of the terminal, as does its end; the first one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if begin:
         begin(*arguments)
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    """Ends this process by an exception, so that no half-written file stays."""
+    del number, frame
+    raise SystemExit(1)
 
 
 def _end_with_parent() -> None:

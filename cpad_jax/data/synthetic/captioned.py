@@ -6,18 +6,16 @@ model composes what it has not seen together.
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
+import functools
 import json
-import multiprocessing
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from cpad_jax import atomic, progress
+from cpad_jax.data import workers
 from cpad_jax.data.synthetic import captions, claims, people
 from cpad_jax.data.synthetic.look import TitleStyle
 from cpad_jax.data.synthetic.places import draw_place
@@ -200,8 +198,10 @@ def write_shard(folder: Path, number: int, drawn: Sequence[Captioned]) -> None:
             np.save(temporary, np.array(rows))
 
 
-def _draw_shard(folder: str, number: int, *arguments: Any) -> None:
-    write_shard(Path(folder), number, make_shard(number, *arguments))
+def _draw_shard(
+    folder: str, seed: int, famous: int, size: int, people_per_shot: Sequence[int], number: int
+) -> None:
+    write_shard(Path(folder), number, make_shard(number, seed, famous, size, people_per_shot))
 
 
 def ensure_captioned(
@@ -230,15 +230,9 @@ def ensure_captioned(
     ]  # fmt: skip
     if not missing:
         return
-    context = multiprocessing.get_context('spawn')
-    with (
-        concurrent.futures.ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool,
-        progress.bar(
-            total=len(missing) * SHARD_SIZE, stage='drawing captioned pictures', unit='picture'
-        ) as bar,
-    ):
-        arguments = (seed, famous, size, tuple(people_per_shot))
-        jobs = [pool.submit(_draw_shard, str(folder), n, *arguments) for n in missing]
-        for job in concurrent.futures.as_completed(jobs):
-            job.result()
+    draw = functools.partial(_draw_shard, str(folder), seed, famous, size, tuple(people_per_shot))
+    with progress.bar(
+        total=len(missing) * SHARD_SIZE, stage='drawing captioned pictures', unit='picture'
+    ) as bar:
+        for _ in workers.in_order(draw, missing, None, doing='draws pictures'):
             bar.update(SHARD_SIZE)
