@@ -1,8 +1,9 @@
 """Clips of a long video by their moments: a clip answers as well as its best moment does.
 
 Somebody who does something for three seconds of half a minute is hardly in the mean of all its
-frames. So a clip is looked at in windows about as long as an action, each half over the last one,
-and the best of them is what the clip scores.
+frames. So a clip is looked at in windows about as long as an action, each half over the last one
+(the last one of a clip by more, where it has to, to end with it), and the best of them is what the
+clip scores.
 """
 
 from __future__ import annotations
@@ -67,12 +68,18 @@ def split(frames: Sequence[np.ndarray], times: Sequence[np.ndarray], size: int) 
         frames: Of each of N clips float [T, D], T >= 1, the embeddings of its frames.
         times: Of each float [T], when they are shown.
         size: Frames of a moment; 0 for all of a clip. A clip with fewer is one moment.
+
+    Returns:
+        Moments of which each frame has a part: where the steps do not come out even, the last two
+        moments of a clip overlap by more than half.
     """
     embeddings, middles, first = [], [], []
     for own, shown in zip(frames, times, strict=True):
         first.append(len(embeddings))
         length = min(size or len(own), len(own))
-        for start in range(0, len(own) - length + 1, max(1, length // 2)):
+        last = len(own) - length
+        # The last one ends with the clip, however little of it the one before has left.
+        for start in (*range(0, last, max(1, length // 2)), last):
             embeddings.append(mean_direction(own[start : start + length]))
             middles.append(shown[start : start + length].mean())
     return Moments(np.stack(embeddings), np.array(middles), np.array(first))

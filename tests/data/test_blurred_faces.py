@@ -36,6 +36,33 @@ def test_a_blurred_face_is_gone_and_the_rest_stays():
     np.testing.assert_array_equal(frame[untouched], picture()[untouched])
 
 
+def test_hair_around_a_face_is_blurred_as_well():
+    rows, columns = np.indices((80, 100))
+    squares = (255 * ((rows // 3 + columns // 3) % 2)).astype(np.uint8)
+    frame = np.repeat(squares[..., None], 3, axis=2)
+    before = frame.copy()
+    blurred_faces.blur_face(frame, BOX)
+    hair = np.zeros((80, 100), bool)
+    hair[13:47, 23:57] = True
+    np.testing.assert_array_equal(frame[~hair], before[~hair])
+    # A third of the face's height and width around it, on each of its four sides.
+    for part in (frame[13:20, 23:57], frame[40:47, 23:57], frame[13:47, 23:30], frame[13:47, 50:57],
+                 frame[20:40, 30:50]):  # fmt: skip
+        assert part.std() < 2 < 120 < before.std()
+
+
+def test_a_larger_face_is_blurred_more():
+    # Each half of the face is of one colour, as a face lit from one side: it must not stay two.
+    for side in (20, 60):
+        frame = np.full((100, 100, 3), 120, np.uint8)
+        frame[20 : 20 + side, 20 : 20 + side // 2] = 0
+        frame[20 : 20 + side, 20 + side // 2 : 20 + side] = 240
+        blurred_faces.blur_face(frame, (0.2, 0.2, 0.2 + side / 100, 0.2 + side / 100))
+        middle = frame[20 + side // 2, 20 : 20 + side, 0].astype(int)
+        assert 40 < middle[-1] - middle[0] < 90
+        assert np.abs(np.diff(middle)).max() < 160 / side
+
+
 @pytest.mark.parametrize('box', [(-0.2, -0.3, 0.1, 0.1), (0.9, 0.9, 1.4, 1.4), (2, 2, 3, 3)])
 def test_a_face_at_or_beyond_the_edge_is_no_error(box):
     blurred_faces.blur_face(picture(), box)

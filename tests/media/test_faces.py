@@ -52,6 +52,29 @@ def test_an_empty_box_is_refused(box):
         faces.crop_face(PLACES, np.array(box, np.float32))
 
 
+@pytest.mark.parametrize(
+    ('scale', 'degrees', 'shift'),
+    [(0.5, 0, (40, 30)), (1, 0, (70, 60)), (0.9, 30, (90, 40)), (1, -90, (20, 180)),
+     # Reduced by more than half, where pixels are averaged first.
+     (2.1, 0, (5, 2)), (2.1, 7, (32, 5))],
+)  # fmt: skip
+def test_each_landmark_comes_to_its_place_in_the_aligned_picture(scale, degrees, shift):
+    # Red tells the row and green the column of the picture, up to 255.
+    rows, columns = np.indices((256, 256))
+    picture = np.stack([rows, columns, 0 * rows], axis=-1).astype(np.uint8)
+    angle = np.radians(degrees)
+    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    # x and y of eyes, nose and corners of the mouth, as face embedders are taught (ArcFace).
+    places = np.array([[38.3, 51.7], [73.5, 51.5], [56.0, 71.7], [41.5, 92.4], [70.7, 92.2]])
+    landmarks = places @ turn.T + shift
+    found = faces.Face(np.zeros(4, np.float32), landmarks.astype(np.float32), 0.9)
+    aligned = faces.align_face(picture, found).astype(float)
+    for x, y in [(30, 30), (56, 56), (74, 52), (42, 92), (90, 80)]:
+        column, row = turn @ (x, y) + shift
+        assert 3 < row < 252 and 3 < column < 252
+        np.testing.assert_allclose(aligned[y, x, :2], (row, column), atol=1.2)
+
+
 def test_one_face_and_a_passer_by():
     large, passer_by = face(10, 10, 60, 50), face(5, 80, 17, 90)
     assert faces.single_face(PLACES, Finds(large, passer_by), 'a.jpg') is large

@@ -197,6 +197,34 @@ def test_product_has_the_gradient_of_einsum(spec, left, right):
             np.testing.assert_allclose(a, b, atol=tolerance)
 
 
+def test_layer_normalisation_by_hand():
+    # Mean 2 and variance 5e-6: over the square root of 5e-6 + 1e-5 it is 1/√3 of what it would be
+    # over the deviation alone. All but SigLIP and CLIPA have 1e-5.
+    x = np.array([2 - 3e-3, 2 - 1e-3, 2 + 1e-3, 2 + 3e-3], np.float64)
+    config = tiny()
+    assert config.vision.epsilon == config.text.epsilon == 1e-5
+    for tower in (config.vision, config.text):
+        norm = transformer.layer_norm(tower.epsilon)
+        scale, bias = np.array([1, 2, 3, -1.0]), np.array([0, 0, 1, 0.5])
+        found = norm.apply({'params': {'scale': scale, 'bias': bias}}, jnp.asarray(x, jnp.float32))
+        expected = scale * np.array([-3, -1, 1, 3]) / np.sqrt(15) + bias
+        np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+def test_every_layer_normalisation_has_the_epsilon_of_its_tower(monkeypatch):
+    used = []
+    monkeypatch.setattr(
+        transformer.nn, 'LayerNorm',
+        lambda epsilon, real=transformer.nn.LayerNorm, **options:
+        used.append(epsilon) or real(epsilon=epsilon, **options),
+    )  # fmt: skip
+    model = clip.CLIP(tiny({'epsilon': 3e-5}, {'epsilon': 7e-5}))
+    inputs = jnp.zeros((1, 16, 16, 3)), jnp.zeros((1, 8), jnp.int32)
+    jax.eval_shape(model.init, jax.random.key(0), *inputs)
+    # Two in each of two layers, ln_pre and ln_post; two in each of two layers, and ln_final.
+    assert sorted(used) == [3e-5] * 6 + [7e-5] * 5
+
+
 @pytest.mark.parametrize('shape', [(5, 4, 3), (300, 64, 96)])
 def test_affine_has_the_gradient_of_its_formula(shape):
     rows, inputs, outputs = shape
