@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,18 +49,28 @@ class FaceTrackFeatures:
         return total / np.maximum(length, 1e-12), present.any(axis=1)
 
 
+# Changed when other faces of the same clip would be chosen: features of faces are kept by it.
+_CHOICE = 'everybody in turn, whom of them by lot'
+
+
 def choose_faces(
-    people: Sequence[Mapping[str, Any]], times: np.ndarray, count: int
+    people: Sequence[Mapping[str, Any]], times: np.ndarray, count: int, clip_id: str = ''
 ) -> list[tuple[int, int, np.ndarray]]:
     """Which faces of a clip are looked at: everybody's largest first, then the next.
+
+    Where there is no room for the same number of everybody's, lots decide. They are drawn from the
+    clip and the tracks alone: in the order of `people` those who act come first, and who is looked
+    at must not tell who acts.
 
     Args:
         people: Of a `clips` record; `tracks` is read.
         times: float [T], when the clip's frames are.
         count: Faces, at most.
+        clip_id: Of the record.
 
     Returns:
-        (index of the person, index of the frame, box [4] in fractions of the picture).
+        (index of the person, index of the frame, box [4] in fractions of the picture), the same
+        faces however `people` are ordered.
     """
     turns = []
     for index, person in enumerate(people):
@@ -71,9 +82,17 @@ def choose_faces(
         own = boxes[nearest]
         size = (own[:, 2:] - own[:, :2]).min(axis=1)
         frames = np.flatnonzero((apart.min(axis=1) <= MOST_APART) & (size > 0))
+        lot = _lot(clip_id, moments, boxes)
         for turn, frame in enumerate(sorted(frames, key=lambda f: (-size[f], f))[:count]):
-            turns.append((turn, index, int(frame), own[frame]))
-    return [found[1:] for found in sorted(turns, key=lambda found: found[:2])[:count]]
+            turns.append((turn, lot, index, int(frame), own[frame]))
+    chosen = sorted(turns, key=lambda found: found[:3])[:count]
+    return [found[2:] for found in sorted(chosen, key=lambda found: (found[0], found[2]))]
+
+
+def _lot(clip_id: str, times: np.ndarray, boxes: np.ndarray) -> bytes:
+    """A number drawn for a track of a clip, always the same."""
+    track = np.column_stack([times, boxes]).astype('<f4')
+    return hashlib.sha256(clip_id.encode() + b'\0' + track.tobytes()).digest()
 
 
 def face_track_features(
@@ -108,7 +127,9 @@ def face_track_features(
     size = clip.config.image_size
 
     def prepare(record: Mapping[str, Any]) -> tuple[np.ndarray, feature_cache.Arrays]:
-        chosen = choose_faces(record['people'], np.asarray(record['times']), faces_per_clip)
+        chosen = choose_faces(
+            record['people'], np.asarray(record['times']), faces_per_clip, str(record['clip_id'])
+        )
         frames = {
             frame: media_images.decode_jpeg(record['frames'][frame]) for _, frame, _ in chosen
         }
@@ -131,6 +152,7 @@ def face_track_features(
             'face': face_features.CLIP,
             'margin': FACE_MARGIN,
             'apart': MOST_APART,
+            'choice': _CHOICE,
         }
         | feature_cache.conditions(clip, dtype, len(source)),
         source,
