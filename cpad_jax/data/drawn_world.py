@@ -12,7 +12,7 @@ from typing import Any
 from cpad_jax import atomic
 from cpad_jax.data import built_dataset
 from cpad_jax.data.built_dataset import PEOPLE, DatasetPaths, PersonEntry
-from cpad_jax.data.synthetic.real_faces import FaceBank
+from cpad_jax.data.synthetic import render
 from cpad_jax.data.synthetic.world import RENDERER_VERSION, World, WorldSpec
 from cpad_jax.errors import UserError
 
@@ -53,8 +53,8 @@ def ensure_synthetic_cast(
         Where it is.
 
     Raises:
-        UserError: Another world is there, the folder cannot be written to, `faces_dir` has no
-            faces, or the package was installed without its repository.
+        UserError: Another world is there, the folder cannot be written to, `faces_dir` has too
+            few faces, or the package was installed without its repository.
     """
     paths = _paths(Path(directory), spec, parts)
     missing = [
@@ -62,8 +62,8 @@ def ensure_synthetic_cast(
     ]
     if missing:
         built_dataset.check_writable(paths.folder)
-        if spec.faces_dir:
-            FaceBank(spec.faces_dir)  # Rather now than when a folder says which world is in it.
+        # Rather now than when a folder says which world is in it.
+        render.check_faces(World(spec))
     claim_world(paths.folder, spec)
     options = {'spec': spec, 'processes': processes}
     for part in missing:
@@ -156,11 +156,15 @@ def _refuse_other_world(folder: Path, spec: WorldSpec) -> None:
         ) from error
     if same:
         return
+    # As JSON has it, in which tuples are lists.
+    here = json.loads(json.dumps(dataclasses.asdict(spec)))
     differences = [
         f'{key} is {there.get(key)!r} there and {value!r} here'
-        for key, value in dataclasses.asdict(spec).items()
+        for key, value in here.items()
         if there.get(key) != value
     ]
+    if there == here and renderer == RENDERER_VERSION:
+        differences.append('its people were given other faces of faces_dir')
     if renderer != RENDERER_VERSION:
         differences.append(f'it was drawn by version {renderer} and this is {RENDERER_VERSION}')
     raise UserError(

@@ -45,7 +45,7 @@ class Studio:
     def __init__(self, season: Season, folder: Path):
         self.season, self.folder = season, folder
         self._style = TitleStyle.draw(np.random.default_rng(season.style_seed))
-        self._artist = render.head_artist(season.spec.world.faces_dir, 'clips')
+        self._artist = render.head_artist(season.world, 'clips')
         self._stage = functools.cache(self._paint)
 
     def _paint(self, number: int) -> Stage:
@@ -152,8 +152,8 @@ def ensure_season(
         processes: How many to use; None for one per CPU core, 1 for this one.
 
     Raises:
-        UserError: Another season is there, the folder cannot be written to, or a process was
-            killed.
+        UserError: Another season is there, the folder cannot be written to, `faces_dir` has too
+            few faces, or a process was killed.
     """
     folder = Path(folder)
     paths = SeasonPaths(folder / VIDEOS, folder / TABLE)
@@ -161,6 +161,7 @@ def ensure_season(
     if paths.table.is_file():
         return paths
     season = Season(spec)
+    render.check_faces(season.world)
     made = workers.in_order(
         _make, range(spec.episodes), processes, _begin, (spec, str(paths.videos)),
         doing='films episodes',

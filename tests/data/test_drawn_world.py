@@ -142,15 +142,17 @@ def test_a_kill_leaves_no_half_data_set_and_no_process(mini_spec, tmp_path):
 
 
 def test_what_goes_wrong_in_a_worker_is_said_in_one_line(mini_spec, tmp_path):
-    # A folder of faces with too few people: the worker finds out, the user is told.
-    faces = tmp_path / 'faces' / 'n000002'
-    faces.mkdir(parents=True)
-    for number in range(4):
-        picture = images.encode_jpeg(np.full((32, 32, 3), 90, np.uint8))
-        (faces / f'{number:04}_01.jpg').write_bytes(picture)
+    # Faces for everybody, but one picture is none: the worker finds out, the user is told.
+    for person in range(6):
+        folder = tmp_path / 'faces' / f'n{person:06}'
+        folder.mkdir(parents=True)
+        for number in range(4):
+            picture = images.encode_jpeg(np.full((32, 32, 3), 90, np.uint8))
+            (folder / f'{number:04}_01.jpg').write_bytes(b'none' if person == 2 else picture)
     spec = dataclasses.replace(mini_spec, faces_dir=str(tmp_path / 'faces'))
-    with pytest.raises(UserError, match='faces_dir has 1 people .* lower seen_people'):
+    with pytest.raises(UserError, match=r'n000002.000._01\.jpg: ') as raised:
         drawn_world.ensure_synthetic_cast(tmp_path / 'data', spec, processes=2)
+    assert '\n' not in str(raised.value)
     assert not list((tmp_path / 'data').rglob('1.0.0'))
 
 

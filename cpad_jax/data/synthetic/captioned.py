@@ -109,7 +109,7 @@ def _scene_pictures(
     for _ in range(_SHOTS_PER_STAGE):
         cast = _draw_people(rng, 3, famous)
         performers = draw_performers(rng, place, cast, held_out_pairs(), people_per_shot)
-        shot = Shot(stage, place, performers, rng, head_artist('', 'train'))
+        shot = Shot(stage, place, performers, rng, head_artist(None, 'train'))
         picture, seen = shot.film(float(rng.random()))
         picture = style.grade(picture, rng)
         view = (slice(0, picture.shape[0]), slice(0, picture.shape[1]))
@@ -130,7 +130,7 @@ def _portrait(rng: np.random.Generator, famous: int, size: int) -> Captioned:
     person = _draw_people(rng, 1, famous)[0]
     # Photo numbers far above those of the training and reference photos.
     seed = int(rng.integers(1_000_000, 2_000_000))
-    photo = draw_portrait(person, seed, head_artist('', 'train'))
+    photo = draw_portrait(person, seed, head_artist(None, 'train'))
     session = np.random.default_rng((77, person, seed // 2))
     outfit = people.draw_outfit(session, people.person(person).looks)
     image = photo.image

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from cpad_jax.data.synthetic import heads
+from cpad_jax.data.synthetic.people import UNSEEN_OFFSET
 from cpad_jax.errors import UserError
 from cpad_jax.media import canvas, images
 
@@ -16,8 +18,17 @@ from cpad_jax.media import canvas, images
 _USES = {'train': (0, 1), 'references': (2,), 'clips': (3,)}
 
 
+# Endings of face pictures, in any case.
+_ENDINGS = ('.jpg', '.jpeg', '.png')
+# Pictures that a person needs, so that each use has one.
+_FEWEST = 4
+
+
 class FaceBank:
-    """The face pictures of a folder, one subfolder per person, given to people by number.
+    """The face pictures of a folder, one subfolder per person.
+
+    Attributes:
+        people: The pictures of each subfolder that has enough, in the order of names.
 
     Args:
         folder: Path of `DIR` in `DIR/n000002/0001_01.jpg`; at least 4 pictures per person.
@@ -27,10 +38,14 @@ class FaceBank:
     """
 
     def __init__(self, folder: str):
-        self.people = []
+        self._folder = folder
+        self.people: list[list[Path]] = []
+        known: set[Path] = set()
         for directory in sorted(path for path in Path(folder).glob('*') if path.is_dir()):
-            files = sorted(directory.glob('*.jpg'))
-            if len(files) >= 4:
+            files = sorted(f for f in directory.iterdir() if f.suffix.lower() in _ENDINGS)
+            # A link to another subfolder would be the same person once more.
+            if len(files) >= _FEWEST and directory.resolve() not in known:
+                known.add(directory.resolve())
                 self.people.append(files)
         if not self.people:
             raise UserError(
@@ -38,24 +53,52 @@ class FaceBank:
                 'FOLDER/n000002/0001_01.jpg as in VGGFace2'
             )
 
-    def head(self, number: int, use: str, seed: int, size: int) -> heads.Head:
+    def deal(self, seen: int, unseen: Iterable[int]) -> dict[int, int]:
+        """Gives each person of a world a subfolder of their own.
+
+        Seen person i has subfolder i in every world. Unseen people are dealt the others from the
+        end: the same ones in every world of these sizes, where there is a subfolder for each
+        unseen person that one of those worlds may cast.
+
+        Args:
+            seen: How many seen people there are; their numbers are those below.
+            unseen: Numbers of the unseen people, from `UNSEEN_OFFSET` on.
+
+        Returns:
+            Person number → place in `people`, each place once.
+
+        Raises:
+            UserError: There are more people than subfolders.
+        """
+        unseen, there = sorted(set(unseen)), len(self.people)
+        needed = seen + len(unseen)
+        if needed > there:
+            raise UserError(
+                f'faces_dir has {there} people with {_FEWEST} or more pictures, but the world '
+                f'needs {needed}, a subfolder each ({seen} seen_people, {len(unseen)} '
+                f'unseen_people): lower seen_people or unseen_people, or add people to '
+                f'{self._folder}'
+            )
+        dealt = {person: person for person in range(seen)}
+        room, taken = there - seen, set()
+        for person in unseen:
+            place = (person - UNSEEN_OFFSET) % room
+            while place in taken:
+                place = (place + 1) % room
+            taken.add(place)
+            dealt[person] = there - 1 - place
+        return dealt
+
+    def head(self, place: int, use: str, seed: int, size: int) -> heads.Head:
         """A face crop as a head, `size` × `size` pixels.
 
         Args:
-            number: The person's place in its pool; must be below the number of folders.
+            place: Of the person in `people`.
             use: 'train', 'references' or 'clips'; each sees other pictures.
             seed: Picks the picture.
             size: Side of the sprite, pixels.
-
-        Raises:
-            UserError: There are more people than folders.
         """
-        if number >= len(self.people):
-            raise UserError(
-                f'faces_dir has {len(self.people)} people with 4 or more pictures, but the world '
-                f'asks for number {number + 1}: lower seen_people and the cast, or add people'
-            )
-        files = self.people[number]
+        files = self.people[place]
         mine = [file for i, file in enumerate(files) if i % 4 in _USES[use]]
         return _head(str(mine[seed % len(mine)]), size)
 

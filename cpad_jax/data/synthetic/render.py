@@ -59,24 +59,44 @@ class RenderedPhoto:
 
 
 @functools.lru_cache(maxsize=4)
-def _face_bank(folder: str) -> real_faces.FaceBank | None:
-    return real_faces.FaceBank(folder) if folder else None
+def _face_bank(folder: str) -> real_faces.FaceBank:
+    return real_faces.FaceBank(folder)
 
 
-def head_artist(faces_dir: str, use: str) -> HeadArtist:
-    """What draws the heads: the drawing code, or a bank of real faces."""
-    bank = _face_bank(faces_dir)
+def check_faces(world: World) -> None:
+    """Raises a `UserError` where `faces_dir` is set and has no face for everybody."""
+    if world.spec.faces_dir:
+        _dealt(real_faces.FaceBank(world.spec.faces_dir), world)
 
-    def draw(person: int, outfit: people.Outfit, face: heads.Face, size: int, seed: int):
-        if bank is None:
-            return heads.draw_head(people.person(person).looks, outfit, face, size)
-        # Unseen people follow the seen ones in the folder, counted from its end.
-        number = person
-        if person >= people.UNSEEN_OFFSET:
-            number = len(bank.people) - 1 - (person - people.UNSEEN_OFFSET)
-        return bank.head(number, use, seed, size)
 
-    return draw
+def head_artist(world: World | None, use: str) -> HeadArtist:
+    """What draws the heads: the drawing code, or the bank of real faces of a world that has one.
+
+    Args:
+        world: Everybody who will be drawn; None for the drawing code.
+        use: As in `FaceBank.head`.
+
+    Raises:
+        UserError: As `check_faces`.
+    """
+    if world is None or not world.spec.faces_dir:
+        return _draw_head
+    bank = _face_bank(world.spec.faces_dir)
+    places = _dealt(bank, world)
+
+    def paste(person: int, outfit: people.Outfit, face: heads.Face, size: int, seed: int):
+        return bank.head(places[person], use, seed, size)
+
+    return paste
+
+
+def _draw_head(person: int, outfit: people.Outfit, face: heads.Face, size: int, seed: int):
+    return heads.draw_head(people.person(person).looks, outfit, face, size)
+
+
+def _dealt(bank: real_faces.FaceBank, world: World) -> dict[int, int]:
+    unseen = [person for person in world.cast if person >= people.UNSEEN_OFFSET]
+    return bank.deal(world.spec.train_people, unseen)
 
 
 def normalised_box(box: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -100,7 +120,7 @@ def render_clip(world: World, plan: ClipPlan) -> RenderedClip:
     rng = np.random.default_rng((world.spec.seed, 3, plan.seed))
     place = PLACES[plan.place]
     stage = draw_place(place, rng, STAGE_HEIGHT, STAGE_WIDTH, style)
-    shot = Shot(stage, place, plan.performers, rng, head_artist(world.spec.faces_dir, 'clips'))
+    shot = Shot(stage, place, plan.performers, rng, head_artist(world, 'clips'))
     if plan.approached >= 0:
         near = np.random.default_rng((world.spec.seed, 5, plan.seed))
         shot.approach(plan.approached, float(near.uniform(*NEAR)))
@@ -157,7 +177,7 @@ def render_photo(world: World, plan: PhotoPlan) -> RenderedPhoto:
     """
     use = 'train' if plan.seed < 10_000 else 'references'
     # Photos do not depend on the world's seed: a person's photos are the same in every world.
-    return draw_portrait(plan.person, plan.seed, head_artist(world.spec.faces_dir, use))
+    return draw_portrait(plan.person, plan.seed, head_artist(world, use))
 
 
 def draw_portrait(person: int, seed: int, artist: HeadArtist) -> RenderedPhoto:

@@ -22,6 +22,7 @@ from cpad_jax.data.synthetic.world import (
     World,
     WorldSpec,
     draw_performers,
+    faces_version,
 )
 from cpad_jax.errors import UserError
 from cpad_jax.text.prompts import ACTIONS, PLACES
@@ -77,6 +78,7 @@ class SeasonSpec:
     def fingerprint(self) -> str:
         """A sha256 that changes when the season would look different."""
         value = {'renderer': RENDERER_VERSION, 'season': VERSION, **dataclasses.asdict(self)}
+        value |= faces_version(self.world)
         return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
@@ -112,6 +114,7 @@ class Season:
 
     Attributes:
         spec: What it was made from.
+        world: Whose people act in it.
         title: Its id; no title of any world has it.
         cast: Person numbers of the regular people.
         sets: The place of each set, one of `PLACES`.
@@ -124,7 +127,8 @@ class Season:
         self.spec = spec
         self.title = f'season{spec.seed:03d}'
         rng = np.random.default_rng((spec.world.seed, 6, spec.seed))
-        everybody = [int(person) for person in rng.permutation(World(spec.world).cast)]
+        self.world = World(spec.world)
+        everybody = [int(person) for person in rng.permutation(self.world.cast)]
         self.cast = tuple(everybody[: spec.cast])
         self._others = everybody[spec.cast :]
         more = rng.permutation(PLACES)[: SETS - len(PLACES)]

@@ -18,6 +18,9 @@ from cpad_jax.data.synthetic.actions import MUTUAL, PARTNER_DISTANCE
 from cpad_jax.errors import UserError
 from cpad_jax.text.prompts import ACTIONS, PLACES
 
+# Raised when people of a world with `faces_dir` would have other faces.
+_FACES_VERSION = 2
+
 # Raised when the same plan would render to other pixels: old files are not mistaken for new.
 RENDERER_VERSION = 3
 
@@ -120,8 +123,13 @@ class WorldSpec:
 
     def fingerprint(self) -> str:
         """A sha256 that changes when the world would look different."""
-        value = {'renderer': RENDERER_VERSION, **dataclasses.asdict(self)}
+        value = {'renderer': RENDERER_VERSION, **faces_version(self), **dataclasses.asdict(self)}
         return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def faces_version(spec: WorldSpec) -> dict[str, int]:
+    """What the fingerprint of a world, and of a season in it, says of real faces; {} without."""
+    return {'faces': _FACES_VERSION} if spec.faces_dir else {}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -108,11 +108,12 @@ def test_real_face_crops_take_the_place_of_drawn_heads(tmp_path, small):
     patch = photo.image[int(y) - 2 : int(y) + 3, int(x) - 2 : int(x) + 3].reshape(-1, 3)
     # Up to the film's colour grading the nose has the colour of the pasted picture.
     assert np.abs(patch.mean(0) - colours[0]).max() < 70
-    with pytest.raises(UserError, match='asks for number 7'):
+    with pytest.raises(UserError, match='has 6 people .* needs 8, a subfolder each'):
         few = tmp_path / 'few'
         few.mkdir()
         for number in range(6):
             (tmp_path / f'n{number + 1:06d}').rename(few / f'n{number + 1:06d}')
-        render.head_artist(str(few), 'train')(6, None, None, 96, 0)
+        render.head_artist(world.World(dataclasses.replace(SPEC, faces_dir=str(few))), 'train')
     with pytest.raises(UserError, match='no subfolder'):
-        render.head_artist(str(tmp_path / 'n000009'), 'train')
+        none = dataclasses.replace(SPEC, faces_dir=str(tmp_path / 'n000009'))
+        render.head_artist(world.World(none), 'train')
