@@ -227,8 +227,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = errors.CommandParser(__doc__)
     parser.add_argument(
         'source',
-        help='a file (.safetensors, .bin, .pt, .pth), a folder, hf-hub:ORGANISATION/REPOSITORY, or '
-        'MODEL/TAG of open_clip',
+        help='a file (.safetensors, .bin, .pt, .pth, .ckpt), a folder, '
+        'hf-hub:ORGANISATION/REPOSITORY, or MODEL/TAG of open_clip',
     )
     parser.add_argument(
         '--model',

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import ml_dtypes
 import numpy as np
 
-from cpad_jax import atomic
+from cpad_jax import atomic, strict_json
 from cpad_jax.errors import UserError
 
 # safetensors' name of each type that is read, all little-endian.
@@ -37,7 +37,7 @@ DTYPES = {
 # NumPy and torch stop at 64, and nothing real comes near.
 MAX_DIMENSIONS = 32
 
-# Python's JSON takes up to 25 bytes for one byte of hostile text; 40,000 arrays fit in this.
+# 40,000 arrays fit in this.
 _MAX_HEADER = 4 << 20
 _MAX_NAME = 300
 _MEND = 'download or convert the file again'
@@ -88,25 +88,6 @@ def map_file(path: str | os.PathLike[str]) -> mmap.mmap:
     return data
 
 
-def strict_json(data: bytes) -> Any:
-    """Parses JSON in which no object names a key twice.
-
-    Raises:
-        ValueError: It is not JSON, nests too deeply or repeats a key.
-    """
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        values = dict(pairs)
-        if len(values) != len(pairs):
-            raise ValueError('a name occurs twice')
-        return values
-
-    try:
-        return json.loads(data.decode('utf-8'), object_pairs_hook=once)
-    except RecursionError:
-        raise ValueError('it nests too deeply') from None
-
-
 def check_name(name: str) -> None:
     """Refuses names of arrays that cannot be shown in a message.
 
@@ -153,7 +134,9 @@ def _content(data: mmap.mmap) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         raise ValueError(f'its header has {length} bytes, the file {len(data)}')
     if length > _MAX_HEADER:
         raise ValueError(f'its header has {length} bytes, at most {_MAX_HEADER} are read')
-    header = strict_json(data[8:start])
+    if data[8:11] == b'\xef\xbb\xbf':
+        raise ValueError('its header is not a JSON object')
+    header = strict_json.parse(data[8:start], _MAX_HEADER)
     if type(header) is not dict:
         raise ValueError('its header is not a JSON object')
     notes = header.pop('__metadata__', None) or {}

@@ -15,14 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from cpad_jax import strict_json
 from cpad_jax.errors import UserError
-from cpad_jax.models import safetensors_files, torch_files, weights
+from cpad_jax.models import safetensors_files, state_dicts, torch_files, weights
 
 CONFIG_FILE = weights.OPEN_CLIP_CONFIG
 TOKENIZER_FILE = 'tokenizer.json'
 CARD_FILE = 'README.md'
 
-SUFFIXES = ('.safetensors', '.bin', '.pt', '.pth')
+SUFFIXES = ('.safetensors', '.bin', '.pt', '.pth', '.ckpt')
 # What is fetched from a hub, where anybody can put anything.
 HUB_SUFFIXES = ('.safetensors', '.bin')
 
@@ -31,12 +32,20 @@ _KINDS = (
     f'a file ({", ".join(SUFFIXES)}), a folder, {_HUB}ORGANISATION/REPOSITORY or MODEL/TAG of '
     'open_clip such as ViT-B-32/laion2b_s34b_b79k'
 )
+_OTHER_KINDS = {
+    '.npz': 'NumPy or big_vision',
+    '.msgpack': 'Flax',
+    '.h5': 'Keras or TensorFlow',
+    '.pb': 'TensorFlow',
+    '.index': 'TensorFlow',
+    '.onnx': 'an ONNX network, without names of open_clip',
+    '.gguf': 'llama.cpp',
+}
 _TAGS = Path(__file__).with_name('openclip_tags.json')
 _REPOSITORY = re.compile(r'[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*')
 _SHARD = re.compile(r'-\d+-of-\d+$')
 # The value, or the first of a list of them.
 _LICENCE = r'^(license(?:_name)?):(?: *|\n *- *)([^\s#].*?)(?: +#.*)?$'
-_MAX_JSON = 16 << 20
 _MAX_CARD = 1 << 16
 
 
@@ -93,9 +102,9 @@ def resolve(source: str | os.PathLike[str]) -> Resolved:
     """Finds weights, and fetches them if they are on the Hugging Face hub.
 
     Args:
-        source: A file (.safetensors, .bin, .pt, .pth); a folder with one such file, or shards and
-            their index; 'hf-hub:ORGANISATION/REPOSITORY'; or MODEL/TAG of open_clip. What exists
-            on this machine goes before a tag of that name.
+        source: A file (.safetensors, .bin, .pt, .pth, .ckpt); a folder with one such file, or
+            shards and their index; 'hf-hub:ORGANISATION/REPOSITORY'; or MODEL/TAG of open_clip.
+            What exists on this machine goes before a tag of that name.
 
     Returns:
         The files and what is said of them. In a folder, open_clip's names go before others, and
@@ -112,7 +121,9 @@ def resolve(source: str | os.PathLike[str]) -> Resolved:
         return _from_folder(path, origin=str(path))
     if path.is_file():
         if path.suffix not in SUFFIXES:
-            raise UserError(f'{path} has the suffix {path.suffix!r}; expected {_KINDS}')
+            other = _OTHER_KINDS.get(path.suffix.lower())
+            other = f'; it seems to be of {other}' if other else ''
+            raise UserError(f'{path} has the suffix {path.suffix!r}; expected {_KINDS}{other}')
         # Only beside a configuration of open_clip do the files of the folder belong to this one.
         if (path.parent / CONFIG_FILE).is_file():
             return _described(path.parent, (path,), str(path))
@@ -144,17 +155,27 @@ def read(resolved: Resolved) -> dict[str, np.ndarray]:
         resolved: What `resolve` found.
 
     Returns:
-        The arrays by name, in their own types, read-only. Most lie in the mapped files and take
+        The arrays by name, without what wrappers put before the names, in their own types,
+        read-only. Most lie in the mapped files and take
         memory when they are used.
 
     Raises:
         UserError: A file is broken or asks for more than to be read, or two shards hold the same
             name.
     """
+    return read_with_remarks(resolved)[0]
+
+
+def read_with_remarks(resolved: Resolved) -> tuple[dict[str, np.ndarray], list[str]]:
+    """As `read`, and beside the arrays what a user should know of what was taken."""
     arrays: dict[str, np.ndarray] = {}
+    remarks: list[str] = []
     for path in resolved.paths:
-        reader = safetensors_files if path.suffix == '.safetensors' else torch_files
-        shard = reader.read(path)
+        if path.suffix == '.safetensors':
+            shard = safetensors_files.read(path)
+        else:
+            shard, said = torch_files.read_with_remarks(path)
+            remarks += said
         twice = sorted(arrays.keys() & shard.keys())
         if twice:
             raise UserError(
@@ -162,7 +183,10 @@ def read(resolved: Resolved) -> dict[str, np.ndarray]:
                 'download the weights again'
             )
         arrays |= shard
-    return arrays
+    try:
+        return state_dicts.without_prefixes(arrays), remarks
+    except ValueError as error:
+        raise UserError(f'{resolved.origin}: {error}; save model.state_dict() alone') from None
 
 
 @functools.cache
@@ -268,13 +292,9 @@ def _described(folder: Path, paths: tuple[Path, ...], origin: str) -> Resolved:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    with open(path, 'rb') as file:
-        data = file.read(_MAX_JSON + 1)
     try:
-        if len(data) > _MAX_JSON:
-            raise ValueError(f'it has more than {_MAX_JSON} bytes')
-        values = safetensors_files.strict_json(data)
-    except ValueError as error:
+        values = strict_json.read(path)
+    except (OSError, ValueError) as error:
         raise UserError(f'{path} is not JSON ({error}); download it again') from None
     if type(values) is not dict:
         raise UserError(f'{path} must hold one JSON object; download it again')

@@ -13,17 +13,18 @@ import os
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from cpad_jax.errors import UserError
-from cpad_jax.models import safetensors_files, torch_pickle
+from cpad_jax.models import safetensors_files, state_dicts, torch_pickle
 from cpad_jax.models.torch_pickle import ScriptObject, Tensor, describe, show
 
 # OpenAI's archives and the state dictionaries made of them keep these sizes beside the weights.
 LEFT_OUT = ('input_resolution', 'context_length', 'vocab_size')
+OPENAI = "the file has the marks of OpenAI's archives"
 
 _MAX_TEXT = 16 << 20  # Bytes of pickle and program text together, unpacked.
 _MAX_RECORDS = 100_000
@@ -50,9 +51,9 @@ class _Record(NamedTuple):
 def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Reads the state dictionary in a torch zip file or a TorchScript archive.
 
-    Of a training checkpoint the dictionary under 'state_dict' or 'model' is taken, and a leading
-    'module.' on every name dropped. Numbers, text and None beside the tensors are left out, and
-    so are OpenAI's `input_resolution`, `context_length` and `vocab_size`.
+    Of a training checkpoint the model's dictionary is taken, and what wrappers put before every
+    name is dropped, as `state_dicts` has it. Numbers, text and None beside the tensors are left
+    out, and so are OpenAI's `input_resolution`, `context_length` and `vocab_size`.
 
     Args:
         path: A file of `torch.save` (torch 1.6 or newer) or `torch.jit.save`, of any size.
@@ -66,11 +67,22 @@ def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         UserError: The file is missing, broken or of another kind, or asks for anything but tensors,
             dictionaries, lists, numbers and text.
     """
+    return _read(path, lambda data: state_dicts.without_prefixes(_Archive(data).state()[0]))
+
+
+def read_with_remarks(
+    path: str | os.PathLike[str],
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """As `read`, with every name as it is, and what a user should know of what was taken."""
+    return _read(path, lambda data: _Archive(data).state())
+
+
+def _read(path: str | os.PathLike[str], take: Callable[[mmap.mmap], Any]) -> Any:
     data = safetensors_files.map_file(path)
     try:
-        return _Archive(data).state()
+        return take(data)
     except (ValueError, struct.error) as error:
-        words = ' '.join(str(error).split())[:300]
+        words = ' '.join(str(error).split())[:200]
         raise UserError(f'{path}: {words}; {_MEND}') from None
 
 
@@ -98,24 +110,26 @@ class _Archive:
         if 'byteorder' in self.records and self._text('byteorder') != b'little':
             raise ValueError('it is from a machine of another byte order than little')
 
-    def state(self) -> dict[str, np.ndarray]:
-        """The arrays of the state dictionary."""
-        value = torch_pickle.unpickle(self._text('data.pkl'))
+    def state(self) -> tuple[dict[str, np.ndarray], list[str]]:
+        """The arrays of the state dictionary, and what is to be said of where it was."""
+        value, remarks = torch_pickle.unpickle(self._text('data.pkl')), []
         if type(value) is ScriptObject:
             tensors = dict(self._script_tensors(value))
         elif type(value) is dict:
-            inner = (value[key] for key in ('state_dict', 'model') if type(value.get(key)) is dict)
-            tensors = dict(_plain_tensors(next(inner, value)))
+            state, remarks = state_dicts.unwrap(value, lambda v: type(v) is Tensor)
+            tensors = dict(_plain_tensors(state))
         else:
             raise ValueError(f'it holds {describe(value)}, expected a dictionary of tensors')
-        if tensors and all(name.startswith('module.') for name in tensors):
-            tensors = {name.removeprefix('module.'): tensor for name, tensor in tensors.items()}
-        for name in LEFT_OUT:
-            tensors.pop(name, None)
+        # Its name need not come first, where a wrapper holds the model.
+        sizes = [name for name in tensors if name.rpartition('.')[2] in LEFT_OUT]
+        for name in sizes:
+            del tensors[name]
         if not tensors:
             keys = list(value)[:5] if type(value) is dict else []
             raise ValueError(f'it holds no tensors, but {[show(str(key)) for key in keys]}')
-        return {name: self._array(name, tensor) for name, tensor in tensors.items()}
+        if len(sizes) == len(LEFT_OUT):
+            remarks.append(OPENAI)
+        return {name: self._array(name, tensor) for name, tensor in tensors.items()}, remarks
 
     def _text(self, name: str) -> bytes:
         """A whole record that is no tensor; all of them together fit in `_MAX_TEXT`."""
@@ -217,6 +231,8 @@ class _Archive:
 
 def _plain_tensors(state: dict[Any, Any]) -> Iterator[tuple[str, Tensor]]:
     """The tensors of a state dictionary."""
+    if 'param_groups' in state and 'state' in state:
+        raise ValueError("it seems to be an optimiser's state; take the file of the model itself")
     for name, value in state.items():
         if type(value) is Tensor and type(name) is str:
             yield name, value

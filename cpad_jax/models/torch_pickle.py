@@ -14,11 +14,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cpad_jax.models.safetensors_files import DTYPES
+from cpad_jax.models.safetensors_files import DTYPES, MAX_DIMENSIONS
 
 # A checkpoint of 1,400 parameters with both moments of Adam takes 100,000 opcodes.
 MAX_OPCODES = 1_000_000
 _MAX_DEPTH = 100
+# Longer than any name of torch's. A name of a megabyte, noted once, could be used a million times.
+_MAX_NAME = 300
+_MAX_ARGUMENTS = 16
 
 _STORAGES = {
     f'torch.{name}Storage': DTYPES[dtype]
@@ -35,6 +38,8 @@ _TENSORS = ('torch._utils._rebuild_tensor', 'torch._utils._rebuild_tensor_v2')
 _CALLS = {*_WRAPPERS, *_TENSORS, 'collections.OrderedDict', 'torch.Size'}
 _CALLS |= {'torch._utils._rebuild_parameter'}
 _SCRIPTED = '__torch__.'
+# What training programs put beside the weights: a bag of settings, of which nothing is used.
+_SETTINGS = 'argparse.Namespace'
 
 _CONSTANTS = {'NONE': None, 'NEWTRUE': True, 'NEWFALSE': False}
 _PLAIN = {'BININT', 'BININT1', 'BININT2', 'LONG1', 'BINFLOAT', 'BINUNICODE', 'SHORT_BINUNICODE'}
@@ -69,7 +74,7 @@ class Tensor(NamedTuple):
 
 
 class ScriptObject:
-    """An object of a TorchScript class.
+    """An object of a TorchScript class, or a bag of settings of a training program.
 
     Attributes:
         kind: Name of the class, such as '__torch__.torch.nn.modules.linear.Linear'.
@@ -113,6 +118,7 @@ def unpickle(data: bytes) -> Any:
     stack: list[Any] = []
     marks: list[list[Any]] = []
     memo: dict[int, Any] = {}
+    attributes = 0
 
     def pop(count: int = 1) -> list[Any]:
         if len(stack) < count:
@@ -166,12 +172,12 @@ def unpickle(data: bytes) -> Any:
                 items = pop_to_mark() if opcode == 'SETITEMS' else pop(2)
                 _update(_top(stack, dict), items)
             case 'GLOBAL':
-                stack.append(_known(argument))
+                stack.append(_known(*argument))
             case 'STACK_GLOBAL':
                 module, name = pop(2)
                 if type(module) is not str or type(name) is not str:
                     raise ValueError('its pickle is broken: a name is no text')
-                stack.append(_known(f'{module}.{name}'))
+                stack.append(_known(module, name))
             case 'BINPERSID':
                 stack.append(_storage(*pop()))
             case 'REDUCE':
@@ -180,6 +186,10 @@ def unpickle(data: bytes) -> Any:
                 stack.append(_new(*pop(2)))
             case 'BUILD':
                 (state,) = pop()
+                # One dictionary can be the state of a million objects, and is looked through anew.
+                attributes += len(state) if type(state) is dict else 0
+                if attributes > MAX_OPCODES:
+                    raise ValueError(f'its pickle sets more than {MAX_OPCODES} attributes')
                 _build(_top(stack), state)
             case 'STOP':
                 if marks or len(stack) != 1:
@@ -189,7 +199,7 @@ def unpickle(data: bytes) -> Any:
 
 
 def _opcodes(data: bytes) -> Iterator[tuple[str, Any]]:
-    """Name and argument of every opcode, as of `pickletools.genops`.
+    """Name and argument of every opcode, as of `pickletools.genops`; of GLOBAL both its lines.
 
     An opcode that is not allowed is refused before its argument is read, which may be long.
     """
@@ -203,7 +213,7 @@ def _opcodes(data: bytes) -> Iterator[tuple[str, Any]]:
         if opcode.name == 'GLOBAL':
             # Not by pickletools, which undoes escapes in the two lines, as no unpickler does.
             module, name = (file.readline().decode().removesuffix('\n') for _ in range(2))
-            yield opcode.name, f'{module}.{name}'
+            yield opcode.name, (module, name)
         else:
             yield opcode.name, opcode.arg.reader(file) if opcode.arg else None
 
@@ -223,8 +233,12 @@ def _update(target: dict[Any, Any], items: list[Any]) -> None:
     target.update(zip(items[::2], items[1::2], strict=True))
 
 
-def _known(name: str) -> Global:
-    if name in _CALLS or name in _STORAGES or name.startswith(_SCRIPTED):
+def _known(module: str, name: str) -> Global:
+    # Measured before they are joined.
+    if len(module) + len(name) > _MAX_NAME:
+        raise ValueError(f'its pickle asks for a name of {len(module) + len(name)} characters')
+    name = f'{module}.{name}'
+    if name in (*_CALLS, _SETTINGS) or name in _STORAGES or name.startswith(_SCRIPTED):
         return Global(name)
     raise ValueError(
         f'its pickle asks for {show(name)[1:-1]}; only tensors, dictionaries, lists, numbers and '
@@ -240,6 +254,7 @@ def _storage(identity: Any) -> Storage:
             (type(word), type(kind), type(key), type(count)) == (str, Global, str, int)
             and word == 'storage'
             and kind.name in _STORAGES
+            and len(key) <= _MAX_NAME
         ):
             return Storage(_STORAGES[kind.name], key, count)
     raise ValueError('its pickle refers to something that is no storage of torch')
@@ -250,6 +265,9 @@ def _call(function: Any, arguments: Any) -> Any:
     name = function.name if type(function) is Global else ''
     if name not in _CALLS or type(arguments) is not tuple:
         raise ValueError(f'its pickle calls {describe(function)}')
+    # One tuple can be given to a million calls, so only short ones are looked through.
+    if len(arguments) > _MAX_ARGUMENTS:
+        raise ValueError(f'its pickle calls {name} with {len(arguments)} arguments')
     first = arguments[0] if arguments else None
     if name == 'collections.OrderedDict' and not arguments:
         return {}
@@ -262,14 +280,18 @@ def _call(function: Any, arguments: Any) -> Any:
     # After the four come requires_grad, hooks, and notes such as that the numbers are negated.
     if name in _TENSORS and len(arguments) >= 4 and not any(arguments[6:]):
         storage, offset, shape, strides = arguments[:4]
-        numbers = type(shape) is tuple and type(strides) is tuple and (offset, *shape, *strides)
+        sized = type(shape) is tuple and type(strides) is tuple
+        if sized and max(len(shape), len(strides)) > MAX_DIMENSIONS:
+            raise ValueError('its pickle has a tensor of an impossible shape')
+        numbers = sized and (offset, *shape, *strides)
         if type(storage) is Storage and numbers and all(type(n) is int for n in numbers):
             return Tensor(storage, offset, shape, strides)
     raise ValueError(f'its pickle calls {name} in an unknown way')
 
 
 def _new(kind: Any, arguments: Any) -> ScriptObject:
-    if type(kind) is not Global or not kind.name.startswith(_SCRIPTED) or arguments != ():
+    known = type(kind) is Global and (kind.name.startswith(_SCRIPTED) or kind.name == _SETTINGS)
+    if not known or arguments != ():
         raise ValueError(f'its pickle makes an object of {describe(kind)}')
     return ScriptObject(kind.name)
 

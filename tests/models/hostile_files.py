@@ -117,6 +117,26 @@ add_pickle('negated tensor', '_rebuild_tensor_v2 in an unknown way', mapping({'x
     named('torch._utils', '_rebuild_tensor_v2'), storage('Float', '0', 2), number(0),
     group(number(2)), group(number(1)), b'\x89', b'N', mapping({'neg': b'\x88'}))}))  # fmt: skip
 
+LONG = text('x' * 1_000_000)
+add_pickle('long names joined', 'asks for a name of 2000000 characters',
+           LONG + b'q\x00q\x01' + b'h\x00h\x01\x93' * 1000)  # fmt: skip
+add_pickle('long names of scripts', 'asks for a name of 1000011 characters',
+           text('__torch__.a') + b'q\x00' + LONG + b'q\x01' + b'h\x00h\x01\x93' * 1000)  # fmt: skip
+add_pickle('long name in lines', 'asks for a name of 500001 characters',
+           named('a', 'b' * 500_000))  # fmt: skip
+add_pickle('long key of a storage', 'no storage of torch', storage('Float', 'k' * 60_000, 2))
+add_pickle('one tuple called often', 'with 500000 arguments',
+           b'(' + b'N' * 500_000 + b'tq\x00' + named('torch._utils', '_rebuild_tensor_v2')
+           + b'q\x01' + b'h\x01h\x00R' * 100_000)  # fmt: skip
+add_pickle('one shape for many tensors', 'impossible shape', b'(' + number(1) * 200_000 + b'tq\x00'
+           + call(named('torch._utils', '_rebuild_tensor_v2'), storage('Float', '0', 2), number(0),
+                  b'h\x00', b'h\x00', b'\x89', b'}'))  # fmt: skip
+add_pickle('one state for many objects', 'sets more than 1000000 attributes',
+           mapping({f'a{i}': b'N' for i in range(100_000)}) + b'q\x00'
+           + (named(*MODULE.rsplit('.', 1)) + b')\x81h\x00b') * 12)  # fmt: skip
+add_pickle('one state for a dictionary', 'sets more than 1000000 attributes',
+           mapping({f'a{i}': b'N' for i in range(100_000)}) + b'q\x00}'
+           + b'h\x00b' * 12)  # fmt: skip
 add_pickle('memo index', 'value number 4294967295', b'}r\xff\xff\xff\xff')
 add_pickle('long text', 'not enough data|expected .* bytes', b'X\xff\xff\xff\xffabc')
 add_pickle('longer text', 'opcode BINUNICODE8', b'\x8d' + b'\xff' * 7 + b'\x7fabc')
@@ -328,7 +348,10 @@ add_flat('flat: wrong size', 'has 4 bytes, its shape needs 8', {'x': entry(0, 4,
          bytes(4))  # fmt: skip
 add_flat('flat: overflow', 'impossible shape',
          {'x': entry(0, 0, shape=[2**32, 2**32])})  # fmt: skip
-add_flat('flat: overflow of an empty one', 'impossible shape', {'x': entry(0, 0, shape=[0, 2**70])})
+add_flat('flat: overflow of an empty one', 'impossible shape', {'x': entry(0, 0, shape=[0, 2**62])})
+add_flat('flat: beyond 64 bits', 'more than 19 digits', {'x': entry(0, 0, shape=[0, 2**70])})
+add_flat('flat: not a number', 'NaN is no number', b'{"x": NaN}')
+add_flat('flat: byte-order mark', 'not a JSON object', b'\xef\xbb\xbf{}')
 add_flat('flat: long number', 'digits', b'{"x": ' + b'9' * 10_000 + b'}')
 add_flat('flat: type', "has type 'F8_E4M3'", {'x': entry(0, 1, 'F8_E4M3')}, bytes(1))
 add_flat('flat: type is a list', 'has type', {'x': entry(0, 1, [])}, bytes(1))

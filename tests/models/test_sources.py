@@ -102,7 +102,7 @@ def test_a_folder(tmp_path, content, expected):
         ({'m.safetensors.index.json': '{"weight_map": {"x": "a", "x": "b"}}'}, 'occurs twice'),
         ({'m.safetensors.index.json': INDEX}, 'names m-00001-of-00002.safetensors, which is not'),
         ({'x.pt': ONE, 'open_clip_config.json': '{'}, 'is not JSON'),
-        ({'x.pt': ONE, 'open_clip_config.json': ' ' * (17 << 20)}, 'has more than 16777216 bytes'),
+        ({'x.pt': ONE, 'open_clip_config.json': ' ' * (5 << 20)}, 'has more than 4194304 bytes'),
     ],
 )
 def test_folders_that_are_refused(tmp_path, content, words):
