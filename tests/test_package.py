@@ -27,6 +27,7 @@ DOORS = {
         'media/faces.py',
         'media/face_embedding.py',
         'media/canvas.py',
+        'media/onnx_trial.py',
     },  # fmt: skip
     'huggingface_hub': {'models/sources.py'},
     'tokenizers': {'text/file_tokenizer.py'},

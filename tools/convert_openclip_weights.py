@@ -8,12 +8,10 @@ python tools/convert_openclip_weights.py weights/b32 --to-openclip --out back/b3
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import ml_dtypes  # Lets NumPy know bfloat16.  # noqa: F401
 import numpy as np
@@ -29,90 +27,22 @@ from cpad_jax.models import (  # noqa: E402
     safetensors_files,
     sources,
     weights,
-    zoo,
 )
-from cpad_jax.models.config import CLIPConfig, ViTConfig  # noqa: E402
+from cpad_jax.models.config import CLIPConfig  # noqa: E402
+from cpad_jax.models.openclip_choice import activation, choose_config, with_sizes_of  # noqa: E402
 
 OPEN_CLIP_WEIGHTS = 'open_clip_model.safetensors'
 SAME = 'same'
 
 
-def choose_config(model: str | None, resolved: sources.Resolved) -> CLIPConfig:
-    """The configuration of weights: what the user says, and what is known of them.
-
-    Args:
-        model: open_clip's name of the model; may be left out where the source is a tag, or has an
-            `open_clip_config.json` beside it.
-        resolved: Where the weights are.
-
-    Returns:
-        The row of the zoo, with the activation and the preprocessing that a tag or an
-        `open_clip_config.json` asks for.
-
-    Raises:
-        UserError: Nobody says which model it is, there is no such one, or its activation is not
-            what the weights are said to need.
-    """
-    tag, said = resolved.tag, resolved.config or {}
-    described = said.get('model_cfg')
-    described = described if isinstance(described, dict) else {}
-    if model or tag:
-        config = zoo.get(model or tag.model)
-    else:
-        config = _described_model(described, resolved.origin)
-    if (tag and tag.quick_gelu) or described.get('quick_gelu'):
-        config = _with_quick_gelu(config)
-    elif described and config.text.activation == 'quick_gelu':
-        raise errors.UserError(
-            f'{config.name} has QuickGELU, and {sources.CONFIG_FILE} beside {resolved.origin} says '
-            'nothing of it: leave --model out, or write "quick_gelu": true into its model_cfg if '
-            'you know that the weights need it'
-        )
-    images = {}
-    if tag:
-        images = {'mean': tag.mean, 'std': tag.std, 'interpolation': tag.interpolation,
-                  'resize': tag.resize_mode}  # fmt: skip
-    elif 'preprocess_cfg' in said:
-        cfg = said['preprocess_cfg']
-        images = {ours: cfg[theirs] for ours, theirs in (
-            ('mean', 'mean'), ('std', 'std'), ('interpolation', 'interpolation'),
-            ('resize', 'resize_mode')) if theirs in cfg}  # fmt: skip
-        images = {k: tuple(v) if isinstance(v, list) else v for k, v in images.items()}
-    try:
-        return dataclasses.replace(config, **images)
-    except ValueError as error:
-        raise errors.UserError(f'{resolved.origin}: {error}') from error
-
-
-def _described_model(described: Mapping[str, Any], origin: str) -> CLIPConfig:
-    """The row of the zoo that a `model_cfg` of open_clip is."""
-    if not described:
-        raise errors.UserError(
-            f'{origin} does not say which model it is: give --model, such as ViT-B-32'
-        )
-    found = openclip_config.find(described, zoo.CONFIGS.values())
-    if len(found) != 1:
-        names = ', '.join(config.name for config in found) or 'none that is known here'
-        raise errors.UserError(
-            f'{origin}: its {sources.CONFIG_FILE} fits {names}: give --model, such as ViT-B-32'
-        )
-    return found[0]
-
-
-def _with_quick_gelu(config: CLIPConfig) -> CLIPConfig:
-    if config.text.activation == 'quick_gelu':
-        return config
-    name = f'{config.name}-quickgelu'
-    if name in zoo.CONFIGS:
-        return zoo.CONFIGS[name]
-    towers = {'text': dataclasses.replace(config.text, activation='quick_gelu')}
-    if isinstance(config.vision, ViTConfig):
-        towers['vision'] = dataclasses.replace(config.vision, activation='quick_gelu')
-    return dataclasses.replace(config, **towers)
-
-
 def convert(
-    source: str, model: str | None, out: Path, dtype: str, tokenizer: Path | None, check: bool
+    source: str,
+    model: str | None,
+    out: Path,
+    dtype: str,
+    tokenizer: Path | None,
+    check: bool,
+    image_size: int | None = None,
 ) -> None:
     """Converts weights of open_clip.
 
@@ -123,6 +53,8 @@ def convert(
         dtype: Type of the numbers written, or 'same'.
         tokenizer: A `tokenizer.json`; None for the one beside the weights.
         check: Whether to read the folder back and compare.
+        image_size: Pixels that the position embeddings of the image tower are resized to; None for
+            those that the weights were trained for.
 
     Raises:
         UserError: The source is of another kind, broken, or of another model.
@@ -130,7 +62,9 @@ def convert(
     _check_free(out)
     resolved = sources.resolve(source)
     config = choose_config(model, resolved)
-    state = sources.read(resolved)
+    state, remarks = sources.read_with_remarks(resolved)
+    config, said = activation(config, model, resolved, remarks)
+    config, more = with_sizes_of(state, config, resolved, image_size)
     params = openclip.from_open_clip(state, config, resolved.origin)
     tokenizer = tokenizer or resolved.tokenizer
     kept = None if dtype == SAME else dtype
@@ -149,6 +83,7 @@ def convert(
         )
         if check:
             _check(temporary, state, kept)
+    print('\n'.join((*remarks, *more, said)))
     sha256 = weights.file_sha256(out / weights.WEIGHTS_FILE)
     rounded = f' as rounded to {kept}' if kept else ''
     compared = f'; read back, every number is the same{rounded}' if check else ''
@@ -243,6 +178,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help='type of the numbers written (default: that of the source)',
     )
     parser.add_argument('--tokenizer', type=Path, help='tokenizer.json, if not beside the weights')
+    parser.add_argument(
+        '--image-size',
+        type=int,
+        help='pixels to resize the position embeddings of the image tower to, as open_clip does '
+        '(default: what the weights were trained for)',
+    )
     parser.add_argument('--check', action='store_true', help='read the result back and compare')
     parser.add_argument(
         '--to-openclip', action='store_true', help='the way back: SOURCE is a converted folder'
@@ -252,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         convert_back(Path(options.source), options.out)
     else:
         convert(options.source, options.model, options.out, options.dtype, options.tokenizer,
-                options.check)  # fmt: skip
+                options.check, options.image_size)  # fmt: skip
 
 
 if __name__ == '__main__':

@@ -11,6 +11,7 @@ import contextlib
 import gzip
 import lzma
 import os
+import re
 import shutil
 import tarfile
 import zipfile
@@ -31,6 +32,20 @@ _BROKEN = (
     tarfile.TarError, zipfile.BadZipFile,
 )  # fmt: skip
 _BLOCK = 512
+# A header before a file's own, in which a tar archive keeps long names and further facts.
+_LONGEST_HEADER = 1 << 20
+_LONGEST_NAME = 4096
+_MOST_NOTES = 1000
+_DIGITS = re.compile(rb'\d{40}')
+# Pictures and text shrink to a tenth at best; what promises more would be unpacked for ever.
+_SMALL, _MOST_TIMES = 1 << 30, 100
+_TOO_MUCH = f'it unpacks to more than {_MOST_TIMES} times its size'
+_ENDS = 3
+_ZIP_HEADER = 30  # Bytes before a name and a file in a zip archive, at least.
+_NOTES = (
+    tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)  # fmt: skip
 
 
 class Member(NamedTuple):
@@ -163,17 +178,75 @@ def _is_zip(path: Path) -> bool:
 
 
 class _Watched:
-    """A stream that remembers what it gave last: that tells a cut archive from a whole one."""
+    """A stream that remembers what it gave last, and ends where it ends or grows too large.
 
-    def __init__(self, file: BinaryIO):
-        self._file = file
+    Its last bytes tell a cut archive from a whole one. A header may claim a petabyte, which would
+    be skipped in billions of steps although nothing is left to skip.
+    """
+
+    def __init__(self, file: BinaryIO, stored: int):
+        self._file, self._left = file, _most(stored)
+        self._ends = 0
         self.tail = b''
 
     def read(self, size: int) -> bytes:
         data = self._file.read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise ValueError(_TOO_MUCH)
         if data:
             self.tail = (self.tail + data)[-_BLOCK:]
+            return data
+        # Asked for at the end of the headers, and by whoever looks for the end.
+        self._ends += 1
+        if self._ends > _ENDS:
+            raise EOFError('it ends within a file')
         return data
+
+
+class _TarInfo(tarfile.TarInfo):
+    """A header; one that would be read into memory is measured first."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> tarfile.TarInfo:
+        info = super().frombuf(buf, encoding, errors)
+        if info.type in _NOTES and info.size > _LONGEST_HEADER:
+            raise ValueError(f'a name or note in it claims {info.size} bytes')
+        return info
+
+    def _proc_pax(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        # Older Pythons take time that grows with the square of a run of digits in these notes
+        # (CVE-2024-6232), and every file copies those that hold for all files.
+        stream = tar.fileobj
+        notes = stream.read(self._block(self.size))
+        if _DIGITS.search(notes) or len(tar.pax_headers) > _MOST_NOTES:
+            raise ValueError('the notes on its files are not as any program writes them')
+        tar.fileobj = _Again(notes, stream)
+        try:
+            return super()._proc_pax(tar)
+        finally:
+            tar.fileobj = stream
+
+
+class _Again:
+    """A stream that gives once more what was just read from it."""
+
+    def __init__(self, data: bytes, stream: BinaryIO):
+        self._data, self._stream = data, stream
+
+    def read(self, size: int) -> bytes:
+        if self._data:
+            data, self._data = self._data, b''
+            return data
+        return self._stream.read(size)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+
+def _most(stored: int) -> int:
+    """Bytes that may come out of an archive of a size."""
+    return _SMALL + _MOST_TIMES * stored
 
 
 def _open_tar(path: Path) -> BinaryIO:
@@ -187,9 +260,9 @@ def _open_tar(path: Path) -> BinaryIO:
 
 def _tar(path: Path, largest: int, refused: Refused) -> Iterator[Member]:
     with contextlib.closing(_open_tar(path)) as file:
-        watched = _Watched(file)
+        watched = _Watched(file, path.stat().st_size)
         # As a stream, which never seeks: one pass over the archive, whatever its size.
-        with tarfile.open(fileobj=watched, mode='r|', bufsize=1 << 18) as tar:
+        with tarfile.open(fileobj=watched, mode='r|', bufsize=1 << 18, tarinfo=_TarInfo) as tar:
             while (info := tar.next()) is not None:
                 # Or it would remember every member.
                 tar.members.clear()
@@ -210,9 +283,15 @@ def _tar(path: Path, largest: int, refused: Refused) -> Iterator[Member]:
 
 def _zip(path: Path, largest: int, refused: Refused) -> Iterator[Member]:
     with zipfile.ZipFile(path) as archive:
+        _check_entries(archive.infolist(), path.stat().st_size)
+        names: set[str] = set()
         for info in archive.infolist():
             if info.is_dir():
                 continue
+            if info.filename in names:
+                refused(info.filename, 'a name that an archive has twice')
+                continue
+            names.add(info.filename)
             kind = info.external_attr >> 16 & 0o170000
             if kind not in (0, 0o100000):
                 refused(info.filename, 'a link in an archive')
@@ -223,7 +302,21 @@ def _zip(path: Path, largest: int, refused: Refused) -> Iterator[Member]:
                     yield Member(name, info.file_size, file)
 
 
+def _check_entries(entries: list[zipfile.ZipInfo], stored: int) -> None:
+    """Refuses a directory that lists the same bytes twice, or promises too many."""
+    if sum(info.file_size for info in entries) > _most(stored):
+        raise ValueError(_TOO_MUCH)
+    end = 0
+    for info in sorted(entries, key=lambda info: info.header_offset):
+        if info.header_offset < end:
+            raise ValueError(f'{info.filename[:100]!r} overlaps something else in it')
+        end = info.header_offset + _ZIP_HEADER + info.compress_size
+
+
 def _allowed(name: str, size: int, largest: int, refused: Refused) -> str | None:
+    if len(name) > _LONGEST_NAME:
+        refused(name[:100], 'a name in an archive that is too long')
+        return None
     safe = safe_name(name)
     if safe is None:
         refused(name, 'a name in an archive that leaves its folder')

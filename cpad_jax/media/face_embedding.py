@@ -5,7 +5,6 @@ The network's file does not come with the package; see `model_files`.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 
@@ -13,12 +12,9 @@ import cv2
 import numpy as np
 
 from cpad_jax.errors import UserError
-from cpad_jax.media import faces, model_files
+from cpad_jax.media import faces, model_files, onnx_files
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-
-# The largest that is in use, ArcFace's ResNet-100, has 261 MB; a file is read into memory.
-_MAX_BYTES = 1 << 30
 
 # The cosine from which on two faces are taken for one person's, by the file's sha256.
 _THRESHOLDS = {
@@ -57,10 +53,7 @@ class FaceEmbedder:
         """
         self.path = model_files.find(model_files.FACE_EMBEDDER, path)
         self.name = self.path.stem
-        if self.path.stat().st_size > _MAX_BYTES:
-            raise UserError(f'{self.path}: the file is larger than any face embedder')
-        data = self.path.read_bytes()
-        self.sha256 = hashlib.sha256(data).hexdigest()
+        data, self.sha256 = onnx_files.read(self.path, 'embedder')
         try:
             # From memory, so that what runs is what was hashed and no file beside it is opened.
             self._network = cv2.dnn.readNetFromONNX(np.frombuffer(data, np.uint8))

@@ -5,7 +5,6 @@ The detector's file does not come with the package; see `model_files`.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import cv2
 import numpy as np
 
 from cpad_jax.errors import UserError
-from cpad_jax.media import canvas, model_files
+from cpad_jax.media import canvas, model_files, onnx_files
 from cpad_jax.media.images import scale_image
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -74,12 +73,13 @@ class FaceDetector:
             UserError: No path is given, or there is no YuNet.
         """
         self.path = model_files.find(model_files.FACE_DETECTOR, path)
-        with self.path.open('rb') as file:
-            self.sha256 = hashlib.file_digest(file, 'sha256').hexdigest()
+        data, self.sha256 = onnx_files.read(self.path, 'detector')
         try:
+            # From memory: OpenCV opens no path that is not UTF-8.
             self._network = cv2.FaceDetectorYN.create(
-                str(self.path), '', (_SMALLEST_SIDE, _SMALLEST_SIDE), min_score
-            )
+                'onnx', np.frombuffer(data, np.uint8), np.zeros(0, np.uint8),
+                (_SMALLEST_SIDE, _SMALLEST_SIDE), min_score,
+            )  # fmt: skip
             # Another network than YuNet opens all the same, and fails when it is used.
             self.detect(np.zeros((_SMALLEST_SIDE, _SMALLEST_SIDE, 3), np.uint8))
         except cv2.error as error:

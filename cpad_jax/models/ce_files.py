@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from cpad_jax import atomic
+from cpad_jax import atomic, strict_json
 from cpad_jax.errors import UserError
 from cpad_jax.models import safetensors_files
 from cpad_jax.models import weights as weights_io
@@ -20,6 +20,7 @@ from cpad_jax.models.ce import CEConfig, init
 from cpad_jax.models.weights import CONFIG_FILE, WEIGHTS_FILE
 
 KIND = 'ce'
+_MOST = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,13 +87,13 @@ def load_model(directory: str | os.PathLike[str], backbone_sha256: str) -> Saved
     check_there(directory)
     path = directory / CONFIG_FILE
     try:
-        values = json.loads(path.read_text(encoding='utf-8'))
+        values = strict_json.read(path)
         if values['kind'] != KIND:
             raise ValueError(f'its kind is {values["kind"]!r}, expected {KIND!r}')
         fields = dataclasses.fields(CEConfig)
-        config = CEConfig(**{field.name: int(values[field.name]) for field in fields})
+        config = CEConfig(**{field.name: _size(values, field.name) for field in fields})
         trained_on = [str(values[name]) for name in ('backbone', 'backbone_sha256')]
-        taken = [int(values[name]) for name in ('frames_per_clip', 'faces_per_clip')]
+        taken = [_size(values, name) for name in ('frames_per_clip', 'faces_per_clip')]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f'{path} is damaged ({error}): train again') from error
     if trained_on[1] != backbone_sha256:
@@ -108,3 +109,10 @@ def load_model(directory: str | os.PathLike[str], backbone_sha256: str) -> Saved
     found = {name: array.shape for name, array in arrays.items()}
     weights_io.check_shapes(found, expected, str(path), KIND)
     return SavedCE(config, weights_io.unflatten(arrays), *trained_on, *taken)
+
+
+def _size(values: Mapping[str, Any], name: str) -> int:
+    size = values[name]
+    if type(size) is not int or not 0 <= size <= _MOST:
+        raise ValueError(f'{name} is {size!r:.60}, expected a whole number from 0 to {_MOST}')
+    return size

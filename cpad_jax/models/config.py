@@ -130,6 +130,7 @@ class ResNetConfig:
         _positive('vision.', image_size=self.image_size, width=self.width, heads=self.heads)
         _divide('vision.', self.image_size, 'image_size', 32, '32')
         _divide('vision.', 32 * self.width, '32 · width', self.heads, 'heads')
+        _positive('vision.', **{f'blocks[{i}]': count for i, count in enumerate(self.blocks)})
         if len(self.blocks) != 4:
             raise ValueError(f'vision.blocks must be four numbers, not {list(self.blocks)}')
 
@@ -239,6 +240,7 @@ class CLIPConfig:
                 resize=(self.resize, RESIZE),
                 interpolation=(self.interpolation, INTERPOLATION),
             )
+            _positive('', **{f'std[{i}]': std for i, std in enumerate(self.std)})
             for name, tower in (('vision', self.vision), ('text', self.text)):
                 projection = getattr(tower, 'projection', 'linear')
                 if projection == 'none' and tower.width != self.embed_dim:
@@ -307,7 +309,7 @@ def _checked(expected: Any, value: Any, name: str) -> Any:
         each = typing.get_args(expected)
         good = isinstance(value, list | tuple) and len(value) == len(each)
         kinds = (int,) if each[0] is int else (int, float)
-        good = good and all(type(v) in kinds and v > 0 for v in value)
+        good = good and all(type(v) in kinds and 0 <= v < 2**31 for v in value)
         value = tuple(value) if good else value
     elif expected is float:
         good = type(value) in (int, float) and 0 < value < 1

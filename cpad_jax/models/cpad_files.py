@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cpad_jax import atomic
+from cpad_jax import atomic, strict_json
 from cpad_jax.errors import UserError
 from cpad_jax.models import names, safetensors_files
 from cpad_jax.models import weights as weights_io
@@ -28,6 +27,9 @@ _MEMORY = 'name_memory'
 _BACKGROUND = 'background'
 _PARAMS = 'params/'
 # Sizes that an export names only where they are not these: older ones have no such key.
+_MAX_CONFIG = 16 << 20  # It names everybody whose name was learned.
+_MOST = 1 << 20
+_ABOVE_ZERO = ('face_width', 'num_tokens', 'adapter_width', 'token_norm')
 _UNLESS_GIVEN = {'visual_prompts': 0, 'face_sha256': '', 'clip_width': 0}
 
 
@@ -146,7 +148,15 @@ def load_model(
             f'{face_feature!r}: give faces as it knows them, or train again'
         )
     path = directory / WEIGHTS_FILE
-    arrays = {name: np.array(a) for name, a in safetensors_files.read(path).items()}
+    stored = safetensors_files.read(path)
+    # Before anything is made of so many layers.
+    layers = len({n.split('/')[2] for n in stored if n.startswith(f'{_PARAMS}adapter/hidden_')})
+    if layers != config.adapter_layers:
+        raise UserError(
+            f'{path}: the weights have {layers} layers where {CONFIG_FILE} says '
+            f'adapter_layers {config.adapter_layers}: export the model again'
+        )
+    arrays = {name: np.array(a) for name, a in stored.items()}
     expected = {
         _PARAMS + name: shape for name, shape in parameter_shapes(config, clip_config).items()
     }
@@ -168,7 +178,7 @@ def _read_config(directory: Path) -> dict[str, Any]:
     """The values of an export's `config.json`, with every key and its type checked."""
     path = directory / CONFIG_FILE
     try:
-        values = json.loads(path.read_text(encoding='utf-8'))
+        values = strict_json.read(path, _MAX_CONFIG)
     except OSError:
         raise UserError(
             f'there is no CLIP-PAD in {directory} ({CONFIG_FILE} and {WEIGHTS_FILE}): train one '
@@ -184,6 +194,16 @@ def _read_config(directory: Path) -> dict[str, Any]:
     for name, kind in wanted.items():
         if type(values.get(name)).__name__ != kind:
             raise UserError(
-                f'{path}: {name} is {values.get(name)!r}, expected {kind}: export the model again'
+                f'{path}: {name} is {values.get(name)!r:.60}, expected {kind}: export the model '
+                'again'
             )
+        value, least = values[name], name in _ABOVE_ZERO
+        number = kind in ('int', 'float')
+        if number and not (0 < value if least else 0 <= value) or number and value > _MOST:
+            raise UserError(
+                f'{path}: {name} is {value}, expected {"above" if least else "at least"} 0 and at '
+                f'most {_MOST}: export the model again'
+            )
+    if any(type(name) is not str for name in values['names']):
+        raise UserError(f'{path}: names must be a list of texts: export the model again')
     return values

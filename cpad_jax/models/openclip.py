@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from cpad_jax.errors import UserError
 from cpad_jax.models import weights
 from cpad_jax.models.config import CLIPConfig, ResNetConfig, ViTConfig
 from cpad_jax.models.openclip_config import is_timm
@@ -237,7 +238,7 @@ def from_open_clip(
     Position embeddings of another length than the configuration's are resized as open_clip does.
 
     Args:
-        state: Arrays by name; float32, float16 or bfloat16.
+        state: Arrays by name; float32, float16, bfloat16, or float64, which becomes float32.
         config: Whose weights these are. Activation and preprocessing leave no trace in the weights
             and cannot be checked.
         source: Where the weights come from, for the message.
@@ -246,20 +247,76 @@ def from_open_clip(
         The tree; its leaves are NumPy arrays of the types given, views where that is possible.
 
     Raises:
-        UserError: A parameter is missing, unexpected or of another shape; all are named.
+        UserError: A parameter is missing, unexpected, of another shape or of a type without
+            fractions; the first are named.
     """
     state = {name: a for name, a in state.items() if not re.search(_UNUSED, name)}
     if not is_timm(config):  # Saved from a `CustomTextCLIP` that need not be one.
+        twice = [name for name in state if f'text.{name}' in state]
+        if twice:
+            raise UserError(f'{source} holds {twice[0]} twice, once as text.{twice[0]}; keep one')
         state = {name.removeprefix('text.'): a for name, a in state.items()}
     expected = shapes(config)
+    state |= {
+        name: np.reshape(state[name], ())
+        for name, shape in expected.items()
+        if shape == () and name in state and np.shape(state[name]) == (1,)
+    }
     state |= _resized(state, expected, config)
     found = {name: np.shape(array) for name, array in state.items()}
     weights.check_shapes(found, expected, source, config.name)
     ours, flat = weights.parameter_shapes(config), {}
     for name, paths, transform in _rows(config):
-        arrays = transform.to_ours(np.asarray(state[name]), [ours[path] for path in paths])
+        array = _as_float(np.asarray(state[name]), name, source)
+        arrays = transform.to_ours(array, [ours[path] for path in paths])
         flat |= dict(zip(paths, arrays, strict=True))
     return weights.unflatten(flat)
+
+
+def _as_float(array: np.ndarray, name: str, source: str) -> np.ndarray:
+    if array.dtype in weights.FLOATS:
+        return array
+    if array.dtype != np.float64:
+        raise UserError(
+            f'{source}: {name} is of {array.dtype}, expected numbers with fractions; weights that '
+            'were quantised are not read: take those before it'
+        )
+    with np.errstate(over='ignore'):
+        rounded = array.astype(np.float32)
+    if not np.isfinite(rounded).all():
+        raise UserError(f'{source}: {name} holds numbers that are not finite in float32')
+    return rounded
+
+
+def sizes(state: Mapping[str, np.ndarray], config: CLIPConfig) -> tuple[int, int]:
+    """The sizes that the position embeddings of a state dictionary are for.
+
+    Args:
+        state: Arrays by name.
+        config: Of the model but for these two sizes, which stand where the weights say nothing.
+
+    Returns:
+        Side of the image in pixels, and context length.
+    """
+    vision, length = config.vision, config.text.context_length
+    resnet = isinstance(vision, ResNetConfig)
+    name = next(
+        n for n, paths, _ in _rows(config)
+        if n.startswith('visual.') and paths[0].endswith('positional_embedding')
+    )  # fmt: skip
+    step, tokens = (32, 1) if resnet else (vision.patch_size, int(vision.class_token))
+    shape = np.shape(state.get(name, ()))
+    side, image = 0, config.image_size
+    # Of another width they are another model's.
+    if len(shape) >= 2 and shape[-1] == (32 * vision.width if resnet else vision.width):
+        side = math.isqrt(max(shape[-2] - tokens, 0))
+    if side and side**2 + tokens == shape[-2] and side != image // step:
+        image = side * step
+    for name in ('positional_embedding', 'text.positional_embedding'):
+        shape = np.shape(state.get(name, ()))
+        if len(shape) == 2 and shape[1] == config.text.width:
+            length = shape[0]
+    return image, length
 
 
 def _resized(

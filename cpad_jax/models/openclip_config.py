@@ -6,20 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cpad_jax.errors import UserError
+from cpad_jax.models import openclip_keys
 from cpad_jax.models.config import CLIPConfig, ResNetConfig, TextConfig, ViTConfig
 
 # timm's names of SigLIP's image towers, by their width.
 _TIMM_SIZES = {768: 'base', 1024: 'large', 1152: 'so400m', 1536: 'giantopt'}
-
-# What tells models apart, and what open_clip takes where nothing is said.
-_VISION_SIZES = {'image_size': 224, 'patch_size': 16, 'width': 768, 'layers': 12, 'head_width': 64,
-                 'mlp_ratio': 4.0, 'timm_model_name': None, 'pool_type': 'tok'}  # fmt: skip
-_TEXT_SIZES = {'context_length': 77, 'vocab_size': 49408, 'width': 512, 'heads': 8, 'layers': 12,
-               'mlp_ratio': 4.0, 'no_causal_mask': False}  # fmt: skip
-_IGNORED_BY = {
-    'timm': ('patch_size', 'width', 'layers', 'head_width', 'mlp_ratio', 'pool_type'),
-    'resnet': ('patch_size', 'mlp_ratio', 'pool_type'),
-}
 
 
 def model_cfg(config: CLIPConfig, timm_name: str | None = None) -> dict[str, Any]:
@@ -47,9 +38,11 @@ def model_cfg(config: CLIPConfig, timm_name: str | None = None) -> dict[str, Any
             'image_size': v.image_size, 'timm_model_name': name, 'timm_model_pretrained': False,
             'timm_pool': 'map', 'timm_proj': 'none',
         }  # fmt: skip
-        cfg |= {'custom_text': True, 'init_logit_bias': -10}
+        cfg['custom_text'] = True
     else:
         cfg['vision_cfg'] = _vit(v)
+    if config.logit_bias:
+        cfg['init_logit_bias'] = -10
     cfg['text_cfg'] = _text(t)
     if t.activation == 'quick_gelu':
         cfg['quick_gelu'] = True
@@ -64,40 +57,21 @@ def find(cfg: Mapping[str, Any], configs: Iterable[CLIPConfig]) -> list[CLIPConf
         configs: Where to look.
 
     Returns:
-        Those of the same sizes and activation.
+        Those of the same sizes and variant.
+
+    Raises:
+        ValueError: A key of `cfg` is unknown, of another type, or asks for what no model here does.
     """
-    wanted = _sizes(cfg)
-    return [config for config in configs if wanted and _sizes(_model_cfg_or_none(config)) == wanted]
+    wanted = openclip_keys.model(cfg)
+    return [config for config in configs if said_of(config) == wanted]
 
 
-def _model_cfg_or_none(config: CLIPConfig) -> dict[str, Any]:
+def said_of(config: CLIPConfig) -> dict[str, Any]:
+    """What `openclip_keys.model` says of a configuration; {} where open_clip has no such model."""
     try:
-        return model_cfg(config)
-    except UserError:  # A size of which open_clip has no model.
+        return openclip_keys.model(model_cfg(config))
+    except (UserError, ValueError):  # A size of which timm has no image tower.
         return {}
-
-
-def _sizes(cfg: Mapping[str, Any]) -> dict[str, Any]:
-    """What tells models apart, with defaults filled in; empty where `cfg` is of another form."""
-    vision, text = (cfg.get(key) for key in ('vision_cfg', 'text_cfg'))
-    if not isinstance(vision, dict) or not isinstance(text, dict):
-        return {}
-    kind = 'timm' if vision.get('timm_model_name') else ''
-    kind = 'resnet' if isinstance(vision.get('layers'), list) else kind
-    sizes: dict[str, Any] = {'embed_dim': cfg.get('embed_dim')}
-    sizes['quick_gelu'] = bool(cfg.get('quick_gelu'))
-    for tower, said, defaults in (('vision', vision, _VISION_SIZES), ('text', text, _TEXT_SIZES)):
-        for key, default in defaults.items():
-            value = said.get(key, default)
-            if tower == 'vision' and key in _IGNORED_BY.get(kind, ()):
-                continue
-            if key == 'mlp_ratio':  # A hidden width may be written as several ratios.
-                width = said.get('width', defaults['width'])
-                if not all(isinstance(number, int | float) for number in (value, width)):
-                    return {}
-                value = int(width * value)
-            sizes[f'{tower}.{key}'] = value
-    return sizes
 
 
 def preprocess_cfg(config: CLIPConfig) -> dict[str, Any]:

@@ -8,10 +8,10 @@ another shape is named.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
-import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,12 @@ import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 
-from cpad_jax import atomic
+from cpad_jax import atomic, strict_json
 from cpad_jax.errors import UserError
 from cpad_jax.models import config as config_module
-from cpad_jax.models import safetensors_files
+from cpad_jax.models import safetensors_files, state_dicts
 from cpad_jax.models.clip import CLIP, initial_token_embedding
-from cpad_jax.models.config import CLIPConfig
+from cpad_jax.models.config import CLIPConfig, ResNetConfig
 
 CONFIG_FILE = 'config.json'
 OPEN_CLIP_CONFIG = 'open_clip_config.json'
@@ -34,14 +34,42 @@ WEIGHTS_FILE = 'weights.safetensors'
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-_FLOATS = (np.float32, np.float16, ml_dtypes.bfloat16)
+FLOATS = (np.float32, np.float16, ml_dtypes.bfloat16)
 _ASIDE = 'aside/'
 _TOKENS = 'text/token_embedding/embedding'
 _ROWS = 'text/token_embedding/rows'
+_BLOCK = 'resblocks.0/'
+# Characters of a message: of one name, and of a list of them.
+_NAME, _ROOM = 60, 70
+# The projections tell width and joint space at once, and come first.
+_TELLING = ('visual.proj', 'proj')
+# Numbers in a token embedding that is made whole from some of its rows: of ViT-bigG, 63 million.
+_MOST_EXPANDED = 1 << 26
 
 
 def parameter_shapes(config: CLIPConfig) -> dict[str, tuple[int, ...]]:
     """Path of every parameter of a CLIP, such as 'visual/conv1/kernel', and its shape."""
+    return dict(_parameter_shapes(config))
+
+
+@functools.cache
+def _parameter_shapes(config: CLIPConfig) -> dict[str, tuple[int, ...]]:
+    # All blocks of a tower are alike, so one is looked at, however many there are.
+    towers = {'visual': config.vision, 'text': config.text}
+    layers = {name: getattr(tower, 'layers', 1) for name, tower in towers.items()}
+    short = {
+        field: dataclasses.replace(tower, layers=1) if hasattr(tower, 'layers') else tower
+        for field, tower in (('vision', config.vision), ('text', config.text))
+    }
+    shapes = {}
+    for name, shape in _traced_shapes(dataclasses.replace(config, **short)).items():
+        start, block, rest = name.partition(_BLOCK)
+        for i in range(layers[start.partition('/')[0]] if block else 1):
+            shapes[f'{start}{block[:-2]}{i}/{rest}' if block else name] = shape
+    return shapes
+
+
+def _traced_shapes(config: CLIPConfig) -> dict[str, tuple[int, ...]]:
     pixels = jax.ShapeDtypeStruct((1, config.image_size, config.image_size, 3), jnp.float32)
     ids = jax.ShapeDtypeStruct((1, config.text.context_length), jnp.int32)
     tree = jax.eval_shape(CLIP(config).init, jax.random.key(0), pixels, ids)['params']
@@ -68,26 +96,50 @@ def check_shapes(found: Shapes, expected: Shapes, source: str, model: str) -> No
         model: Whose parameters are expected, for the message.
 
     Raises:
-        UserError: They differ. Every missing, unexpected and misshapen parameter is named.
+        UserError: They differ. The first missing, unexpected and misshapen parameters are named and
+            the rest counted, or it is said what the file seems to be.
     """
-    problems = [
-        f'{kind} {", ".join(sorted(names))}'
-        for kind, names in (
-            ('missing', expected.keys() - found.keys()),
-            ('unexpected', found.keys() - expected.keys()),
-        )
-        if names
-    ]
-    problems += [
-        f'{name} is {list(found[name])}, expected {list(expected[name])}'
-        for name in sorted(expected.keys() & found.keys())
+    missing, unexpected = expected.keys() - found.keys(), found.keys() - expected.keys()
+    misshapen = [
+        name
+        for name in expected.keys() & found.keys()
         if tuple(found[name]) != tuple(expected[name])
     ]
-    if problems:
-        raise UserError(
-            f'{source} does not hold the parameters of {model}: {"; ".join(problems)}; '
-            'check that the configuration is the one the weights were trained with'
-        )
+    if not (missing or unexpected or misshapen):
+        return
+    start = f'{source} does not hold the parameters of {model}: '
+    # Of a name or two that are missing, no other kind of file is made.
+    if 4 * max(len(missing), len(unexpected)) > len(expected):
+        if seen := state_dicts.kind(found):
+            raise UserError(f'{start}it seems to be {seen}')
+    problems = [
+        f'{kind} {_first_of(names)}'
+        for kind, names in (('missing', missing), ('unexpected', unexpected))
+        if names
+    ]
+    if misshapen:
+        shapes = {
+            name: f'{name[:_NAME]} is {list(found[name])}, expected {list(expected[name])}'
+            for name in misshapen
+        }
+        problems.append(_first_of(shapes, shapes))
+    raise UserError(
+        f'{start}{"; ".join(problems)}; '
+        'check that the configuration is the one the weights were trained with'
+    )
+
+
+def _first_of(names: Iterable[str], words: Mapping[str, str] | None = None) -> str:
+    """The first names, or words on them, as many as a line has room for; the rest is counted."""
+    ordered = sorted(names, key=lambda n: (*(part not in n for part in _TELLING), len(n), n))
+    shown: list[str] = []
+    for name in ordered:
+        said = words[name] if words else name[:_NAME]
+        if shown and sum(map(len, shown)) + len(said) > _ROOM:
+            break
+        shown.append(said)
+    rest = len(ordered) - len(shown)
+    return ', '.join(shown) + (f' and {rest} more' if rest else '')
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
@@ -200,15 +252,77 @@ def _open_folder(directory: Path) -> tuple[CLIPConfig, dict[str, np.ndarray]]:
     config = read_config(directory / CONFIG_FILE)
     path = directory / WEIGHTS_FILE
     found = {k: v for k, v in safetensors_files.read(path).items() if not k.startswith(_ASIDE)}
-    expected, rows = parameter_shapes(config), found.pop(_ROWS, None)
-    if rows is not None and _TOKENS in found:
-        found[_TOKENS] = _expand_tokens(rows, found[_TOKENS], expected[_TOKENS], path)
+    rows = found.pop(_ROWS, None)
     for name, array in found.items():
-        if array.dtype not in _FLOATS:
+        if array.dtype not in FLOATS:
             raise UserError(f'{path}: {name} has type {array.dtype}, expected a float type')
+    _check_sizes(config, {name: a.shape for name, a in found.items()}, path, rows is not None)
+    expected = parameter_shapes(config)
+    if rows is not None:
+        found[_TOKENS] = _expand_tokens(rows, found[_TOKENS], expected[_TOKENS], path)
     shapes = {name: array.shape for name, array in found.items()}
     check_shapes(shapes, expected, str(path), config.name)
     return config, found
+
+
+def _check_sizes(config: CLIPConfig, found: Shapes, path: Path, compact: bool) -> None:
+    """Holds what a configuration says against the weights, before anything is made of that size."""
+    text, vision = config.text, config.vision
+    blocks = 'transformer/resblocks.'
+    sizes = [
+        ('text.layers', text.layers, _parts(found, f'text/{blocks}')),
+        ('text.width', text.width, (_TOKENS, 1)),
+        ('text.context_length', text.context_length, ('text/positional_embedding', 0)),
+        ('text.mlp_width', text.mlp_width or 4 * text.width,
+         (f'text/{blocks}0/mlp/c_fc/kernel', 1)),
+    ]  # fmt: skip
+    if not compact:
+        sizes.append(('text.vocab_size', text.vocab_size, (_TOKENS, 0)))
+    elif text.vocab_size * text.width > _MOST_EXPANDED:
+        raise UserError(
+            f'{path}: text.vocab_size of the configuration is {text.vocab_size}, more than a '
+            'vocabulary of which only some rows are stored may have; convert the weights again'
+        )
+    if isinstance(vision, ResNetConfig):
+        sizes += [
+            (f'vision.blocks[{i}]', count, _parts(found, f'visual/layer{i + 1}/'))
+            for i, count in enumerate(vision.blocks)
+        ]
+        sizes += [
+            ('vision.width', vision.width, ('visual/conv3/kernel', 3)),
+            ('the positions of vision.image_size', (vision.image_size // 32) ** 2 + 1,
+             ('visual/attnpool/positional_embedding', 0)),
+        ]  # fmt: skip
+    else:
+        sizes += [
+            ('vision.layers', vision.layers, _parts(found, f'visual/{blocks}')),
+            ('vision.width', vision.width, ('visual/conv1/kernel', 3)),
+            ('vision.patch_size', vision.patch_size, ('visual/conv1/kernel', 0)),
+            ('the positions of vision.image_size', vision.positions,
+             ('visual/positional_embedding', 0)),
+            ('vision.mlp_width', vision.mlp_width or 4 * vision.width,
+             (f'visual/{blocks}0/mlp/c_fc/kernel', 1)),
+        ]  # fmt: skip
+    for key, said, where in sizes:
+        if type(where) is tuple:
+            name, axis = where
+            shape = found.get(name, ())
+            if len(shape) <= axis:
+                raise UserError(
+                    f'{path} does not hold the parameters of {config.name}: missing {name}, or it '
+                    'has too few dimensions; convert the weights again'
+                )
+            where = shape[axis]
+        if said != where:
+            raise UserError(
+                f'{path}: the weights have {where} where {CONFIG_FILE} says {said} ({key}); check '
+                'that the configuration is the one the weights were trained with'
+            )
+
+
+def _parts(found: Shapes, start: str) -> int:
+    """How many numbered parts there are under a path."""
+    return len({n[len(start) :].partition('/')[0] for n in found if n.startswith(start)})
 
 
 def load_aside(directory: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -240,8 +354,8 @@ def read_config(path: str | os.PathLike[str]) -> CLIPConfig:
     """
     path = Path(path)
     try:
-        values = json.loads(path.read_text(encoding='utf-8'))
-    except (ValueError, RecursionError) as error:
+        values = strict_json.read(path)
+    except (OSError, ValueError) as error:
         raise UserError(f'{path} is not JSON ({error})') from error
     if not isinstance(values, dict):
         raise UserError(f'{path} must hold one JSON object of the configuration')

@@ -172,3 +172,131 @@ def test_members_are_not_remembered(tmp_path):
     grown, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert grown < 500_000  # A buffer; a remembered member takes over 1 KB.
+
+
+# Archives that ask for more than they hold.
+
+
+def tar_header(name, size, kind=b'0', pad=b''):
+    """A header block that may claim any size, and what follows it."""
+    info = tarfile.TarInfo(name)
+    info.type = kind
+    block = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    # Base 256, as GNU tar writes sizes beyond eight digits.
+    block[124:136] = b'\x80' + size.to_bytes(11, 'big')
+    block[148:156] = b' ' * 8
+    block[148:156] = b'%06o\0 ' % sum(block)
+    return bytes(block) + pad + b'\0' * (-len(pad) % 512)
+
+
+def pax_note(text):
+    length = len(text) + 3
+    while len(str(length)) + 1 + len(text) + 1 != length:
+        length = len(str(length)) + len(text) + 2
+    return str(length).encode() + b' ' + text + b'\n'
+
+
+END = b'\0' * 1024
+NEXT = tar_header('next', 3, pad=b'abc')
+CLAIMS = {
+    'a petabyte': (tar_header('big', 1 << 50, pad=b'abc') + END, 'ends within a file'),
+    'more than is there': (tar_header('big', 1 << 19, pad=b'abc') + END, 'damaged or cut short'),
+    'long name': (tar_header('x', 1_500_000_000, b'L', b'n' * 99) + NEXT + END,
+                  'a name or note in it claims 1500000000 bytes'),
+    'long link': (tar_header('x', 1 << 40, b'K', b'n' * 99) + NEXT + END, 'claims 1099511627776'),
+    'long pax': (tar_header('x', 1 << 31, b'x', b'n' * 99) + NEXT + END, 'claims 2147483648'),
+    'global pax': (tar_header('x', 1 << 30, b'g', b'n' * 99) + NEXT + END, 'claims 1073741824'),
+    'run of digits': (tar_header('x', 1 << 19, b'x', b'1' * (1 << 19)) + NEXT + END,
+                      'not as any program writes them'),
+    'size in a note': (tar_header('x', 30, b'x', pax_note(b'size=1125899906842624')) + NEXT + END,
+                       'ends within a file'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('case', CLAIMS)
+@pytest.mark.parametrize('packed', [False, True])
+def test_tar_headers_are_not_taken_at_their_word(case, packed, tmp_path):
+    data, words = CLAIMS[case]
+    (tmp_path / 'a.tar').write_bytes(gzip.compress(data, 1) if packed else data)
+    tracemalloc.start()
+    with pytest.raises(UserError, match=words) as error:
+        read(tmp_path / 'a.tar')
+    assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    tracemalloc.stop()
+    assert len(str(error.value)) < 400
+
+
+def test_names_as_long_as_programs_write_them_are_read(tmp_path):
+    name = 'folder/' * 30 + 'ä' * 50 + '.jpg'
+    for kind in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        with tarfile.open(tmp_path / 'a.tar', 'w', format=kind) as tar:
+            for number in range(3):
+                info = tarfile.TarInfo(f'{number}{name}')
+                info.size = 4
+                tar.addfile(info, io.BytesIO(b'text'))
+        found = [(f'{number}{name}', b'text') for number in range(3)]
+        assert read(tmp_path / 'a.tar') == (found, [])
+    # As long as a megabyte holds, but longer than any file system takes.
+    long = b'n' * 5000
+    data = tar_header('x', len(long), b'L', long) + NEXT + NEXT + END
+    (tmp_path / 'b.tar').write_bytes(data)
+    found, refused = read(tmp_path / 'b.tar')
+    assert found == [('next', b'abc')]
+    assert refused == [('n' * 100, 'a name in an archive that is too long')]
+
+
+def test_an_archive_that_grows_without_end_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, '_SMALL', 1 << 16)
+    write_tar(tmp_path / 'a.tar.gz', {'zeros': bytes(1 << 20)}, 'w:gz')
+    with pytest.raises(UserError, match='unpacks to more than 100 times its size'):
+        read(tmp_path / 'a.tar.gz')
+    write_zip(tmp_path / 'a.zip', {'zeros': bytes(1 << 20)})
+    with pytest.raises(UserError, match='unpacks to more than 100 times its size'):
+        read(tmp_path / 'a.zip')
+    monkeypatch.setattr(archives, '_SMALL', 1 << 30)
+    assert read(tmp_path / 'a.tar.gz') == ([('zeros', bytes(1 << 20))], [])
+
+
+def zip_listing(path, change):
+    """A zip file whose directory `change` rewrote: it gets its entries as a list of bytes."""
+    data = path.read_bytes()
+    end = data.rindex(b'PK\5\6')
+    start = int.from_bytes(data[end + 16 : end + 20], 'little')
+    pieces = [b'PK\1\2' + piece for piece in data[start:end].split(b'PK\1\2')[1:]]
+    pieces = change(pieces)
+    listing = b''.join(pieces)
+    tail = bytearray(data[end:])
+    tail[8:12] = len(pieces).to_bytes(2, 'little') * 2
+    tail[12:16] = len(listing).to_bytes(4, 'little')
+    path.write_bytes(data[:start] + listing + bytes(tail))
+    return path
+
+
+def test_zip_files_that_list_the_same_bytes_again(tmp_path):
+    def again(pieces):
+        return pieces * 200
+
+    def renamed(pieces):
+        return pieces + [pieces[0].replace(b'one.txt', b'two.txt')]
+
+    def within(pieces):
+        later = bytearray(pieces[1])
+        later[42:46] = (40).to_bytes(4, 'little')
+        return [pieces[0], bytes(later)]
+
+    for change in (again, renamed, within):
+        path = tmp_path / 'a.zip'
+        write_zip(path, {'one.txt': random.Random(1).randbytes(500), 'other': b'x' * 99})
+        with pytest.raises(UserError, match='overlaps something else in it'):
+            read(zip_listing(path, change))
+
+
+def test_a_name_twice_in_a_zip_file_is_told(tmp_path):
+    with pytest.warns(UserWarning, match='Duplicate name'), zipfile.ZipFile(
+        tmp_path / 'a.zip', 'w'
+    ) as archive:  # fmt: skip
+        archive.writestr('a.txt', b'first')
+        archive.writestr('a.txt', b'second')
+    found, refused = read(tmp_path / 'a.zip')
+    assert found == [('a.txt', b'first')]
+    assert refused == [('a.txt', 'a name that an archive has twice')]
