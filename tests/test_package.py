@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / 'cpad_jax'
 # A module may import from its own layer and from those to the right of it.
-LAYERS = ('train', 'eval', 'retrieval', 'training', 'models', 'data', 'text', 'media')
+LAYERS = ('train', 'eval', 'retrieval', 'training', 'models', 'data', 'media', 'text')
 # These know nothing of the rest and serve everybody.
 FOUNDATIONS = {'errors', 'interruption', 'progress', 'atomic', 'strict_json'}
 HEAVY = ('tensorflow', 'tensorflow_datasets', 'clu', 'torch', 'orbax', 'cv2', 'jax')

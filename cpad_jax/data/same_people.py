@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cpad_jax.data.built_dataset import PersonEntry
-from cpad_jax.media.labelling.cast import plain
+from cpad_jax.text import person_names
 
 
 def mark_seen(people: Sequence[PersonEntry], learned: Sequence[PersonEntry]) -> list[PersonEntry]:
@@ -24,12 +24,12 @@ def mark_seen(people: Sequence[PersonEntry], learned: Sequence[PersonEntry]) -> 
         `people` with `seen` anew, and where it is true with the name that was learned.
     """
     by_id = {person['person_id']: person for person in learned}
-    by_name = {plain(person['name']): person for person in reversed(learned)}
+    by_name = {person_names.key(person['name']): person for person in reversed(learned)}
     marked = []
     for person in people:
-        name = plain(person['name'])
+        name = person_names.key(person['name'])
         same = by_id.get(person['person_id'])
-        if same is None or not set(name.split()) & set(plain(same['name']).split()):
+        if same is None or not set(name.split()) & set(person_names.key(same['name']).split()):
             same = by_name.get(name) if name else None
         known = {} if same is None else {'name': same['name']}
         marked.append(PersonEntry(**{**person, 'seen': same is not None, **known}))

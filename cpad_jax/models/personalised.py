@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import os
 import warnings
@@ -22,7 +21,8 @@ from cpad_jax.models.names import name_and_face, name_features
 from cpad_jax.models.person import unit
 from cpad_jax.models.pretrained import PretrainedCLIP, load_clip
 from cpad_jax.models.transformer import LowRank
-from cpad_jax.text.prompts import PERSON_TOKEN, without_name
+from cpad_jax.text import person_names
+from cpad_jax.text.prompts import PERSON_TOKEN, check_person_tokens, check_spelling, without_name
 
 # What a `Person` may come from.
 FORMS = ('text', 'memory', 'image', 'text+image', 'fine-tuned')
@@ -75,7 +75,7 @@ class PersonalisedCLIP:
         self.image_clip = clip if prompts is None else clip.prompted(prompts)
         self.names = sorted(saved.names)
         self.face_feature = saved.config.face_feature
-        self._numbers = {name.casefold(): i for i, name in enumerate(saved.names)}
+        self._names = person_names.NameIndex(saved.names)
         self._model = cpad.CPAD(saved.config, clip.config)
         self._params = jax.device_put(saved.params)
         self._tokens = jax.jit(lambda p, f, w: self._model.apply({'params': p}, f, w)[0])
@@ -98,7 +98,7 @@ class PersonalisedCLIP:
         there and before [TOK] in the query. Without, the name must be one of `names`.
 
         Args:
-            name: As in 'Michael Richards'; upper and lower case are the same.
+            name: As in 'Michael Richards'; capitals, accents and the like make no difference.
             images: Photos of this person alone: paths, or uint8 arrays [H, W, 3] RGB.
             detector: A `media.faces.FaceDetector` or the path of its YuNet model; by default the
                 path in the environment variable `CPAD_FACE_DETECTOR`, or what was fetched before.
@@ -122,16 +122,17 @@ class PersonalisedCLIP:
                 raise UserError('an empty list of photos was given: give one photo or more')
             features = self.face_features(images, detector, cropped)
             tokens = self.tokens(features[None], np.ones((1, len(features)), np.float32))
-            if name is None or name.casefold() not in self._numbers:
+            number = None if name is None else self._names.find(name)
+            if number is None:
                 return Person(name, tokens[0], 'image', len(images))
-            name = self.saved.names[self._numbers[name.casefold()]]
+            name = self.saved.names[number]
             tokens = self.with_names([name], tokens)
             return Person(
                 name, tokens[0], 'text+image', len(images), name_in_token=self.knows(name)
             )
         if name is None:
             raise UserError('a person needs a name, photos, or both: person(name=…, images=…)')
-        number = self._numbers.get(name.casefold())
+        number = self._names.find(name)
         if number is None:
             raise UserError(self._unknown(name))
         if memory:
@@ -145,12 +146,9 @@ class PersonalisedCLIP:
         return Person(name, self.name_tokens([name])[0], 'text', name_in_token=self.knows(name))
 
     def _unknown(self, name: str) -> str:
-        folded = list(self._numbers)
-        near = difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)
-        known = [self.saved.names[self._numbers[key]] for key in near]
-        hint = f' (near: {", ".join(known)})' if known else ''
+        hint = f' (near: {", ".join(near)})' if (near := self._names.near(name)) else ''
         return (
-            f'{name!r} is none of the {len(self.names)} names this model knows{hint}: '
+            f'{name[:80]!r} is none of the {len(self.names)} names this model knows{hint}: '
             'check the spelling, or give photos: person(images=[…])'
         )
 
@@ -209,8 +207,8 @@ class PersonalisedCLIP:
         return np.concatenate([np.zeros(shape, np.float32), *parts])
 
     def knows(self, name: str) -> bool:
-        """Whether the name adapter has learned a name; upper and lower case are the same."""
-        return bool(self.saved.config.name_width) and name.casefold() in self._numbers
+        """Whether the name adapter has learned a name; see `person_names` for its spelling."""
+        return bool(self.saved.config.name_width) and name in self._names
 
     def name_tokens(self, names: Sequence[str]) -> np.ndarray:
         """Tokens of people by their names.
@@ -224,7 +222,7 @@ class PersonalisedCLIP:
         tokens = np.tile(self.default_token, (len(names), 1, 1))
         known = [row for row, name in enumerate(names) if self.knows(name)]
         if known:
-            numbers = [self._numbers[names[row].casefold()] for row in known]
+            numbers = [self._names.find(names[row]) for row in known]
             self._read_names(sorted(set(numbers) - set(self._tokens_of_names)))
             tokens[known] = [self._tokens_of_names[number] for number in numbers]
         return tokens
@@ -262,15 +260,14 @@ class PersonalisedCLIP:
             text: For instance 'Michael Richards [TOK] entering the room', '[TOK] eating' or
                 '[TOK] hugging [TOK]'; without [TOK] this is plain CLIP.
             person: Who stands behind [TOK]; of several people the first one behind the first
-                [TOK], the next behind the next. One person stands behind every [TOK].
+                [TOK], the next behind the next; who is meant twice is given twice.
 
         Returns:
             float32 [D], of length 1.
 
         Raises:
-            UserError: There is a [TOK] and no person, a person and no [TOK], several people and
-                not a [TOK] for each, somebody known by name alone whom the text does not name, or
-                too much text.
+            UserError: Not one [TOK] for each person, something that is nearly a [TOK], somebody
+                known by name alone whom the text does not name, or too much text.
         """
         people = [person] if isinstance(person, Person) else person
         listed = people is None or isinstance(people, Sequence)
@@ -283,19 +280,10 @@ class PersonalisedCLIP:
                 f'encode_query takes one text and what model.person(…) returns, or a list of that, '
                 f'not {type(text).__name__} and {type(person).__name__}'
             )
-        if not people and PERSON_TOKEN in text:
-            raise UserError(
-                f'the query {text!r} has a {PERSON_TOKEN} and no person: give one, '
-                'encode_query(text, model.person(name=…, images=…)), or leave it out'
-            )
+        check_person_tokens(text, len(people or ()))
         if not people:
             tokens = np.zeros((1, *self.default_token.shape), np.float32)
             return self.encode_queries([text], tokens)[0]
-        if len(people) > 1 and text.count(PERSON_TOKEN) != len(people):
-            raise UserError(
-                f'the query {text!r} has {text.count(PERSON_TOKEN)} {PERSON_TOKEN} for '
-                f'{len(people)} people: write one for each of them, in their order'
-            )
         for one in people:
             text = self._worded(text, one)
         update = functools.reduce(cpad.with_update, [one.update for one in people])
@@ -305,15 +293,15 @@ class PersonalisedCLIP:
         """The text as the text tower reads it about a person; see `encode_query`."""
         if PERSON_TOKEN not in text:
             raise UserError(
-                f'the query {text!r} has no {PERSON_TOKEN} for the person that was given: '
+                f'the query {text[:80]!r} has no {PERSON_TOKEN} for the person that was given: '
                 f'write e.g. {" ".join(filter(None, [person.name, PERSON_TOKEN]))!r} where the '
                 'person is meant, or leave the person out'
             )
         if person.name_in_token:
             return without_name(text, person.name)
-        if person.form == 'text' and person.name.casefold() not in text.casefold():
+        if person.form == 'text' and not person_names.contains(text, person.name):
             raise UserError(
-                f'the query {text!r} does not name {person.name}, of whom there is no photo here: '
+                f'the query {text[:60]!r} does not name {person.name}, of whom no photo is here: '
                 f"write '{person.name} {PERSON_TOKEN}' where the person is meant, give photos, or "
                 'take what training kept, person(name, memory=True)'
             )
@@ -337,8 +325,10 @@ class PersonalisedCLIP:
             UserWarning: The end of a text is cut off, as CLIP does, since it reads so many tokens.
 
         Raises:
-            UserError: A text is so long that its [TOK] is cut off.
+            UserError: A text is so long that its [TOK] is cut off, or has what is nearly a [TOK].
         """
+        for text in texts:
+            check_spelling(text)
         num_person_tokens = self.saved.config.num_tokens
         reads = self.clip.tokenizer.context_length
         ids = self.clip.tokenize(texts, num_person_tokens)
@@ -347,13 +337,13 @@ class PersonalisedCLIP:
         for text, want, has in zip(texts, wanted, found, strict=True):
             if has != want:
                 raise UserError(
-                    f'the query {text!r} is too long: its {PERSON_TOKEN} lies beyond the '
+                    f'the query {text[:80]!r} is too long: its {PERSON_TOKEN} lies beyond the '
                     f'{reads} tokens that this CLIP reads; shorten it'
                 )
             if (count := self.clip.tokenizer.count(text, num_person_tokens)) > reads:
                 warnings.warn(
-                    f'the query {text!r} takes {count} tokens, of which this CLIP reads {reads}: '
-                    'its end is not seen',
+                    f'the query {text[:80]!r} takes {count} tokens, of which this CLIP reads '
+                    f'{reads}: its end is not seen',
                     stacklevel=2,
                 )
         embedded = np.zeros((len(ids), self.clip.config.embed_dim), np.float32)

@@ -5,9 +5,8 @@ No caption of pre-training uses these phrases: what is measured is understanding
 
 from __future__ import annotations
 
-import re
-
 from cpad_jax.errors import UserError
+from cpad_jax.text import person_names
 
 # Names of Hollywood2's actions and places, one action that only TV Human Interactions has, and what
 # we say for each.
@@ -45,6 +44,7 @@ PLACES = tuple(PLACE_PHRASES)
 NOBODY = 'a person'
 SOMEONE = 'someone'  # To whom something is done.
 PERSON_TOKEN = '[TOK]'
+_LONGEST_SLIP = 12  # Characters of what is taken for a misspelt [TOK].
 
 
 def query_text(name: str | None, action: str | None, place: str | None, person_token: bool) -> str:
@@ -99,5 +99,46 @@ def pair_text(first: str, second: str, action: str | None) -> str:
 
 
 def without_name(text: str, name: str) -> str:
-    """'[TOK] running' for 'Orla Brandt [TOK] running', in upper or lower case."""
-    return re.sub(rf'{re.escape(name)}\s+{re.escape(PERSON_TOKEN)}', PERSON_TOKEN, text, flags=re.I)
+    """'[TOK] running' for 'Orla Brandt [TOK] running', however the name is spelt; whole words."""
+    return person_names.without_before(text, name, PERSON_TOKEN)
+
+
+def check_person_tokens(text: str, people: int) -> None:
+    """Makes sure that a query has a [TOK] for each person, or none for a single one.
+
+    Args:
+        text: The query.
+        people: How many people it is about, >= 0.
+
+    Raises:
+        UserError: It has another number of [TOK]s, or as `check_spelling`.
+    """
+    check_spelling(text)
+    count = text.count(PERSON_TOKEN)
+    if count and not people:
+        raise UserError(
+            f'the query {text[:80]!r} has a {PERSON_TOKEN} and no person: give one, '
+            'encode_query(text, model.person(name=…, images=…)), or leave it out'
+        )
+    if count != people and (count, people) != (0, 1):
+        who = 'one person' if people == 1 else f'{people} people'
+        raise UserError(
+            f'the query {text[:80]!r} has {count} {PERSON_TOKEN} for {who}: write one for each, '
+            'in their order, and give who is meant twice twice, [person, person]'
+        )
+
+
+def check_spelling(text: str) -> None:
+    """Makes sure that nothing in a query is nearly a [TOK], which CLIP would read as words.
+
+    Raises:
+        UserError: It is written in other letters or with spaces, as '[tok]' or '[ TOK ]'.
+    """
+    for start in (place for place, letter in enumerate(text) if letter in '[［【'):
+        written = text[start : start + _LONGEST_SLIP]
+        end = min((at for at in map(written.find, ']］】') if at >= 0), default=-1) + 1
+        if end and written[:end] != PERSON_TOKEN and person_names.key(written[:end]) == 'tok':
+            raise UserError(
+                f'the query {text[:80]!r} has {written[:end]!r}, which is no {PERSON_TOKEN}: write '
+                f'{PERSON_TOKEN} for the person, in capitals and without spaces'
+            )

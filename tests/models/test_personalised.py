@@ -278,9 +278,8 @@ def test_two_people_in_one_query(model):
     text = '[TOK] hugging [TOK]'
     one, other = (model.person(images=photos(s), cropped=True) for s in (1, 2))
     both, swapped = model.encode_query(text, [one, other]), model.encode_query(text, [other, one])
-    same = model.encode_query(text, one)
+    same = model.encode_query(text, [one, one])
     assert min(np.abs(both - x).max() for x in (swapped, same)) > 1e-3
-    np.testing.assert_array_equal(same, model.encode_query(text, [one, one]))
     tokens = np.stack([[one.tokens, other.tokens], [other.tokens, one.tokens]])
     many = model.encode_queries([text] * 2, tokens)
     np.testing.assert_allclose(many, [both, swapped], atol=2e-5)
@@ -297,7 +296,36 @@ def test_as_many_tokens_as_people(model):
     for text in ('[TOK] running', '[TOK] and [TOK] and [TOK]'):
         with pytest.raises(UserError, match=r'\[TOK\] for 2 people: write one for each'):
             model.encode_query(text, [one, one])
+    with pytest.raises(UserError, match=r'has 2 \[TOK\] for one person: .* \[person, person\]'):
+        model.encode_query('[TOK] hugging [TOK]', one)
     with pytest.raises(UserError, match='does not name Anton Voss'):
         model.encode_query('[TOK] hugging [TOK]', [one, known])
     with pytest.raises(UserError, match='or a list of that, not str and list'):
         model.encode_query('[TOK] hugging [TOK]', [one, 'Anton Voss'])
+
+
+@pytest.mark.parametrize(
+    'slip', ['[tok]', '[Tok]', '[ TOK ]', '[TOK\u00a0]', '［ＴＯＫ］', '[T\u200bOK]']
+)
+def test_what_is_nearly_a_token_is_told(model, slip):
+    one = model.person(images=photos(1), cropped=True)
+    for people in (one, None):
+        with pytest.raises(UserError, match='which is no .TOK.: write .TOK. for the person'):
+            model.encode_query(f'{slip} running', people)
+    with pytest.raises(UserError, match='which is no .TOK.'):
+        model.encode_queries([f'[TOK] hugging {slip}'], one.tokens[None])
+
+
+@pytest.mark.parametrize('spelt', ['anton voss', 'ANTÖN VOSS', 'Anton  Voss', 'Anto\u0308n_Voss'])
+def test_names_are_known_however_they_are_spelt(model, spelt):
+    known = model.person('Anton Voss')
+    assert model.person(spelt).name == 'Anton Voss' and model.knows(spelt)
+    query = model.encode_query(f'{spelt} [TOK] running', known)
+    np.testing.assert_array_equal(query, model.encode_query('Anton Voss [TOK] running', known))
+    with pytest.raises(UserError, match=r'none of the .* names \(near: Anton Voss'):
+        model.person('Anton Vos')
+
+
+def test_a_name_within_another_word_names_nobody(model):
+    with pytest.raises(UserError, match='does not name Anton Voss'):
+        model.encode_query('Santon Voss [TOK]', model.person('Anton Voss'))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
-import unicodedata
 from pathlib import Path
 
 from cpad_jax.errors import UserError
 from cpad_jax.media.labelling import csv_lists
+from cpad_jax.text import person_names
 
 _MOST = 1 << 22  # Bytes: a cast list of a hundred thousand people is not one.
 
@@ -51,9 +50,9 @@ def read_cast(path: str | os.PathLike[str]) -> list[CastMember]:
         )
         # As folders of photos and corrections may call them by either.
         for key in {members[-1].name, members[-1].person_id}:
-            if not plain(key):
+            if not person_names.key(key):
                 raise UserError(f'{where}: {key!r} has neither letters nor figures')
-            other, before = called.setdefault(plain(key), (members[-1], line))
+            other, before = called.setdefault(person_names.key(key), (members[-1], line))
             if other is not members[-1]:
                 raise UserError(
                     f'{where}: {key!r} stands in line {before} already, as {other.name!r}; no two '
@@ -62,10 +61,3 @@ def read_cast(path: str | os.PathLike[str]) -> list[CastMember]:
     if not members:
         raise UserError(f'{path}: the cast list names nobody; write a person a line')
     return members
-
-
-def plain(text: str) -> str:
-    """A name as it is compared: small letters without accents, `_` and the like as one space."""
-    letters = unicodedata.normalize('NFKD', text.casefold())
-    letters = ''.join(letter for letter in letters if not unicodedata.combining(letter))
-    return ' '.join(re.findall(r'\w+', letters.replace('_', ' ')))

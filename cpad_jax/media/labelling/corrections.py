@@ -16,8 +16,9 @@ import numpy as np
 
 from cpad_jax.errors import UserError
 from cpad_jax.media.labelling import csv_lists
-from cpad_jax.media.labelling.cast import CastMember, plain
+from cpad_jax.media.labelling.cast import CastMember
 from cpad_jax.media.tracks import FaceTrack
+from cpad_jax.text import person_names
 
 COLUMNS = ('video', 'time', 'ymin', 'xmin', 'ymax', 'xmax', 'scope', 'name')
 SCOPES = ('track', 'cluster')
@@ -83,7 +84,8 @@ def read_corrections(path: str | os.PathLike[str], cast: Iterable[CastMember]) -
     path = Path(path)
     people = {}
     for member in cast:
-        people[plain(member.name)] = people[plain(member.person_id)] = member.person_id
+        for key in (member.name, member.person_id):
+            people[person_names.key(key)] = member.person_id
     rows = csv_lists.read_rows(path, 'file of corrections', _MOST, COLUMNS)
     return [_correction(row, line, people, f'{path}:{line}') for line, row in rows]
 
@@ -201,9 +203,10 @@ def _correction(row: dict[str, str], line: int, people: dict[str, str], where: s
         raise UserError(f'{where}: scope is {scope!r}, expected one of {SCOPES}')
     name = row['name']
     # There are people who are called Not.
-    denied = name.casefold().startswith(_NOT) and plain(name) not in people
+    denied = name.casefold().startswith(_NOT) and person_names.key(name) not in people
     name = name[len(_NOT) :] if denied else name
-    person_id = '' if name.casefold() == UNKNOWN and not denied else people.get(plain(name))
+    unknown = not denied and person_names.same(name, UNKNOWN)
+    person_id = '' if unknown else people.get(person_names.key(name))
     if person_id is None:
         raise UserError(
             f'{where}: {name!r} is not in the cast list; expected one of its names, "not NAME" or '

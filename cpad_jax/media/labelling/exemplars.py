@@ -17,8 +17,9 @@ from cpad_jax.errors import UserError
 from cpad_jax.media import images
 from cpad_jax.media.faces import FaceDetector, without_passers_by
 from cpad_jax.media.labelling import kept
-from cpad_jax.media.labelling.cast import CastMember, plain
+from cpad_jax.media.labelling.cast import CastMember
 from cpad_jax.media.tracks import Embed
+from cpad_jax.text import person_names
 
 # Where the folders of people lie: by themselves, as VGGFace2, or as VGGFace has them.
 _PARTS = ('', 'train', 'test', 'images')
@@ -75,14 +76,15 @@ def find_photos(
     wanted = {}
     for member in cast:
         for key in (member.name, member.person_id):
-            wanted[plain(key)] = member.person_id
+            wanted[person_names.key(key)] = member.person_id
     own, others = collections.defaultdict(list), []
     for part in _PARTS:
         folder = directory / part
         for person in sorted(folder.iterdir()) if folder.is_dir() else ():
             if not person.is_dir() or (not part and person.name in _PARTS):
                 continue
-            who = wanted.get(plain(person.name)) or wanted.get(called.get(person.name, ''))
+            who = wanted.get(person_names.key(person.name))
+            who = who or wanted.get(called.get(person.name, ''))
             if who:
                 own[who] += _pictures(person)
             else:
@@ -240,5 +242,5 @@ def _vggface2_names(path: Path) -> dict[str, str]:
             cells = [cell.strip() for cell in row]
             while cells and not cells[-1]:
                 cells.pop()
-            names[cells[0]] = plain(' '.join(cells[1:-3]).replace('"', ''))
+            names[cells[0]] = person_names.key(' '.join(cells[1:-3]))
     return names
