@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from cpad_jax import interruption
+from cpad_jax.printable import printable
 
 _STDOUT = 1  # As the system numbers it, whatever `sys.stdout` is.
 
@@ -111,7 +112,7 @@ def told(interrupted: str = _GOES_ON) -> Iterator[None]:
 
 def _end(line: str, status: int) -> NoReturn:
     with contextlib.suppress(OSError):  # The terminal may be closed.
-        print(' '.join(line.split()), file=sys.stderr, flush=True)
+        print(printable(' '.join(line.split())), file=sys.stderr, flush=True)
     sys.exit(status)
 
 

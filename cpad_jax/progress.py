@@ -10,6 +10,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from cpad_jax.printable import printable
+
 _SECONDS = 60.0  # Between two lines of a bar in a file.
 
 
@@ -26,7 +28,7 @@ def bar(iterable: Iterable | None = None, *, total: int | None, stage: str, unit
         A `tqdm` bar, which is an iterator and a context manager. Without a terminal it prints a
         plain line a minute and one when it ends, so that logs stay short.
     """
-    options = {'total': total, 'desc': f'{stage:<28}', 'unit': f' {unit}'}
+    options = {'total': total, 'desc': f'{printable(stage):<28}', 'unit': f' {printable(unit)}'}
     if sys.stderr.isatty():
         return tqdm(iterable, dynamic_ncols=True, mininterval=0.2, **options)
     count = '{n_fmt}{unit}' if total is None else '{n_fmt}/{total_fmt}'
@@ -55,4 +57,4 @@ class _Lines(tqdm):
 
     def _say(self) -> None:
         self._said = time.monotonic()
-        print(self, file=sys.stderr, flush=True)
+        print(printable(self), file=sys.stderr, flush=True)

@@ -28,6 +28,7 @@ with errors.told(errors.STARTS_ANEW):
         video,
     )
     from cpad_jax.media.contact_sheet import clock
+    from cpad_jax.printable import printable
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -110,8 +111,8 @@ def search(options) -> None:
                 unread += 1
             except KeyboardInterrupt:
                 print(
-                    f'incomplete: interrupted in {path}, the videos before it ({number} of '
-                    f'{len(videos)}) are done; --json and --sheet are not written; so far:'
+                    f'incomplete: interrupted in {printable(path)}, the videos before it ({number} '
+                    f'of {len(videos)}) are done; --json and --sheet are not written; so far:'
                 )
                 show(find.join(moments, threshold), moments, threshold)
                 raise
@@ -138,18 +139,21 @@ def keep_inputs(options, given: Sequence[Path]) -> None:
 def say(aside: list[str]) -> None:
     """Prints what is to be said beside the results, and takes it off the list."""
     while aside:
-        print(' '.join(aside.pop(0).split()), file=sys.stderr)
+        print(printable(' '.join(aside.pop(0).split())), file=sys.stderr)
 
 
 def show(found: Sequence[find.Moment], moments: Sequence[find.Moment], threshold: float) -> None:
     """Prints the moments found, or which of all came nearest."""
     for moment in found:
-        print(f'{moment.score:.3f}  {clock(moment.start)} - {clock(moment.end)}  {moment.video}')
+        print(
+            f'{moment.score:.3f}  {clock(moment.start)} - {clock(moment.end)}  '
+            f'{printable(moment.video)}'
+        )
     if not found:
         best = max(moments, key=lambda moment: moment.score, default=None)
         nearest = 'no face was seen' if best is None else (
             f'the nearest face scores {below(best.score, threshold)} at {clock(best.shown)} of '
-            f'{best.video}'
+            f'{printable(best.video)}'
         )  # fmt: skip
         least = f'{threshold:.2f}' if threshold == float(f'{threshold:.2f}') else str(threshold)
         print(f'nothing scores {least} or more; {nearest}')
@@ -176,7 +180,7 @@ def save(found: Sequence[find.Moment], options) -> None:
         write(options.json, atomic.write_json, rows)
     if options.sheet and found:
         write(options.sheet, atomic.write_bytes, images.encode_jpeg(contact_sheet.draw(found)))
-        print(f'picture: {options.sheet}')
+        print(f'picture: {printable(options.sheet)}')
 
 
 def write(path: Path, how: Callable[..., None], *what) -> None:

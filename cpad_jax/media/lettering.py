@@ -6,13 +6,15 @@ import unicodedata
 
 from PIL import ImageFont
 
+from cpad_jax.printable import printable
+
 _DASHES = dict.fromkeys(map(ord, '‐‑‒–—−'), '-')
 _ELLIPSIS = '...'
 
 
 def plain(text: str) -> str:
     """ASCII: accents are left off, any dash is '-', and what no such letter stands for is '?'."""
-    letters = unicodedata.normalize('NFKD', text.translate(_DASHES))
+    letters = unicodedata.normalize('NFKD', printable(text).translate(_DASHES))
     letters = ''.join(letter for letter in letters if not unicodedata.combining(letter))
     return letters.encode('ascii', 'replace').decode()
 

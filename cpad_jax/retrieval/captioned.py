@@ -19,6 +19,7 @@ from cpad_jax.data import build, readers
 from cpad_jax.data.this_is_my import INSTANCE
 from cpad_jax.errors import UserError
 from cpad_jax.models import personalised
+from cpad_jax.printable import say
 from cpad_jax.retrieval import (
     bootstrap,
     galleries,
@@ -234,5 +235,5 @@ def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
     ranks = search(model, gallery, asked, conditions)
     rows = result_rows(asked, conditions, ranks, facts, config.eval.bootstrap_samples, config.seed)
     atomic.write_json(workdir / 'eval' / 'captioned.json', rows)
-    print(render(rows), flush=True)
+    say(render(rows))
     return rows

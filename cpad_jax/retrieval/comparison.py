@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from cpad_jax import atomic, errors
+from cpad_jax.printable import say
 from cpad_jax.retrieval import bootstrap, metrics
 from cpad_jax.retrieval.report import page
 from cpad_jax.retrieval.scenarios import SCENARIOS
@@ -231,7 +232,7 @@ def main(arguments: Sequence[str]) -> None:
     a, b = map(read, options.compare)
     check(a, b)
     rows = compare(a, b)
-    print(render(a, b, rows))
+    say(render(a, b, rows))
     if options.out and options.out.suffix == '.json':
         atomic.write_json(options.out, rows)
     elif options.out:

@@ -20,6 +20,7 @@ from cpad_jax.data.same_people import mark_seen
 from cpad_jax.errors import UserError
 from cpad_jax.media import images
 from cpad_jax.models import ce_files, personalised
+from cpad_jax.printable import say
 from cpad_jax.retrieval import (
     collaborative_experts,
     examples,
@@ -63,10 +64,10 @@ def read_people(
         known = set(names)
         learned = [p for p in trained.read_people() if p['seen'] and p['name'] in known]
         people = mark_seen(people, learned)
-        print(
+        say(
             f'{sum(person["seen"] for person in people)} of {len(people)} people of '
             f'{paths.folder.name} are among the {len(learned)} learned from {trained.folder.name}',
-            file=sys.stderr,
+            sys.stderr,
         )
     return {person['person_id']: person for person in people}
 
@@ -389,7 +390,7 @@ def evaluate(workdir: Path, config: Any, folder: Path | None = None) -> list[dic
         more.append(learning.section(validation_curve.read(ce), validation_curve.chosen_step(ce)))
     html = report.build(found, shown.method, failing, said, config, more)
     atomic.write_bytes(folder / 'report.html', html.encode('utf-8', 'replace'))
-    print(table.render(rows, comparisons), flush=True)
+    say(table.render(rows, comparisons))
     if without:
-        print(nobody.render(without), flush=True)
+        say(nobody.render(without))
     return rows

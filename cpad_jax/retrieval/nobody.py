@@ -13,6 +13,7 @@ from cpad_jax import atomic
 from cpad_jax.data import build, readers
 from cpad_jax.models import ce_files
 from cpad_jax.models.pretrained import PretrainedCLIP, load_clip
+from cpad_jax.printable import say
 from cpad_jax.retrieval import (
     bootstrap,
     collaborative_experts,
@@ -190,5 +191,5 @@ def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
     plain = PlainCLIP(clip, experts.features['frames'])
     rows = compare([own, plain], asked, config.eval.bootstrap_samples, config.seed)
     atomic.write_json(workdir / 'eval' / 'nobody.json', rows)
-    print(render(rows), flush=True)
+    say(render(rows))
     return rows

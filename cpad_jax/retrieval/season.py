@@ -26,6 +26,7 @@ from cpad_jax.media import images
 from cpad_jax.models import personalised
 from cpad_jax.models.person import padded
 from cpad_jax.models.personalised import Person, PersonalisedCLIP
+from cpad_jax.printable import say
 from cpad_jax.retrieval import (
     cutting,
     evaluation,
@@ -305,7 +306,7 @@ def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
     atomic.write_bytes(folder / 'season.html', html.encode('utf-8', 'replace'))
     text = season_table.render(found, differences)
     atomic.write_bytes(folder / 'season.md', season_table.markdown(found, differences).encode())
-    print(text, flush=True)
+    say(text)
     return found
 
 

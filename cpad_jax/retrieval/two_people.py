@@ -23,6 +23,7 @@ from cpad_jax.errors import UserError
 from cpad_jax.models import face_features
 from cpad_jax.models.person import padded
 from cpad_jax.models.personalised import PersonalisedCLIP
+from cpad_jax.printable import say
 from cpad_jax.retrieval import (
     evaluation,
     nothing_matches,
@@ -199,7 +200,7 @@ def evaluate(workdir: Path, config: Any) -> dict[str, Any]:
         ],
     )
     atomic.write_bytes(folder / 'report.html', html.encode('utf-8', 'replace'))
-    print(text, flush=True)
+    say(text)
     return found
 
 

@@ -8,6 +8,8 @@ import sys
 import warnings
 from pathlib import Path
 
+from cpad_jax.printable import say
+
 
 def quiet() -> None:
     """Keeps what TensorFlow, absl and JAX say about themselves off the user's terminal.
@@ -31,4 +33,4 @@ def keep_compiled(workdir: Path) -> None:
 
 def stage(number: int, total: int, what: str) -> None:
     """Says on stderr which stage begins, e.g. `2/5 learning`."""
-    print(f'{number}/{total} {what}', file=sys.stderr, flush=True)
+    say(f'{number}/{total} {what}', sys.stderr)

@@ -50,7 +50,7 @@ def test_keys_are_words_in_small_letters():
     assert person_names.key('??? …') == ''
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=60)
 @given(st.text())
 def test_a_key_is_its_own_key(text):
     folded = person_names.key(text)

@@ -6,6 +6,7 @@ import dataclasses
 import html
 from collections.abc import Sequence
 
+from cpad_jax.printable import printable
 from cpad_jax.retrieval.report import style
 
 # A browser that keeps to this fetches nothing and runs nothing, whatever the page says.
@@ -30,7 +31,7 @@ class Section:
 
 def text(value: object, longest: int = _LONGEST) -> str:
     """Anything as HTML text, also within attributes; cut where it is longer than `longest`."""
-    words = str(value)
+    words = printable(value, keep='\n\t')
     return html.escape(words if len(words) <= longest else words[: longest - 1] + '…')
 
 
