@@ -8,17 +8,37 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tokenizers
 
+from cpad_jax import strict_json
 from cpad_jax.errors import UserError
 from cpad_jax.text.tokenizer import check_cut, clean_text, pad_rows, split_at_persons
 
 # The largest in use, of 901,629 entries, takes about 60 MB as a file and 2.2 GB once read.
 MAX_BYTES = 128 * 2**20
+
+# Of the models in use, an entry takes at most 140 bytes of the file.
+_BYTES_PER_ENTRY, _LEAST_BYTES = 256, 4 << 20
+
+# Steps of a file's own that a text goes through before it is cut into tokens. The models in use
+# have up to five; forty that each double a text would need more memory than there is.
+_MOST_STEPS = 16
+_MOST_GROWTH = 1000
+_MOST_STEP_BYTES = 2 << 20  # As JSON; the largest table of characters in use takes 400 kB.
+# Unicode's decompositions make at most 18 characters of one.
+_GROWTH = {'NFKC': 18, 'NFKD': 18, 'NFC': 3, 'NFD': 4, 'Precompiled': 18, 'Lowercase': 3,
+           'BertNormalizer': 4, 'Nmt': 1, 'Strip': 1, 'StripAccents': 1}  # fmt: skip
+# Regular expressions of which some take for ever: a group that repeats, a reference to what a group
+# found, many repetitions in a row. The models in use have at most two in a row.
+_CLASS = re.compile(r'\[\^?\]?(?:\\.|[^\]\\])*\]')
+_ENDLESS = re.compile(r'\)[*+{]|\\[1-9kg]|\(\?[R&0-9]')
+_LONGEST_PATTERN, _MOST_REPEATS = 1000, 3
 
 # A model's table and its tokenizer's file need not be of one size: CLIPA has 32,000 rows for BERT's
 # 30,522 entries, SigLIP 250,000 rows for 250,100 entries, of which the last never come up.
@@ -69,7 +89,8 @@ class FileTokenizer:
         self.can_cut = can_cut
         self._pad_id = pad_id
         self._clean = clean
-        self._tokenizer = _read(self.path)
+        self._tokenizer = _read(self.path, vocab_size)
+        _check_steps(self.path, self._tokenizer)
         self._check_vocabulary(vocab_size, pad_id)
         self._separator = None
         if strip_separator:
@@ -169,7 +190,7 @@ class FileTokenizer:
         return before, after
 
 
-def _read(path: Path) -> tokenizers.Tokenizer:
+def _read(path: Path, vocab_size: int) -> tokenizers.Tokenizer:
     if not path.exists():
         raise UserError(
             f"{path}: there is no such file; expected the model's tokenizer.json: download it from "
@@ -177,10 +198,11 @@ def _read(path: Path) -> tokenizers.Tokenizer:
         )
     if not path.is_file():
         raise UserError(f'{path}: this is no file; expected a tokenizer.json')
-    if path.stat().st_size > MAX_BYTES:
+    size, most = path.stat().st_size, min(MAX_BYTES, _LEAST_BYTES + _BYTES_PER_ENTRY * vocab_size)
+    if size > most:
         raise UserError(
-            f'{path}: the file takes {path.stat().st_size / 2**20:.0f} MiB, more than the '
-            f'{MAX_BYTES // 2**20} MiB that a tokenizer may; expected a tokenizer.json'
+            f'{path}: the file takes {size / 2**20:.0f} MiB, more than the {most // 2**20} MiB '
+            f'that a tokenizer of {vocab_size} entries may; expected a tokenizer.json'
         )
     with _explained(
         f'{path}: this is not a tokenizer',
@@ -191,6 +213,82 @@ def _read(path: Path) -> tokenizers.Tokenizer:
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer
+
+
+def _check_steps(path: Path, tokenizer: tokenizers.Tokenizer) -> None:
+    """Refuses steps that would blow a text up, or take for ever on some text."""
+    growth = 1
+    for part in ('normalizer', 'pre_tokenizer', 'post_processor'):
+        step = getattr(tokenizer, part)
+        # As the library itself writes it, so that it is read as the library understood it.
+        state = b'null' if step is None else step.__getstate__()
+        try:
+            values = strict_json.parse(state, _MOST_STEP_BYTES)
+        except ValueError as error:
+            raise UserError(
+                f'{path}: its {part} is no such step ({error}); {_other_model()}'
+            ) from None
+        steps = _flat(values)
+        if len(steps) > _MOST_STEPS:
+            raise UserError(
+                f'{path}: its {part} has {len(steps)} steps, at most {_MOST_STEPS} are taken; '
+                f'{_other_model()}'
+            )
+        for one in steps:
+            _check_pattern(path, part, one)
+            growth *= _growth(one) if part == 'normalizer' else 1
+    if growth > _MOST_GROWTH:
+        raise UserError(
+            f'{path}: its normalizer can make a text {growth:.0f} times as long, at most '
+            f'{_MOST_GROWTH} times is taken; {_other_model()}'
+        )
+
+
+def _flat(values: Any) -> list[dict[str, Any]]:
+    """The single steps of a step, which may be a sequence of sequences."""
+    if type(values) is not dict:
+        return []
+    inner = [values.get(key) for key in ('normalizers', 'pretokenizers', 'processors')]
+    lists = [steps for steps in inner if type(steps) is list]
+    return [step for steps in lists for one in steps for step in _flat(one)] if lists else [values]
+
+
+def _pattern(step: Mapping[str, Any]) -> tuple[str, bool]:
+    """What a step looks for, and whether that is a regular expression."""
+    pattern = step.get('pattern')
+    pattern = pattern if type(pattern) is dict else {}
+    found = pattern.get('Regex', pattern.get('String'))
+    return (found, 'Regex' in pattern) if type(found) is str else ('', False)
+
+
+def _check_pattern(path: Path, part: str, step: Mapping[str, Any]) -> None:
+    pattern, regular = _pattern(step)
+    if regular and (len(pattern) > _LONGEST_PATTERN or _may_take_for_ever(pattern)):
+        raise UserError(
+            f'{path}: its {part} has the regular expression {ascii(pattern[:60])}, which may take '
+            f'for ever; {_other_model()}'
+        )
+
+
+def _may_take_for_ever(pattern: str) -> bool:
+    without_classes = _CLASS.sub('x', pattern)
+    bare = re.sub(r'\\.', 'x', without_classes)
+    repeats = max(len(re.findall(r'[*+{]', branch)) for branch in bare.split('|'))
+    return bool(_ENDLESS.search(without_classes)) or repeats > _MOST_REPEATS
+
+
+def _growth(step: Mapping[str, Any]) -> float:
+    """How many times as long a normaliser can make a text."""
+    kind = step.get('type')
+    if kind == 'Replace':
+        pattern, regular = _pattern(step)
+        content = len(str(step.get('content', '')))
+        # A regular expression may find single characters, and an empty text stands everywhere.
+        least = 1 if regular else max(1, len(pattern))
+        return max(1, content / least) + (content if not pattern else 0)
+    if kind == 'Prepend':
+        return 1 + len(str(step.get('prepend', '')))
+    return _GROWTH.get(kind, 4)
 
 
 @contextlib.contextmanager

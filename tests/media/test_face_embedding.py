@@ -1,5 +1,6 @@
 import hashlib
 import itertools
+import os
 from pathlib import Path
 
 import cv2
@@ -7,7 +8,15 @@ import numpy as np
 import pytest
 
 from cpad_jax.errors import UserError
-from cpad_jax.media import canvas, face_embedding, faces, images
+from cpad_jax.media import (
+    canvas,
+    face_embedding,
+    faces,
+    images,
+    model_files,
+    onnx_files,
+    onnx_trial,
+)
 from cpad_jax.media.face_quality import face_quality
 from tests.media import drawn_faces as drawn
 
@@ -136,6 +145,76 @@ def test_another_file_is_refused_in_a_line(tmp_path, data):
     with pytest.raises(UserError, match=r'other\.onnx: this is not a face embedder') as raised:
         face_embedding.FaceEmbedder(path)
     assert '\n' not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    'program, words',
+    [
+        ('import os, signal; os.kill(os.getpid(), signal.SIGSEGV)', 'crashed .signal 11.'),
+        ('import os; os.abort()', 'crashed .signal 6.'),
+        ('while True: pass', 'does not come to an end'),
+        ('x = bytes(8 << 30)', 'out of memory, or worse'),
+    ],
+)
+@pytest.mark.parametrize('kind', ['detector', 'embedder'])
+def test_a_crash_of_opencv_is_a_line(tmp_path, monkeypatch, program, words, kind):
+    # The same limits, and a program in the place of OpenCV.
+    trial = Path(onnx_trial.__file__).read_text().replace('CPU_SECONDS = 60', 'CPU_SECONDS = 1')
+    (tmp_path / 'trial.py').write_text(trial.replace('    import cv2\n', f'    {program}\n'))
+    monkeypatch.setattr(onnx_trial, '__file__', str(tmp_path / 'trial.py'))
+    path = tmp_path / 'other.onnx'
+    path.write_bytes(drawn.network() + kind.encode())
+    opens = {'detector': faces.FaceDetector, 'embedder': face_embedding.FaceEmbedder}[kind]
+    with pytest.raises(UserError, match=words) as raised:
+        opens(path)
+    message = str(raised.value)
+    assert message.startswith(f'{path}: ') and len(message) < 400 and '\n' not in message
+
+
+@pytest.mark.parametrize('at, byte', [(22, 255), (23, 255), (68, 0), (70, 0)])
+def test_one_changed_byte_does_not_end_the_process(tmp_path, at, byte):
+    # OpenCV 5.0 divides by zero or leaves its memory on these; another version may refuse them.
+    data = bytearray(drawn.network())
+    data[at] = byte
+    path = tmp_path / 'changed.onnx'
+    path.write_bytes(data)
+    with pytest.raises(UserError, match='OpenCV crashed|this is not a face embedder') as raised:
+        face_embedding.FaceEmbedder(path)
+    assert '\n' not in str(raised.value)
+
+
+def test_only_files_that_are_not_known_are_tried(tmp_path, monkeypatch):
+    path = tmp_path / 'network.onnx'
+    path.write_bytes(drawn.network() + b'')
+    tried = []
+    monkeypatch.setattr(onnx_files, '_try', lambda *given: tried.append(given[2]))
+    monkeypatch.setattr(onnx_files, '_GOOD', set())
+    for _ in range(2):  # Once in a process is enough.
+        face_embedding.FaceEmbedder(path)
+    assert tried == ['embedder']
+    monkeypatch.setattr(onnx_files, 'KNOWN', {hashlib.sha256(drawn.network()).hexdigest()})
+    monkeypatch.setattr(onnx_files, '_GOOD', set())
+    face_embedding.FaceEmbedder(path)
+    assert tried == ['embedder']
+
+
+def test_files_that_are_fetched_are_known():
+    fetched = {model_files.FACE_DETECTOR.sha256, model_files.FACE_EMBEDDER.sha256}
+    assert fetched | set(face_embedding._THRESHOLDS) <= onnx_files.KNOWN
+
+
+def test_a_network_at_a_path_of_any_bytes(tmp_path):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b'/net\xffwork.onnx'))
+    path.write_bytes(drawn.network())
+    assert face_embedding.FaceEmbedder(path).width == 48
+
+
+def test_a_file_too_large_is_not_read(tmp_path):
+    path = tmp_path / 'large.onnx'
+    with path.open('wb') as file:
+        file.truncate(onnx_files.MAX_BYTES + 1)
+    with pytest.raises(UserError, match='the file has 536870913 bytes, more than'):
+        face_embedding.FaceEmbedder(path)
 
 
 def textured(side):

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -6,7 +7,7 @@ import safetensors.numpy
 
 from cpad_jax.errors import UserError
 from cpad_jax.models import clip, openclip, weights
-from cpad_jax.models.config import CLIPConfig, TextConfig, ViTConfig
+from cpad_jax.models.config import CLIPConfig, ResNetConfig, TextConfig, ViTConfig
 
 CONFIG = CLIPConfig(
     'tiny', 4, ViTConfig(image_size=8, patch_size=4, width=8, layers=1, heads=2),
@@ -199,3 +200,99 @@ def test_open_clip_weights_that_do_not_fit_are_named(params):
     assert message.startswith('file.safetensors') and 'missing visual.proj;' in message
     assert 'unexpected visual.attnpool.c_proj.weight;' in message
     assert 'ln_final.bias is [7], expected [6]' in message
+
+
+@pytest.mark.parametrize(
+    'tower, changes, words',
+    [
+        ('text', {'layers': 2000}, r'have 2 where config.json says 2000 \(text.layers\)'),
+        ('text', {'layers': 2**31 - 1}, r'says 2147483647 \(text.layers\)'),
+        ('text', {'vocab_size': 3_000_000}, r'have 50 where config.json says 3000000 \(text.voc'),
+        ('text', {'context_length': 2**31 - 1}, r'have 5 where .* 2147483647 \(text.context_len'),
+        ('text', {'width': 3 * 2**20}, r'have 6 where config.json says 3145728 \(text.width\)'),
+        ('text', {'mlp_width': 2**31 - 1}, r'have 24 where .* \(text.mlp_width\)'),
+        ('vision', {'layers': 10**9}, r'have 1 where config.json says 1000000000 \(vision.layers'),
+        ('vision', {'width': 2**30}, r'have 8 where .* 1073741824 \(vision.width\)'),
+        ('vision', {'image_size': 2**31 - 1}, r'have 5 where .* \(the positions of vision.image_'),
+        ('vision', {'patch_size': 2**30, 'image_size': 2**31 - 1}, r'have 4 where .*patch_size'),
+        ('vision', {'mlp_width': 2**30}, r'have 32 where .* \(vision.mlp_width\)'),
+        ('vision', {'image_size': 12}, r'have 5 where config.json says 10 \(the positions of'),
+    ],
+)
+def test_sizes_are_held_against_the_weights_before_anything_is_made(
+    tmp_path, params, monkeypatch, tower, changes, words
+):
+    weights.save_clip(tmp_path, CONFIG, params)
+    path = tmp_path / 'config.json'
+    values = json.loads(path.read_text())
+    values[tower].update(changes)
+    path.write_text(json.dumps(values))
+
+    def never(config):
+        raise AssertionError('shapes were made')
+
+    monkeypatch.setattr(weights, 'parameter_shapes', never)
+    with pytest.raises(UserError, match=words) as error:
+        weights.load_clip_variables(tmp_path)
+    assert len(str(error.value)) < 400
+
+
+def test_a_vocabulary_that_is_made_whole_is_bounded(tmp_path, params):
+    weights.save_clip(tmp_path, CONFIG, params, compact_vocabulary=True)
+    path = tmp_path / 'config.json'
+    values = json.loads(path.read_text())
+    values['text']['vocab_size'] = 300_000_000
+    path.write_text(json.dumps(values))
+    with pytest.raises(UserError, match='text.vocab_size of the configuration is 300000000, more'):
+        weights.load_clip_variables(tmp_path)
+
+
+def test_blocks_of_residual_networks_are_held_against_the_weights(tmp_path):
+    config = dataclasses.replace(
+        CONFIG, vision=ResNetConfig(image_size=32, width=8, blocks=(1, 1, 1, 1), heads=4)
+    )
+    shapes = weights.parameter_shapes(config)
+    params = weights.unflatten({n: np.ones(s, np.float32) for n, s in shapes.items()})
+    weights.save_clip(tmp_path, config, params)
+    assert weights.load_clip_variables(tmp_path)[0] == config
+    path = tmp_path / 'config.json'
+    good = path.read_text()
+    for changes, words in (
+        ({'blocks': [1, 1, 10**9, 1]}, r'have 1 where .* 1000000000 \(vision.blocks\[2\]\)'),
+        ({'width': 2**20}, r'have 8 where config.json says 1048576 \(vision.width\)'),
+        ({'image_size': 2**30}, r'have 2 where .* \(the positions of vision.image_size\)'),
+        ({'blocks': [1, 0, 1, 1]}, r'vision.blocks\[1\] must be above 0'),
+    ):
+        values = json.loads(good)
+        values['vision'].update(changes)
+        path.write_text(json.dumps(values))
+        with pytest.raises(UserError, match=words):
+            weights.load_clip_variables(tmp_path)
+
+
+def test_shapes_of_many_blocks_are_those_of_one_each():
+    # Exact against a trace of all of them.
+    assert weights.parameter_shapes(CONFIG) == weights._traced_shapes(CONFIG)
+    deeper = dataclasses.replace(CONFIG.text, layers=11)
+    shapes = weights.parameter_shapes(dataclasses.replace(CONFIG, text=deeper))
+    assert shapes['text/transformer/resblocks.10/ln_1/scale'] == (6,)
+    assert len(shapes) - len(weights.parameter_shapes(CONFIG)) == 9 * 16
+    shapes.clear()  # A copy each time.
+    assert weights.parameter_shapes(CONFIG)
+
+
+@pytest.mark.parametrize(
+    'content, words',
+    [
+        (b'[' * 39_000_000, 'more than 4194304 bytes'),
+        (b'{"name": "a", "name": "b"}', "the name 'name' occurs twice"),
+        (b'{"embed_dim": NaN}', 'NaN is no number'),
+        (b'{"embed_dim": 1' + b'0' * 5000 + b'}', 'more than 19 digits'),
+        (b'{"a":' * 5000, 'nests too deeply'),
+    ],
+)
+def test_configurations_are_read_strictly(tmp_path, params, content, words):
+    weights.save_clip(tmp_path, CONFIG, params)
+    (tmp_path / 'config.json').write_bytes(content)
+    with pytest.raises(UserError, match=words):
+        weights.load_clip_variables(tmp_path)

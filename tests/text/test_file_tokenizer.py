@@ -240,3 +240,76 @@ def test_settings_that_make_no_sense():
         read('unigram', clean='upper')
     with pytest.raises(ValueError, match='no room'):
         read('multilingual', context_length=2)
+
+
+def replace(pattern, content, regular=False):
+    kind = 'Regex' if regular else 'String'
+    return {'type': 'Replace', 'pattern': {kind: pattern}, 'content': content}
+
+
+def sequence(steps):
+    return {'type': 'Sequence', 'normalizers': steps}
+
+
+@pytest.mark.parametrize(
+    ('normalizer', 'says'),
+    [
+        (sequence([replace('a', 'aa')] * 40), 'has 40 steps, at most 16 are taken'),
+        (sequence([sequence([replace('a', 'aa')] * 9)] * 3), 'has 27 steps'),
+        (sequence([replace('a', 'aa')] * 12), 'make a text 4096 times as long'),
+        (replace('a', 'a' * 100_000), 'make a text 100000 times as long'),
+        (replace('', 'b' * 2000), 'times as long'),
+        (replace('.', 'c' * 1500, True), 'make a text 1500 times as long'),
+        (sequence([{'type': 'Prepend', 'prepend': 'x' * 3000}]), 'make a text 3001 times'),
+        (sequence([{'type': 'NFKD'}, {'type': 'NFKC'}, {'type': 'NFKD'}]), 'times as long'),
+        (replace('(a+)+$', 'b', True), 'regular expression .* which may take for ever'),
+        (replace('(?:a|aa)*b', 'b', True), 'which may take for ever'),
+        (replace('(a)\\1', 'b', True), 'which may take for ever'),
+        (replace('a*a*a*a*a*b', 'b', True), 'which may take for ever'),
+        (replace('(?:ab){2,}', 'b', True), 'which may take for ever'),
+        (replace('a' * 1001, 'b', True), 'which may take for ever'),
+    ],
+)
+def test_steps_that_blow_a_text_up_or_never_end_are_refused(tmp_path, normalizer, says):
+    path = write(tmp_path / 'tokenizer.json', 'unigram', lambda c: c.update(normalizer=normalizer))
+    with pytest.raises(UserError, match=says) as raised:
+        FileTokenizer(path, **RECORDS['unigram']['settings'])
+    assert len(str(raised.value)) < 400 and '\n' not in str(raised.value)
+
+
+def test_steps_before_words_are_bounded_too(tmp_path):
+    def split(pattern):
+        return {'type': 'Split', 'pattern': {'Regex': pattern}, 'behavior': 'Isolated',
+                'invert': False}  # fmt: skip
+
+    for step, says in (
+        ({'type': 'Sequence', 'pretokenizers': [split('a')] * 17}, 'pre_tokenizer has 17 steps'),
+        (split('(x+x+)+y'), 'pre_tokenizer has the regular expression'),
+    ):
+        path = write(
+            tmp_path / 'tokenizer.json', 'unigram', lambda c, s=step: c.update(pre_tokenizer=s)
+        )
+        with pytest.raises(UserError, match=says):
+            FileTokenizer(path, **RECORDS['unigram']['settings'])
+
+
+@pytest.mark.parametrize(
+    'pattern',
+    [
+        ' {2,}', r'\s+', r'[!"#$%&()*+,\-./:;<=>?@\[\\\]^_`{|}~]',
+        r"'s|'t|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+",
+        r"(?i:'s|'t|'re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|"
+        r'\s*[\r\n]+|\s+(?!\S)|\s+',
+        r'\(\)\*', '[)*]',
+    ],
+)  # fmt: skip
+def test_steps_of_models_in_use_are_taken(tmp_path, pattern):
+    normalizer = sequence([{'type': 'NFKC'}, {'type': 'Lowercase'}, replace(pattern, ' ', True)])
+    path = write(tmp_path / 'tokenizer.json', 'unigram', lambda c: c.update(normalizer=normalizer))
+    assert FileTokenizer(path, **RECORDS['unigram']['settings']).tokenize('a').any()
+
+
+def test_a_file_larger_than_its_vocabulary_needs_is_refused(tmp_path):
+    path = write(tmp_path / 'tokenizer.json', 'unigram', lambda c: c.update(x='y' * (5 << 20)))
+    with pytest.raises(UserError, match='5 MiB, more than the 4 MiB that a tokenizer of 200'):
+        FileTokenizer(path, **RECORDS['unigram']['settings'])
