@@ -58,6 +58,8 @@ setup(
         ],
         # Each minor version of ruff formats a little differently, and CI checks the format.
         'dev': ['matplotlib>=3.11', 'ruff>=0.17,<0.18'],
+        # Reads the photos that iPhones take.
+        'heic': ['pillow-heif>=1.0'],
         # Builds data sets on a cluster.
         'beam': ['apache-beam>=2.60'],
         'cuda': ['jax[cuda12]>=0.10'],

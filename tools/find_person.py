@@ -23,6 +23,7 @@ with errors.told(errors.STARTS_ANEW):
         face_embedding,
         faces,
         find,
+        image_files,
         images,
         model_files,
         video,
@@ -89,7 +90,7 @@ def search(options) -> None:
         aside.append(f'set aside: {error}')
 
     try:
-        photos = find.gather(options.photos, images.ENDINGS, set_aside)
+        photos = find.gather(options.photos, image_files.ENDINGS, set_aside)
         videos = find.gather(options.videos, video.ENDINGS, set_aside)
         detector = faces.FaceDetector(options.detector)
         embedder = face_embedding.FaceEmbedder(options.embedder)

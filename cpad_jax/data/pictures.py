@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from cpad_jax.errors import UserError
-from cpad_jax.media import images
+from cpad_jax.media import image_files
 
 # What a file of a single picture may weigh. Nothing is known to come near it.
 LARGEST = 64 << 20
@@ -44,7 +44,7 @@ def check(source: bytes | Path) -> Picture | str:
             if source.stat().st_size > LARGEST:
                 return 'too large a file'
             source = source.read_bytes()
-        return Picture(source, *images.jpeg_size(source))
+        return Picture(source, *image_files.jpeg_size(source))
     except OSError as error:
         return f'cannot be read ({error.strerror})'
     except UserError as error:

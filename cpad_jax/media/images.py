@@ -5,97 +5,43 @@ A picture is uint8 [H, W, 3] RGB here and everywhere else.
 
 from __future__ import annotations
 
-import io
-import logging
 import os
-import warnings
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from cpad_jax.errors import UserError
-
-# Pillow's log of damaged files would come out on stderr where a program sets up no logging; the
-# errors raised here say it once.
-logging.getLogger('PIL').addHandler(logging.NullHandler())
+from cpad_jax.media import image_files
+from cpad_jax.media.image_files import MAX_PIXELS
 
 # Mean and spread of the RGB values in [0, 1] that OpenAI's CLIP was trained with.
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
-# A file of a few kilobytes can claim to hold a picture that fills the memory. No camera makes more
-# than this; it is 384 MB as RGB.
-MAX_PIXELS = 128_000_000
-
-# What is taken for a picture in a folder; a file that is named is opened whatever its ending.
-ENDINGS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff', '.gif')
-_KINDS = 'JPEG, PNG, WebP, BMP, TIFF or GIF'
-
-_ORIENTATION = 0x0112  # EXIF's number of it.
-
 _INTERPOLATIONS = {'bicubic': Image.Resampling.BICUBIC, 'bilinear': Image.Resampling.BILINEAR}
+
+_STRIP = 1 << 22  # Pixels.
 
 ImageLike = np.ndarray | Image.Image | str | os.PathLike
 
 
-def read_image(path: str | os.PathLike[str]) -> np.ndarray:
+def read_image(source: str | os.PathLike[str] | bytes) -> np.ndarray:
     """Reads a picture file and turns it upright as its EXIF data say.
 
     Args:
-        path: JPEG, PNG, WebP, BMP, TIFF, GIF, or whatever else Pillow reads. Transparency is
-            dropped; of an animation the first picture is taken.
+        source: A path, or the bytes of a file: JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF or HEIC.
+            Transparency is dropped; of an animation the first picture is taken.
 
     Returns:
-        uint8 [H, W, 3] RGB.
+        uint8 [H, W, 3] RGB. A picture of more than 64 million pixels is reduced by a whole number.
 
     Raises:
-        UserError: The file is missing, empty, no picture, broken, or claims more than `MAX_PIXELS`.
+        UserError: The file is missing, empty, no picture of these kinds, broken, or would take too
+            much memory; see `image_files.MAX_PIXELS` and `MAX_JPEG_PIXELS`.
     """
-    return _to_rgb(_open_upright(Path(path)))
-
-
-def _open_upright(path: Path) -> Image.Image:
-    """A picture file in the mode that it is stored in; errors as in `read_image`."""
-    if not path.exists():
-        raise UserError(f'{path}: there is no such file; expected a picture ({_KINDS})')
-    if not path.is_file():
-        raise UserError(f'{path}: this is a folder; expected one picture file')
-    if path.stat().st_size == 0:
-        raise UserError(f'{path}: the file is empty; copy or download the picture again')
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns at a lower size than the one refused below, and of damaged entries of
-            # pictures that it then reads or refuses.
-            warnings.simplefilter('ignore')
-            with Image.open(path) as image:
-                width, height = image.size
-                if width * height > MAX_PIXELS:
-                    raise Image.DecompressionBombError(f'{width}x{height} pixels')
-                upright = ImageOps.exif_transpose(image)
-                # Some kinds of file (TIFF in Lab colours) open but never become RGB.
-                upright.crop((0, 0, 1, 1)).convert('RGB')
-                return upright
-    except Image.DecompressionBombError as error:
-        raise UserError(
-            f'{path}: the picture is too large ({error}); at most {MAX_PIXELS // 10**6} million '
-            'pixels are read: save a smaller copy'
-        ) from error
-    except UnidentifiedImageError as error:
-        raise UserError(
-            f'{path}: this is not a picture that can be read; expected {_KINDS}'
-        ) from error
-    except (OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, OSError) and error.filename is not None:
-            raise UserError(
-                f'{path}: the file cannot be read ({error.strerror}); see who may read it'
-            ) from error
-        # Pillow's decoders report broken data as any of the three.
-        raise UserError(
-            f'{path}: the picture is broken ({error}); copy or download it again'
-        ) from error
+    return _to_rgb(image_files.open_upright(source))
 
 
 def encode_jpeg(image: np.ndarray, quality: int = 92) -> bytes:
@@ -122,7 +68,7 @@ def decode_jpeg(data: bytes) -> np.ndarray:
         UserError: The bytes are not a whole picture.
     """
     image = None
-    if data:
+    if data and image_files.claimed_pixels(data) <= MAX_PIXELS:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     if image is None:
         raise UserError(
@@ -130,34 +76,6 @@ def decode_jpeg(data: bytes) -> np.ndarray:
             'the data set is damaged: build it again'
         )
     return image
-
-
-def jpeg_size(data: bytes) -> tuple[int, int]:
-    """Makes sure that bytes are a whole JPEG picture, without the cost of all its pixels.
-
-    Args:
-        data: A JPEG file.
-
-    Returns:
-        Height and width in pixels, of the picture turned upright as `decode_jpeg` turns it.
-
-    Raises:
-        UserError: It is no JPEG, broken, cut short, or claims more than `MAX_PIXELS`.
-    """
-    try:
-        with Image.open(io.BytesIO(data), formats=('JPEG',)) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise UserError(f'a picture of {width}x{height} pixels is too large')
-            turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
-            # An eighth of the size: every byte is still read, little is computed.
-            image.draft(None, (max(width // 8, 1), max(height // 8, 1)))
-            image.load()
-    except UnidentifiedImageError as error:
-        raise UserError('not a JPEG picture') from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f'a broken JPEG picture ({error})') from error
-    return (width, height) if turned else (height, width)
 
 
 def preprocess(
@@ -219,7 +137,7 @@ def squares(
         elif isinstance(image, Image.Image):
             picture = image
         else:
-            picture = _open_upright(Path(image))
+            picture = image_files.open_upright(image)
         if picture.mode.startswith('I;16'):
             picture = Image.fromarray(_to_rgb(picture))
         height, width = _resized(picture.height, picture.width, size, resize)
@@ -302,10 +220,14 @@ def _check(image: np.ndarray) -> None:
 
 def _to_rgb(image: Image.Image) -> np.ndarray:
     if image.mode.startswith('I;16'):
-        # Pillow would cut 16 bits off at 255 instead of scaling them.
-        grey = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=-1)
-    return np.array(image.convert('RGB'))
+        return np.repeat(image_files.eight_bits(image)[..., None], 3, axis=-1)
+    found = np.empty((image.height, image.width, 3), np.uint8)
+    # Strip by strip: of a large picture Pillow would hold two copies more.
+    rows = max(1, _STRIP // max(image.width, 1))
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        found[top : top + rows] = np.asarray(strip.convert('RGB'))
+    return found
 
 
 def _resized(height: int, width: int, size: int, resize: str) -> tuple[int, int]:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageFont
 
 from cpad_jax.errors import UserError
-from cpad_jax.media import contact_sheet, face_embedding, find, images, video
+from cpad_jax.media import contact_sheet, face_embedding, find, image_files, video
 from cpad_jax.media.labelling import appearances
 from tests.media import drawn_faces as drawn
 from tests.media import films
@@ -67,20 +67,20 @@ def test_files_are_gathered_from_folders_at_any_depth(tmp_path):
     expected = [folder / '1.jpg', folder / 'b' / '2.JPEG', other]
     # What is named goes in whatever its ending, and nothing twice.
     given = [folder, other, folder / '1.jpg']
-    assert find.gather(given, images.ENDINGS, pytest.fail) == expected
+    assert find.gather(given, image_files.ENDINGS, pytest.fail) == expected
 
 
 def test_wrong_paths_are_set_aside_where_others_are_right(tmp_path):
     (tmp_path / 'empty').mkdir()
     (tmp_path / '1.jpg').touch()
     wrong, told = [tmp_path / 'nowhere', tmp_path / 'empty'], []
-    found = find.gather([*wrong, tmp_path / '1.jpg'], images.ENDINGS, told.append)
+    found = find.gather([*wrong, tmp_path / '1.jpg'], image_files.ENDINGS, told.append)
     assert found == [tmp_path / '1.jpg']
     first, second = map(str, told)
     assert first == f'{wrong[0]}: there is no such file or folder'
     assert second.startswith(f'{wrong[1]}: no files are there that end in .jpg .jpeg')
     with pytest.raises(UserError, match='nowhere: there is no such .*; .*empty: no files are th'):
-        find.gather(wrong, images.ENDINGS, pytest.fail)
+        find.gather(wrong, image_files.ENDINGS, pytest.fail)
 
 
 CODECS = {
