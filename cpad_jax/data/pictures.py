@@ -1,4 +1,6 @@
-"""Checks JPEG files by the thousand on all cores, in their order, and holds few of them at a time.
+"""Checks pictures by the thousand on all cores, in their order, and holds few of them at a time.
+
+JPEG files are taken as they are; PNG files, whatever their names, become JPEG, as records hold it.
 
 Threads, not processes: reading a file and decoding it both happen outside Python's lock, and to
 hand pictures to a process and back takes a third more of the cores' time.
@@ -15,12 +17,13 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from cpad_jax.errors import UserError
-from cpad_jax.media import image_files
+from cpad_jax.media import image_files, images
 
 # What a file of a single picture may weigh. Nothing is known to come near it.
 LARGEST = 64 << 20
 # Enough that handing them over costs nothing.
 _AT_ONCE = 32
+_PNG = b'\x89PNG\r\n\x1a\n'
 
 Item = TypeVar('Item')
 
@@ -44,11 +47,20 @@ def check(source: bytes | Path) -> Picture | str:
             if source.stat().st_size > LARGEST:
                 return 'too large a file'
             source = source.read_bytes()
+        if source.startswith(_PNG):
+            source = _from_png(source)
         return Picture(source, *image_files.jpeg_size(source))
     except OSError as error:
         return f'cannot be read ({error.strerror})'
     except UserError as error:
         return str(error)
+
+
+def _from_png(data: bytes) -> bytes:
+    try:
+        return images.encode_jpeg(images.read_image(data), 95)
+    except UserError as error:
+        raise UserError(f'not a JPEG picture, and as PNG {error}') from error
 
 
 def check_all(

@@ -29,6 +29,8 @@ from cpad_jax.errors import UserError
 # Files of a quarter of a gigabyte: 200 of them hold VGGFace2.
 SHARD_BYTES = 256 << 20
 
+_LEARNED = 'train'  # The split of photos to learn from.
+
 Record = Mapping[str, Any]
 # Reads one part of a split on any machine: (key, record) in the order of keys.
 PartReader = Callable[[Any, Aside], Iterable[tuple[int, Record]]]
@@ -82,10 +84,18 @@ class StreamedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _write_people(self, people: list[PersonEntry]) -> None:
         atomic.write_json(Path(self.data_dir) / PEOPLE, people)
 
+    def _mark_seen(self) -> None:
+        """Says `seen` of those in the table of people of whom a photo to learn from was written."""
+        people = json.loads((Path(self.data_dir) / PEOPLE).read_text(encoding='utf-8'))
+        for person in people:
+            person['seen'] = person['identity'] in self._learned
+        self._write_people(people)
+
     def _download_and_prepare(
         self, dl_manager: tfds.download.DownloadManager, download_config: Any
     ) -> None:
         manual_dir = Path(dl_manager.manual_dir)
+        self._learned: set[int] = set()
         made_from.write(Path(self.data_dir), made_from.describe(self.tables(manual_dir)))
         with SetAside(self.data_dir) as aside:
             self._open_sources = self._sources(manual_dir, aside)
@@ -103,6 +113,8 @@ class StreamedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                     splits.append(self._write_split(split, examples, digest.update))
                 self.info.set_splits(tfds.core.splits.SplitDict(splits))
                 content = digest.hexdigest()
+        if self.builder_config.name == 'identities':
+            self._mark_seen()
         self.info.metadata['content'] = content
 
     def _counted(self, split: str, source: Source, aside: Aside) -> Iterator[Record]:
@@ -110,6 +122,8 @@ class StreamedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         unit = 'photo' if self.builder_config.name == 'identities' else 'clip'
         with progress.bar(total=len(source) or None, stage=stage, unit=unit) as bar:
             for record in source.records(aside):
+                if split == _LEARNED:
+                    self._learned.add(int(record.get('identity', -1)))
                 yield record
                 bar.update()
             # What was set aside on the way is done as well.
@@ -119,7 +133,7 @@ class StreamedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """The splits as Beam transforms; TFDS's own writer asks for them."""
         del dl_manager  # Its files were opened before.
         return {
-            split: _read_in_beam(source, Path(self.data_dir) / f'aside-{split}.json')
+            split: _read_in_beam(source, Path(self.data_dir), split)
             for split, source in self._open_sources.items()
         }
 
@@ -131,6 +145,10 @@ class StreamedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             path = Path(self.data_dir) / f'aside-{split}.json'
             for entry in json.loads(path.read_text(encoding='utf-8')):
                 aside.add(*entry)
+            path.unlink()
+            path = Path(self.data_dir) / f'people-{split}.json'
+            if split == _LEARNED:
+                self._learned.update(json.loads(path.read_text(encoding='utf-8')))
             path.unlink()
 
     def _write_split(
@@ -188,8 +206,8 @@ class _Shard:
             self.left = next(self._examples, None)
 
 
-def _read_in_beam(source: PartedSource, entries: Path) -> Any:
-    """A transform that reads a split on many machines, and writes down what they leave out."""
+def _read_in_beam(source: PartedSource, folder: Path, split: str) -> Any:
+    """A transform that reads a split on many machines, and writes down whom and what not."""
     import apache_beam as beam
 
     @beam.ptransform_fn
@@ -199,13 +217,16 @@ def _read_in_beam(source: PartedSource, entries: Path) -> Any:
             pipeline
             | beam.Create(source.parts())
             | beam.Reshuffle()
-            | beam.FlatMap(read_part).with_outputs('aside', main='records')
+            | beam.FlatMap(read_part).with_outputs('aside', 'people', main='records')
         )
-        _ = (
-            found.aside
-            | beam.combiners.ToList()
-            | 'WriteAside' >> beam.Map(functools.partial(atomic.write_json, entries))
-        )
+        people = found.people | 'DistinctPeople' >> beam.Distinct()
+        for name, values in (('aside', found.aside), ('people', people)):
+            write = functools.partial(atomic.write_json, folder / f'{name}-{split}.json')
+            _ = (
+                values
+                | f'Gather_{name}' >> beam.combiners.ToList()
+                | f'Write_{name}' >> beam.Map(write)
+            )
         return found.records
 
     return read()
@@ -215,6 +236,8 @@ def _read_part(read: PartReader, part: Any) -> Iterator[Any]:
     import apache_beam as beam
 
     aside = Entries()
-    yield from read(part, aside)
+    for key, record in read(part, aside):
+        yield beam.pvalue.TaggedOutput('people', int(record['identity']))
+        yield key, record
     for entry in aside.entries:
         yield beam.pvalue.TaggedOutput('aside', entry)

@@ -20,6 +20,7 @@ from cpad_jax.data import (
     streamed,
     tv_human_interactions,
 )
+from cpad_jax.data.built_dataset import PEOPLE
 from cpad_jax.data.set_aside import Aside
 from cpad_jax.errors import UserError
 
@@ -87,7 +88,12 @@ class Builder(clip_builder.ClipBuilder):
                 file=sys.stderr,
             )
         self.info.metadata['sources'] = made.fingerprint
-        self._write_people(clip_builder.entries(made.people, made.is_seen()))
+        seen = made.is_seen()
+        if self.builder_config.name == 'clips':
+            # What is planned may not have come.
+            learned = self._learned_from()
+            seen = [person_id in learned for person_id, _ in made.people]
+        self._write_people(clip_builder.entries(made.people, seen))
         if self.builder_config.name == 'clips':
             return self.clip_sources(made.clips)
         self.info.features['identity'].names = [person_id for person_id, _ in made.people]
@@ -96,6 +102,14 @@ class Builder(clip_builder.ClipBuilder):
             for split, photos in made.photos.items()
             if photos
         }
+
+    def _learned_from(self) -> set[str]:
+        """Of whom photos to learn from were written, where that part is built already."""
+        people = self.data_set / 'identities' / str(self.VERSION) / PEOPLE
+        if not people.is_file():
+            return set()
+        entries = json.loads(people.read_text(encoding='utf-8'))
+        return {person['person_id'] for person in entries if person['seen']}
 
     def _others(self) -> list[Path]:
         """The metadata of the parts that were built before this one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import tensorflow_datasets as tfds
@@ -32,4 +33,12 @@ class Builder(photo_builder.PhotoBuilder):
         release = vggface2.find_release(manual_dir)
         people = vggface2.read_people(release.meta, aside)
         self.set_people(people)
-        return {split: vggface2.Split(release, split, people, aside) for split in vggface2.SPLITS}
+        if missing := release.missing():
+            print(
+                f'{self.name}: not found, and built without: {", ".join(missing)}', file=sys.stderr
+            )
+        return {
+            split: vggface2.Split(release, split, people, aside)
+            for split in vggface2.SPLITS
+            if split in release.pictures
+        }
