@@ -21,6 +21,7 @@ setup(
     install_requires=[
         'absl-py>=2.1',
         'array_record>=0.8; sys_platform == "linux"',
+        'av>=17.1',
         'clu>=0.0.12',
         'etils[epath]>=1.9',
         'flax>=0.12',
@@ -48,7 +49,6 @@ setup(
     ],
     extras_require={
         'test': [
-            'av',
             'dill',
             'hypothesis',
             'pytest>=8',

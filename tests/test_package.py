@@ -20,14 +20,18 @@ DOORS = {
     'clu': {'training/loop.py'},
     'cv2': {
         'media/video.py',
-        'media/video_stream.py',
-        'media/packets.py',
         'media/shots.py',
         'media/images.py',
         'media/faces.py',
         'media/face_embedding.py',
         'media/canvas.py',
         'media/onnx_trial.py',
+    },  # fmt: skip
+    'av': {
+        'media/video_file.py',
+        'media/video_frames.py',
+        'media/video_stream.py',
+        'media/packets.py',
     },  # fmt: skip
     'huggingface_hub': {'models/sources.py'},
     'tokenizers': {'text/file_tokenizer.py'},

@@ -14,7 +14,7 @@ from cpad_jax.media import faces, images, video
 
 # Width, height, seconds.
 VIDEOS = {
-    'arm_wrestling.mp4': (340, 256, 10.0),
+    'arm_wrestling.mp4': (427, 256, 10.0),
     'basketball.mp4': (426, 240, 10.0),
     'make_up.avi': (320, 240, 6.6),
     'stage.mp4': (640, 360, 9.2),

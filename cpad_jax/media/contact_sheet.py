@@ -18,9 +18,11 @@ _PAPER, _INK, _FRAME = (250, 249, 246), (34, 34, 38), (230, 40, 40)
 
 
 def clock(seconds: float) -> str:
-    """Minutes, seconds and tenths as a player shows them, e.g. '1:02.5'."""
-    tenths = round(seconds * 10)
-    return f'{tenths // 600}:{tenths // 10 % 60:02d}.{tenths % 10}'
+    """Hours where there are any, minutes, seconds and tenths: '1:02.5', '1:00:07.0'."""
+    minutes, tenths = divmod(round(seconds * 10), 600)
+    hours, minutes = divmod(minutes, 60)
+    before = f'{hours}:{minutes:02d}' if hours else f'{minutes}'
+    return f'{before}:{tenths // 10:02d}.{tenths % 10}'
 
 
 def draw(moments: Sequence[Moment]) -> np.ndarray:

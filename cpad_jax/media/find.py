@@ -196,19 +196,18 @@ def find_moments(
         PartlyRead: The video breaks off; all that was seen up to there has been given by then.
         UserError: As `video.iterate_frames`, at the first frame.
     """
-    info = video.probe(path)
-    count = max(1, int(np.ceil(info.duration * rate)))
-    frames = video.iterate_frames(path, (number / rate for number in range(count)))
+    # The length only tells how far the search is: frames come until there are no more.
+    count = max(1, int(np.ceil(video.probe(path).duration * rate)))
+    ends: dict[float, float] = {}  # When a frame's place is taken by the next, or the video ends.
     broken: list[PartlyRead] = []
-    readable = _readable(frames, broken.append)
+    readable = _readable(video.iterate_grid(path, rate), ends, broken.append)
     with progress.bar(readable, total=count, stage=path.name[:28], unit='frame') as bar:
         for track in tracks.iterate_tracks(bar, detector, embedder.embed):
             best = int(track.quality.argmax())
             yield Moment(
                 video=path,
                 start=track.start,
-                # Seen in a frame, a face is there until about the next that is looked at.
-                end=max(track.start, min(track.end + 1 / rate, info.duration)),
+                end=ends[track.end],
                 score=float(track.feature @ person),
                 shown=float(track.times[best]),
                 box=track.boxes[best],
@@ -218,12 +217,16 @@ def find_moments(
 
 
 def _readable(
-    frames: Iterable[tuple[np.ndarray, float]], tell: Callable[[PartlyRead], None]
+    frames: Iterable[tuple[np.ndarray, float, float]],
+    ends: dict[float, float],
+    tell: Callable[[PartlyRead], None],
 ) -> Iterator[tuple[np.ndarray, float]]:
     """The frames before a break, at which they end, so that the faces in view are not lost."""
     until = None
     try:
-        for frame, until in frames:
+        for frame, until, end in frames:
+            # By the time that a face's track gives, which is of half the precision.
+            ends[float(np.float32(until))] = end
             yield frame, until
     except UserError as error:
         if until is None:

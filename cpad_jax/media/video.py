@@ -1,23 +1,34 @@
-"""Video files: what they hold, their frames by time, and writing them (by OpenCV's FFmpeg).
+"""Video files: what they hold, their frames by time (by PyAV), and writing them (by OpenCV).
 
 Frames are addressed by time and never by index, because phones record at a varying rate. A video
-that was filmed upright or upside down comes out as a player shows it: OpenCV applies the rotation
-that the file names, and width and height are those after it.
+comes out as a player shows it: turned as the file says and of square pixels; width and height are
+those that are shown.
 """
 
 from __future__ import annotations
 
-import math
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import cv2
-import numpy as np
+# FFmpeg and OpenCV write what they think of files to stderr, from C; the errors raised here say it
+# once. A user's own choice stays.
+os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
 
-from cpad_jax import atomic
-from cpad_jax.errors import UserError
-from cpad_jax.media.video_stream import TIME_SLACK, VideoInfo, VideoStream
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
+
+from cpad_jax import atomic  # noqa: E402
+from cpad_jax.errors import UserError  # noqa: E402
+from cpad_jax.media.video_stream import (  # noqa: E402
+    TIME_SLACK,
+    Shown,
+    VideoInfo,
+    VideoStream,
+)
+
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 # What is taken for a video in a folder; a file that is named is opened whatever its ending.
 ENDINGS = (
@@ -28,12 +39,13 @@ ENDINGS = (
 def probe(path: str | os.PathLike[str]) -> VideoInfo:
     """Reads a video's size, rate and length, and makes sure that its first frame decodes.
 
+    Headers are not believed: all packets are read, which takes 1 to 3 % of decoding them.
+
     Raises:
         UserError: The file is missing, empty, no video, of zero length, broken, or without picture.
     """
     with VideoStream(Path(path)) as stream:
-        next(stream)
-        return stream.info
+        return stream.info()
 
 
 def iterate_frames(
@@ -63,49 +75,67 @@ def iterate_frames(
         UserError: As `probe`; also where the video breaks off well before the length it names and
             before a time that was asked for.
     """
-    path = Path(path)
-    if times is None:
-        with VideoStream(path, may_jump=False) as stream:
-            for time in stream:
-                yield stream.frame(size), time
+    with VideoStream(Path(path), may_jump and times is not None) as stream:
+        if times is None:
+            for shown in stream:
+                yield stream.picture(shown, size), shown.time
             stream.check_whole()
-        return
-    last = times[-1] if isinstance(times, Sequence) and times else math.inf
-    with VideoStream(path, last, may_jump) as stream:
-        wanted = iter(times)
-        target = next(wanted, None)
-        shown = None
-        before, reach = 0.0, 0.1
-        while target is not None:
-            if (time := stream.jump(target)) is not None:
-                before, shown = time, (stream.frame(size), time)
-            if (time := next(stream, None)) is None:
-                break
-            while target is not None and target + TIME_SLACK < time:
-                shown = shown or _frame_at(path, before, size)
-                yield shown
-                target = next(wanted, None)
-            # Converting a decoded frame costs as much as decoding it, so only those that a wanted
-            # time is likely to fall on are converted. How long a frame is shown is known when the
-            # next one comes; twice the longest so far is taken for the most.
-            reach, before = max(reach, 2 * (time - before)), time
-            near = target is not None and target + TIME_SLACK < time + reach
-            last_one = time + reach >= stream.info.duration
-            shown = (stream.frame(size), time) if near or last_one else None
-        if target is None:
             return
-        stream.check_whole()
-    shown = shown or _frame_at(path, before, size)
-    while target is not None:
-        yield shown
-        target = next(wanted, None)
+        last = picture = None
+        for shown, _ in _shown_at(stream, times):
+            if shown is not last:
+                last, picture = shown, stream.picture(shown, size)
+            yield picture, shown.time
 
 
-def _frame_at(
-    path: Path, begins: float, size: int | tuple[int, int] | None
-) -> tuple[np.ndarray, float]:
-    """Goes back for a frame that was shown longer than expected, which is rare."""
-    return next(iterate_frames(path, [begins], size))
+def iterate_grid(
+    path: str | os.PathLike[str], rate: float, size: int | tuple[int, int] | None = None
+) -> Iterator[tuple[np.ndarray, float, float]]:
+    """Gives the frames shown at 0, 1 / rate, 2 / rate … seconds, each once, up to the video's end.
+
+    Args:
+        path: A video file.
+        rate: Frames per second, > 0.
+        size: As in `iterate_frames`.
+
+    Yields:
+        (frame uint8 [H, W, 3] RGB, the time in seconds at which it begins, that at which the next
+        of these frames begins or the video ends).
+
+    Raises:
+        UserError: As `iterate_frames`, after all frames before a break were given.
+    """
+    with VideoStream(Path(path)) as stream:
+        last: Shown | None = None
+        try:
+            grid = (number / rate for number in itertools.count())
+            for number, (shown, end) in enumerate(_shown_at(stream, grid)):
+                over = end is not None and number / rate >= end - TIME_SLACK
+                if last is not None and shown is not last and not over:
+                    yield stream.picture(last, size), last.time, shown.time
+                last = last if over and last is not None else shown
+                if end is not None:
+                    yield stream.picture(last, size), last.time, end
+                    return
+        except UserError:
+            if last is not None:
+                yield stream.picture(last, size), last.time, last.time + 1 / rate
+            raise
+
+
+def _shown_at(stream: VideoStream, times: Iterable[float]) -> Iterator[tuple[Shown, float | None]]:
+    """For each time the frame that is shown then, and the end of the video where that was met."""
+    shown, ahead = next(stream), next(stream, None)
+    for time in times:
+        if ahead is not None and time + TIME_SLACK >= ahead.time:
+            jumped = stream.jump(time)
+            if jumped is not None:
+                shown, ahead = jumped, next(stream, None)
+        while ahead is not None and ahead.time <= time + TIME_SLACK:
+            shown, ahead = ahead, next(stream, None)
+        if ahead is None:
+            stream.check_whole()
+        yield shown, stream.end if ahead is None else None
 
 
 def sample_frames(
@@ -193,7 +223,7 @@ def write_frames(
     with atomic.writing(path) as temporary:
         written = _encode(temporary, frames, fps, size)
         try:
-            with VideoStream(temporary) as stream:
+            with VideoStream(temporary, may_jump=False) as stream:
                 held = sum(1 for _ in stream)
         except UserError:
             held = 0

@@ -219,11 +219,11 @@ def test_what_is_seen_before_a_video_breaks_off_is_given(tmp_path, embedder):
 def test_a_video_of_which_no_frame_is_seen_is_not_read_in_part(tmp_path, embedder, monkeypatch):
     path = film(tmp_path / 'film.mp4', 'A')
 
-    def breaks(path, times):
+    def breaks(path, rate):
         raise UserError(f'{path}: breaks off')
         yield
 
-    monkeypatch.setattr(video, 'iterate_frames', breaks)
+    monkeypatch.setattr(video, 'iterate_grid', breaks)
     with pytest.raises(UserError, match='breaks off') as raised:
         list(find.find_moments(path, np.zeros(embedder.width), drawn.Detector(), embedder))
     assert not isinstance(raised.value, find.PartlyRead)
@@ -246,8 +246,8 @@ def test_moments_are_joined_and_the_best_come_first():
 
 
 def test_times_are_written_as_players_do():
-    shown = [contact_sheet.clock(seconds) for seconds in (0, 9.96, 62.54, 3600)]
-    assert shown == ['0:00.0', '0:10.0', '1:02.5', '60:00.0']
+    shown = [contact_sheet.clock(seconds) for seconds in (0, 9.96, 62.54, 3599.96, 36_061.2)]
+    assert shown == ['0:00.0', '0:10.0', '1:02.5', '1:00:00.0', '10:01:01.2']
 
 
 def test_captions_are_in_letters_that_can_be_drawn_and_fit(tmp_path):

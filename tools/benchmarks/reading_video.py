@@ -8,9 +8,9 @@ import tempfile
 import time
 from pathlib import Path
 
+import av
 import numpy as np
 
-from cpad_jax import errors
 from cpad_jax.media import prefetch, video
 from tools.benchmarks.measuring import texture
 
@@ -19,13 +19,6 @@ FILM_MINUTES, FILM_RATE, KEY_FRAME_SECONDS = 20, 25, 2
 
 def write_film(path: Path) -> None:
     """Writes 20 minutes of H.264, 320x180, with a key frame every 2 s and B frames; by PyAV."""
-    try:
-        import av  # noqa: PLC0415
-    except ImportError as error:
-        raise errors.UserError(
-            'drawing a film needs PyAV, as OpenCV cannot place key frames: pip install av, or name '
-            'a video file'
-        ) from error
     # So wide that a camera can move along it for a minute and turn back.
     wide = texture(180, 320 + 60 * FILM_RATE, 1, 0)
     with av.open(str(path), 'w') as container:

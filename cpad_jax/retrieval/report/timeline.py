@@ -58,8 +58,10 @@ class Lane:
 
 
 def clock(seconds: float) -> str:
-    """A moment of an episode, e.g. '3:07'."""
-    return f'{int(seconds) // 60}:{int(seconds) % 60:02d}'
+    """A moment of an episode, with hours where there are any: '3:07', '1:02:09'."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f'{hours}:{minutes:02d}:{rest:02d}' if hours else f'{minutes}:{rest:02d}'
 
 
 def timeline(
