@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypedDict
 
-from cpad_jax import atomic
+from cpad_jax import atomic, strict_json
 from cpad_jax.errors import UserError
 
 FILE = 'made_from.json'
@@ -69,7 +69,7 @@ def differences(folder: Path, now: Mapping[str, Made]) -> str:
         In words; empty where there is no difference.
     """
     try:
-        then = json.loads((folder / FILE).read_text(encoding='utf-8'))
+        then = strict_json.read(folder / FILE)
         digests = {name: made['digest'] for name, made in then.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return f'{folder / FILE} does not say from what'

@@ -10,13 +10,13 @@ the clips that are searched.
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from cpad_jax import strict_json
 from cpad_jax.data import clip_files, records, workers
 from cpad_jax.data.clip_files import ClipPlan
 from cpad_jax.data.records import IdentityRecord
@@ -34,6 +34,7 @@ INSTANCE = '*'  # What stands for the instance in a caption.
 _FOLDER = 'this-is-my-dataset'
 _VIDEOS = ('train_segment', 'eval_segment')
 _MOST = 64 << 20  # Bytes of a list.
+_MOST_SHOWN = 16 << 20  # Of the one in JSON, which takes more memory.
 _SEGMENT_ID = re.compile(r'[\w-]+')
 _NO_VIDEO = 'a segment whose video is not there'
 
@@ -194,8 +195,8 @@ def _read_segments(path: Path) -> tuple[dict[str, Segment], dict[str, tuple[str,
 def _read_shown(path: Path) -> dict[str, list[str]]:
     """Anchor → the segments that show the same instance."""
     try:
-        value = json.loads(path.read_text(encoding='utf-8'))
-    except (ValueError, RecursionError) as error:
+        value = strict_json.read(path, _MOST_SHOWN)
+    except (OSError, ValueError) as error:
         raise UserError(f'{path}: this is not JSON ({error})') from error
     lists = isinstance(value, dict) and all(isinstance(own, list) for own in value.values())
     if not lists or not all(isinstance(one, str) for own in value.values() for one in own):

@@ -51,8 +51,8 @@ class ModelFile:
         """How to come by it, for messages."""
         return (
             f'`python tools/find_person.py --fetch` downloads {self.name} ({self.licence} licence, '
-            f'{self.size} bytes, sha256 {self.sha256}) from {self.address}; or give the path of '
-            f'one, or set {self.variable} to it'
+            f'{self.size} bytes, sha256 {self.sha256}); or give the path of one, or set '
+            f'{self.variable} to it'
         )
 
 

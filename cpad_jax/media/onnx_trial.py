@@ -28,7 +28,9 @@ def main() -> int:
         (resource.RLIMIT_FSIZE, 0),
     ):
         with contextlib.suppress(ValueError, OSError):  # Not every system knows each of them.
-            resource.setrlimit(what, (most, most))
+            # Of its time the process is told by a signal, and killed if that is not enough.
+            grace = 5 if what == resource.RLIMIT_CPU else 0
+            resource.setrlimit(what, (most, most + grace))
     import cv2
     import numpy as np
 

@@ -49,6 +49,8 @@ _STRANGERS = (
     (b'<html', 'is a web page, so the download failed; download the file itself'),
     (b'<?xml', 'is an XML page, so the download failed; download the file itself'),
     (b'\x89hdf', 'is an HDF5 file (Keras); expected weights of torch or safetensors'),
+    (b'gguf', 'is a GGUF file (llama.cpp); expected weights of torch or safetensors'),
+    (b'\x93numpy', 'is an array of NumPy; expected weights of torch or safetensors'),
     (b'\x1f\x8b\x08', 'is packed with gzip; unpack it first'),
 )
 

@@ -96,7 +96,11 @@ class _Archive:
         roots = [name[: -len('/data.pkl')] for name in records if name.endswith('/data.pkl')]
         roots = [root for root in roots if '/' not in root]
         if len(roots) != 1:
-            raise ValueError(f'it is a zip file with {len(roots)} data.pkl, so not one of torch')
+            arrays = all(name.endswith('.npy') for name in records)
+            what = ' (it seems to be an .npz of NumPy or big_vision)' if records and arrays else ''
+            raise ValueError(
+                f'it is a zip file with {len(roots)} data.pkl, so not one of torch{what}'
+            )
         prefix = f'{roots[0]}/'
         self.records = {
             name.removeprefix(prefix): record
@@ -251,6 +255,10 @@ def _other_kind(head: bytes) -> str:
         return 'it is a bare pickle, not a file of torch.save'
     if head[8:9] == b'{':
         return 'it is a safetensors file: give it the suffix .safetensors'
+    if head[:1] in (b'\x08', b'\x0a') and b'\0' not in head[:2]:
+        return 'it seems to be a file of ONNX or TensorFlow, not of torch'
+    if 0x81 <= head[0] <= 0x8F or head[0] == 0xDE:
+        return 'it seems to be a file of Flax (msgpack), not of torch'
     return 'it is not a zip file of torch, or its beginning is missing'
 
 

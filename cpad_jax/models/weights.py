@@ -39,8 +39,8 @@ _ASIDE = 'aside/'
 _TOKENS = 'text/token_embedding/embedding'
 _ROWS = 'text/token_embedding/rows'
 _BLOCK = 'resblocks.0/'
-# Characters of a message: of one name, and of a list of them.
-_NAME, _ROOM = 60, 70
+# Characters of a message: of one name, and of all lists of them.
+_NAME, _ROOM = 60, 200
 # The projections tell width and joint space at once, and come first.
 _TELLING = ('visual.proj', 'proj')
 # Numbers in a token embedding that is made whole from some of its rows: of ViT-bigG, 63 million.
@@ -112,8 +112,9 @@ def check_shapes(found: Shapes, expected: Shapes, source: str, model: str) -> No
     if 4 * max(len(missing), len(unexpected)) > len(expected):
         if seen := state_dicts.kind(found):
             raise UserError(f'{start}it seems to be {seen}')
+    room = _ROOM // sum(map(bool, (missing, unexpected, misshapen)))
     problems = [
-        f'{kind} {_first_of(names)}'
+        f'{kind} {_first_of(names, room)}'
         for kind, names in (('missing', missing), ('unexpected', unexpected))
         if names
     ]
@@ -122,20 +123,20 @@ def check_shapes(found: Shapes, expected: Shapes, source: str, model: str) -> No
             name: f'{name[:_NAME]} is {list(found[name])}, expected {list(expected[name])}'
             for name in misshapen
         }
-        problems.append(_first_of(shapes, shapes))
+        problems.append(_first_of(shapes, room, shapes))
     raise UserError(
         f'{start}{"; ".join(problems)}; '
         'check that the configuration is the one the weights were trained with'
     )
 
 
-def _first_of(names: Iterable[str], words: Mapping[str, str] | None = None) -> str:
+def _first_of(names: Iterable[str], room: int, words: Mapping[str, str] | None = None) -> str:
     """The first names, or words on them, as many as a line has room for; the rest is counted."""
     ordered = sorted(names, key=lambda n: (*(part not in n for part in _TELLING), len(n), n))
     shown: list[str] = []
     for name in ordered:
         said = words[name] if words else name[:_NAME]
-        if shown and sum(map(len, shown)) + len(said) > _ROOM:
+        if shown and sum(map(len, shown)) + len(said) > room:
             break
         shown.append(said)
     rest = len(ordered) - len(shown)

@@ -182,6 +182,33 @@ def test_damaged_exports_are_named(tmp_path, saved):
             cpad_files.load_model(tmp_path, CLIP_CONFIG, 'abc' * 20)
 
 
+def test_sizes_of_an_export_are_bounded_before_anything_is_made(tmp_path, saved, monkeypatch):
+    cpad_files.save_model(tmp_path, saved)
+    path = tmp_path / 'config.json'
+    values = json.loads(path.read_text())
+    monkeypatch.setattr(cpad_files, 'parameter_shapes', lambda *_: pytest.fail('shapes were made'))
+    for changes, message in [
+        (
+            {'adapter_layers': 1_000_000},
+            r'where config.json says adapter_layers 1000000',
+        ),
+        (
+            {'adapter_layers': 10**9},
+            'adapter_layers is 1000000000, expected at least 0 and at most',
+        ),
+        ({'adapter_layers': -1}, 'adapter_layers is -1, expected at least 0'),
+        ({'num_tokens': 0}, 'num_tokens is 0, expected above 0'),
+        ({'face_width': 2**40}, 'face_width is 1099511627776, expected above 0 and at most'),
+        ({'token_norm': 0.0}, 'token_norm is 0.0, expected above 0'),
+        ({'rank': 10**30}, 'more than 19 digits'),
+        ({'names': ['a', 7]}, 'names must be a list of texts'),
+    ]:
+        path.write_text(json.dumps(values | changes))
+        with pytest.raises(UserError, match=message) as error:
+            cpad_files.load_model(tmp_path, CLIP_CONFIG, 'abc' * 20)
+        assert len(str(error.value)) < 400
+
+
 def test_full_size_shapes():
     clip_config = zoo.get('ViT-L-14')
     config = cpad.CPADConfig('clip', 768, num_tokens=2, adapter_width=1024, rank=16)
