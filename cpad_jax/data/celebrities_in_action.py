@@ -145,7 +145,7 @@ def read_splits(path: str | os.PathLike[str]) -> Splits:
         return dict(pairs)
 
     try:
-        value = json.loads(path.read_text(encoding='utf-8'), object_pairs_hook=once)
+        value = json.loads(path.read_text(encoding='utf-8-sig'), object_pairs_hook=once)
     except OSError as error:
         raise UserError(f'{path}: there is no such file of splits') from error
     except (ValueError, RecursionError) as error:

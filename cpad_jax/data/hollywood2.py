@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cpad_jax.data import clip_files, text_lines
@@ -20,6 +20,9 @@ from cpad_jax.media.labelling.annotations import PersonAnnotation
 from cpad_jax.text.prompts import ACTIONS, PLACES
 
 NUMBERS = {action: number for number, action in enumerate(ACTIONS)}
+
+# A clip, with or without the ending of its video, and whether it is of the list's class.
+_MARKED = re.compile(r'([^\s,;]+?)(?:\.avi)?[\s,;]+([+-]?1)', re.IGNORECASE)
 
 INSTRUCTIONS = (
     'get Hollywood2-actions.tar.gz and Hollywood2-scenes.tar.gz from '
@@ -130,7 +133,7 @@ def check_part(folder: Path, part: str) -> Path:
             raise UserError(f'{path}: there is no such folder; {INSTRUCTIONS}')
     if not videos(folder, part):
         raise UserError(f'{folder / layout.videos}: there are no .avi files; {INSTRUCTIONS}')
-    if not any(lists.glob('*.txt')):
+    if not _lists(lists):
         raise UserError(f'{lists}: there are no lists; {INSTRUCTIONS}')
     return lists
 
@@ -150,9 +153,9 @@ def read_clips(folder: Path, part: str, aside: Aside) -> list[Clip]:
         UserError: The videos or the lists are not there.
     """
     layout = PARTS[part]
-    listed = _read_lists(check_part(folder, part), layout, aside)
     # Lists name clips and are passed on: only names of files that are there become paths.
-    there = videos(folder, part)
+    lists, there = check_part(folder, part), videos(folder, part)
+    listed = _read_lists(lists, layout, there, aside)
     clips = []
     for clip_id, (split, file, line, classes) in listed.items():
         if clip_id not in there:
@@ -181,19 +184,32 @@ def read_clips(folder: Path, part: str, aside: Aside) -> list[Clip]:
     return sorted(clips, key=lambda clip: (layout.splits.index(clip.split), clip.clip_id))
 
 
+def _lists(folder: Path) -> list[Path]:
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() == '.txt' and not path.name.startswith('.')
+    ]
+
+
 def _read_lists(
-    folder: Path, layout: Part, aside: Aside
+    folder: Path, layout: Part, there: Iterable[str], aside: Aside
 ) -> dict[str, tuple[str, Path, int, set[str]]]:
-    """Clip → its split, the file and line that first name it, and the classes it is of."""
+    """Clip → its split, the file and line that first name it, and the classes it is of.
+
+    Clips are spelled as the names of their videos are, `there`.
+    """
+    spelled = {clip_id.lower(): clip_id for clip_id in there}
     listed: dict[str, tuple[str, Path, int, set[str]]] = {}
     files = {}
-    for path in sorted(folder.glob('*.txt')):
+    classes_of = {name.lower(): name for name in layout.classes}
+    for path in _lists(folder):
         # actions_train.txt and scenes_test.txt say the same over again in another form.
-        if path.name.startswith(('actions_', 'scenes_', '.')):
+        if path.name.lower().startswith(('actions_', 'scenes_')):
             continue
-        name, _, split = path.stem.rpartition('_')
-        if name in layout.classes and split in layout.splits:
-            files[split, name] = path
+        name, _, split = path.stem.lower().rpartition('_')
+        if name in classes_of and split in layout.splits:
+            files[split, classes_of[name]] = path
         else:
             aside.add(path, None, 'a list of no class that is known')
     if not files:
@@ -209,17 +225,17 @@ def _read_lists(
             here = set()
             file = files[split, name]
             for number, line in text_lines.read(file):
-                found = re.fullmatch(r'(\S+)\s+(-?1)', line.strip())
+                found = _MARKED.fullmatch(line.strip())
                 if not found:
                     aside.add(file, number, 'not a clip and 1 or -1', line.strip())
                     continue
-                clip_id, mark = found.groups()
+                clip_id, mark = spelled.get(found[1].lower(), found[1]), found[2]
                 first, _, _, classes = listed.setdefault(clip_id, (split, file, number, set()))
                 if first != split:
                     aside.add(file, number, 'a clip of another split', f'{clip_id} is of {first}')
                 elif clip_id in here:
                     aside.add(file, number, 'a clip that stands in the list already', clip_id)
-                elif mark == '1':
+                elif mark != '-1':
                     classes.add(name)
                 here.add(clip_id)
     return listed

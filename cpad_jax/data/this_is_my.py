@@ -205,7 +205,8 @@ def _read_shown(path: Path) -> dict[str, list[str]]:
 
 
 def _video(manual: Path, segment_id: str) -> Path | None:
-    paths = (manual / folder / f'{segment_id}.mp4' for folder in _VIDEOS)
+    names = [f'{segment_id}{ending}' for ending in ('.mp4', '.MP4')]
+    paths = (manual / folder / name for folder in _VIDEOS for name in names)
     return next((path for path in paths if path.is_file()), None)
 
 

@@ -27,6 +27,12 @@ ACTIONS = ('handShake', 'highFive', 'hug', 'kiss')
 NEGATIVE = 'negative'
 SPLITS = ('set1', 'set2')
 _LABELS = {'hand_shake': 'handShake', 'high_five': 'highFive', 'hug': 'hug', 'kiss': 'kiss'}
+# What begins a frame: #frame: 2  #num_bbxs: 3  #interactions: 1 - 2
+_HEADER = re.compile(
+    r'\s*#\s*frame\s*:\s*(\d{1,9})\s*#\s*num_bbxs\s*:\s*(\d{1,9})'
+    r'(?:\s*#\s*interact[a-z]*\s*:?(.*))?',
+    re.IGNORECASE,
+)
 _NO_INTERACTION = 'no_interaction'
 
 # The halves that the authors trained and tested on in turn; whatever is not here is set 2.
@@ -147,8 +153,17 @@ def check(videos: Path, annotations: Path) -> None:
         UserError: A folder is not there or holds nothing of the kind.
     """
     for folder, ending in ((videos, '.avi'), (annotations, '.annotations')):
-        if not folder.is_dir() or not any(folder.glob(f'*{ending}')):
+        if not folder.is_dir() or not _files(folder, ending):
             raise UserError(f'{folder}: there are no {ending} files; {INSTRUCTIONS}')
+
+
+def _files(folder: Path, ending: str) -> list[Path]:
+    """Files of an ending, which may be in upper case; not the hidden ones that copying leaves."""
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() == ending and not path.name.startswith('.')
+    ]
 
 
 def read_clips(videos: Path, annotations: Path, aside: Aside) -> list[Clip]:
@@ -167,31 +182,29 @@ def read_clips(videos: Path, annotations: Path, aside: Aside) -> list[Clip]:
     """
     check(videos, annotations)
     clips = []
-    for path in sorted(videos.glob('*.avi')):
-        if path.name.startswith('.'):
-            continue
-        found = re.fullmatch(rf'({"|".join(_SET1)})_(\d{{4}})', path.stem)
+    kinds = {kind.lower(): kind for kind in _SET1}
+    said = {path.stem.lower(): path for path in _files(annotations, '.annotations')}
+    for path in _files(videos, '.avi'):
+        found = re.fullmatch(rf'({"|".join(kinds)})_(\d{{4}})', path.stem.lower())
         if not found:
             aside.add(path, None, 'a video of another name than handShake_0001.avi')
             continue
-        kind, number = found[1], int(found[2])
-        annotation = annotations / f'{path.stem}.annotations'
-        if not annotation.is_file():
-            aside.add(annotation, None, 'an annotation that is not there')
-            annotation = None
+        kind, number = kinds[found[1]], int(found[2])
+        annotation = said.pop(path.stem.lower(), None)
+        if annotation is None:
+            missing = annotations / f'{path.stem}.annotations'
+            aside.add(missing, None, 'an annotation that is not there')
         clips.append(
             Clip(
-                clip_id=path.stem,
+                clip_id=f'{kind}_{found[2]}',
                 video=path,
                 split=SPLITS[number not in _SET1[kind]],
                 action=None if kind == NEGATIVE else kind,
                 annotation=annotation,
             )
         )
-    there = {clip.clip_id for clip in clips}
-    for path in sorted(annotations.glob('*.annotations')):
-        if path.stem not in there and not path.name.startswith('.'):
-            aside.add(path, None, 'an annotation without its video')
+    for path in said.values():
+        aside.add(path, None, 'an annotation without its video')
     return sorted(clips, key=lambda clip: (clip.split, clip.clip_id))
 
 
@@ -215,7 +228,7 @@ def read_annotation(path: Path, aside: Aside) -> Annotation:
             aside.add(path, header, 'another number of boxes than announced', what)
 
     for number, line in text_lines.read(path):
-        if line.lstrip().startswith('#num_frames'):
+        if re.match(r'\s*#\s*num_frames', line, re.IGNORECASE):
             continue  # Never needed: the frames that are there say it.
         if line.lstrip().startswith('#'):
             check_count()
@@ -265,11 +278,10 @@ def read_annotation(path: Path, aside: Aside) -> Annotation:
 
 def _frame(line: str) -> tuple[int | None, int, list[tuple[int, int]]]:
     """Number of the frame, of its boxes, and who interacts, of a line that begins a frame."""
-    found = re.match(r'\s*#frame:\s*(\d{1,9})\s+#num_bbxs:\s*(\d{1,9})(.*)', line)
+    found = _HEADER.match(line)
     if not found:
         return None, 0, []
-    _, _, named = found[3].partition('#interact')
-    pairs = re.findall(r'(\d{1,9})\s*-\s*(\d{1,9})', named)
+    pairs = re.findall(r'(\d{1,9})\s*-\s*(\d{1,9})', found[3] or '')
     return int(found[1]), int(found[2]), [(int(i), int(j)) for i, j in pairs]
 
 
@@ -288,7 +300,8 @@ def _body(line: str, frame: int) -> tuple[Body | None, str]:
         return None, ''
     if not all(map(math.isfinite, (x, y, size))) or size <= 0:
         return None, ''
-    return Body(frame, int(words[0]), x, y, size, _LABELS.get(words[4]), words[5]), words[4]
+    label = words[4].lower()
+    return Body(frame, int(words[0]), x, y, size, _LABELS.get(label), words[5]), label
 
 
 def people_of(annotation: Annotation) -> list[Person]:

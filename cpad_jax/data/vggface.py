@@ -8,13 +8,14 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from cpad_jax.data import pictures
+from cpad_jax.data import pictures, text_lines
 from cpad_jax.data.built_dataset import PersonEntry
 from cpad_jax.data.records import IdentityRecord, check_identity
 from cpad_jax.data.set_aside import Aside
@@ -25,11 +26,11 @@ INSTRUCTIONS = """\
 VGGFace comes as addresses of pictures, most of which are gone: you bring the pictures you have. \
 DIR of --manual_dir must hold: \
 (1) vgg_face_dataset/files/NAME.txt, from vgg_face_dataset.tar.gz of its authors, unpacked; \
-(2) images/NAME/ID.jpg, where NAME is that of the list and ID the first word of its line, \
-for example images/Aamir_Khan/00000001.jpg."""
+(2) images/NAME/ID.jpg (or .jpeg, .png), where NAME is that of the list and ID the first word of \
+its line, for example images/Aamir_Khan/00000001.jpg."""
 
-# id url left top right bottom pose detection_score curation; an address may hold spaces.
-_LINE = re.compile(r'(\d+)\s+(\S.*?)' + 4 * r'\s+(\S+)' + r'\s+\S+\s+\S+\s+[01](?:\.0*)?')
+_ENDINGS = ('.jpg', '.jpeg', '.png')  # In any case.
+_CURATION = re.compile(r'[01](?:\.0*)?')
 
 
 class Release(NamedTuple):
@@ -51,7 +52,7 @@ def find_release(manual_dir: str | os.PathLike[str]) -> Release:
     folder = Path(manual_dir)
     release = Release(folder / 'vgg_face_dataset' / 'files', folder / 'images')
     missing = [str(path.relative_to(folder)) for path in release if not path.is_dir()]
-    if not missing and not any(release.lists.glob('*.txt')):
+    if not missing and not _lists(release):
         missing = ['vgg_face_dataset/files/NAME.txt']
     if missing:
         raise UserError(f'{folder}: {" and ".join(missing)} not found. {INSTRUCTIONS}')
@@ -59,23 +60,45 @@ def find_release(manual_dir: str | os.PathLike[str]) -> Release:
 
 
 def read_people(release: Release) -> list[PersonEntry]:
-    """Everybody of whom there is a list, in the order of names."""
-    names = sorted(path.stem for path in release.lists.glob('*.txt'))
+    """Everybody of whom there is a list, in the order of names; `seen` who has a folder."""
+    pictured = _folders(release)
     return [
         PersonEntry(
             person_id=name,
             name=name.replace('_', ' ').strip(),
             gender='',
-            seen=(release.images / name).is_dir(),
+            seen=name.replace(' ', '_') in pictured,
             identity=identity,
         )
-        for identity, name in enumerate(names)
+        for identity, name in enumerate(sorted(_lists(release)))
     ]
+
+
+def _lists(release: Release) -> dict[str, Path]:
+    """Person_id → list."""
+    files = (Path(entry) for entry in os.scandir(release.lists) if not entry.name.startswith('.'))
+    return {_readable(path.stem): path for path in sorted(files) if path.suffix.lower() == '.txt'}
+
+
+def _folders(release: Release) -> dict[str, Path]:
+    """Person_id → folder of pictures. Other systems write accents and spaces otherwise."""
+    folders = (Path(entry) for entry in os.scandir(release.images) if entry.is_dir())
+    return {_readable(path.name).replace(' ', '_'): path for path in sorted(folders)}
+
+
+def _readable(name: str) -> str:
+    """The name of a file in composed letters, also where it is not UTF-8 but Windows-1252."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        name = name.encode('utf-8', 'surrogateescape').decode('cp1252', 'replace')
+    return unicodedata.normalize('NFC', name)
 
 
 class _Candidate(NamedTuple):
     person: PersonEntry
     file: Path
+    picture_id: str
     line: int
     box: tuple[float, ...] | None
 
@@ -117,10 +140,16 @@ class Pictures:
         return PartReader(self.release)
 
     def _keyed(self, aside: Aside, threads: int | None) -> Iterator[tuple[int, IdentityRecord]]:
+        lists, folders = _lists(self.release), _folders(self.release)
         candidates = (
             (candidate, candidate.file)
             for person in self.people
-            for candidate in self._candidates(person, aside)
+            for candidate in _candidates(
+                person,
+                lists[person['person_id']],
+                folders.get(person['person_id'].replace(' ', '_')),
+                aside,
+            )
         )
         for candidate, picture in pictures.check_all(candidates, threads):
             if isinstance(picture, str):
@@ -130,40 +159,44 @@ class Pictures:
                 yield key, _record(candidate, picture)
 
     def _tell_strangers(self, aside: Aside) -> None:
-        known = {person['person_id'] for person in self.people}
+        known = {person['person_id'].replace(' ', '_') for person in self.people}
         for entry in sorted(os.scandir(self.release.images), key=lambda e: e.name):
-            if entry.name not in known:
-                aside.add(self.release.images, None, 'a folder of nobody in the lists', entry.name)
+            name = _readable(entry.name)
+            if name.replace(' ', '_') not in known:
+                aside.add(self.release.images, None, 'a folder of nobody in the lists', name)
 
-    def _candidates(self, person: PersonEntry, aside: Aside) -> Iterator[_Candidate]:
-        """Pictures of a person that a line of the list is about, unread; sets others aside."""
-        folder = self.release.images / person['person_id']
-        there = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
-        lists = self.release.lists / f'{person["person_id"]}.txt'
-        missing, known = 0, set()
-        with lists.open('rb') as file:
-            for number, raw in enumerate(file, 1):
-                line = raw.decode('utf-8', 'replace').strip()
-                match = _LINE.fullmatch(line)
-                if match is None:
-                    if line:
-                        aside.add(lists, number, 'not a line about a picture', line)
-                elif match[1] in known:
-                    aside.add(lists, number, 'a picture that an earlier line is about', match[1])
-                else:
-                    known.add(match[1])
-                    if f'{match[1]}.jpg' not in there:
-                        missing += 1
-                        continue
-                    box = _box(match.groups()[2:])
-                    if box is None:
-                        aside.add(lists, number, 'a box without an area', match[1])
-                    yield _Candidate(person, folder / f'{match[1]}.jpg', number, box)
-        for name in sorted(there - {f'{picture_id}.jpg' for picture_id in known}):
-            aside.add(folder, None, 'a picture that no line is about', name)
-        if missing:
-            reason = 'a line whose picture is not there'
-            aside.add(lists, None, reason, f'{missing} of {len(known)}', count=missing)
+
+def _candidates(
+    person: PersonEntry, lines: Path, folder: Path | None, aside: Aside
+) -> Iterator[_Candidate]:
+    """Pictures of a person that a line of the list is about, unread; sets others aside."""
+    there: dict[str, str] = {}  # ID → file, of which the first by name counts.
+    files = sorted(os.listdir(folder)) if folder else []
+    for name in files:
+        stem, ending = os.path.splitext(name)
+        if ending.lower() in _ENDINGS:
+            there.setdefault(stem, name)
+    missing, known = 0, set()
+    for number, line in text_lines.read_any(lines):
+        picture_id, cells = _cells(line)
+        if not cells:
+            aside.add(lines, number, 'not a line about a picture', line)
+        elif picture_id in known:
+            aside.add(lines, number, 'a picture that an earlier line is about', picture_id)
+        else:
+            known.add(picture_id)
+            if picture_id not in there:
+                missing += 1
+                continue
+            box = _box(cells)
+            if box is None:
+                aside.add(lines, number, 'a box without an area', picture_id)
+            yield _Candidate(person, folder / there[picture_id], picture_id, number, box)
+    for name in sorted(set(files) - {there[picture_id] for picture_id in known & set(there)}):
+        aside.add(folder, None, 'a picture that no line is about', name)
+    if missing:
+        reason = 'a line whose picture is not there'
+        aside.add(lines, None, reason, f'{missing} of {len(known)}', count=missing)
 
 
 class PartReader(NamedTuple):
@@ -178,6 +211,17 @@ class PartReader(NamedTuple):
     def __call__(self, person: PersonEntry, aside: Aside) -> Iterator[tuple[int, IdentityRecord]]:
         """Records, with keys in the order of people and of lines."""
         return Pictures(self.release, [person])._keyed(aside, 1)
+
+
+def _cells(line: str) -> tuple[str, list[str]]:
+    """ID and box of `id url left top right bottom pose detection_score curation`.
+
+    An address may hold spaces. Of another line there is no box.
+    """
+    address, *cells = line.rsplit(None, 7)
+    picture_id, *rest = address.split(None, 1)
+    whole = len(cells) == 7 and rest and re.fullmatch(r'\d+', picture_id)
+    return picture_id, cells[:4] if whole and _CURATION.fullmatch(cells[-1]) else []
 
 
 def _box(fields: Iterable[str]) -> tuple[float, ...] | None:
@@ -200,7 +244,7 @@ def _record(candidate: _Candidate, picture: pictures.Picture) -> IdentityRecord:
         )  # fmt: skip
     record = IdentityRecord(
         image=picture.data,
-        image_id=f'{person["person_id"]}/{candidate.file.stem}',
+        image_id=f'{person["person_id"]}/{candidate.picture_id}',
         identity=person['identity'],
         name=person['name'],
         bbox=bbox,

@@ -33,6 +33,7 @@ _OTHER_NAMES = {
     'filename': 'nameid', 'width': 'w', 'height': 'h',
 }  # fmt: skip
 _SEPARATORS = ',;\t|'
+_MOST_CELLS = 1000
 _ID = re.compile(r'n\d{6}')
 # What cells of identity_meta.csv hold; those of other columns hold anything.
 _CELLS = {
@@ -158,6 +159,8 @@ def _without_header(line: str) -> Columns:
 def _person(line: str, columns: Columns) -> dict[str, str] | None:
     """A row by column; the name takes what the other cells leave, separators and quotes too."""
     cells = line.split(columns.separator)
+    if len(cells) > _MOST_CELLS:
+        return None
     names = columns.names
     place = names.index('name')
     after = len(names) - place - 1
@@ -332,8 +335,8 @@ class Listed:
         self.path = path
         keys, rows = array.array('q'), array.array('i')
         for number, line in lines(path) if path else ():
-            name = re.sub(r'[\s,;]+\d+$', '', line.rstrip(', ')).strip('"')
-            own = picture_id(name)
+            name = line.rstrip(' ,;').strip('"')
+            own = picture_id(name) or picture_id(name.rstrip('0123456789').rstrip(' \t,;"'))
             if own is None:
                 aside.add(path, number, 'not the name of a picture', line)
             else:

@@ -20,7 +20,7 @@ from clip_archives import (
     write_tv,
 )
 
-from cpad_jax.data import build, clip_files, readers, records
+from cpad_jax.data import build, clip_files, hollywood2, readers, records
 from cpad_jax.data import celebrities_in_action as celebrities
 from cpad_jax.data.clip_files import AnnotationTable
 from cpad_jax.errors import UserError
@@ -371,3 +371,40 @@ def test_kept_frames_are_of_the_same_video(sources, tmp_path):
         (record,) = clip_files.Clips([clip], 13, 10, 1, tmp_path / 'keep').records(Dropped())
         counts.append(len(record['frames']))
     assert counts == [2, 4]
+
+
+@pytest.mark.parametrize('end', ['\n', '\r\n', '\n\n  \n'])
+def test_tables_as_other_systems_write_them(tmp_path, end):
+    manual = write_celebrities(tmp_path)
+    for name in ('annotations.jsonl', 'splits.json'):
+        text = (manual / name).read_text().replace('Ingrid', 'I\u00f1grid').rstrip('\n')
+        (manual / name).write_bytes(('\ufeff' + text.replace('\n', end)).encode())
+    for path in (manual / 'Hollywood2' / 'AVIClips').glob('actioncliptrain00001.avi'):
+        path.rename(path.with_suffix('.AVI'))
+    made = celebrities.plan(
+        hollywood2.find(manual), None, AnnotationTable(manual / 'annotations.jsonl'),
+        celebrities.read_splits(manual / 'splits.json'), Dropped(manual),
+    )  # fmt: skip
+    assert [name for _, name in made.people] == ['I\u00f1grid Bergman', 'Humphrey Bogart']
+    assert [clip.clip_id for clip in made.clips['train']] == [
+        'actioncliptrain00001', 'scenecliptest00001',
+    ]  # fmt: skip
+    assert made.clips['train'][0].video.suffix == '.AVI'
+    assert [clip.clip_id for clip in made.clips['test']] == ['actioncliptest00001']
+
+
+def test_nobody_is_seen_whose_photos_to_learn_from_could_not_be_had(tmp_path):
+    manual = write_celebrities(tmp_path / 'archives')
+    # The only face that Ingrid would be learned from is in a video that is cut off.
+    video = manual / 'Hollywood2' / 'AVIClipsScenes' / 'scenecliptest00001.avi'
+    video.write_bytes(video.read_bytes()[:1000])
+    rows = [dict(row) for row in CELEBRITIES]
+    # And somebody else is learned, or there would be no split to learn from.
+    rows.append(row('scenecliptest00002', 'casablanca', [('n3', 'Kate', {0.0: FACE}, {})]))
+    rows.append(row('actioncliptrain00002', 'casablanca', [('n3', 'Kate', {0.0: FACE}, {})]))
+    write_table(manual / 'annotations.jsonl', rows)
+    paths = build.prepare('celebrities_in_action', tmp_path / 'data', manual, processes=1)
+    expected = [('Ingrid Bergman', False), ('Humphrey Bogart', False), ('Kate', True)]
+    for part in paths.parts.values():
+        people = json.loads((part / 'people.json').read_text())
+        assert [(person['name'], person['seen']) for person in people] == expected

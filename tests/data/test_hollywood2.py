@@ -248,3 +248,51 @@ def test_lists_that_are_no_text_cost_no_more_than_a_line(archive, tmp_path):
     clips = hollywood2.read_clips(root, 'actions', dropped)
     assert [c.actions for c in clips[:2]] == [('HugPerson',), ('Kiss', 'Run')]
     assert dict(dropped)['ClipSets/Kiss_train.txt:1'].startswith('not a clip and 1 or -1: \ufffd\0')
+
+
+def lines_of(folder, **lists):
+    """Lists of actions, and empty videos of four clips; nobody looks at these."""
+    (folder / 'AVIClips').mkdir(parents=True)
+    (folder / 'ClipSets').mkdir()
+    for name in ('a1.avi', 'a2.AVI', 'A3.Avi', 'a4.avi'):
+        (folder / 'AVIClips' / name).touch()
+    for name, data in lists.items():
+        (folder / 'ClipSets' / name.replace('__', '.')).write_bytes(data)
+    dropped = Dropped(folder)
+    clips = hollywood2.read_clips(hollywood2.find(folder), 'actions', dropped)
+    told = [entry for entry in dropped if 'a list that is not there' not in entry[1]]
+    return {(c.split, c.clip_id): c.actions for c in clips}, told
+
+
+@pytest.mark.parametrize(
+    'lines',
+    [
+        b'a1  1\na2 -1\na3  1\na4 -1\n',
+        b'a1\t1\na2\t-1\na3\t\t1\na4\t-1',  # Tabs, and no line end at the end.
+        b'\xef\xbb\xbfa1 1\r\na2 -1\r\n\r\na3 1\r\na4 -1',
+        b'a1 1\ra2 -1\ra3 1\ra4 -1\r',
+        b'a1.avi +1\n A2.AVI   -1  \na3.avi, 1\nA4 -1\n',
+        b'A1;1\na2;-1\na3; 1\na4;-1',
+    ],
+)
+def test_lists_as_other_systems_write_them(tmp_path, lines):
+    found, told = lines_of(
+        tmp_path, Kiss_train__txt=lines, Run_train__TXT=b'a2 1\na1 -1', EAT_Train__txt=b'a2  1\n'
+    )
+    assert told == []
+    # Clips are called as their videos are.
+    assert found == {
+        ('train', 'A3'): ('Kiss',), ('train', 'a1'): ('Kiss',), ('train', 'a2'): ('Eat', 'Run'),
+        ('train', 'a4'): (),
+    }  # fmt: skip
+
+
+def test_lines_that_say_something_else_are_rejected_one_by_one(tmp_path):
+    lines = b'a1 1\na2\na3 2\n1 a4\na4 1 1\na2 1\n'
+    found, told = lines_of(tmp_path, Kiss_test__txt=lines)
+    assert found == {('test', 'a1'): ('Kiss',), ('test', 'a2'): ('Kiss',)}
+    assert [entry for entry in told if 'Kiss' in entry[0]] == [
+        (f'ClipSets/Kiss_test.txt:{line}', f'not a clip and 1 or -1: {text}')
+        for line, text in ((2, 'a2'), (3, 'a3 2'), (4, '1 a4'), (5, 'a4 1 1'))
+    ]
+    assert [entry[0] for entry in told[4:]] == ['AVIClips/A3.Avi', 'AVIClips/a4.avi']

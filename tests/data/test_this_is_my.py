@@ -112,3 +112,26 @@ def test_it_is_built_and_read(archive, tmp_path, capsys):
     }  # fmt: skip
     with pytest.raises(UserError, match='says itself what its clips show'):
         build_dataset.main([*arguments, '--annotations', 'a.jsonl'])
+
+
+@pytest.mark.parametrize('end', ['\n', '\r\n', '\r'])
+def test_lists_as_other_systems_write_them(archive, tmp_path, end):
+    root, expected = tmp_path / 'copy', this_is_my.plan(archive, Dropped(archive))
+    lists = archive / 'this-is-my-dataset'
+    for name in this_is_my.find(archive):
+        text = (lists / name).read_text()
+        if name == this_is_my.SEGMENTS:  # The columns in another order.
+            rows = [line.split(',')[::-1] for line in text.splitlines()]
+            text = '\n'.join(','.join(row) for row in rows)
+        root.mkdir(exist_ok=True)
+        # A mark before the text, and no line end after it.
+        data = '\ufeff' + text.rstrip('\n').replace('\n', end)
+        (root / name).write_bytes(data.encode())
+    for path in archive.glob('*_segment/*.mp4'):
+        (root / path.parent.name).mkdir(exist_ok=True)
+        (root / path.parent.name / f'{path.stem}.MP4').symlink_to(path)
+    found = this_is_my.plan(root, Dropped(root))
+    assert found.instances == expected.instances and found.captions == expected.captions
+    assert [photo.segment for photo in found.photos] == [p.segment for p in expected.photos]
+    assert [c.clip_id for c in found.clips] == [c.clip_id for c in expected.clips]
+    assert {clip.video.suffix for clip in found.clips} == {'.MP4'}

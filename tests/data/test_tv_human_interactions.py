@@ -258,3 +258,56 @@ def test_without_the_data_the_user_is_told_where_to_get_it(archive, tmp_path):
     for folders in ((tmp_path, archive[1]), (archive[0], tmp_path)):
         with pytest.raises(UserError, match='there are no .* files; get the videos and the annot'):
             tv.read_clips(*folders, Dropped())
+
+
+PLAIN = (
+    '#num_frames: 2\n#frame: 1  #num_bbxs: 2\n1 8 8 24 no_interaction left\n'
+    '2 56 8 32.5 no_interaction right\n#frame: 2  #num_bbxs: 2  #interactions: 1 - 2\n'
+    '1 8 8 24 hand_shake left\n2 56 8 32.5 hand_shake right\n'
+)
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        PLAIN,
+        PLAIN.rstrip('\n').replace('\n', '\r\n'),
+        '\ufeff' + PLAIN.replace('\n', '\r'),
+        PLAIN.replace(' ', '   '),
+        PLAIN.replace(' ', '\t'),
+        PLAIN.replace('#frame: ', '# frame : ').replace(': 1 - 2', ':1-2'),
+        PLAIN.replace('#frame: 2  #num', '#frame:2#num').replace('\n', '  \n\n'),
+        PLAIN.replace('#', '  #').upper().replace('LEFT', 'left').replace('RIGHT', 'right'),
+    ],
+)  # fmt: skip
+def test_annotations_with_other_spaces(tmp_path, text):
+    path, dropped = tmp_path / 'handShake_0001.annotations', Dropped(tmp_path)
+    path.write_bytes(text.encode())
+    annotation = tv.read_annotation(path, dropped)
+    assert dropped == []
+    assert annotation.pairs == ((1, 1, 2),)
+    assert annotation.bodies == (
+        tv.Body(0, 1, 8, 8, 24, None, 'left'), tv.Body(0, 2, 56, 8, 32.5, None, 'right'),
+        tv.Body(1, 1, 8, 8, 24, 'handShake', 'left'),
+        tv.Body(1, 2, 56, 8, 32.5, 'handShake', 'right'),
+    )  # fmt: skip
+
+
+def test_files_of_other_spelling(tmp_path):
+    videos = tmp_path / 'tv_human_interactions_videos'
+    annotations = tmp_path / 'tv_human_interaction_annotations'
+    for path in (
+        videos / 'handShake_0002.AVI', videos / 'handshake_0001.avi', videos / '.hug_0001.avi',
+        videos / 'HUG_0001.avi', videos / 'kiss_1.avi', annotations / 'handShake_0002.Annotations',
+        annotations / 'handshake_0001.annotations', annotations / 'hug_0001.ANNOTATIONS',
+    ):  # fmt: skip
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    dropped = Dropped(tmp_path)
+    clips = tv.read_clips(*tv.find(tmp_path), dropped)
+    assert [(c.split, c.clip_id, c.action, c.annotation.name) for c in clips] == [
+        ('set1', 'handShake_0002', 'handShake', 'handShake_0002.Annotations'),
+        ('set2', 'handShake_0001', 'handShake', 'handshake_0001.annotations'),
+        ('set2', 'hug_0001', 'hug', 'hug_0001.ANNOTATIONS'),
+    ]
+    assert [where for where, _ in dropped] == ['tv_human_interactions_videos/kiss_1.avi']

@@ -1,5 +1,8 @@
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from cpad_jax.data import build, readers, vggface
 from cpad_jax.data.set_aside import Entries
@@ -26,6 +29,13 @@ NOBODY = (
 def jpeg(seed):
     noise = np.random.default_rng(seed).integers(0, 255, (24, 32, 3), np.uint8)
     return images.encode_jpeg(noise)
+
+
+def png(seed):
+    noise = np.random.default_rng(seed).integers(0, 255, (24, 32, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).save(file, 'PNG')
+    return file.getvalue()
 
 
 @pytest.fixture(scope='module')
@@ -113,3 +123,98 @@ def test_what_is_missing_is_told_with_what_to_put_where(tmp_path):
     (tmp_path / 'vgg_face_dataset' / 'files' / 'A_B.txt').write_text(ZOE)
     with pytest.raises(UserError, match=r"no record for the split 'train'"):
         build.prepare('vggface', tmp_path / 'data', tmp_path)
+
+
+def write_copy(folder, lists, pictures):
+    for name, data in lists.items():
+        path = folder / 'vgg_face_dataset' / 'files' / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    for name, data in pictures.items():
+        path = folder / 'images' / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return vggface.find_release(folder)
+
+
+LINE = '{} http://a.example/{}.jpg 8 6 24 18 1.00 2.98 1'
+
+
+def test_lists_as_other_systems_write_them(tmp_path):
+    lines = [LINE.format(f'0000000{n}', n) for n in range(1, 6)]
+    lines[1] = lines[1].replace(' ', '\t')
+    lines[2] = lines[2] + '  '
+    release = write_copy(
+        tmp_path,
+        {
+            'Zoe\u0308_Saldan\u0303a.txt': b'\xef\xbb\xbf' + '\r\n'.join(lines[:3]).encode(),
+            'Penélope_Cruz.TXT': '\r'.join(lines[3:]).encode(),
+            'José García.txt': LINE.format(1, 'é').encode('cp1252'),
+        },
+        {
+            'Zoë_Saldaña/00000001.JPG': jpeg(1), 'Zoë_Saldaña/00000002.jpeg': jpeg(2),
+            'Zoë_Saldaña/00000003.Png': png(3), 'Pene\u0301lope Cruz/00000004.jpg': jpeg(4),
+            'Pene\u0301lope Cruz/00000005.gif': jpeg(5), 'José_García/1.jpg': jpeg(6),
+        },
+    )  # fmt: skip
+    people, aside = vggface.read_people(release), Entries()
+    assert [(p['person_id'], p['name'], p['seen']) for p in people] == [
+        ('José García', 'José García', True), ('Penélope_Cruz', 'Penélope Cruz', True),
+        ('Zoë_Saldaña', 'Zoë Saldaña', True),
+    ]  # fmt: skip
+    found = list(vggface.Pictures(release, people).records(aside, threads=1))
+    assert [(r['image_id'], r['name']) for r in found] == [
+        ('José García/1', 'José García'), ('Penélope_Cruz/00000004', 'Penélope Cruz'),
+        *((f'Zoë_Saldaña/0000000{n}', 'Zoë Saldaña') for n in (1, 2, 3)),
+    ]  # fmt: skip
+    assert [r['image'] for r in found[:4]] == [jpeg(n) for n in (6, 4, 1, 2)]
+    for record in found:
+        np.testing.assert_allclose(record['bbox'], (0.25, 0.25, 0.75, 0.75))
+    assert [entry[2:] for entry in aside.entries] == [
+        ('a picture that no line is about', '00000005.gif', 1),
+        ('a line whose picture is not there', '1 of 2', 1),
+    ]
+
+
+@pytest.mark.parametrize('line', [
+    '00000001 http://a.example/1.jpg 8 6 24 18', '00000001 http://a.example/1.jpg 8 6 24 18 1 2',
+    '00000001 8 6 24 18 1.00 2.98 1', '00000001', 'id url left top right bottom pose score curated',
+    'x1 http://a.example/1.jpg 8 6 24 18 1.00 2.98 1', '00000001;http://a.example/1;8;6;24;18;1;2;1',
+    '00000001 http://a.example/1.jpg 8 6 24 18 1.00 2.98 yes',
+])  # fmt: skip
+def test_lines_with_missing_columns_are_rejected_one_by_one(tmp_path, line):
+    text = f'{line}\n{LINE.format("00000002", 2)}\n'
+    release = write_copy(
+        tmp_path, {'Ada_B.txt': text.encode()},
+        {'Ada_B/00000001.jpg': jpeg(1), 'Ada_B/00000002.jpg': jpeg(2)},
+    )  # fmt: skip
+    aside = Entries()
+    found = list(vggface.Pictures(release, vggface.read_people(release)).records(aside, threads=1))
+    assert [record['image_id'] for record in found] == ['Ada_B/00000002']
+    assert aside.entries[0][1:4] == (1, 'not a line about a picture', line)
+
+
+def test_only_those_whose_photos_were_written_are_seen(tmp_path):
+    line = LINE.format('00000001', 1).encode()
+    write_copy(
+        tmp_path,
+        {f'{name}.txt': line for name in ('Empty', 'Broken', 'Whole', 'Nowhere', 'Others')},
+        {'Broken/00000001.jpg': jpeg(1)[:-50], 'Whole/00000001.jpg': jpeg(2),
+         'Others/00000002.jpg': jpeg(3)},
+    )  # fmt: skip
+    (tmp_path / 'images' / 'Empty').mkdir()
+    paths = build.prepare('vggface', tmp_path / 'data', tmp_path)
+    assert [p['name'] for p in paths.read_people() if p['seen']] == ['Whole']
+    assert len(paths.read_people()) == 5
+
+
+@pytest.mark.parametrize('filling', [' ', ' 1', '\t', '1', '. '])
+def test_lines_that_never_seem_to_end_are_read_at_once(tmp_path, filling):
+    long = filling * (60_000 // len(filling))
+    release = write_copy(
+        tmp_path, {'Ada_B.txt': f'1 a{long}b\n1 {long}\n{LINE.format(2, 2)}'.encode()},
+        {'Ada_B/2.jpg': jpeg(1)},
+    )  # fmt: skip
+    aside = Entries()
+    found = list(vggface.Pictures(release, vggface.read_people(release)).records(aside, threads=1))
+    assert [record['image_id'] for record in found] == ['Ada_B/2']

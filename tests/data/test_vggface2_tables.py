@@ -237,3 +237,17 @@ def test_pictures_of_every_ending(ending, tmp_path):
 def test_what_is_no_picture():
     for path in ('n000002/1_1.jpg', 'n000002/0001_01.gif', 'n02/0001_01.jpg', 'n000002_0001.jpg'):
         assert tables.picture_id(path) is None
+
+
+@pytest.mark.parametrize('filling', [',', ' ', '\t', '"', ', ', '" "', '/', 'n000002/', '""",'])
+def test_lines_that_never_seem_to_end_are_read_at_once(tmp_path, filling):
+    long = filling * (60_000 // len(filling))
+    row = 'n000002, "A_B",1,1, f'
+    for start in ('n000002,', 'n000002/0001_01', '"'):
+        path = tmp_path / 'table.csv'
+        path.write_text(f'{row}\n{start}{long}x\n{start}{long}1\n')
+        aside = Entries()
+        assert tables.read_people(path, aside)[0]['name'] == 'A B'
+        tables.Measures(path, tables.BOX, aside)
+        tables.Listed(path, aside)
+        assert len(aside.entries) >= 8

@@ -121,7 +121,7 @@ def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, ClipAnnotati
         raise UserError(f'{path}: there is no such annotation table')
     seen: dict[str, int] = {}
     names: dict[str, tuple[str, int]] = {}
-    with path.open(encoding='utf-8') as file:
+    with path.open(encoding='utf-8-sig') as file:
         number = 0
         while True:
             number += 1
