@@ -34,7 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         '--exemplars', type=errors.given_path, help='folder of photos, DIR/PERSON/*.jpg'
     )
     parser.add_argument(
-        '--subtitles', type=errors.given_path, help='folder of .srt or .vtt named as the videos'
+        '--subtitles', type=errors.given_path, help='folder of .srt, .vtt, .ass named as the videos'
+    )
+    parser.add_argument(
+        '--encoding', help='of the subtitles, e.g. cp1251 (default: guessed, and said)'
     )
     parser.add_argument(
         '--corrections', type=errors.given_path, help='rows of tracks.csv, put right by hand'
@@ -60,18 +63,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from cpad_jax.media.face_embedding import FaceEmbedder
     from cpad_jax.media.faces import FaceDetector
     from cpad_jax.media.labelling import cast, title
+    from cpad_jax.printable import say
 
     detector, embedder = FaceDetector(options.detector), FaceEmbedder(options.embedder)
     labelled = title.label_title(
         title.TitleFiles(
             options.title, options.source, tuple(options.videos), options.cast, options.exemplars,
-            options.subtitles, options.corrections,
+            options.subtitles, options.corrections, options.encoding,
         ),
         detector, embedder.embed, f'{detector.sha256} {embedder.sha256}', options.out,
         options.least_confidence,
     )  # fmt: skip
-    print(title.summary(labelled, cast.read_cast(options.cast)))
-    print(f'table: {options.out / "annotations.jsonl"}; faces to check: {options.out / "sheets"}')
+    say(title.summary(labelled, cast.read_cast(options.cast)))
+    say(f'table: {options.out / "annotations.jsonl"}; faces to check: {options.out / "sheets"}')
 
 
 if __name__ == '__main__':

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+T = TypeVar('T')
 
 # Letters that Unicode does not take apart, and what they are written as without their accents;
 # Arabic letters that keyboards confuse.
@@ -29,6 +33,7 @@ _UNSPACED = (
     (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF),
 )  # fmt: skip
 _HANGUL = (0xAC00, 0xD7A3)
+_LONGEST_WORD = 1000
 # What Korean writes right after a name.
 _PARTICLES = frozenset(
     '은 는 이 가 을 를 의 에 에게 와 과 도 만 야 아 여 씨 님 군 양 랑 이랑 한테 께 께서 로 으로 '
@@ -86,26 +91,37 @@ def words(text: str) -> list[Word]:
     return found
 
 
-def spans(text_words: list[Word], name: tuple[str, ...]) -> list[tuple[int, int]]:
-    """Where whole words are a name.
+def find(text: str, names: Mapping[tuple[str, ...], T]) -> list[tuple[list[Word], T]]:
+    """Finds names in a text, in whole words; of those that overlap the longer one counts.
 
     Words that a dash joins are one: 'Jo-Anna' does not hold 'Anna'. An apostrophe ends a name
-    ("Anna's") and may stand before one after a short word ("d'Anna", but not "D'Anna"). In scripts
+    ("Anna's") and may stand before one after a small word ("d'Anna", but not "D'Anna"). In scripts
     without spaces a name may stand anywhere in a word, and Korean particles may follow it.
 
     Args:
-        text_words: `words` of the text.
-        name: Folded words of the name, at least one.
+        text: Any.
+        names: Folded words of a name -> what to return for it.
 
     Returns:
-        (first word, word after the last), ascending and apart.
+        (the words that hold the name, what `names` has for it) in the text's order.
     """
+    text_words = words(text)
+    longest = max(map(len, names), default=0)
+    loose = [name for name in names if _is_unspaced(name[-1][-1]) or _is_hangul(name[-1][-1])]
     found, place = [], 0
-    while place + len(name) <= len(text_words):
-        if _stands_at(text_words, place, name):
-            found.append((place, place + len(name)))
-            place += len(name)
+    while place < len(text_words):
+        for length in range(min(longest, len(text_words) - place), 0, -1):
+            run = tuple(word.folded for word in text_words[place : place + length])
+            if run in names and _is_whole(text_words, place, place + length):
+                found.append((text_words[place : place + length], names[run]))
+                place += length
+                break
         else:
+            here = [name for name in loose if _stands_at(text_words, place, name)]
+            longer = [' '.join(name) for name in here]
+            for name, spelt in zip(here, longer, strict=True):
+                if not any(spelt != other and spelt in other for other in longer):
+                    found.append((text_words[place : place + len(name)], names[name]))
             place += 1
     return found
 
@@ -113,7 +129,24 @@ def spans(text_words: list[Word], name: tuple[str, ...]) -> list[tuple[int, int]
 def contains(text: str, name: str) -> bool:
     """Whether a text names somebody, in whole words."""
     wanted = tuple(word.folded for word in words(name))
-    return bool(wanted) and bool(spans(words(text), wanted))
+    return bool(wanted) and bool(find(text, {wanted: name}))
+
+
+def parts(name: str) -> list[tuple[str, ...]]:
+    """Folded words of a name, together where a dash or an apostrophe joins them."""
+    found: list[tuple[str, ...]] = []
+    for word in words(name):
+        if word.joint:
+            found[-1] += (word.folded,)
+        else:
+            found.append((word.folded,))
+    return found
+
+
+def given_name(folded: str) -> str:
+    """What follows the family name in a Chinese or Korean name of three letters; '' in others."""
+    letters = all(_is_hangul(letter) or '\u3400' <= letter <= '\u9fff' for letter in folded)
+    return folded[1:] if len(folded) == 3 and letters else ''
 
 
 def without_before(text: str, name: str, marker: str) -> str:
@@ -172,6 +205,8 @@ class NameIndex:
 
 def _stands_at(text_words: list[Word], place: int, name: tuple[str, ...]) -> bool:
     here = tuple(word.folded for word in text_words[place : place + len(name)])
+    if len(here) < len(name):
+        return False
     if here != name:
         particle = here[-1].startswith(name[-1]) and here[-1][len(name[-1]) :] in _PARTICLES
         if here[:-1] != name[:-1] or not (
@@ -222,6 +257,8 @@ def _is_unspaced(character: str) -> bool:
 
 
 def _in_word(character: str) -> bool:
+    if character.isascii():
+        return character.isalnum()
     if character in _APOSTROPHES:
         return False
     category = unicodedata.category(character)
@@ -237,7 +274,11 @@ def _joint(text: str, found: list[Word], start: int) -> str:
     return "'" if between in _APOSTROPHES else '-' if between in _DASHES else ''
 
 
+@functools.lru_cache(maxsize=1 << 14)
 def _folded(piece: str) -> str:
+    if piece.isascii():
+        return piece.lower()
+    piece = piece[:_LONGEST_WORD]  # Putting marks in order takes the square of their number.
     letters = unicodedata.normalize('NFKD', piece).casefold()
     letters = unicodedata.normalize('NFKD', letters).translate(_BASE_LETTERS)
     kept = (letter for letter in letters if unicodedata.combining(letter) not in _ACCENTS)

@@ -190,7 +190,8 @@ def _correction(row: dict[str, str], line: int, people: dict[str, str], where: s
     values = {}
     for column in ('time', 'ymin', 'xmin', 'ymax', 'xmax'):
         try:
-            values[column] = float(row[column])
+            # A spreadsheet may write numbers with a comma, and semicolons between cells.
+            values[column] = float(row[column].replace(',', '.'))
         except ValueError:
             values[column] = np.nan
         if not np.isfinite(values[column]):

@@ -8,6 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cpad_jax.errors import UserError
+from cpad_jax.printable import from_cell
+from cpad_jax.text import encodings
+
+_DELIMITERS = ',;\t'
+_SEPARATOR = 'sep='  # Some spreadsheets write it as the first line, with the delimiter.
 
 
 def read_rows(
@@ -16,7 +21,9 @@ def read_rows(
     """Reads a list row by row; empty ones are passed over, and so are spaces around cells.
 
     Args:
-        path: The file, UTF-8 with or without a byte order mark.
+        path: The file, UTF-8 or UTF-16, with commas, semicolons or tabs between cells, whichever
+            its header has, perhaps after a line `sep=;`. A ' before what a spreadsheet would take
+            for a formula is left out.
         what: What it is, for errors.
         most: Bytes that such a list never exceeds.
         needed: Columns that the header must name, in any order, and in capitals for all we care.
@@ -35,21 +42,16 @@ def read_rows(
         raise UserError(f'{path}: there is no such {what}; expected CSV, {expected}')
     if path.stat().st_size > most:
         raise UserError(f'{path}: {path.stat().st_size} bytes are no {what}')
-    data = path.read_bytes()
-    try:
-        text = data.decode('utf-8-sig')
-    except UnicodeDecodeError as error:
-        line = data.count(b'\n', 0, error.start) + 1
-        raise UserError(
-            f'{path}:{line}: this is not UTF-8 text ({error}); save it as UTF-8'
-        ) from error
-    rows = csv.reader(io.StringIO(text, newline=''), skipinitialspace=True)
+    text = _text(path)
+    rows = csv.reader(
+        io.StringIO(text, newline=''), skipinitialspace=True, delimiter=_delimiter(text, needed)
+    )
     header: list[str] = []
     try:
         for row in rows:
             cells = [cell.strip() for cell in row]
             where = f'{path}:{rows.line_num}'
-            if not any(cells):
+            if not any(cells) or (not header and cells[0].casefold().startswith(_SEPARATOR)):
                 continue
             if not header:
                 header = [cell.casefold() for cell in cells]
@@ -57,11 +59,39 @@ def read_rows(
                 continue
             if len(cells) != len(header):
                 raise UserError(f'{where}: {len(cells)} cells, expected {", ".join(header)}')
-            yield rows.line_num, dict(zip(header, cells, strict=True))
+            yield rows.line_num, dict(zip(header, map(from_cell, cells), strict=True))
     except csv.Error as error:
         raise UserError(f'{path}:{rows.line_num}: this is not CSV ({error})') from error
     if not header:
         raise UserError(f'{path}: the {what} is empty; expected {expected}')
+
+
+def _text(path: Path) -> str:
+    data = path.read_bytes()
+    encoding = encodings.unicode_of(data) or 'utf-8'
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        # A name in wrong letters would be somebody else's, so nothing is guessed here.
+        line = data.count(b'\n', 0, error.start) + 1
+        raise UserError(
+            f'{path}:{line}: this is not UTF-8 text ({error}); save it as UTF-8'
+        ) from error
+
+
+def _delimiter(text: str, needed: Sequence[str]) -> str:
+    """What stands between the cells of the header: a comma, or what makes its columns of it."""
+    for line in text.splitlines():
+        if line.casefold().startswith(_SEPARATOR) and line[len(_SEPARATOR) :][:1] in _DELIMITERS:
+            return line[len(_SEPARATOR)]
+        if not line.strip(' \t;,'):
+            continue
+        for delimiter in _DELIMITERS:
+            cells = next(csv.reader([line], skipinitialspace=True, delimiter=delimiter), [])
+            if set(needed) <= {cell.strip().casefold() for cell in cells}:
+                return delimiter
+        break
+    return _DELIMITERS[0]
 
 
 def _check_header(
@@ -73,10 +103,7 @@ def _check_header(
 ) -> None:
     for column in needed:
         if column not in header:
-            # As spreadsheets save CSV where numbers are written with a comma.
-            marks = [mark for mark in ';\t' if mark in ''.join(header)]
-            between = f', cells with commas between, got {marks[0]!r}' if marks else ''
-            raise UserError(f'{where} {column!r} is missing; expected {expected}{between}')
+            raise UserError(f'{where} {column!r} is missing; expected {expected}')
     for column in header:
         known = column in needed or column in (optional or ())
         if not known and optional is not None:

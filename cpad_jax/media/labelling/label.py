@@ -37,7 +37,7 @@ from cpad_jax.media.tracks import FaceTrack
 JOIN, JOIN_PLAIN = 0.5, 0.6
 # Names with less confidence are not given.
 LEAST_CONFIDENCE = 0.5
-# Seconds before and after a shot in which what is said belongs to it.
+# Seconds before and after a shot in which a name that is said belongs to it.
 _AROUND = 1.0
 # What names come from, in words.
 BY_HAND, _PHOTOS, _FACES = 'named by hand', 'exemplar photos', 'faces named by hand'
@@ -266,7 +266,9 @@ def _heard(
     said: dict[str, np.ndarray] = {}
     for unit, (video, start, end) in enumerate(spans):
         for mention in mentions.get(video, ()):
-            if mention.start < end + _AROUND and mention.end > start - _AROUND:
+            # Who speaks does so in the shots that the cue overlaps; who is named is near it.
+            around = 0.0 if mention.speaks else _AROUND
+            if mention.start < end + around and mention.end > start - around:
                 said.setdefault(mention.person_id, np.zeros(len(spans), bool))[unit] = True
     people = [m.person_id for m in cast if m.person_id in said and m.person_id not in looks]
     settled = {number for number, words in by_hand.items() if words.person_id is not None}

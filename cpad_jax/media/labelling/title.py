@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import errno
 import itertools
 import os
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from cpad_jax import atomic
 from cpad_jax.errors import UserError
+from cpad_jax.media import video
 from cpad_jax.media.faces import FaceDetector
 from cpad_jax.media.labelling import (
     annotations,
@@ -22,6 +23,8 @@ from cpad_jax.media.labelling import (
     label,
     results,
     sheets,
+    subtitle_choice,
+    subtitle_files,
     subtitles,
 )
 from cpad_jax.media.labelling import (
@@ -29,10 +32,12 @@ from cpad_jax.media.labelling import (
 )
 from cpad_jax.media.lettering import counted
 from cpad_jax.media.tracks import Embed
+from cpad_jax.printable import printable, say
+from cpad_jax.text import encodings
 
 _TABLE, _TRACKS, _ASIDE = 'annotations.jsonl', 'tracks.csv', 'aside.txt'
 _SHEETS, _FOUND = 'sheets', 'found'
-_SUBTITLES = '.srt', '.vtt'
+_LATE = 0.04  # Seconds, a frame: what is later is told.
 _MOST_NAMED = 5  # Folders of photos of people out of the cast: VGGFace2 has 9,000.
 
 
@@ -46,9 +51,10 @@ class TitleFiles:
         videos: Files and folders.
         cast: CSV file, see `cast.read_cast`.
         exemplars: Folder of photos, see `exemplars.find_photos`.
-        subtitles: Folder that holds, for `a/b.mp4`, `a/b.srt` or `a/b.vtt`, or that with a language
-            between, as `a/b.en.srt`; capitals do not count.
+        subtitles: Folder that holds, for `a/b.mp4`, `a/b.srt`, `a/b.en.sdh.ass` or the like, see
+            `subtitle_choice`.
         corrections: CSV file, see `corrections.read_corrections`.
+        encoding: Of the subtitles, where it should not be guessed.
     """
 
     title: str
@@ -58,6 +64,7 @@ class TitleFiles:
     exemplars: Path | None = None
     subtitles: Path | None = None
     corrections: Path | None = None
+    encoding: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -115,6 +122,8 @@ def label_title(
         raise UserError(f'title is {files.title!r}, expected the id of a movie or show, e.g. heat')
     if files.source not in annotations.SOURCES:
         raise UserError(f'source is {files.source!r}, expected one of {annotations.SOURCES}')
+    if files.encoding is not None:
+        encodings.check(files.encoding)
     out = Path(out)
     if files.corrections and files.corrections.resolve() == (out / _TRACKS).resolve():
         raise UserError(
@@ -128,7 +137,7 @@ def label_title(
         corrections.read_corrections(files.corrections, people) if files.corrections else []
     )
     videos = appearances.find_videos(files.videos)
-    cues, read, aside = _subtitles(files.subtitles, videos)
+    cues, read, aside = _subtitles(files, videos)
     photos, strangers = (
         exemplars.find_photos(files.exemplars, people) if files.exemplars else ({}, None)
     )
@@ -191,7 +200,7 @@ def summary(labelled: LabelledTitle, people: Sequence[cast_lists.CastMember]) ->
         lines.append(f'not found: {", ".join(missing)}')
     if labelled.aside:
         lines.append(f'set aside: {len(labelled.aside)}, see {_ASIDE}; first: {labelled.aside[0]}')
-    return '\n'.join(lines)
+    return '\n'.join(map(printable, lines))
 
 
 def _what_was_given(
@@ -259,7 +268,7 @@ def _make_way(written: results.Results, people: Sequence[cast_lists.CastMember])
 
 def _write_aside(written: results.Results, aside: Iterable[str]) -> None:
     with written.writing(_ASIDE) as path:
-        path.write_bytes(''.join(f'{line}\n' for line in aside).encode())
+        path.write_bytes(''.join(f'{printable(line)}\n' for line in aside).encode())
 
 
 def _why_lost(
@@ -276,49 +285,51 @@ def _why_lost(
 
 
 def _subtitles(
-    folder: Path | None, videos: Iterable[str]
+    files: TitleFiles, videos: Mapping[str, Path]
 ) -> tuple[dict[str, list[subtitles.Cue]] | None, list[Path], list[str]]:
     """Video -> its subtitles, None without a folder; their files; what could not be used, and why.
 
-    A file is a video's by its path without ending, or with a language before it, as `b.en.srt`.
+    Times are those of the reader, which counts from the first picture; subtitles count from where
+    sound or picture begins.
     """
-    if folder is None:
+    if files.subtitles is None:
         return None, [], []
-    if not folder.is_dir():
-        raise UserError(f'{folder}: there is no such folder of subtitles')
-    by_stem: dict[str, str] = {}
-    for video in videos:
-        by_stem[str(PurePosixPath(video).with_suffix(''))] = video
-    for stem, video in list(by_stem.items()):
-        by_stem.setdefault(stem.casefold(), video)
-    fitting, strange = collections.defaultdict(list), []
-    for file in sorted(path for path in folder.rglob('[!.]*') if path.is_file()):
-        if file.suffix.lower() not in _SUBTITLES:
-            continue
-        stem = PurePosixPath(file.relative_to(folder).as_posix()).with_suffix('')
-        for rank, name in enumerate((str(stem), str(stem.with_suffix('')))):
-            if video := by_stem.get(name) or by_stem.get(name.casefold()):
-                # One without a language before one with, and as it is written before otherwise.
-                fitting[video].append((rank, name not in by_stem, file.name, file))
-                break
-        else:
-            strange.append(file)
-    if not fitting:
-        wanted = PurePosixPath(next(iter(videos))).with_suffix('.srt')
-        raise UserError(
-            f'{folder}: there are no subtitles for these videos; expected e.g. {wanted} in it'
-        )
-    chosen = {video: min(files)[-1] for video, files in sorted(fitting.items())}
-    cues, aside = {}, []
-    for video, file in chosen.items():
-        try:
-            cues[video], broken = subtitles.read_subtitles(file)
+    found, strange, unreadable = subtitle_choice.find(files.subtitles, list(videos))
+    cues, used, aside = {}, [], []
+    for name, candidates in found.items():
+        for file in candidates:
+            try:
+                read, broken = subtitles.read_subtitles(file, files.encoding, _note)
+            except UserError as error:
+                aside.append(str(error))
+                continue
+            late = _picture_start(videos[name])
+            cues[name] = subtitles.shifted(read, late)
+            if late >= _LATE:
+                _note(f'{name}: the picture begins {late:.3f} s after the sound, so do its cues')
+            if len(candidates) > 1:
+                _note(subtitle_choice.chosen_of(name, candidates, file))
             if broken:
                 aside.append(
                     f'{file}: {counted(len(broken), "cue")} without usable times, left out; '
                     f'see line {broken[0]}'
                 )
-        except UserError as error:
-            aside.append(str(error))
+            break
+        used += candidates
+    for name, others in unreadable.items():
+        if name not in cues:
+            kind = subtitle_files.OTHERS[others[0].suffix.lower()]
+            aside.append(str(subtitle_files.refused(others[0], kind)))
     aside += [f'{file}: no video that was given is called so' for file in strange]
-    return cues, list(chosen.values()), aside
+    return cues, used, aside
+
+
+def _picture_start(path: Path) -> float:
+    try:
+        return video.probe(path).start
+    except UserError:  # Whoever reads its frames says why.
+        return 0.0
+
+
+def _note(line: str) -> None:
+    say(printable(line), sys.stderr)

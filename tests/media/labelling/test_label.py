@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import os
 import shutil
 
@@ -9,10 +10,13 @@ import numpy as np
 import pytest
 
 from cpad_jax.errors import UserError
-from cpad_jax.media.labelling import annotations, cast, label, title
+from cpad_jax.media.labelling import annotations, cast, corrections, label, title
 from cpad_jax.media.labelling.appearances import VideoFaces
 from cpad_jax.media.labelling.cast import CastMember
 from cpad_jax.media.labelling.exemplars import IdentityModel
+from cpad_jax.media.labelling.subtitles import Cue, Mention
+
+SAID = '1\n00:00:01,000 --> 00:00:02,000\nYes.\n'
 
 
 class Counting(drawn_faces.Detector):
@@ -233,3 +237,76 @@ def test_a_title_without_faces():
     labels = label.label_tracks(videos, CAST, [MODEL])
     assert labels.tracks == ()
     assert [clip.people for clip in label.annotate(labels, videos, CAST, 't', 'show')] == [()]
+
+
+def test_who_speaks_is_in_the_shots_that_the_cue_overlaps():
+    videos = shots(*[LOOK, OTHER] * 6)  # Of a second each: what is near is in three of them.
+    people = [CastMember('ada', 'Ada'), CastMember('bo', 'Bo')]
+
+    def taken_for(cues, speaks):
+        said = {'a/v.mp4': [Mention(*span, who, speaks) for who, *span in cues]}
+        labels = label.label_tracks(videos, people, mentions=said)
+        return [track.name and track.name.person_id for track in labels.tracks]
+
+    cues = [(('ada', 'bo')[shot % 2], shot + 0.1, shot + 1.0) for shot in range(12)]
+    assert taken_for(cues, speaks=True) == ['ada', 'bo'] * 6
+    assert taken_for(cues, speaks=False) == [None] * 12  # Named near every shot.
+    # One long cue over both of a pair's shots counts for both, and tells nothing.
+    both = [('ada', shot + 0.1, shot + 1.9) for shot in range(0, 12, 2)]
+    assert taken_for(both, speaks=True) == [None] * 12
+
+
+def test_of_several_subtitles_one_is_taken_and_said(folder, tmp_path, capsys, monkeypatch):
+    said = tmp_path / 'subtitles'
+    said.mkdir()
+    text = '1\n00:00:01,100 --> 00:00:01,900\nГде Сай? Он ушёл вчера.\n'
+    (said / '01.ru.sdh.srt').write_bytes(text.encode('cp1251'))
+    for other in ('01.ru.forced.srt', '01.ru.srt', '012.srt'):
+        (said / other).write_text(SAID)
+    (said / '02.sub').write_text('{1}{2}Cy')
+    (said / '03.srt').write_text('nothing')
+    (said / '03.en.srt').write_text(SAID)
+    probe = title.video.probe
+    monkeypatch.setattr(
+        title.video, 'probe', lambda path: dataclasses.replace(probe(path), start=1.0)
+    )
+    files = title.TitleFiles('t', 'movie', (folder / 'films',), folder / 'cast.csv', subtitles=said)
+    done = title.label_title(files, Counting(), drawn_title.embed, 'a', tmp_path / 'out')
+    # The picture begins a second late, and so does what is said.
+    assert done.cues['01.mp4'] == [Cue(pytest.approx(0.1), pytest.approx(0.9), (
+        ('', 'Где Сай? Он ушёл вчера.'),))]  # fmt: skip
+    assert set(done.cues) == {'01.mp4', '03.mp4'}
+    notes = capsys.readouterr().err
+    assert '01.ru.sdh.srt: read as cp1251; give --encoding if that is wrong' in notes
+    assert '01.mp4: subtitles 01.ru.sdh.srt are taken, not 01.ru.srt, 01.ru.forced.srt' in notes
+    assert '01.mp4: the picture begins 1.000 s after the sound, so do its cues' in notes
+    assert [line.removeprefix(f'{said}/').split(':')[0] for line in done.aside] == [
+        '03.srt', '02.sub', '012.srt',
+    ]  # fmt: skip
+    wrong = dataclasses.replace(files, encoding='klingon')
+    with pytest.raises(UserError, match="encoding 'klingon' is unknown"):
+        title.label_title(wrong, Counting(), drawn_title.embed, 'a', tmp_path / 'out')
+
+
+def test_no_name_becomes_a_formula_or_a_command(folder, tmp_path):
+    (tmp_path / 'films').mkdir()
+    shutil.copy(folder / 'films/03.mp4', tmp_path / 'films/=1+1.mp4')
+    shutil.copy(folder / 'films/02.mp4', tmp_path / 'films')
+    (tmp_path / 'films/bad\x1b[2J.mp4').write_bytes(b'no video')
+    (tmp_path / 'cast.csv').write_text("person_id,name\nada,'=A\x1b[2JAda\u202e\n")
+    files = title.TitleFiles(
+        't', 'movie', (tmp_path / 'films',), tmp_path / 'cast.csv', folder / 'photos'
+    )
+    done = title.label_title(files, Counting(), drawn_title.embed, 'a', tmp_path / 'out')
+    people = cast.read_cast(tmp_path / 'cast.csv')
+    assert people[0].name == '=A\x1b[2JAda\u202e'
+    shown = title.summary(done, people) + (tmp_path / 'out/aside.txt').read_text()
+    assert r'=A\x1b[2JAda\u202e: 1 face' in shown and r'bad\x1b[2J.mp4' in shown
+    assert not {'\x1b', '\u202e'} & set(shown)
+    with (tmp_path / 'out/tracks.csv').open(newline='') as file:
+        head, _, row = csv.reader(file)
+    assert row[0] == "'=1+1.mp4" and row[head.index('name')].startswith("'=A")
+    # Copied into corrections, the row means that video and that person.
+    shutil.copy(tmp_path / 'out/tracks.csv', tmp_path / 'right.csv')
+    _, read = corrections.read_corrections(tmp_path / 'right.csv', people)
+    assert (read.video, read.person_id) == ('=1+1.mp4', 'ada')
