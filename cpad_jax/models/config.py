@@ -25,7 +25,9 @@ def _choose(where: str, **chosen: tuple[str, tuple[str, ...]]) -> None:
     """Refuses a value that is none of the options, given as name=(value, options)."""
     for name, (value, options) in chosen.items():
         if value not in options:
-            raise ValueError(f'{where}{name} must be one of {", ".join(options)}, not {value!r}')
+            raise ValueError(
+                f'{where}{name} must be one of {", ".join(options)}, not {value!r:.60}'
+            )
 
 
 def _positive(where: str, **numbers: float) -> None:
@@ -254,8 +256,9 @@ class CLIPConfig:
         return self.vision.image_size
 
 
+_LONGEST = 200
 _IN_WORDS = {
-    str: 'a string',
+    str: f'up to {_LONGEST} printable characters',
     int: 'a whole number, 0 or more',
     float: 'a number above 0',
     bool: 'true or false',
@@ -290,7 +293,8 @@ def _build(kind: type, values: Any, where: str) -> Any:
         ('has unknown', values.keys() - types_of.keys()),
     ):
         if names:
-            raise ValueError(f'{words} {", ".join(where + name for name in sorted(names))}')
+            shown = ', '.join(ascii(where + name)[1:-1][:60] for name in sorted(names)[:5])
+            raise ValueError(f'{words} {shown}' + (', …' if len(names) > 5 else ''))
     built = {}
     for name, value in values.items():
         expected = types_of[name]
@@ -313,8 +317,10 @@ def _checked(expected: Any, value: Any, name: str) -> Any:
         value = tuple(value) if good else value
     elif expected is float:
         good = type(value) in (int, float) and 0 < value < 1
+    elif expected is str:
+        good = type(value) is str and len(value) <= _LONGEST and value.isprintable()
     else:
         good = type(value) is expected and (expected is not int or 0 <= value < 2**31)
     if not good:
-        raise ValueError(f'{name} is {value!r}, expected {_IN_WORDS[expected]}')
+        raise ValueError(f'{name} is {value!r:.60}, expected {_IN_WORDS[expected]}')
     return value

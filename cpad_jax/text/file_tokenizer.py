@@ -209,6 +209,11 @@ def _read(path: Path, vocab_size: int) -> tokenizers.Tokenizer:
         "expected the model's tokenizer.json: download it again from the model's page",
     ):
         tokenizer = tokenizers.Tokenizer.from_buffer(path.read_bytes())
+    if getattr(tokenizer.model, 'dropout', None):
+        raise UserError(
+            f'{path}: its model leaves out merges at random (dropout {tokenizer.model.dropout}), '
+            'as only training does; write null there'
+        )
     # The file may keep what somebody last asked for.
     tokenizer.no_padding()
     tokenizer.no_truncation()

@@ -309,6 +309,14 @@ def test_steps_of_models_in_use_are_taken(tmp_path, pattern):
     assert FileTokenizer(path, **RECORDS['unigram']['settings']).tokenize('a').any()
 
 
+def test_tokens_by_chance_are_refused(tmp_path):
+    path = write(
+        tmp_path / 'tokenizer.json', 'byte_fallback', lambda c: c['model'].update(dropout=0.5)
+    )
+    with pytest.raises(UserError, match=r'leaves out merges at random \(dropout 0.5\)'):
+        FileTokenizer(path, **RECORDS['byte_fallback']['settings'])
+
+
 def test_a_file_larger_than_its_vocabulary_needs_is_refused(tmp_path):
     path = write(tmp_path / 'tokenizer.json', 'unigram', lambda c: c.update(x='y' * (5 << 20)))
     with pytest.raises(UserError, match='5 MiB, more than the 4 MiB that a tokenizer of 200'):
