@@ -17,6 +17,9 @@ from cpad_jax.printable import printable
 
 _STDOUT = 1  # As the system numbers it, whatever `sys.stdout` is.
 
+# Characters of an error, and how many of a longer one's first are kept.
+_LONGEST, _KEPT_FIRST = 399, 260
+
 # What `run_command` says of commands that take nothing up.
 STARTS_ANEW = 'nothing is kept; the same command starts from the beginning'
 
@@ -24,9 +27,16 @@ STARTS_ANEW = 'nothing is kept; the same command starts from the beginning'
 class UserError(Exception):
     """Something the user can put right.
 
-    The message is one line: what was wrong, where (file, line or key), what was expected, and what
-    to do about it.
+    The message is one line of fewer than 400 characters: what was wrong, where (file, line or key),
+    what was expected, and what to do about it. A longer one, which quotes a file, loses its middle.
     """
+
+    def __init__(self, message: str = ''):
+        """Takes the message, in which line breaks are no more than spaces."""
+        line = ' '.join(str(message).split())
+        if len(line) > _LONGEST:
+            line = f'{line[:_KEPT_FIRST]} ... {line[-(_LONGEST - _KEPT_FIRST - 5) :]}'
+        super().__init__(line)
 
 
 class CommandParser(argparse.ArgumentParser):

@@ -157,3 +157,14 @@ def test_a_file_that_cannot_be_written_whole_is_named_and_gone(
     assert said.startswith(f'error: {tmp_path / named}: File too large: the system limits')
     assert said.count('\n') == 1
     assert os.listdir(tmp_path) == []
+
+
+def test_an_error_is_one_line_of_fewer_than_400_characters():
+    assert str(errors.UserError('a.csv:1:\n  no\tname')) == 'a.csv:1: no name'
+    whole = errors.UserError('a' * 399)
+    assert str(whole) == 'a' * 399
+    cut = str(errors.UserError(f'a.csv:1: {"x" * 50_000}; save it as UTF-8'))
+    assert len(cut) == 399
+    assert cut.startswith('a.csv:1: xxx') and cut.endswith('xxx; save it as UTF-8')
+    assert ' ... ' in cut and cut.index(' ... ') == 260
+    assert str(errors.UserError()) == ''

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tokenize
 from pathlib import Path
 
 import numpy as np
@@ -80,8 +81,11 @@ def _open(path: Path, dtype: type, shape: tuple[int | None, ...]) -> np.ndarray:
     """An array on disk, checked; None stands for any size of a dimension."""
     try:
         array = np.load(path, mmap_mode='r')
-    except (OSError, ValueError) as error:
-        raise UserError(f'{path} cannot be read as a NumPy array ({error})') from error
+    # NumPy reads the header as Python, which raises what it likes.
+    except (OSError, ValueError, EOFError, SyntaxError, TypeError, KeyError, tokenize.TokenError,
+            MemoryError, OverflowError, RecursionError) as error:  # fmt: skip
+        why = ' '.join(str(error).split())[:120]
+        raise UserError(f'{path} cannot be read as a NumPy array ({why}): draw it again') from error
     fits = array.ndim == len(shape) and all(
         size == wanted if wanted is not None else size > 0
         for size, wanted in zip(array.shape, shape, strict=True)
@@ -100,10 +104,10 @@ def _read_captions(path: Path, count: int, each: int) -> list[list[str]]:
     if not path.is_file():
         raise UserError(f'no {path}: each shard of images needs its captions beside it')
     lists = []
-    for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), start=1):
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         try:
-            captions = json.loads(line)
-        except ValueError as error:
+            captions = json.loads(line.decode('utf-8'))
+        except (ValueError, RecursionError) as error:
             raise UserError(f'{path}:{number} is not JSON ({error})') from error
         good = isinstance(captions, list) and all(isinstance(c, str) for c in captions)
         if not good or len(captions) != each:

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from films import write
+from tests.media.films import write
 
 SEGMENTS = """segment_id,is_anchor,instance_name,video_id,channel_id,start_time,end_time,query
 a-0,True,Ann's friend bob,v1,c1,276.5,277.5,man
