@@ -26,9 +26,10 @@ def apart(scores: np.ndarray, query: PairQuery) -> float:
 
 
 def both(scores: np.ndarray, query: PairQuery) -> float:
-    """Which share of the ten best clips by scores [N] shows A with B."""
-    best = np.argsort(-scores, kind='stable')[:10]
-    return float(np.isin(best, query.against).mean())
+    """Which share of the ten best clips by scores [N] shows A with B; they come first in a tie."""
+    wrong = np.isin(np.arange(len(scores)), query.against)
+    best = np.lexsort((~wrong, -scores))[:10]
+    return float(wrong[best].mean())
 
 
 def search(

@@ -263,8 +263,10 @@ class Pretraining:
             every = np.arange(held_out.num_images)
             pixels = self._pixels(held_out.images(every).astype(np.float32))
             image, text = embed(params, pixels, 'encode_image'), embed(params, ids, 'encode_text')
-            order = np.argsort(-(text @ image.T), axis=1, kind='stable')
-            true = np.take_along_axis(np.asarray(claims.truth(said, held_out.facts)), order, axis=1)
+            true = np.asarray(claims.truth(said, held_out.facts))
+            # A tie counts against the images of which the caption is true.
+            order = np.lexsort((true, -(text @ image.T)), axis=1)
+            true = np.take_along_axis(true, order, axis=1)
             precision = np.cumsum(true, axis=1) / (1 + every)  # [T, M]
             average = (precision * true).sum(axis=1) / true.sum(axis=1)
             return {'precision@1': float(true[:, 0].mean()), 'map': float(average.mean())}

@@ -16,7 +16,7 @@ FILE = 'curve.json'
 
 
 def retrieval(scores: np.ndarray, true: np.ndarray) -> dict[str, float]:
-    """How well right clips come first.
+    """How well right clips come first. A tie counts against them, as in `retrieval.metrics`.
 
     Args:
         scores: float [Q, N], queries by clips.
@@ -25,7 +25,7 @@ def retrieval(scores: np.ndarray, true: np.ndarray) -> dict[str, float]:
     Returns:
         `map` and `hit@1`, 0 to 1.
     """
-    order = np.argsort(-scores, axis=1, kind='stable')
+    order = np.lexsort((true, -scores), axis=1)
     ranked = np.take_along_axis(true, order, axis=1)
     precision = np.cumsum(ranked, axis=1) / (1 + np.arange(true.shape[1]))
     average = (precision * ranked).sum(axis=1) / ranked.sum(axis=1)

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tiny_cpad
@@ -178,6 +180,8 @@ def test_without_is_measured_on_the_clips_of_the_person():
     assert pair_rows.apart(np.ones(5), one) == 0.5
     some = PairQuery(WITHOUT, 'a', 'b', None, (0,), 't', against=(1, 2, 11))
     assert pair_rows.both(np.arange(12.0, 0, -1), some) == 0.2
+    # Of clips that tie, those that show both come first, wherever they stand.
+    assert pair_rows.both(np.zeros(40), dataclasses.replace(some, against=(38, 39))) == 0.2
 
 
 def test_parts_ask_for_both_and_for_who_does_it():

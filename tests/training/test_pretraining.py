@@ -207,6 +207,19 @@ def test_learns_colours_and_leaves_unused_words(shards, tmp_path):
     assert set(np.flatnonzero(np.asarray(drawn != learned).any(axis=1))) == used
 
 
+def test_whoever_says_the_same_of_every_image_finds_what_is_true_of_all(shards):
+    training, held_out = shards
+    task = pretraining.Pretraining(make_config(), training)
+    task._encode = lambda params, inputs, method: jnp.full((len(inputs), 4), 0.5)
+    found = task.evaluator(held_out)(0, None)
+    rng = np.random.default_rng((task.config.seed, 3))
+    asked = rng.integers(held_out.num_images, size=-(-512 // pretraining.CAPTIONS))
+    _, said = pretraining.draw_captions(held_out, asked, rng)
+    true = np.asarray(pretraining.claims.truth(said, held_out.facts))
+    assert found['precision@1'] == pytest.approx(true.all(axis=1).mean())
+    assert true[:, 0].mean() > found['precision@1']  # What the order of the images would give.
+
+
 def test_remat_reaches_the_blocks_of_both_towers(shards):
     def blocks_computed_anew(remat):
         task = pretraining.Pretraining(make_config(remat=remat), shards[0])
