@@ -6,6 +6,7 @@ command does. Interlaced frames come out as they are, both fields in one picture
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 
 import av
@@ -26,7 +27,7 @@ class FrameConverter:
         sensible = pixel_aspect and 1 / _WIDEST <= pixel_aspect <= _WIDEST
         self._aspect = pixel_aspect if sensible else Fraction(1)
         self._reformatter = VideoReformatter()
-        self._progressive: tuple[tuple, av.filter.Graph] | None = None
+        self._filter: tuple[tuple, av.filter.Graph] | None = None
         self._turn: tuple[int, tuple[bool, bool, bool]] | None = None
         self._size: tuple[int, int] | None = None
 
@@ -52,12 +53,13 @@ class FrameConverter:
             scale = size / min(self._size)
             size = (round(self._size[0] * scale), round(self._size[1] * scale))
         width, (transposed, mirrored, upside_down) = self._width(frame), self._turned(frame)
-        if frame.interlaced_frame:
-            frame = self._as_progressive(frame)
-        # One thread: a frame takes less than it takes to wake others.
-        converted = self._reformatter.reformat(
-            frame, width=width, format='rgb24', interpolation=Interpolation.BICUBIC, threads=1
-        )
+        if width == frame.width and not frame.interlaced_frame:
+            # One thread: a frame takes less than it takes to wake others.
+            converted = self._reformatter.reformat(
+                frame, format='rgb24', interpolation=Interpolation.BICUBIC, threads=1
+            )
+        else:
+            converted = self._filtered(frame, width)
         pixels = converted.to_ndarray()
         if transposed:
             pixels = pixels.transpose(1, 0, 2)
@@ -68,27 +70,31 @@ class FrameConverter:
     def _width(self, frame: av.VideoFrame) -> int:
         return max(1, round(frame.width * self._aspect))
 
-    def _as_progressive(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """The same pixels, no longer marked as two fields.
+    def _filtered(self, frame: av.VideoFrame, width: int) -> av.VideoFrame:
+        """A frame in RGB, of another width or marked as two fields, by the filter of `ffmpeg`.
 
-        FFmpeg would else convert each field by itself, whose colours have half the resolution; the
-        `ffmpeg` command does not.
+        The plain conversion would take each field by itself, which halves the resolution of
+        colours, and would place the colours of a picture that is made wider otherwise.
         """
         kind = (frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range)
-        if self._progressive is None or self._progressive[0] != kind:
+        if self._filter is None or self._filter[0] != kind:
             graph = av.filter.Graph()
-            source = graph.add_buffer(
-                width=frame.width,
-                height=frame.height,
-                format=frame.format,
-                time_base=Fraction(1, 1000),
-            )
-            fields, sink = graph.add('setfield', 'mode=prog'), graph.add('buffersink')
-            source.link_to(fields)
-            fields.link_to(sink)
+            parts = [
+                graph.add_buffer(
+                    width=frame.width,
+                    height=frame.height,
+                    format=frame.format,
+                    time_base=Fraction(1, 1000),
+                ),
+                graph.add('scale', f'{width}:{frame.height}:flags=bicubic'),
+                graph.add('format', 'rgb24'),
+                graph.add('buffersink'),
+            ]
+            for part, following in itertools.pairwise(parts):
+                part.link_to(following)
             graph.configure()
-            self._progressive = kind, graph
-        graph = self._progressive[1]
+            self._filter = kind, graph
+        graph = self._filter[1]
         graph.push(frame)
         return graph.pull()
 

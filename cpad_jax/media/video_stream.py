@@ -116,7 +116,8 @@ class VideoStream:
         self._even = True  # Whether every time so far followed from its stamp.
         self._time: float | None = None
         self._number = -1  # Of the present frame, from 0.
-        self._furthest = 0.0  # Seconds, where the last packet ends that was read.
+        # The last stamp of a packet that was read, and how long its frame lasts.
+        self._reach = (-(2**63), 0)
         self._broken = False  # Whether reading ended otherwise than at the end of the file.
 
     def __enter__(self) -> VideoStream:
@@ -190,12 +191,22 @@ class VideoStream:
     @property
     def end(self) -> float:
         """Seconds at which the frame ends that was given last: the video's end after the last."""
-        return max(self._furthest, (self._time or 0.0) + 1 / self._rate)
+        time = self._time or 0.0
+        begins, ends = self._packets_reach()
+        return ends if begins - self._tick <= time < ends else time + 1 / self._rate
+
+    def _packets_reach(self) -> tuple[float, float]:
+        """When the last frame begins and ends of which a packet was read, in seconds; 0 if none."""
+        stamp, length = self._reach
+        begins = (stamp - (self._origin or 0)) * self._tick
+        if self._origin is None or not 0 <= begins < _LONGEST:
+            return 0.0, 0.0
+        return begins, begins + length * self._tick
 
     def check_whole(self) -> None:
         """Raises a `UserError` where the stream, which has ended, fell short of its length."""
-        end = (self._time or 0.0) + 1 / self._rate
-        length = max(self._furthest, self._missing_from())
+        end = self.end
+        length = max(self._packets_reach()[1], self._missing_from())
         if end < _WHOLE * length:
             raise UserError(
                 f'{self._path}: the video breaks off at {end:.1f} s of {length:.1f} s; '
@@ -261,10 +272,9 @@ class VideoStream:
             yield from frames
             if packet is None or not packet.size:
                 return
-            if self._origin is not None and (place := self._file.stamp(packet)) is not None:
-                end = (place + (packet.duration or 0) - self._origin) * self._tick
-                if self._even and not packet.is_discard and end < _LONGEST:
-                    self._furthest = max(self._furthest, end)
+            place = self._file.stamp(packet)
+            if place is not None and not packet.is_discard and self._even:
+                self._reach = max(self._reach, (place, packet.duration or 0))
 
     def _begins(self, frame: av.VideoFrame) -> float:
         """When the next frame begins, in seconds."""

@@ -1,6 +1,7 @@
 import dataclasses
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -196,6 +197,51 @@ def test_every_face_of_a_video_is_a_moment(tmp_path, embedder):
     assert first.score > 0.97 > 0.7 > second.score
     assert first.start <= first.shown <= first.end
     np.testing.assert_allclose(first.box, [16 / 96, 40 / 160, 80 / 96, 104 / 160], atol=0.03)
+
+
+def test_a_moment_of_a_slow_video_ends_where_the_next_frame_begins(tmp_path, embedder):
+    ann = find.describe(
+        [photo(tmp_path / 'a.png', ANN)], drawn.Detector(), embedder, pytest.fail, pytest.fail
+    )
+    path = film(tmp_path / 'film.mp4', '-A-A', fps=1)
+    for seconds in (1, 5):
+        slow = tmp_path / f'{seconds}.mkv'
+        with av.open(str(path)) as source, av.open(str(slow), 'w') as target:
+            stream = target.add_stream_from_template(source.streams.video[0])
+            for packet in source.demux(video=0):
+                if packet.size:
+                    for name in ('pts', 'dts', 'duration'):
+                        setattr(packet, name, getattr(packet, name) * seconds)
+                    packet.stream = stream
+                    target.mux(packet)
+        moments = list(find.find_moments(slow, ann, drawn.Detector(), embedder))
+        expected = [(seconds, 2 * seconds), (3 * seconds, 4 * seconds)]
+        assert [(m.start, m.end) for m in moments] == [pytest.approx(e, abs=0.01) for e in expected]
+
+
+def test_interlaced_videos_show_who_is_in_them_and_nobody_else(tmp_path, embedder):
+    ann = find.describe(
+        [photo(tmp_path / 'a.png', ANN)], drawn.Detector(), embedder, pytest.fail, pytest.fail
+    )
+    told = {}
+    for name, seen, fields in (
+        ('a.mp4', 'A', False), ('b.mp4', '-', True), ('c.mts', 'B', True), ('d.mkv', 'A', False),
+        ('e.mts', '-', True), ('f.mp4', 'A', True), ('g.mkv', '-', True),
+    ):  # fmt: skip
+        path = film(tmp_path / 'drawn.mp4', seen)
+        with av.open(str(tmp_path / name), 'w') as target:
+            stream = target.add_stream('libx264', rate=10)
+            stream.height, stream.width, stream.pix_fmt = 96, 160, 'yuv420p'
+            stream.options = {'preset': 'ultrafast'} | ({'x264-params': 'tff=1'} if fields else {})
+            for frame, _ in video.iterate_frames(path):
+                target.mux(stream.encode(av.VideoFrame.from_ndarray(frame, 'rgb24')))
+            target.mux(stream.encode())
+        moments = find.find_moments(tmp_path / name, ann, drawn.Detector(), embedder)
+        told[name] = ''.join('A' if moment.score > 0.9 else 'B' for moment in moments)
+    assert told == {
+        'a.mp4': 'A', 'b.mp4': '', 'c.mts': 'B', 'd.mkv': 'A', 'e.mts': '', 'f.mp4': 'A',
+        'g.mkv': '',
+    }  # fmt: skip
 
 
 def test_what_is_seen_before_a_video_breaks_off_is_given(tmp_path, embedder):
