@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
-from cpad_jax import interruption
+from cpad_jax import interruption, standard_streams
 from cpad_jax.printable import printable
 
 _STDOUT = 1  # As the system numbers it, whatever `sys.stdout` is.
@@ -54,7 +54,9 @@ class CommandParser(argparse.ArgumentParser):
 
 
 def given_path(text: str) -> Path:
-    """A path of a command line, as a `type` of argparse: an empty one would be the folder it is in.
+    """A path of a command line, as a `type` of argparse; `~` is the home folder.
+
+    An empty one would be the folder it is in.
 
     Raises:
         argparse.ArgumentTypeError: It is empty.
@@ -63,7 +65,21 @@ def given_path(text: str) -> Path:
         raise argparse.ArgumentTypeError(
             f'expected a path, got {text!r}; is a variable of the shell not set?'
         )
-    return Path(text)
+    return expanded(text)
+
+
+def expanded(text: str | os.PathLike[str]) -> Path:
+    """A path with the home folder in place of `~`, which no shell puts into `--option=~/x`.
+
+    Raises:
+        UserError: There is no such user.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise UserError(
+            f'{text}: there is no such user; for a file of that name give ./{text}'
+        ) from None
 
 
 def numbers(text: str) -> tuple[int, ...]:
@@ -95,6 +111,7 @@ def told(interrupted: str = _GOES_ON) -> Iterator[None]:
         interrupted: What to say after Ctrl-C (exit status 130), SIGTERM (143) or SIGHUP (129): what
             is left of the work.
     """
+    standard_streams.prepare()
     with interruption.raised():
         try:
             try:
@@ -103,6 +120,11 @@ def told(interrupted: str = _GOES_ON) -> Iterator[None]:
                 sys.stdout.flush()
                 raise
             sys.stdout.flush()
+            if (lost := standard_streams.unwritten()) is not None:
+                raise UserError(
+                    f'stdout cannot be written to ({lost.strerror}); the results that go to files '
+                    'are written: give another place for what is printed'
+                )
         except BrokenPipeError:
             if not _is_unread(_STDOUT):
                 raise  # It was another pipe, such as one to a process of ours.

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from cpad_jax import atomic, errors
+from cpad_jax import atomic, errors, whole_folders
 
 PRINTS = """
 from cpad_jax import errors
@@ -122,8 +122,7 @@ def test_a_mistake_of_ours_keeps_its_traceback(mistake):
 
 
 def _folder(path):
-    with atomic.writing(path) as temporary:
-        temporary.mkdir()
+    with whole_folders.writing(path) as temporary:
         atomic.write_bytes(temporary / 'weights', b'x' * 5000)
 
 

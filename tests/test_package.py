@@ -12,7 +12,16 @@ PACKAGE = ROOT / 'cpad_jax'
 # A module may import from its own layer and from those to the right of it.
 LAYERS = ('train', 'eval', 'retrieval', 'training', 'models', 'data', 'media', 'text')
 # These know nothing of the rest and serve everybody.
-FOUNDATIONS = {'errors', 'interruption', 'progress', 'atomic', 'printable', 'strict_json'}
+FOUNDATIONS = {
+    'errors',
+    'interruption',
+    'progress',
+    'atomic',
+    'whole_folders',
+    'standard_streams',
+    'printable',
+    'strict_json',
+}
 HEAVY = ('tensorflow', 'tensorflow_datasets', 'clu', 'torch', 'orbax', 'cv2', 'jax')
 # The only places that may import a fragile dependency.
 DOORS = {

@@ -187,17 +187,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     train.quiet()
     parser = errors.CommandParser(__doc__)
     parser.add_argument('name', choices=build.NAMES, help='the data set')
-    parser.add_argument('--data_dir', required=True, type=Path, help='folder of data sets')
-    parser.add_argument('--manual_dir', type=Path, help='your files, of all but synthetic_cast')
+    parser.add_argument(
+        '--data_dir', required=True, type=errors.given_path, help='folder of data sets'
+    )
+    parser.add_argument(
+        '--manual_dir', type=errors.given_path, help='your files, of all but synthetic_cast'
+    )
     parser.add_argument('--part', help='only this part of it, e.g. actions (default: all)')
     parser.add_argument(
         '--annotations',
-        type=Path,
+        type=errors.given_path,
         help='who is in which clip (default: MANUAL_DIR/annotations.jsonl, where it is there)',
     )
     parser.add_argument(
         '--splits',
-        type=Path,
+        type=errors.given_path,
         help='JSON with the split of each title (default: MANUAL_DIR/splits.json, or a draw)',
     )
     parser.add_argument(
@@ -205,7 +209,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         default='',
         help='build with Apache Beam, e.g. runner=DirectRunner,direct_num_workers=8',
     )
-    parser.add_argument('--sheet', type=Path, help='also draw a picture of it (.jpg or .png)')
+    parser.add_argument(
+        '--sheet', type=errors.given_path, help='also draw a picture of it (.jpg or .png)'
+    )
     parser.add_argument(
         '--processes', type=int, help='of all with clips: how many, from 1 (default: one per core)'
     )

@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = sys.argv[1:] if arguments is None else arguments
     overrides = [word for word in words if word.startswith('--config.')]
     options = parser.parse_args([word for word in words if word not in overrides])
-    workdir = ['--workdir', options.workdir] if options.workdir else []
+    workdir = ['--workdir', options.workdir] if options.workdir is not None else []
     config, workdir = configs.parse(['--config', options.config, *workdir, *overrides])
     configs.require(config, workdir)
     runtime.keep_compiled(workdir)

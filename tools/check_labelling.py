@@ -333,9 +333,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line, measures and prints."""
     train.quiet()
     parser = errors.CommandParser(__doc__)
-    parser.add_argument('--dir', required=True, type=Path, help='folder for the world and results')
-    parser.add_argument('--detector', type=Path, help='YuNet file (default: CPAD_FACE_DETECTOR)')
-    parser.add_argument('--embedder', type=Path, help='ONNX file (default: CPAD_FACE_EMBEDDER)')
+    parser.add_argument(
+        '--dir', required=True, type=errors.given_path, help='folder for the world and results'
+    )
+    parser.add_argument(
+        '--detector', type=errors.given_path, help='YuNet file (default: CPAD_FACE_DETECTOR)'
+    )
+    parser.add_argument(
+        '--embedder', type=errors.given_path, help='ONNX file (default: CPAD_FACE_EMBEDDER)'
+    )
     parser.add_argument('--seed', type=int, default=SEED, help=f'of the world (default: {SEED})')
     parser.add_argument('--movies', type=int, default=10, help='default: 10, and a fifth as shows')
     options = parser.parse_args(arguments)

@@ -318,7 +318,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = errors.CommandParser(__doc__)
     parser.add_argument('names', nargs='*', help='configurations; all by default')
     parser.add_argument('--full-size', action='store_true', help='compare embeddings at full size')
-    parser.add_argument('--out', type=Path, help='write the table there')
+    parser.add_argument('--out', type=errors.given_path, help='write the table there')
     options = parser.parse_args(arguments)
     chosen = options.names or [c.name for family in zoo.FAMILIES.values() for c in family]
     configs = [zoo.get(name) for name in chosen]

@@ -8,6 +8,7 @@ python tools/convert_openclip_weights.py weights/b32 --to-openclip --out back/b3
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ import numpy as np
 # Run as a script, the package beside this folder is found without being installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cpad_jax import atomic, errors  # noqa: E402
+from cpad_jax import atomic, errors, whole_folders  # noqa: E402
 from cpad_jax.models import (  # noqa: E402
     openclip,
     openclip_config,
@@ -59,7 +60,8 @@ def convert(
     Raises:
         UserError: The source is of another kind, broken, or of another model.
     """
-    _check_free(out)
+    source = os.path.expanduser(source)
+    whole_folders.check(out, '--out', Path(source))
     resolved = sources.resolve(source)
     config = choose_config(model, resolved)
     state, remarks = sources.read_with_remarks(resolved)
@@ -68,7 +70,7 @@ def convert(
     params = openclip.from_open_clip(state, config, resolved.origin)
     tokenizer = tokenizer or resolved.tokenizer
     kept = None if dtype == SAME else dtype
-    with atomic.writing(out) as temporary:
+    with whole_folders.writing(out) as temporary:
         weights.save_clip(temporary, config, params, kept, aside=openclip.unused(state))
         if config.text.tokenizer == 'file':
             if tokenizer is None:
@@ -88,14 +90,6 @@ def convert(
     rounded = f' as rounded to {kept}' if kept else ''
     compared = f'; read back, every number is the same{rounded}' if check else ''
     print(f'wrote {out}: {config.name}, {len(state)} arrays, sha256 {sha256}{compared}')
-
-
-def _check_free(out: Path) -> None:
-    """Refuses to put a CLIP in the place of anything else."""
-    ours = (weights.CONFIG_FILE, sources.CONFIG_FILE)
-    taken = out.exists() and (not out.is_dir() or any(out.iterdir()))
-    if taken and not any((out / name).is_file() for name in ours):
-        raise errors.UserError(f'--out {out}: something else is there; name a new folder')
 
 
 def _check(folder: Path, state: Mapping[str, np.ndarray], dtype: str | None) -> None:
@@ -138,12 +132,11 @@ def convert_back(source: Path, out: Path) -> None:
     Raises:
         UserError: The source is no such folder, or open_clip has no such model.
     """
-    _check_free(out)
+    whole_folders.check(out, '--out', source)
     params = weights.stored_params(source)
     config = weights.read_config(source / weights.CONFIG_FILE)
     state = openclip.to_open_clip(params, config) | weights.load_aside(source)
-    with atomic.writing(out) as temporary:
-        temporary.mkdir()
+    with whole_folders.writing(out) as temporary:
         stored = {name: safetensors_files.Stored(array) for name, array in state.items()}
         safetensors_files.write(temporary / OPEN_CLIP_WEIGHTS, stored)
         said = {
@@ -170,14 +163,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="open_clip's name of the model, e.g. ViT-B-32-quickgelu; not needed for a MODEL/TAG, "
         'nor where open_clip_config.json lies beside the weights',
     )
-    parser.add_argument('--out', required=True, type=Path, help='the folder to write')
+    parser.add_argument('--out', required=True, type=errors.given_path, help='the folder to write')
     parser.add_argument(
         '--dtype',
         default=SAME,
         choices=(SAME, 'float32', 'float16', 'bfloat16'),
         help='type of the numbers written (default: that of the source)',
     )
-    parser.add_argument('--tokenizer', type=Path, help='tokenizer.json, if not beside the weights')
+    parser.add_argument(
+        '--tokenizer', type=errors.given_path, help='tokenizer.json, if not beside the weights'
+    )
     parser.add_argument(
         '--image-size',
         type=int,
@@ -190,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     if options.to_openclip:
-        convert_back(Path(options.source), options.out)
+        convert_back(errors.given_path(options.source), options.out)
     else:
         convert(options.source, options.model, options.out, options.dtype, options.tokenizer,
                 options.check, options.image_size)  # fmt: skip

@@ -263,7 +263,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runtime.quiet()
     parser = errors.CommandParser(__doc__)
     parser.add_argument('what', choices=('difficulty', 'run', 'table', 'curves', 'ablations'))
-    parser.add_argument('--workdir', type=Path, default=Path('runs/synthetic_cast'))
+    parser.add_argument('--workdir', type=errors.given_path, default=Path('runs/synthetic_cast'))
     parser.add_argument('--worlds', type=errors.numbers, default=(), help='seeds of the worlds')
     parser.add_argument(
         '--seeds', type=errors.numbers, default=(0,), help='initial seeds of learning'
@@ -271,7 +271,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         '--clips', action='store_true', help='CE as well, and CLIP-PAD taught by the same clips'
     )
-    parser.add_argument('--figure', type=Path, help='curves as a picture, .svg or .png')
+    parser.add_argument(
+        '--figure', type=errors.given_path, help='curves as a picture, .svg or .png'
+    )
     words = sys.argv[1:] if arguments is None else arguments
     overrides = [word for word in words if word.startswith('--config.')]
     options = parser.parse_args([word for word in words if word not in overrides])

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from cpad_jax import atomic, strict_json
+from cpad_jax import atomic, strict_json, whole_folders
 from cpad_jax.errors import UserError
 from cpad_jax.models import safetensors_files
 from cpad_jax.models import weights as weights_io
@@ -54,8 +54,7 @@ def save_model(directory: str | os.PathLike[str], saved: SavedCE) -> None:
         'faces_per_clip': saved.faces_per_clip,
         **dataclasses.asdict(saved.config),
     }
-    with atomic.writing(directory) as temporary:
-        temporary.mkdir()
+    with whole_folders.writing(directory) as temporary:
         atomic.write_json(temporary / CONFIG_FILE, values)
         stored = {
             name: safetensors_files.Stored(np.asarray(leaf, np.float32, order='C'))

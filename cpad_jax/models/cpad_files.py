@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cpad_jax import atomic, strict_json
+from cpad_jax import atomic, strict_json, whole_folders
 from cpad_jax.errors import UserError
 from cpad_jax.models import names, safetensors_files
 from cpad_jax.models import weights as weights_io
@@ -99,8 +99,7 @@ def save_model(directory: str | os.PathLike[str], saved: SavedCPAD) -> None:
         'names': list(saved.names),
     }
     values = {k: v for k, v in values.items() if k not in _UNLESS_GIVEN or v != _UNLESS_GIVEN[k]}
-    with atomic.writing(directory) as temporary:
-        temporary.mkdir()
+    with whole_folders.writing(directory) as temporary:
         atomic.write_json(temporary / CONFIG_FILE, values)
         stored = {name: safetensors_files.Stored(array) for name, array in arrays.items()}
         safetensors_files.write(temporary / WEIGHTS_FILE, stored)

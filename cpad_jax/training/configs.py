@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import ml_collections
 
 from cpad_jax import atomic
-from cpad_jax.errors import UserError
+from cpad_jax.errors import UserError, expanded
 from cpad_jax.models.config import DTYPES
 from cpad_jax.training import checkpoints
 
@@ -119,6 +119,7 @@ def load(path: str) -> ml_collections.ConfigDict:
         UserError: The file is missing, does not run, or has no `get_config`.
     """
     file, _, argument = path.partition(':')
+    file = str(expanded(file))
     if not Path(file).is_file():
         folder = Path(file).parent
         there = sorted(str(p) for p in folder.glob('*.py')) if folder.is_dir() else []
@@ -172,6 +173,8 @@ def parse(argv: Sequence[str]) -> CommandLine:
             if not words or words[0].startswith('--'):
                 raise UserError(f'--{name} needs a value: --{name}=VALUE')
             value = words.pop(0)
+        if name in ('config', 'workdir') and not value.strip():
+            raise UserError(f'--{name} is empty: expected a path; is a shell variable not set?')
         options[name] = value
     if 'config' not in options:
         raise UserError('which configuration? --config configs/quickstart.py')
@@ -179,9 +182,19 @@ def parse(argv: Sequence[str]) -> CommandLine:
     for name, value in options.items():
         if name.startswith('config.'):
             override(config, name.removeprefix('config.'), value)
+    _expand(config)
     check(config)
     config.lock()
-    return CommandLine(config, Path(options.get('workdir', f'runs/{config.name}')))
+    return CommandLine(config, expanded(options.get('workdir', f'runs/{config.name}')))
+
+
+def _expand(config: ml_collections.ConfigDict) -> None:
+    """Puts the home folder in place of `~` in every path of a configuration."""
+    for key, value in config.items():
+        if isinstance(value, ml_collections.ConfigDict):
+            _expand(value)
+        elif isinstance(value, str) and value.startswith('~'):
+            config[key] = str(expanded(value))
 
 
 def override(config: ml_collections.ConfigDict, key: str, text: str) -> None:

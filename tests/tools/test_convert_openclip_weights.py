@@ -95,7 +95,7 @@ def test_what_is_written(tmp_path, capsys):
     sha256 = weights.file_sha256(tmp_path / 'out' / 'weights.safetensors')
     assert f'sha256 {sha256}' in out and 'every number is the same' in out
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == [
-        'README.md', 'config.json', 'weights.safetensors'
+        '.cpad_jax.json', 'README.md', 'config.json', 'weights.safetensors'
     ]  # fmt: skip
     card = (tmp_path / 'out' / 'README.md').read_text()
     assert sha256 in card and weights.file_sha256(source) in card

@@ -231,3 +231,20 @@ def test_celebrities_in_action_lacks_nothing_but_the_path():
     config = configs.parse(['--config', file, '--config.data.dir=data']).config
     assert config.data.name == config.name == 'celebrities_in_action'
     assert config.eval.data.name == '' and config.data.dir == 'data'
+
+
+def test_a_tilde_is_the_home_folder_in_every_path(file, monkeypatch, tmp_path):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    words = ['--config', file, '--workdir=~/run', '--config.name=~/x']
+    config, workdir = configs.parse(words)
+    assert workdir == tmp_path / 'run' and config.name == str(tmp_path / 'x')
+    with pytest.raises(UserError, match='no such user'):
+        configs.parse(['--config', file, '--workdir=~nobody-of-that-name/x'])
+    monkeypatch.setenv('HOME', str(Path(file).parent))
+    assert configs.parse(['--config', f'~/{Path(file).name}']).config.train.steps > 0
+
+
+@pytest.mark.parametrize('word', ['--workdir=', '--workdir= ', '--config='])
+def test_an_empty_path_is_no_path(file, word):
+    with pytest.raises(UserError, match='is empty: expected a path'):
+        configs.parse(['--config', file, word])
