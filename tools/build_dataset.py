@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from cpad_jax import atomic, errors, train  # noqa: E402
 from cpad_jax.data import build, built_dataset, drawn_world, set_aside  # noqa: E402
 from cpad_jax.data.synthetic.world import WorldSpec  # noqa: E402
+from cpad_jax.printable import say  # noqa: E402
 
 # The sheet is as wide as five clips and shows a row of eight people under them.
 _COLUMNS, _ROWS, _PEOPLE = 5, 4, 8
@@ -240,10 +241,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     before = build.finished(options.name, options.data_dir)
     paths = drawn_world.ensure_synthetic_cast(options.data_dir, spec, options.processes)
     _tell_before(before)
-    print(summary(paths))
+    say(summary(paths))
     if options.sheet:
         draw_sheet(paths, options.sheet)
-        print(f'picture: {options.sheet}')
+        say(f'picture: {options.sheet}')
 
 
 def _build_manual(options: argparse.Namespace, described: Collection[str]) -> None:
@@ -274,12 +275,12 @@ def _build_manual(options: argparse.Namespace, described: Collection[str]) -> No
         annotations=options.annotations, splits=options.splits, processes=options.processes,
     )  # fmt: skip
     _tell_before([folder for folder in before if folder in paths.parts.values()])
-    print(manual_summary(paths))
+    say(manual_summary(paths))
 
 
 def _tell_before(folders: Sequence[Path]) -> None:
     for folder in folders:
-        print(f'already built in {folder}: left as it is')
+        say(f'already built in {folder}: left as it is')
 
 
 if __name__ == '__main__':

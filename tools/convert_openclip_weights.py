@@ -31,6 +31,7 @@ from cpad_jax.models import (  # noqa: E402
 )
 from cpad_jax.models.config import CLIPConfig  # noqa: E402
 from cpad_jax.models.openclip_choice import activation, choose_config, with_sizes_of  # noqa: E402
+from cpad_jax.printable import say  # noqa: E402
 
 OPEN_CLIP_WEIGHTS = 'open_clip_model.safetensors'
 SAME = 'same'
@@ -85,11 +86,11 @@ def convert(
         )
         if check:
             _check(temporary, state, kept)
-    print('\n'.join((*remarks, *more, said)))
+    say('\n'.join((*remarks, *more, said)))
     sha256 = weights.file_sha256(out / weights.WEIGHTS_FILE)
     rounded = f' as rounded to {kept}' if kept else ''
     compared = f'; read back, every number is the same{rounded}' if check else ''
-    print(f'wrote {out}: {config.name}, {len(state)} arrays, sha256 {sha256}{compared}')
+    say(f'wrote {out}: {config.name}, {len(state)} arrays, sha256 {sha256}{compared}')
 
 
 def _check(folder: Path, state: Mapping[str, np.ndarray], dtype: str | None) -> None:
@@ -147,7 +148,7 @@ def convert_back(source: Path, out: Path) -> None:
         for name in (pretrained.TOKENIZER_FILE, 'README.md'):
             if (source / name).is_file():
                 shutil.copyfile(source / name, temporary / name)
-    print(f'wrote {out}: {config.name} for open_clip, {len(state)} arrays')
+    say(f'wrote {out}: {config.name} for open_clip, {len(state)} arrays')
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

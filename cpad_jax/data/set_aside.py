@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Protocol
 
 from cpad_jax import atomic
+from cpad_jax.printable import printable
 
 LIST, GROUPS = 'set_aside.txt', 'set_aside.json'
 # Entries that are listed of each reason; what goes beyond is counted.
@@ -113,9 +114,9 @@ class SetAside:
             return
         where = os.fspath(file) if line is None else f'{os.fspath(file)}:{line}'
         what = f': {item[:_ITEM]}' if item else ''
-        self._file.write(_in_a_line(f'{where}: {reason}{what}') + '\n')
+        self._file.write(printable(f'{where}: {reason}{what}') + '\n')
         if len(group.first) < FIRST:
-            group.first.append(_in_a_line(f'{where}{what}'))
+            group.first.append(printable(f'{where}{what}'))
         else:
             group.more = True
 
@@ -140,11 +141,6 @@ class SetAside:
         if kind is None:
             groups = {reason: dataclasses.asdict(group) for reason, group in self.groups().items()}
             atomic.write_json(self._folder / GROUPS, groups)
-
-
-def _in_a_line(text: str) -> str:
-    # Names of files can hold line breaks and worse; an entry is one line.
-    return ''.join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def read_groups(folder: str | os.PathLike[str]) -> dict[str, Group]:

@@ -45,7 +45,7 @@ _TAGS = Path(__file__).with_name('openclip_tags.json')
 _REPOSITORY = re.compile(r'[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*')
 _SHARD = re.compile(r'-\d+-of-\d+$')
 # The value, or the first of a list of them.
-_LICENCE = r'^(license(?:_name)?):(?: *|\n *- *)([^\s#].*?)(?: +#.*)?$'
+_LICENCE = r'^(license(?:_name)?):(?: *|\n *- *)([^\s#].*)$'
 _MAX_CARD = 1 << 16
 
 
@@ -308,7 +308,8 @@ def _licence(card: Path) -> str | None:
     with open(card, encoding='utf-8', errors='replace') as file:
         head = re.match(r'---\n(.*?)\n---', file.read(_MAX_CARD), re.DOTALL)
     lines = re.findall(_LICENCE, head[1], re.MULTILINE) if head else []
-    words = {key: value.strip(' \'"')[:100] for key, value in lines}
+    # Behind a space, # begins a comment.
+    words = {key: value.split(' #')[0].strip(' \'"')[:100] for key, value in lines}
     licence = words.get('license')
     return words.get('license_name', licence) if licence == 'other' else licence
 

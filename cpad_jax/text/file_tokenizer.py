@@ -18,7 +18,7 @@ import tokenizers
 
 from cpad_jax import strict_json
 from cpad_jax.errors import UserError
-from cpad_jax.text.tokenizer import check_cut, clean_text, pad_rows, split_at_persons
+from cpad_jax.text.tokenizer import check_cut, clean_text, listed, pad_rows, split_at_persons
 
 # The largest in use, of 901,629 entries, takes about 60 MB as a file and 2.2 GB once read.
 MAX_BYTES = 128 * 2**20
@@ -122,10 +122,9 @@ class FileTokenizer:
             ValueError: `cut` is asked for and `can_cut` is false.
         """
         check_cut(self, cut)
-        texts = [texts] if isinstance(texts, str) else texts
         room = self.context_length - len(self._before) - len(self._after)
         rows = []
-        for text in texts:
+        for text in listed(texts):
             inner = self._encode(text, num_person_tokens)[:room]
             row = [*self._before, *inner, *self._after]
             if self._separator is not None:

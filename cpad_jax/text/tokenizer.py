@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import html
-import re
 import string
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar, Protocol
 
 import ftfy
 import instant_clip_tokenizer
 import numpy as np
 
+from cpad_jax.errors import UserError
+from cpad_jax.text.encodings import without_entities
+from cpad_jax.text.prompts import PERSON_TOKEN
+
 SOT = 49406
 EOT = 49407
 TOK = 49408  # Above the end token: pool at `ids == EOT`, never at the largest id.
 LENGTHS = (8, 16, 24, 32, 48, 77)  # Padded lengths, few so that few programs are compiled.
 
-_PERSON = re.compile(re.escape('[TOK]'))
+# No CLIP reads so much, and the time to clean a text, or to cut a word, grows with its square.
+MOST_CHARACTERS = 20_000
 _NO_PUNCTUATION = str.maketrans('_', ' ', string.punctuation.replace('_', ''))
 
 
@@ -113,7 +116,7 @@ def clean_text(text: str, clean: str) -> str:
     Raises:
         ValueError: There is no such `clean`.
     """
-    text = html.unescape(html.unescape(ftfy.fix_text(text)))
+    text = without_entities(without_entities(ftfy.fix_text(text)))
     if clean == 'canonicalize':
         text = text.translate(_NO_PUNCTUATION).lower()
     elif clean not in ('lower', 'whitespace'):
@@ -122,9 +125,25 @@ def clean_text(text: str, clean: str) -> str:
     return text.lower() if clean == 'lower' else text
 
 
+def listed(texts: str | Iterable[str]) -> Iterable[str]:
+    """Several texts, be it one; what is neither is refused by `split_at_persons`."""
+    return [texts] if isinstance(texts, str) or not isinstance(texts, Iterable) else texts
+
+
 def split_at_persons(text: str) -> list[str]:
-    """The parts of a text before, between and after its [TOK]s; some may be empty."""
-    return _PERSON.split(text)
+    """The parts of a text before, between and after its [TOK]s; some may be empty.
+
+    Raises:
+        UserError: This is no text, or one of more than `MOST_CHARACTERS`.
+    """
+    if not isinstance(text, str):
+        raise UserError(f'expected a text, or a list of texts, got {type(text).__name__}')
+    if len(text) > MOST_CHARACTERS:
+        raise UserError(
+            f'a text of {len(text)} characters is too long, it begins {text[:40]!r}: give at most '
+            f'{MOST_CHARACTERS}, of which a CLIP reads some hundred'
+        )
+    return text.split(PERSON_TOKEN)
 
 
 def pad_rows(
@@ -191,10 +210,8 @@ def tokenize(
     Returns:
         int32 [B, L]: start, the text, end, then zeros.
     """
-    if isinstance(texts, str):
-        texts = [texts]
     rows = []
-    for text in texts:
+    for text in listed(texts):
         row = [SOT, *_encode(text, num_person_tokens), EOT]
         if len(row) > context_length:
             row = [*row[: context_length - 1], EOT]

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cpad_jax.errors import UserError
 from cpad_jax.text.tokenizer import (
     EOT,
     LENGTHS,
@@ -123,3 +124,32 @@ def test_rows_are_padded_by_hand():
     np.testing.assert_array_equal(pad_rows([[5, 6], [7]], 3, 1), [[5, 6, 1], [7, 1, 1]])
     assert pad_rows([[5, 6], [7]], 20, 1, cut=True).shape == (2, 8)
     assert pad_rows([[5] * 9], 10, 1, cut=True).shape == (1, 10)
+
+
+@pytest.mark.parametrize(('text', 'same'), [
+    ('a\x00b', 'ab'), ('a \ud800 b', 'a \ufffd b'), ('\x1b[2J run', 'run'), ('\ufeffrun', 'run'),
+    ('Zoe\u0308', 'Zoë'),
+])  # fmt: skip
+def test_characters_that_are_no_letters(text, same):
+    np.testing.assert_array_equal(tokenize(text), tokenize(same))
+
+
+@pytest.mark.parametrize('text', [
+    'a' * 20_000, 'e' + '\u0308\u0323' * 9_000, '&' * 20_000, '[TOK]' * 4_000, '王' * 20_000,
+    '&#' + '9' * 5_000 + ';', '<' * 20_000,
+], ids=lambda text: text[:5])  # fmt: skip
+def test_long_texts_are_cut_to_a_row(text):
+    ids = tokenize(text)
+    assert ids.shape == (1, 77) and ids[0, -1] == EOT
+
+
+@pytest.mark.parametrize(('text', 'says'), [
+    ('ab ' * 10_000_000, "a text of 30000000 characters is too long, it begins 'ab ab"),
+    (['a', None], 'expected a text, or a list of texts, got NoneType'),
+    (3, 'expected a text, or a list of texts, got int'),
+    (b'run', 'expected a text, or a list of texts, got int'),
+])  # fmt: skip
+def test_what_is_no_text_is_told_in_a_line(text, says):
+    with pytest.raises(UserError, match=says) as told:
+        tokenize(text)
+    assert len(str(told.value)) < 400 and '\n' not in str(told.value)
