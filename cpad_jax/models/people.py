@@ -17,6 +17,7 @@ from cpad_jax.errors import UserError
 from cpad_jax.models import safetensors_files, weights
 from cpad_jax.models.cpad import UPDATED_LAYERS
 from cpad_jax.models.personalised import FORMS, Person, PersonalisedCLIP
+from cpad_jax.text import person_names
 
 KIND = 'CLIP-PAD person'
 SUFFIX = '.safetensors'
@@ -96,7 +97,7 @@ class People:
         """Reads a person.
 
         Args:
-            name: One of `names()`.
+            name: One of `names()`, however it is spelt if only one is spelt like it.
 
         Raises:
             UserError: There is no such person, the file is damaged, or of another model or CLIP.
@@ -129,17 +130,20 @@ class People:
         )  # fmt: skip
 
     def delete(self, name: str) -> None:
-        """Deletes a person's file; nothing else keeps what it held.
+        """Deletes the file of a person of just this name; nothing else keeps what it held.
 
         Raises:
             UserError: There is no such person.
         """
-        self._existing(name).unlink()
+        self._existing(name, exactly=True).unlink()
 
-    def _existing(self, name: str) -> Path:
+    def _existing(self, name: str, exactly: bool = False) -> Path:
         path = self.path(name)
         if not path.is_file():
             there = self.names()
+            alike = [known for known in there if person_names.same(known, name)]
+            if len(alike) == 1 and not exactly:
+                return self.path(alike[0])
             known = f'there are {", ".join(there[:10])}' if there else 'nobody is there'
             known += f' and {len(there) - 10} more' if len(there) > 10 else ''
             raise UserError(f'there is no {name!r} in {self.folder}: {known}')

@@ -119,3 +119,15 @@ def test_a_file_cut_short(people):
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(UserError, match='not a whole safetensors file'):
         people.load('Anna')
+
+
+def test_people_are_found_however_they_are_spelt(people):
+    for name in ('Zoë', 'Bo Hale', 'BO HALE'):
+        people.save(dataclasses.replace(ANNA, name=name))
+    assert [people.load(name).name for name in ('Zoe\u0308', 'zoe', 'BO HALE')] == [
+        'Zoë', 'Zoë', 'BO HALE',
+    ]  # fmt: skip
+    with pytest.raises(UserError, match="there is no 'bo hale' in"):
+        people.load('bo hale')  # Either of two.
+    with pytest.raises(UserError, match="there is no 'zoe' in .*: there are BO HALE, Bo Hale, Zoë"):
+        people.delete('zoe')

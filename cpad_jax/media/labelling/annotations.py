@@ -10,12 +10,14 @@ import dataclasses
 import json
 import math
 import os
+import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from cpad_jax import atomic
 from cpad_jax.errors import UserError
+from cpad_jax.text import person_names
 
 SOURCES = ('movie', 'show')
 _MAX_LINE = 1 << 24  # Characters: no clip needs more, and a file need not be lines at all.
@@ -144,13 +146,15 @@ def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, ClipAnnotati
             seen[clip.clip_id] = number
             for person in clip.people:
                 name, line = names.setdefault(person.person_id, (person.name, number))
-                if name != person.name:
+                if not person_names.same(name, person.name):
                     raise UserError(
                         f'{where}: {person.person_id} is {name!r} in line {line} and '
                         f'{person.name!r} here; write one name in both, or another person_id where '
                         'these are two people'
                     )
-            yield number, clip
+            # In one spelling, that of the first line.
+            people = (dataclasses.replace(p, name=names[p.person_id][0]) for p in clip.people)
+            yield number, dataclasses.replace(clip, people=tuple(people))
 
 
 def _clip(value: Any, where: str) -> ClipAnnotation:
@@ -191,6 +195,8 @@ def _person(value: Any, count: int, index: int, longest: float, where: str) -> P
     fields = _object(value, PersonAnnotation, where)
     _text(fields['person_id'], f'{where}: person_id')
     _text(fields['name'], f'{where}: name')
+    for key in ('person_id', 'name'):
+        fields[key] = unicodedata.normalize('NFC', fields[key])
     _number(fields.get('confidence', 1.0), 0, 1, f'{where}: confidence')
     target = fields.get('target', -1)
     if type(target) is not int or not -1 <= target < count or target == index:
@@ -252,6 +258,10 @@ def _object(value: Any, kind: type, where: str) -> dict[str, Any]:
 def _text(value: Any, where: str) -> None:
     if not isinstance(value, str) or not value.strip():
         raise UserError(f'{where} is {value!r}, expected text')
+    if not value.isascii() and any(unicodedata.category(letter) == 'Cs' for letter in value):
+        raise UserError(
+            f'{where} is {value[:80]!r}, which holds half of a character: write it anew'
+        )
 
 
 def _number(value: Any, lowest: float, highest: float, where: str) -> None:

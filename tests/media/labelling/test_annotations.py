@@ -136,3 +136,23 @@ def test_a_clip_stands_once(tmp_path):
     annotations.write(path, [CLIP, CLIP])
     with pytest.raises(UserError, match='stands in line 1 already'):
         list(annotations.read(path))
+
+
+def test_one_person_may_be_spelt_in_two_ways(tmp_path):
+    path = tmp_path / 'table.jsonl'
+
+    def write(*people):
+        lines = [
+            {'clip_id': f'{number}', 'title': 't', 'source': 'show',
+             'people': [{'person_id': person_id, 'name': name}]}
+            for number, (person_id, name) in enumerate(people)
+        ]  # fmt: skip
+        path.write_text('\ufeff' + '\n'.join(map(json.dumps, lines)))
+        return [(p.person_id, p.name) for clip in annotations.read(path) for p in clip.people]
+
+    spelt = [('zoë', 'Zoë O’Hara'), ('zoe\u0308', "ZOE  O'Hara"), ('zoë', 'zoe o hara')]
+    assert write(*spelt) == [('zoë', 'Zoë O’Hara')] * 3
+    with pytest.raises(UserError, match=r"jsonl:2: a is 'Anna' in line 1 and 'Joanna' here"):
+        write(('a', 'Anna'), ('a', 'Joanna'))
+    with pytest.raises(UserError, match=r'jsonl:1: person 0: name is .* half of a character'):
+        write(('a', 'Ann\ud800'))
