@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from cpad_jax.errors import UserError
-from cpad_jax.models import openclip, openclip_config, openclip_keys, sources, torch_files, zoo
+from cpad_jax.models import (
+    openclip,
+    openclip_config,
+    openclip_keys,
+    sources,
+    state_dicts,
+    torch_files,
+    zoo,
+)
 from cpad_jax.models.config import CLIPConfig, ViTConfig
 
 _IMAGE, _CONTEXT = openclip_keys.IMAGE_SIZE, openclip_keys.CONTEXT_LENGTH
 _ACTIVATIONS = {'gelu': 'GELU', 'quick_gelu': 'QuickGELU', 'gelu_tanh': 'GELU (tanh)'}
 
 
-def choose_config(model: str | None, resolved: sources.Resolved) -> CLIPConfig:
+def choose_config(
+    model: str | None, resolved: sources.Resolved, names: Iterable[str] = ()
+) -> CLIPConfig:
     """The configuration of weights: what the user says, and what is known of them.
 
     Args:
         model: open_clip's name of the model; may be left out where the source is a tag, or has an
             `open_clip_config.json` beside it.
         resolved: Where the weights are.
+        names: Of the weights, which may tell that they are no CLIP of open_clip.
 
     Returns:
         The row of the zoo, with the activation, the preprocessing and the sizes that a tag or an
@@ -45,7 +56,7 @@ def choose_config(model: str | None, resolved: sources.Resolved) -> CLIPConfig:
         if described:
             config = _agreeing(config, described, resolved.origin)
     else:
-        config = _described_model(described, resolved.origin)
+        config = _described_model(described, resolved.origin, names)
     if tag:
         images = {'mean': tag.mean, 'std': tag.std, 'interpolation': tag.interpolation,
                   'resize_mode': tag.resize_mode}  # fmt: skip
@@ -112,10 +123,14 @@ def _tower(described: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return tower
 
 
-def _described_model(described: Mapping[str, Any], origin: str) -> CLIPConfig:
+def _described_model(described: Mapping[str, Any], origin: str, names: Iterable[str]) -> CLIPConfig:
     """The model that a `model_cfg` of open_clip describes."""
     if not described:
-        raise UserError(f'{origin} does not say which model it is: give --model, such as ViT-B-32')
+        seen = state_dicts.kind(names)
+        hint = f'; it seems to be {seen}' if seen else ''
+        raise UserError(
+            f'{origin} does not say which model it is: give --model, such as ViT-B-32{hint}'
+        )
     start = f'{origin}: its {sources.CONFIG_FILE} fits none that is known here'
     try:
         wanted = openclip_keys.model(described)

@@ -315,6 +315,12 @@ def test_lines_stay_short_and_say_what_a_file_is(tmp_path):
         for tower in ('vision', 'text')
         for i in range(200)
     }
+    # Whether a model is named or not.
+    with pytest.raises(
+        UserError, match='does not say which model.* a CLIP of transformers'
+    ) as error:
+        convert(tmp_path, folder_of(tmp_path, transformers))
+    assert len(str(error.value).replace(str(tmp_path), '/tmp/x')) < 400
     for state, words in (
         (transformers, 'a CLIP of transformers'),
         ({f'base_model.model.x.{i}.lora_A.weight': np.ones(1) for i in range(300)}, 'an adapter'),
