@@ -40,7 +40,7 @@ _TOKENS = 'text/token_embedding/embedding'
 _ROWS = 'text/token_embedding/rows'
 _BLOCK = 'resblocks.0/'
 # Characters of a message: of one name, and of all lists of them.
-_NAME, _ROOM = 60, 200
+_NAME, _ROOM = 60, 140
 # The projections tell width and joint space at once, and come first.
 _TELLING = ('visual.proj', 'proj')
 # Numbers in a token embedding that is made whole from some of its rows: of ViT-bigG, 63 million.
