@@ -1,12 +1,15 @@
 import csv
 import io
+import types
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cpad_jax import errors, progress
-from cpad_jax.printable import as_cell, from_cell, printable
+from cpad_jax.printable import as_cell, from_cell, printable, say
+from cpad_jax.retrieval.report import page
+from tools import find_person
 
 
 @pytest.mark.parametrize(('text', 'shown'), [
@@ -68,3 +71,25 @@ def test_progress_bars(capsys):
         bar.update()
     shown = capsys.readouterr().err
     assert '\\x1b[31mred' in shown and '\\x07' in shown and not set(shown) & {'\x1b', '\x07'}
+
+
+def test_pages():
+    assert page.text('a\x1b[2J\u202e<b>') == r'a\x1b[2J\u202e&lt;b&gt;'
+    assert page.name('\u2066\x07Ann') == r'<bdi>\u2066\x07Ann</bdi>'
+
+
+def test_tables_keep_their_lines(capsys):
+    say('a\tb\n\x1b[31mc\u200b')
+    assert capsys.readouterr().out == 'a\tb\n\\x1b[31mc\\u200b\n'
+
+
+def test_found_moments_and_what_is_set_aside(capsys):
+    name = 'a\x1b[2J\n0.999  0:00 - 0:01  b\u202e.mp4'
+    moment = types.SimpleNamespace(score=0.9, start=0.0, end=1.0, shown=0.5, video=name)
+    find_person.show([moment], [moment], 0.5)
+    find_person.show([], [moment], 0.95)
+    find_person.say([f'set aside: {name}'])
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 2 and len(said.err.splitlines()) == 1
+    assert not set(said.out + said.err) & {'\x1b', '\u202e'}
+    assert said.out.count(r'a\x1b[2J\n0.999') == 2

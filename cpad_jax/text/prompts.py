@@ -44,6 +44,8 @@ PLACES = tuple(PLACE_PHRASES)
 NOBODY = 'a person'
 SOMEONE = 'someone'  # To whom something is done.
 PERSON_TOKEN = '[TOK]'
+# No CLIP reads so much, and the time to clean a text, or to cut a word, grows with its square.
+MOST_CHARACTERS = 20_000
 _LONGEST_SLIP = 12  # Characters of what is taken for a misspelt [TOK].
 
 
@@ -134,7 +136,8 @@ def check_spelling(text: str) -> None:
     Raises:
         UserError: It is written in other letters or with spaces, as '[tok]' or '[ TOK ]'.
     """
-    for start in (place for place, letter in enumerate(text) if letter in '[［【'):
+    head = text[:MOST_CHARACTERS]  # Tokenizers refuse what is longer.
+    for start in (place for place, letter in enumerate(head) if letter in '[［【'):
         written = text[start : start + _LONGEST_SLIP]
         end = min((at for at in map(written.find, ']］】') if at >= 0), default=-1) + 1
         if end and written[:end] != PERSON_TOKEN and person_names.key(written[:end]) == 'tok':

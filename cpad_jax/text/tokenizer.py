@@ -18,15 +18,13 @@ import numpy as np
 
 from cpad_jax.errors import UserError
 from cpad_jax.text.encodings import without_entities
-from cpad_jax.text.prompts import PERSON_TOKEN
+from cpad_jax.text.prompts import MOST_CHARACTERS, PERSON_TOKEN
 
 SOT = 49406
 EOT = 49407
 TOK = 49408  # Above the end token: pool at `ids == EOT`, never at the largest id.
 LENGTHS = (8, 16, 24, 32, 48, 77)  # Padded lengths, few so that few programs are compiled.
 
-# No CLIP reads so much, and the time to clean a text, or to cut a word, grows with its square.
-MOST_CHARACTERS = 20_000
 _NO_PUNCTUATION = str.maketrans('_', ' ', string.punctuation.replace('_', ''))
 
 
