@@ -56,7 +56,7 @@ def test_videos_are_sampled_by_time(real_data, name):
 def test_portraits_have_one_face(real_data, detector, photo):
     path = real_data / 'people' / f'{photo}.jpg'
     image = images.read_image(path)
-    face = faces.single_face(image, detector, path)
+    face = faces.single_face(detector.detect(image), path)
     assert detector.detect(image) and face.score > 0.85
     eyes, mouth = face.landmarks[:2], face.landmarks[3:]
     assert (face.box[[1, 0]] < face.landmarks.min(axis=0)).all()
@@ -72,7 +72,7 @@ def test_portraits_have_one_face(real_data, detector, photo):
         ]  # fmt: skip
         assert np.abs(again.box / scale - face.box).max() < 0.25 * face.height
     crop = faces.crop_face(image, face.box, size=160)
-    assert faces.single_face(crop, detector, 'crop').height > 80
+    assert faces.single_face(detector.detect(crop), 'crop').height > 80
 
 
 def test_a_photo_of_several_people_is_refused(real_data, detector):
@@ -84,11 +84,11 @@ def test_a_photo_of_several_people_is_refused(real_data, detector):
                 (f.box[0] + f.box[2]) / 2 / image.shape[0]) for f in found]  # fmt: skip
     np.testing.assert_allclose(middles, [(0.62, 0.34), (0.43, 0.36), (0.85, 0.8)], atol=0.05)
     with pytest.raises(UserError, match=r'obama_and_biden\.jpg: 3 faces were found .* crop'):
-        faces.single_face(image, detector, path)
+        faces.single_face(detector.detect(image), path)
     # Cropped to either man, it will do.
     for left, right in ((0.25, 0.5), (0.52, 0.75)):
         half = image[:, int(left * image.shape[1]) : int(right * image.shape[1])]
-        assert faces.single_face(half, detector, path).height > 150
+        assert faces.single_face(detector.detect(half), path).height > 150
 
 
 def _share_found(pictures, detector):

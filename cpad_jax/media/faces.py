@@ -119,14 +119,11 @@ def without_passers_by(found: Sequence[Face]) -> list[Face]:
     return [face for face in found if face.height >= _PASSER_BY * found[0].height]
 
 
-def large_faces(
-    image: np.ndarray, detector: FaceDetector, path: str | os.PathLike[str]
-) -> list[Face]:
-    """Finds the faces of those whom a photo is of.
+def large_faces(found: Sequence[Face], path: str | os.PathLike[str]) -> list[Face]:
+    """Chooses the faces of those whom a photo is of.
 
     Args:
-        image: uint8 [H, W, 3] RGB.
-        detector: What finds faces.
+        found: All faces of the photo, the largest first.
         path: Where the photo comes from, for the message.
 
     Returns:
@@ -135,10 +132,10 @@ def large_faces(
     Raises:
         UserError: There is no face.
     """
-    found = detector.detect(image)
     if not found:
         raise UserError(
-            f'{path}: no face was found; use an upright photo in which one face is in plain view'
+            f'{path}: no face was found, however the photo is turned; use one in which one face is '
+            'in plain view'
         )
     return without_passers_by(found)
 
@@ -149,12 +146,11 @@ def place(face: Face) -> str:
     return f'{face.width:.0f}x{face.height:.0f} pixels at x={left:.0f} y={top:.0f}'
 
 
-def single_face(image: np.ndarray, detector: FaceDetector, path: str | os.PathLike[str]) -> Face:
-    """Finds the one face of a photo of one person.
+def single_face(found: Sequence[Face], path: str | os.PathLike[str]) -> Face:
+    """Chooses the one face of a photo of one person.
 
     Args:
-        image: uint8 [H, W, 3] RGB.
-        detector: What finds faces.
+        found: All faces of the photo, the largest first.
         path: Where the photo comes from, for the message.
 
     Returns:
@@ -163,13 +159,13 @@ def single_face(image: np.ndarray, detector: FaceDetector, path: str | os.PathLi
     Raises:
         UserError: There is no face, or there are several.
     """
-    found = large_faces(image, detector, path)
-    if len(found) > 1:
+    large = large_faces(found, path)
+    if len(large) > 1:
         raise UserError(
-            f'{path}: {len(found)} faces were found ({"; ".join(map(place, found))}), expected '
+            f'{path}: {len(large)} faces were found ({"; ".join(map(place, large))}), expected '
             'one; crop the photo to the person who is meant'
         )
-    return found[0]
+    return large[0]
 
 
 @dataclass(frozen=True)

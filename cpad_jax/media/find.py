@@ -11,7 +11,7 @@ import numpy as np
 
 from cpad_jax import progress
 from cpad_jax.errors import UserError
-from cpad_jax.media import faces, images, tracks, video
+from cpad_jax.media import face_turns, faces, images, tracks, video
 from cpad_jax.media.face_embedding import FaceEmbedder
 from cpad_jax.media.face_quality import face_quality
 
@@ -19,6 +19,8 @@ from cpad_jax.media.face_quality import face_quality
 RATE = 6.0
 # Shots cut a person's presence into pieces that belong together.
 _SAME_MOMENT = 1.0  # Seconds.
+# Quality of a photo's best face below which that is told.
+_POOR = 0.5
 
 
 @dataclass(frozen=True)
@@ -122,8 +124,8 @@ def describe(
     paths, found, features, weights = [], [], [], []
     for path in photos:
         try:
-            image = images.read_image(path)
-            seen = faces.large_faces(image, detector, path)
+            image, seen, turned = face_turns.upright_faces(images.read_image(path), detector)
+            seen = faces.large_faces(seen, path)
         except UserError as error:
             set_aside(error)
             continue
@@ -132,6 +134,13 @@ def describe(
         features.append(embedder.embed(image, seen))
         # A face that shows nothing still counts where there is no better one.
         weights.append([max(face_quality(image, face), 1e-3) for face in seen])
+        if turned:
+            tell(f'note: {path}: turned by {turned} degrees clockwise to where its face is upright')
+        if max(weights[-1]) < _POOR:
+            tell(
+                f'warning: {path}: its face is small, blurred or seen from the side (quality '
+                f'{max(weights[-1]):.2f} of 1), and may find others or nobody; a better photo helps'
+            )
     if not paths:
         raise UserError('none of the photos shows a face; give others (see above)')
     person = faces.agreeing_faces(features, embedder.threshold)

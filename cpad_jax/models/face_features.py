@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cpad_jax.errors import UserError
+from cpad_jax.media import face_turns
 from cpad_jax.media import faces as media_faces
 from cpad_jax.media import images as media_images
 from cpad_jax.models.person import FACE_MARGIN
@@ -88,7 +89,10 @@ def of_photos(
         array = isinstance(photo, np.ndarray)
         source = f'photo {number}' if array else str(photo)
         pixels = photo if array else media_images.read_image(photo)
-        box = None if cropped else media_faces.single_face(pixels, detector, source).box
+        box = None
+        if not cropped:
+            pixels, seen, _ = face_turns.upright_faces(pixels, detector)
+            box = media_faces.single_face(seen, source).box
         if tower is None:
             found.append(colour_histogram(pixels, box))
         elif box is None:

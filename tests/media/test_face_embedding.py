@@ -261,7 +261,7 @@ def networks(real_data):
 
 def portrait(path: Path, detector, embedder):
     image = images.read_image(path)
-    return embedder.embed(image, [faces.single_face(image, detector, path)])[0]
+    return embedder.embed(image, [faces.single_face(detector.detect(image), path)])[0]
 
 
 def test_the_threshold_tells_real_people_apart(real_data, networks):
@@ -306,7 +306,7 @@ def test_quality_goes_with_what_the_embedder_makes_of_a_face(real_data, networks
     for path in sorted((real_data / 'people').glob('*/*.jpg')):
         image = images.read_image(path)
         whole = portrait(path, detector, embedder)
-        height = faces.single_face(image, detector, path).height
+        height = faces.single_face(detector.detect(image), path).height
         for wanted in np.geomspace(12, 120, 12):
             scale = wanted / height
             small = images.scale_image(image, *(round(side * scale) for side in image.shape[:2]))

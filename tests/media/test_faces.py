@@ -77,18 +77,20 @@ def test_each_landmark_comes_to_its_place_in_the_aligned_picture(scale, degrees,
 
 def test_one_face_and_a_passer_by():
     large, passer_by = face(10, 10, 60, 50), face(5, 80, 17, 90)
-    assert faces.single_face(PLACES, Finds(large, passer_by), 'a.jpg') is large
+    assert faces.single_face([large, passer_by], 'a.jpg') is large
 
 
 def test_no_face_says_what_to_do():
-    with pytest.raises(UserError, match=r'a\.jpg: no face was found; use an upright photo'):
-        faces.single_face(PLACES, Finds(), 'a.jpg')
+    with pytest.raises(
+        UserError, match=r'a\.jpg: no face was found, however the photo is turned; use'
+    ):
+        faces.single_face([], 'a.jpg')
 
 
 def test_several_faces_say_how_many_and_where():
     found = face(10, 10, 60, 50), face(20, 70, 40, 90), face(5, 100, 15, 110)
     with pytest.raises(UserError) as raised:
-        faces.single_face(PLACES, Finds(*found), 'a.jpg')
+        faces.single_face(found, 'a.jpg')
     # The third is below a quarter of the first one's height.
     assert str(raised.value) == (
         'a.jpg: 2 faces were found (40x50 pixels at x=10 y=10; 20x20 pixels at x=70 y=20), '

@@ -107,15 +107,38 @@ def test_photos_are_one_feature_weighted_by_quality(tmp_path, embedder, monkeypa
     ann, bob = (
         find.describe([p], drawn.Detector(), embedder, pytest.fail, pytest.fail) for p in photos
     )
-    qualities = iter([0.9, 0.3])
+    qualities, told = iter([0.9, 0.3]), []
     monkeypatch.setattr(find, 'face_quality', lambda image, face: next(qualities))
-    both = find.describe(photos, drawn.Detector(), embedder, pytest.fail, pytest.fail)
+    both = find.describe(photos, drawn.Detector(), embedder, pytest.fail, told.append)
     mean = 0.9 * ann + 0.3 * bob
     np.testing.assert_allclose(both, mean / np.linalg.norm(mean), atol=1e-5)
     # A face that shows nothing does not make the feature nothing.
     monkeypatch.setattr(find, 'face_quality', lambda image, face: 0.0)
-    worst = find.describe(photos[:1], drawn.Detector(), embedder, pytest.fail, pytest.fail)
+    worst = find.describe(photos[:1], drawn.Detector(), embedder, pytest.fail, told.append)
     np.testing.assert_allclose(worst, ann, atol=1e-5)
+    says = ': its face is small, blurred or seen from the side'
+    assert told[0].startswith(f'warning: {photos[1]}{says}')
+    assert told[1].startswith(f'warning: {photos[0]}{says}')
+    assert '(quality 0.30 of 1)' in told[0] and '(quality 0.00 of 1)' in told[1]
+
+
+def test_a_photo_that_lies_on_its_side_is_told_and_used(tmp_path, embedder, monkeypatch):
+    upright, told = photo(tmp_path / 'a.png', ANN), []
+
+    def turned(image, detector):
+        return np.rot90(image, -1), detector.detect(np.rot90(image, -1)), 90
+
+    expected = find.describe([upright], drawn.Detector(), embedder, pytest.fail, told.append)
+    assert told == []
+    Image.fromarray(np.rot90(np.asarray(Image.open(upright)))).save(tmp_path / 'side.png')
+    monkeypatch.setattr(find.face_turns, 'upright_faces', turned)
+    found = find.describe(
+        [tmp_path / 'side.png'], drawn.Detector(), embedder, pytest.fail, told.append
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert told == [
+        f'note: {tmp_path}/side.png: turned by 90 degrees clockwise to where its face is upright'
+    ]
 
 
 def test_photos_without_one_face_are_set_aside(tmp_path, embedder):

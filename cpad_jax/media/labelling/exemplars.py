@@ -15,6 +15,7 @@ import numpy as np
 from cpad_jax import progress
 from cpad_jax.errors import UserError
 from cpad_jax.media import image_files, images
+from cpad_jax.media.face_turns import upright_faces
 from cpad_jax.media.faces import FaceDetector, without_passers_by
 from cpad_jax.media.labelling import kept
 from cpad_jax.media.labelling.cast import CastMember
@@ -26,7 +27,7 @@ _PARTS = ('', 'train', 'test', 'images')
 _LEAST_AGREEING = 0.5
 _MOST_PHOTOS = 60
 _MOST_OTHERS, _OTHER_PHOTOS = 200, 12
-_FORMAT = 2  # Of the kept files.
+_FORMAT = 3  # Of the kept files.
 _OTHER = 'other:'  # Before the folder of somebody out of the cast.
 
 
@@ -155,11 +156,11 @@ def _kept_or_seen(
     unusable: dict[Path, str] = {}
     for file in files:
         try:
-            image = images.read_image(file)
-            if faces := without_passers_by(detector.detect(image)):
+            image, found, _ = upright_faces(images.read_image(file), detector)
+            if faces := without_passers_by(found):
                 seen[file] = np.asarray(embed(image, faces), np.float32)
             else:
-                unusable[file] = f'{file}: no face was found'
+                unusable[file] = f'{file}: no face was found, however the photo is turned'
         except UserError as error:
             unusable[file] = str(error)
     alone = np.array([faces[0] for faces in seen.values() if len(faces) == 1], np.float32)
