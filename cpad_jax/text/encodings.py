@@ -44,6 +44,9 @@ _LETTERS = (
     ('cp1257', 'ąčęėįšųūž'), ('cp1257', 'āčēģīķļņšūž'), ('cp1257', 'äõöüšž'),
     *(('iso8859_2', letters) for letters in ('ąćęłńóśźż', _CZECH, _SLOVAK, 'áéíóöőúüű', 'čćđšž')),
     ('iso8859_15', _FRENCH + 'šž'),
+    *((old, letters) for old in ('cp850', 'mac_roman') for letters in (
+        'äöüß', _FRENCH, _SPANISH, _PORTUGUESE, 'åäö', 'æøå',
+    )),
     *((encoding, _CYRILLIC) for encoding in ('cp1251', 'koi8_r', 'koi8_u', 'iso8859_5', 'cp866')),
     ('cp1253', _GREEK), ('iso8859_7', _GREEK),
     ('cp1255', 'יוהלאמתרשבנדםעחקפגטסזכןךצףץ'),

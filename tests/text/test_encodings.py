@@ -25,6 +25,8 @@ SAID = {
     'Où est Hélène ?\nFrançois, attends-moi !\nIl est déjà tard, rentrons à la maison.': (
         'cp1252',
         'iso8859-15',
+        'cp850',
+        'mac-roman',
     ),
     'Wo ist Jürgen Möller?\nKäthe, warte auf mich!\nIch weiß nicht.': ('cp1252',),
     '¿Dónde está Íñigo?\n¡José, espérame!\nMañana hablamos…': ('cp1252',),
