@@ -12,6 +12,8 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -221,6 +223,7 @@ def plan(
             f'{TABLE_INSTRUCTIONS}'
         )
     titles = sorted({clip.title for clip in clips})
+    _refuse_two_spellings(titles, table)
     split = _chosen(splits, titles, table, aside) if splits else {t: split_of(t) for t in titles}
     people = clip_files.number_people(clips)
     return DataSet(
@@ -230,6 +233,22 @@ def plan(
         relevance=clip_files.relevance(clips),
         fingerprint=_fingerprint(clips, split),
     )
+
+
+def _refuse_two_spellings(titles: Sequence[str], table: AnnotationTable) -> None:
+    """Raises a `UserError` where two titles may be one, which would be in two splits at once."""
+    spelled: dict[str, str] = {}
+    for title in titles:
+        letters = ''
+        for word in re.findall(r'[^\W_]+', unicodedata.normalize('NFKD', title).casefold()):
+            # "Lost 1 2" is not "Lost 12".
+            letters += ' ' * (letters[-1:].isdigit() and word[0].isdigit()) + word
+        same = spelled.setdefault(letters or title, title)
+        if same != title:
+            raise UserError(
+                f'{table.path}: {same!r} and {title!r} seem to be one title, whose clips could be '
+                'learned from and asked for at once; spell it in one way'
+            )
 
 
 def _chosen(

@@ -408,3 +408,19 @@ def test_nobody_is_seen_whose_photos_to_learn_from_could_not_be_had(tmp_path):
     for part in paths.parts.values():
         people = json.loads((part / 'people.json').read_text())
         assert [(person['name'], person['seen']) for person in people] == expected
+
+
+@pytest.mark.parametrize('other', ['Casablanca', 'casablanca ', 'Casa_Blanca', 'casablancá'])
+def test_a_title_that_is_spelled_in_two_ways_is_refused(sources, tmp_path, other):
+    rows = [dict(row) for row in CELEBRITIES]
+    rows[2]['title'] = other
+    table = AnnotationTable(write_table(tmp_path / 'table.jsonl', rows))
+    says = (
+        r"table.jsonl: '[Cc]asa.*' and '[Cc]asa.*' seem to be one title, whose clips could be lea"
+    )
+    with pytest.raises(UserError, match=says):
+        celebrities.plan(sources[0], None, table, None, Dropped())
+    # Numbers tell seasons apart.
+    rows[2]['title'], rows[1]['title'] = 'casablanca 1 2', 'casablanca 12'
+    table = AnnotationTable(write_table(tmp_path / 'table.jsonl', rows))
+    assert celebrities.plan(sources[0], None, table, None, Dropped()).clips

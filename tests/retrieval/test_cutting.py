@@ -48,6 +48,9 @@ def test_overlap_counts_a_moment_once():
     found = cutting.overlap([(8, 12), (11, 14), (29, math.inf)], pieces)
     np.testing.assert_allclose(found, [2, 4, 1])
     assert cutting.merged([(5, 6), (1, 3), (2, 4), (4, 4.5)]) == [(1, 4.5), (5, 6)]
+    # A short one within a long one ends nothing.
+    assert cutting.merged([(2, 3), (1, 9), (4, 5), (9, 10)]) == [(1, 10)]
+    assert cutting.overlap([(0, 30), (1, 2)], [(0, 10), (10, 40)]).tolist() == [10, 20]
 
 
 def test_no_pieces_at_all_are_refused():
