@@ -123,6 +123,13 @@ def is_stdout(path: str | os.PathLike[str]) -> bool:
         return False
 
 
+def remove(path: str | os.PathLike[str]) -> None:
+    """Removes what `writing` put there, if anything; a link, a device or a pipe stays."""
+    target = _target(Path(path))
+    if target is not None:
+        target.unlink(missing_ok=True)
+
+
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Writes `data` to `path`, whole or not at all."""
     with writing(path) as temporary:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TextIO
 
 # Run as a script, the package beside this folder is found without being installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -22,11 +23,10 @@ with errors.told(errors.STARTS_ANEW):
         contact_sheet,
         face_embedding,
         faces,
+        file_kinds,
         find,
-        image_files,
         images,
         model_files,
-        video,
     )
     from cpad_jax.media.contact_sheet import clock
     from cpad_jax.printable import printable
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         write(result, atomic.check)
     if options.fetch:
         for model in (model_files.FACE_DETECTOR, model_files.FACE_EMBEDDER):
-            print(f'{model.what}: {model_files.fetch(model)}')
+            print(f'{model.what}: {model_files.fetch(model)}', file=printed_to(options))
         if not options.photos and not options.videos:
             return
     if not options.photos or not options.videos:
@@ -90,8 +90,8 @@ def search(options) -> None:
         aside.append(f'set aside: {error}')
 
     try:
-        photos = find.gather(options.photos, image_files.ENDINGS, set_aside)
-        videos = find.gather(options.videos, video.ENDINGS, set_aside)
+        photos = find.gather(options.photos, file_kinds.PICTURE, set_aside, aside.append)
+        videos = find.gather(options.videos, file_kinds.VIDEO, set_aside, aside.append)
         detector = faces.FaceDetector(options.detector)
         embedder = face_embedding.FaceEmbedder(options.embedder)
         keep_inputs(options, [*photos, *videos, detector.path, embedder.path])
@@ -113,15 +113,17 @@ def search(options) -> None:
             except KeyboardInterrupt:
                 print(
                     f'incomplete: interrupted in {printable(path)}, the videos before it ({number} '
-                    f'of {len(videos)}) are done; --json and --sheet are not written; so far:'
+                    f'of {len(videos)}) are done; --json and --sheet are not written; so far:',
+                    file=printed_to(options),
                 )
-                show(find.join(moments, threshold), moments, threshold)
+                show(find.join(moments, threshold), moments, threshold, printed_to(options))
                 raise
         if unread == len(videos):
             raise errors.UserError('none of the videos can be read; give others (see above)')
         found = find.join(moments, threshold)
-        show(found, moments, threshold)
+        # Nobody may be there to read what is printed.
         save(found, options)
+        show(found, moments, threshold, printed_to(options))
     finally:
         say(aside)
 
@@ -143,12 +145,22 @@ def say(aside: list[str]) -> None:
         print(printable(' '.join(aside.pop(0).split())), file=sys.stderr)
 
 
-def show(found: Sequence[find.Moment], moments: Sequence[find.Moment], threshold: float) -> None:
+def printed_to(options) -> TextIO:
+    """Where to print: stdout, unless a result goes there, which is to be read by a program."""
+    results = filter(None, (options.json, options.sheet))
+    return sys.stderr if any(map(atomic.is_stdout, results)) else sys.stdout
+
+
+def show(
+    found: Sequence[find.Moment], moments: Sequence[find.Moment], threshold: float,
+    to: TextIO | None = None,
+) -> None:
     """Prints the moments found, or which of all came nearest."""
     for moment in found:
         print(
             f'{moment.score:.3f}  {clock(moment.start)} - {clock(moment.end)}  '
-            f'{printable(moment.video)}'
+            f'{printable(moment.video)}',
+            file=to,
         )
     if not found:
         best = max(moments, key=lambda moment: moment.score, default=None)
@@ -157,7 +169,7 @@ def show(found: Sequence[find.Moment], moments: Sequence[find.Moment], threshold
             f'{printable(best.video)}'
         )  # fmt: skip
         least = f'{threshold:.2f}' if threshold == float(f'{threshold:.2f}') else str(threshold)
-        print(f'nothing scores {least} or more; {nearest}')
+        print(f'nothing scores {least} or more; {nearest}', file=to)
 
 
 def below(score: float, threshold: float) -> str:
@@ -181,7 +193,10 @@ def save(found: Sequence[find.Moment], options) -> None:
         write(options.json, atomic.write_json, rows)
     if options.sheet and found:
         write(options.sheet, atomic.write_bytes, images.encode_jpeg(contact_sheet.draw(found)))
-        print(f'picture: {printable(options.sheet)}')
+        print(f'picture: {printable(options.sheet)}', file=printed_to(options))
+    elif options.sheet:
+        # One of an earlier search would be taken for this one's.
+        write(options.sheet, atomic.remove)
 
 
 def write(path: Path, how: Callable[..., None], *what) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from cpad_jax import progress
 from cpad_jax.errors import UserError
-from cpad_jax.media import face_turns, faces, images, tracks, video
+from cpad_jax.media import face_turns, faces, images, listing, tracks, video
 from cpad_jax.media.face_embedding import FaceEmbedder
 from cpad_jax.media.face_quality import face_quality
 
@@ -59,15 +59,17 @@ class PartlyRead(UserError):
 
 def gather(
     paths: Sequence[str | os.PathLike[str]],
-    endings: Sequence[str],
+    kind: str,
     set_aside: Callable[[UserError], None],
+    tell: Callable[[str], None],
 ) -> list[Path]:
-    """Lists files, each once: those given, and in folders, at any depth, those of such an ending.
+    """Lists files, each once: those given, and in folders, at any depth, those of a kind.
 
     Args:
         paths: Files and folders.
-        endings: Of the files that are wanted of folders, with the dot, in lower case.
+        kind: What is wanted of folders, `file_kinds.PICTURE` or `VIDEO`; see `listing`.
         set_aside: Is told of every path that gives none, and why, if another gives one.
+        tell: Is told, in a line per folder, what was passed over there.
 
     Raises:
         UserError: Nothing was found.
@@ -76,11 +78,13 @@ def gather(
     wrong: list[str] = []
     for path in map(Path, paths):
         if os.path.isdir(path):
-            inside = sorted(p for p in path.rglob('*') if p.suffix.lower() in endings)
-            files = [p for p in inside if p.is_file()]
-            if not files:
-                wrong.append(f'{path}: no files are there that end in {" ".join(endings)}')
-            found += files
+            listed = listing.list_files(path, kind)
+            said = listed.summary(path)
+            if not listed.files:
+                wrong.append(f'{path}: no {kind}s are there' + (f' ({said})' if said else ''))
+            elif said:
+                tell(said)
+            found += listed.files
         elif os.path.isfile(path):
             found.append(path)
         else:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageFont
 
 from cpad_jax.errors import UserError
-from cpad_jax.media import contact_sheet, face_embedding, find, image_files, video
+from cpad_jax.media import contact_sheet, face_embedding, file_kinds, find, video
 from cpad_jax.media.labelling import appearances
 from tests.media import drawn_faces as drawn
 from tests.media import films
@@ -66,22 +66,23 @@ def test_files_are_gathered_from_folders_at_any_depth(tmp_path):
         (tmp_path / name).touch()
     folder, other = tmp_path / 'a', tmp_path / 'other.dat'
     expected = [folder / '1.jpg', folder / 'b' / '2.JPEG', other]
+    said = []
     # What is named goes in whatever its ending, and nothing twice.
     given = [folder, other, folder / '1.jpg']
-    assert find.gather(given, image_files.ENDINGS, pytest.fail) == expected
+    assert find.gather(given, file_kinds.PICTURE, pytest.fail, said.append) == expected
 
 
 def test_wrong_paths_are_set_aside_where_others_are_right(tmp_path):
     (tmp_path / 'empty').mkdir()
     (tmp_path / '1.jpg').touch()
     wrong, told = [tmp_path / 'nowhere', tmp_path / 'empty'], []
-    found = find.gather([*wrong, tmp_path / '1.jpg'], image_files.ENDINGS, told.append)
+    found = find.gather([*wrong, tmp_path / '1.jpg'], file_kinds.PICTURE, told.append, pytest.fail)
     assert found == [tmp_path / '1.jpg']
     first, second = map(str, told)
     assert first == f'{wrong[0]}: there is no such file or folder'
-    assert second.startswith(f'{wrong[1]}: no files are there that end in .jpg .jpeg')
-    with pytest.raises(UserError, match='nowhere: there is no such .*; .*empty: no files are th'):
-        find.gather(wrong, image_files.ENDINGS, pytest.fail)
+    assert second.startswith(f'{wrong[1]}: no pictures are there')
+    with pytest.raises(UserError, match='nowhere: there is no such .*; .*empty: no pictures are'):
+        find.gather(wrong, file_kinds.PICTURE, pytest.fail, pytest.fail)
 
 
 CODECS = {
@@ -96,7 +97,7 @@ def test_videos_of_every_ending_are_found_by_both_tools_and_can_be_read(tmp_path
     lower = path.with_suffix(ending)
     films.write(lower, np.arange(5) / 25, CODECS.get(ending, 'libx264'), b_frames=0)
     lower.rename(path)
-    assert find.gather([tmp_path], video.ENDINGS, pytest.fail) == [path]
+    assert find.gather([tmp_path], file_kinds.VIDEO, pytest.fail, pytest.fail) == [path]
     assert appearances.find_videos([tmp_path]) == {f'a/{path.name}': path}
     frames, _ = video.sample_frames(path, times=[0.121])
     assert films.read_number(frames[0]) == 3

@@ -177,7 +177,7 @@ def test_ctrl_c_is_status_130_and_says_that_the_search_starts_anew(given, monkey
         ('', 'give --photos and --videos, or --fetch alone'),
         ('--photos ann', 'give --photos and --videos'),
         ('--photos ann --videos none', 'none: there is no such file or folder'),
-        ('--photos videos --videos videos', 'videos: no files are there that end in .jpg'),
+        ('--photos videos --videos videos', 'videos: no pictures are there .passed over 2 f'),
         ('--photos ann --videos videos --rate 0', '--rate 0.0: expected more than 0'),
         ('--photos ann --videos videos --rate nan', '--rate nan'),
         ('--photos ann --videos videos --threshold 2', '--threshold 2.0: expected -1 to 1'),
@@ -234,6 +234,53 @@ def test_two_results_are_two_files(given):
 def test_an_empty_path_is_not_the_current_folder(given, option):
     with pytest.raises(errors.UserError, match=f'{option}: expected a path, got ..; is a variable'):
         find_person.main([*'--photos ann --videos videos'.split(), option, ''])
+
+
+def test_an_old_sheet_does_not_stay_where_nothing_is_found(given):
+    arguments = '--photos ann --videos videos/bob.mp4 --threshold 0.9 --sheet'.split()
+    (given / 'kept').mkdir()
+    (given / 'kept' / 'old.jpg').write_bytes(b'old')
+    (given / 'link.jpg').symlink_to('kept/old.jpg')
+    (given / 'a.jpg').write_bytes(b'old')
+    for name in ('a.jpg', 'link.jpg'):
+        find_person.main([*arguments, name])
+    assert not (given / 'a.jpg').exists() and os.listdir(given / 'kept') == []
+    os.mkfifo(given / 'pipe.jpg')
+    find_person.main([*arguments, 'pipe.jpg'])
+    assert (given / 'pipe.jpg').is_fifo()
+
+
+def test_results_are_saved_before_they_are_shown(given, monkeypatch):
+    def closed(*_):
+        assert len(json.loads((given / 'a.json').read_text())) == 1 and (given / 'a.jpg').exists()
+        raise BrokenPipeError
+
+    monkeypatch.setattr(find_person, 'show', closed)
+    command = '--photos ann --videos videos --threshold 0.8 --json a.json --sheet a.jpg'
+    with pytest.raises(BrokenPipeError):
+        find_person.main(command.split())
+
+
+def test_what_is_printed_stays_out_of_a_result_on_stdout(given, capfd):
+    find_person.main('--photos ann --videos videos --threshold 0.8 --json /dev/stdout'.split())
+    said = capfd.readouterr()
+    assert [row['video'] for row in json.loads(said.out)] == ['videos/both.mp4']
+    assert '0:03.0 - 0:04.0  videos/both.mp4' in said.err
+
+
+def test_what_is_passed_over_is_told_and_names_of_any_bytes_are_searched(given, capsys):
+    name = os.fsdecode(b'caf\xe9 \xc3\xa9.MP4')
+    (given / 'videos' / 'both.mp4').rename(given / 'videos' / name)
+    (given / 'videos' / 'notes.txt').touch()
+    (given / 'videos' / '@eaDir').mkdir()
+    (given / 'videos' / '@eaDir' / 'x.mp4').touch()
+    find_person.main('--photos ann --videos videos --threshold 0.8 --json a.json'.split())
+    said = capsys.readouterr()
+    assert 'videos/caf\\udce9 é.MP4' in said.out
+    assert os.fsencode(json.loads((given / 'a.json').read_text())[0]['video']) == (
+        b'videos/' + os.fsencode(name)
+    )
+    assert 'passed over 2 files of videos: 1 in @eaDir (such as @eaDir/x.mp4), 1 of end' in said.err
 
 
 def test_a_video_given_twice_is_searched_once(given, capsys):

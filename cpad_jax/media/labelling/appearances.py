@@ -6,14 +6,14 @@ import dataclasses
 import itertools
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from cpad_jax import progress
 from cpad_jax.errors import UserError
-from cpad_jax.media import shots, video
+from cpad_jax.media import file_kinds, listing, shots, video
 from cpad_jax.media.faces import FaceDetector
 from cpad_jax.media.labelling import kept
 from cpad_jax.media.tracks import Embed, FaceTrack, track_faces
@@ -31,11 +31,14 @@ class VideoFaces:
     tracks: tuple[tuple[FaceTrack, ...], ...]
 
 
-def find_videos(paths: Iterable[str | os.PathLike[str]]) -> dict[str, Path]:
+def find_videos(
+    paths: Iterable[str | os.PathLike[str]], tell: Callable[[str], None] = lambda line: None
+) -> dict[str, Path]:
     """Lists videos by the name that the annotation table gives them.
 
     Args:
-        paths: Video files, and folders that are searched with all that is in them.
+        paths: Video files, and folders that are searched with all that is in them; see `listing`.
+        tell: Is told, in a line per folder, what was passed over there.
 
     Returns:
         Path relative to the given folder, or the file's name -> file; sorted by it. Hidden
@@ -46,13 +49,13 @@ def find_videos(paths: Iterable[str | os.PathLike[str]]) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     by_stem: dict[str, Path] = {}
+    passed_over: list[str] = []
     for path in map(Path, paths):
         if path.is_dir():
-            files = [
-                file for file in path.rglob('[!.]*')
-                if file.suffix.lower() in video.ENDINGS and file.is_file()
-            ]  # fmt: skip
-            named = {file.relative_to(path).as_posix(): file for file in files}
+            listed = listing.list_files(path, file_kinds.VIDEO)
+            if said := listed.summary(path):
+                passed_over.append(said)
+            named = {file.relative_to(path).as_posix(): file for file in listed.files}
         elif path.is_file():
             named = {path.name: path}
         else:
@@ -66,9 +69,9 @@ def find_videos(paths: Iterable[str | os.PathLike[str]]) -> dict[str, Path]:
                 )
             found[name] = by_stem[stem] = file
     if not found:
-        raise UserError(
-            f'no video was found; expected files that end in {", ".join(video.ENDINGS)}'
-        )
+        raise UserError('; '.join(['no video was found', *passed_over]))
+    for line in passed_over:
+        tell(line)
     return dict(sorted(found.items()))
 
 

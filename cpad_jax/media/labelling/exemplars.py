@@ -14,7 +14,7 @@ import numpy as np
 
 from cpad_jax import progress
 from cpad_jax.errors import UserError
-from cpad_jax.media import image_files, images
+from cpad_jax.media import file_kinds, images, listing
 from cpad_jax.media.face_turns import upright_faces
 from cpad_jax.media.faces import FaceDetector, without_passers_by
 from cpad_jax.media.labelling import kept
@@ -180,9 +180,7 @@ def _kept_or_seen(
 
 
 def _pictures(folder: Path) -> list[Path]:
-    return sorted(
-        f for f in folder.iterdir() if f.suffix.lower() in image_files.ENDINGS and f.is_file()
-    )
+    return list(listing.list_files(folder, file_kinds.PICTURE, deep=False).files)
 
 
 def _spread(entries: Sequence, most: int) -> list:

@@ -136,7 +136,8 @@ def label_title(
     said_by_hand = (
         corrections.read_corrections(files.corrections, people) if files.corrections else []
     )
-    videos = appearances.find_videos(files.videos)
+    passed_over: list[str] = []
+    videos = appearances.find_videos(files.videos, passed_over.append)
     cues, read, aside = _subtitles(files, videos)
     photos, strangers = (
         exemplars.find_photos(files.exemplars, people) if files.exemplars else ({}, None)
@@ -146,7 +147,7 @@ def label_title(
     _make_way(written, people)
     models, unused = exemplars.build_models(photos, detector, embed, feature, out / _FOUND)
     faces, broken = appearances.find_faces(videos, detector, embed, feature, out / _FOUND)
-    aside = unused + broken + aside
+    aside = unused + broken + aside + passed_over
     if not faces:
         _write_aside(written, aside)
         raise UserError(
