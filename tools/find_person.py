@@ -152,7 +152,9 @@ def printed_to(options) -> TextIO:
 
 
 def show(
-    found: Sequence[find.Moment], moments: Sequence[find.Moment], threshold: float,
+    found: Sequence[find.Moment],
+    moments: Sequence[find.Moment],
+    threshold: float,
     to: TextIO | None = None,
 ) -> None:
     """Prints the moments found, or which of all came nearest."""
