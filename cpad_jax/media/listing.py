@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,18 +30,33 @@ class Listing:
     files: tuple[Path, ...]
     passed_over: Mapping[str, tuple[Path, ...]]
 
-    def summary(self, folder: Path) -> str:
-        """What was passed over in a line, the most frequent reason first; '' if nothing was."""
-        if not self.passed_over:
+    def summary(self, folder: Path, but: Sequence[str] = ()) -> str:
+        """What was passed over, in a line.
+
+        Args:
+            folder: What was listed.
+            but: Endings, in lower case, of files that have another use and are not counted.
+
+        Returns:
+            The most frequent reason first; '' if nothing was passed over.
+        """
+        counted = {
+            why: [file for file in files if file.suffix.lower() not in but]
+            for why, files in self.passed_over.items()
+        }
+        reasons = sorted(
+            ((why, files) for why, files in counted.items() if files),
+            key=lambda item: (-len(item[1]), item[0]),
+        )
+        if not reasons:
             return ''
-        reasons = sorted(self.passed_over.items(), key=lambda item: (-len(item[1]), item[0]))
         told = [
             f'{len(files)} {why} (such as {files[0].relative_to(folder)})'
             for why, files in reasons[:_MOST_REASONS]
         ]
         if rest := sum(len(files) for _, files in reasons[_MOST_REASONS:]):
             told.append(f'{rest} for other reasons')
-        count = sum(map(len, self.passed_over.values()))
+        count = sum(len(files) for _, files in reasons)
         return f'passed over {count} file{"s" * (count != 1)} of {folder}: {", ".join(told)}'
 
 

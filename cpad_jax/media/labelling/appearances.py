@@ -15,7 +15,7 @@ from cpad_jax import progress
 from cpad_jax.errors import UserError
 from cpad_jax.media import file_kinds, listing, shots, video
 from cpad_jax.media.faces import FaceDetector
-from cpad_jax.media.labelling import kept
+from cpad_jax.media.labelling import kept, subtitle_files
 from cpad_jax.media.tracks import Embed, FaceTrack, track_faces
 
 # Frames per second that are looked at: somebody who turns or walks moves less than a face between.
@@ -53,7 +53,7 @@ def find_videos(
     for path in map(Path, paths):
         if path.is_dir():
             listed = listing.list_files(path, file_kinds.VIDEO)
-            if said := listed.summary(path):
+            if said := listed.summary(path, but=subtitle_files.ENDINGS):
                 passed_over.append(said)
             named = {file.relative_to(path).as_posix(): file for file in listed.files}
         elif path.is_file():
