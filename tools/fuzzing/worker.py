@@ -134,7 +134,7 @@ class _Worker:
         if self.pipe.poll():
             with contextlib.suppress(EOFError, ConnectionResetError):
                 return Outcome(self._task, *self.pipe.recv())
-        if not self.process.is_alive() or self.pipe.poll():
+            # It has ended, and its end of the pipe with it.
             self.process.join()
             told = self.log.read_text(errors='replace')[-2000:]
             return Outcome(self._task, f'crash ({self.process.exitcode})', told)
