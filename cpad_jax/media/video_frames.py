@@ -53,7 +53,8 @@ class FrameConverter:
             scale = size / min(self._size)
             size = (round(self._size[0] * scale), round(self._size[1] * scale))
         width, (transposed, mirrored, upside_down) = self._width(frame), self._turned(frame)
-        if width == frame.width and not frame.interlaced_frame:
+        eight_bits = frame.format.components[0].bits <= 8
+        if width == frame.width and eight_bits and not frame.interlaced_frame:
             # One thread: a frame takes less than it takes to wake others.
             converted = self._reformatter.reformat(
                 frame, format='rgb24', interpolation=Interpolation.BICUBIC, threads=1
@@ -71,10 +72,11 @@ class FrameConverter:
         return max(1, round(frame.width * self._aspect))
 
     def _filtered(self, frame: av.VideoFrame, width: int) -> av.VideoFrame:
-        """A frame in RGB, of another width or marked as two fields, by the filter of `ffmpeg`.
+        """A frame in RGB, of another width, of two fields or of many bits, by `ffmpeg`'s filter.
 
         The plain conversion would take each field by itself, which halves the resolution of
-        colours, and would place the colours of a picture that is made wider otherwise.
+        colours, and would place the colours of pictures that are made wider or have more than
+        eight bits otherwise.
         """
         kind = (frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range)
         if self._filter is None or self._filter[0] != kind:
