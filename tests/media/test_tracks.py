@@ -181,3 +181,11 @@ def test_tracks_are_given_when_they_end_and_ordered_by_their_start(embed):
     ordered = tracks.track_faces(frames, detector, embed)
     assert [track.start for track in ordered] == [0, 0, 3]
     assert tracks.track_faces([], detector, embed) == []
+
+
+def test_a_face_is_expected_to_move_on_for_as_long_as_it_has_been_watched():
+    track = tracks._Growing()
+    track.times = [1.0, 1.2]
+    track.boxes = [np.array([0.1, 0.1, 0.3, 0.3]), np.array([0.1, 0.2, 0.3, 0.4])]
+    for time, left in ((1.2, 0.2), (1.3, 0.25), (1.4, 0.3), (2.0, 0.3)):
+        np.testing.assert_allclose(track.expected(time), [0.1, left, 0.3, left + 0.2])

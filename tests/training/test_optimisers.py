@@ -49,6 +49,19 @@ def first_update(params, labels, grads, **options):
     return optax.apply_updates(params, updates), state
 
 
+def test_moments_of_adam_by_hand():
+    # Gradients 1 and 3; 0.9 and 0.98 of the moments stay from step to step.
+    params = {'bias': jnp.zeros(1)}
+    optimiser = optimisers.make({'bias': 'fast'}, {'fast': 0.1}, steps=10, clip_norm=0.0)
+    state = optimiser.init(params)
+    for gradient in (1.0, 3.0):
+        updates, state = optimiser.update({'bias': jnp.full(1, gradient)}, state, params)
+    mean = (0.9 * 0.1 + 0.1 * 3) / (1 - 0.9**2)
+    square = (0.98 * 0.02 + 0.02 * 9) / (1 - 0.98**2)
+    rate = 0.05 * (1 + np.cos(np.pi / 10))
+    assert float(updates['bias'][0]) == pytest.approx(-rate * mean / np.sqrt(square), rel=1e-4)
+
+
 def test_groups_have_their_own_rate_decay_and_stillness():
     params = {
         'a': jnp.full((2, 2), 3.0), 'bias': jnp.full(2, 3.0), 'b': jnp.full((2, 2), 3.0),
