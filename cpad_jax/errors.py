@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import errno
 import os
+import re
 import select
 import sys
 from collections.abc import Callable, Iterator
@@ -142,6 +143,17 @@ def told(interrupted: str = _GOES_ON) -> Iterator[None]:
             _end(f'error: {refused}', 2)
 
 
+@contextlib.contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Whatever the system refuses within without naming a file is said of `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno and error.filename is None:
+            error.filename = os.fspath(path)
+        raise
+
+
 def _end(line: str, status: int) -> NoReturn:
     with contextlib.suppress(OSError):  # The terminal may be closed.
         print(printable(' '.join(line.split())), file=sys.stderr, flush=True)
@@ -173,6 +185,7 @@ _ADVICE = {
     errno.ETXTBSY: 'it is being run: give another path',
 }
 _REASON = 200  # Characters of what a library says.
+_QUOTED_PATH = re.compile(r'"([^"\n]*/[^"\n]*)"')
 
 
 def _refused(error: BaseException) -> str | None:
@@ -187,7 +200,9 @@ def _refused(error: BaseException) -> str | None:
     text = str(error)
     for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG):
         if os.strerror(number) in text:
-            return f'{" ".join(text.split())[:_REASON]}: {_ADVICE[number]}'
+            path = _QUOTED_PATH.search(text)
+            where = f'{path[1][:_REASON]}: ' if path else ''
+            return f'{where}{os.strerror(number)}: {_ADVICE[number]}'
     if 'RESOURCE_EXHAUSTED' in text or 'Out of memory' in text:
         return (
             f'the device has too little memory ({" ".join(text.split())[:_REASON]}): make the '

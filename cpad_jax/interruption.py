@@ -15,6 +15,7 @@ from types import FrameType
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 # Some of them send a signal twice at once, to the process and to its group.
 _TWICE = 1.0  # Seconds.
+_AGAIN = 0.05
 
 
 class Interrupted(KeyboardInterrupt):
@@ -40,7 +41,17 @@ def raised() -> Iterator[None]:
         yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, *_ENDING)}
-    first = []
+    first: list[float] = []
+    shown = sys.unraisablehook
+
+    def again(unraisable: sys.UnraisableHookArgs) -> None:
+        # Python drops what is raised while it calls back from C, such as when it collects garbage.
+        if not isinstance(unraisable.exc_value, Interrupted):
+            return shown(unraisable)
+        first.clear()
+        signal.signal(signal.SIGINT, handle if caught(signal.SIGINT) else signal.SIG_IGN)
+        number = unraisable.exc_value.status - 128
+        threading.Timer(_AGAIN, os.kill, (os.getpid(), number)).start()
 
     def handle(number: int, frame: FrameType | None) -> None:
         del frame
@@ -54,12 +65,16 @@ def raised() -> Iterator[None]:
         first.append(time.monotonic())
         raise Interrupted(number)
 
-    for number, handler in before.items():
-        if handler not in (signal.SIG_IGN, None):
-            signal.signal(number, handle)
+    def caught(number: int) -> bool:
+        return before[number] not in (signal.SIG_IGN, None)
+
+    for number in filter(caught, before):
+        signal.signal(number, handle)
+    sys.unraisablehook = again
     try:
         yield
     finally:
+        sys.unraisablehook = shown
         for number, handler in before.items():
             if handler is not None:
                 signal.signal(number, handler)

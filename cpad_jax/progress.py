@@ -37,6 +37,11 @@ def bar(iterable: Iterable | None = None, *, total: int | None, stage: str, unit
     return _Lines(iterable, bar_format=line, mininterval=1.0, **options)
 
 
+def say(line: str) -> None:
+    """Prints a line on stderr, above whatever bars move there."""
+    tqdm.write(line, file=sys.stderr)
+
+
 class _Lines(tqdm):
     """A bar in a file: nothing can be drawn over there, so it says rarely how far it is."""
 

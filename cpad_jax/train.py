@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cpad_jax.errors import run_command
+from cpad_jax.errors import naming, run_command
 from cpad_jax.training.runtime import keep_compiled, quiet, stage
 
 if TYPE_CHECKING:
@@ -202,13 +202,15 @@ def train(config: Any, workdir: Path) -> None:
         workdir: Where everything goes.
 
     Raises:
-        UserError: The workdir belongs to another configuration, or the data is not as expected.
+        UserError: The workdir belongs to another configuration, another training runs in it, or the
+            data is not as expected.
     """
-    from cpad_jax.training import configs
+    from cpad_jax.training import configs, workdir_lock
 
-    configs.record(config, workdir)
-    keep_compiled(workdir)
-    TASKS[config.task](config, workdir)
+    with naming(workdir), workdir_lock.alone(workdir):
+        configs.record(config, workdir)
+        keep_compiled(workdir)
+        TASKS[config.task](config, workdir)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -88,8 +88,7 @@ def test_ctrl_c_says_what_is_left(capsys):
         ),
         (
             ValueError('INTERNAL: Error writing "ck/1/d/ab"\n[No space left on device]'),
-            'INTERNAL: Error writing "ck/1/d/ab" [No space left on device]: free some space, or '
-            'give a folder on another disk',
+            'ck/1/d/ab: No space left on device: free some space, or give a folder on another disk',
         ),
         (
             MemoryError(),
@@ -110,6 +109,16 @@ def test_what_the_system_refuses_is_one_line(capsys, refused, says):
         errors.run_command(main)
     assert ended.value.code == 2
     assert capsys.readouterr().err == f'error: {says}\n'
+
+
+def test_what_is_refused_without_a_name_is_said_of_the_folder(capsys):
+    def main():
+        with errors.naming('runs/x'):
+            raise OSError(errno.ENOSPC, 'No space left on device')
+
+    with pytest.raises(SystemExit):
+        errors.run_command(main)
+    assert capsys.readouterr().err.startswith('error: runs/x: No space left on device: free some')
 
 
 @pytest.mark.parametrize('mistake', [ValueError('shape'), KeyError('x'), OSError('not an image')])

@@ -110,6 +110,7 @@ def test_a_signal_that_is_ignored_stays_so(tmp_path):
 def test_a_second_ctrl_c_ends_at_once(first):
     command = subprocess.Popen([sys.executable, '-c', STUBBORN], stdout=subprocess.PIPE, text=True)
     assert command.stdout.readline() == 'ready\n'
+    time.sleep(0.5)  # Or the line is not yet off its hands, and is printed twice.
     os.kill(command.pid, first)
     assert command.stdout.readline() == 'cleaning\n'
     if first != signal.SIGINT:
@@ -119,3 +120,34 @@ def test_a_second_ctrl_c_ends_at_once(first):
     os.kill(command.pid, signal.SIGINT)
     assert command.wait(60) == -signal.SIGINT
     command.stdout.close()
+
+
+SWALLOWS = """
+import time
+from cpad_jax import errors
+
+class Dropped:
+    def __del__(self):
+        print('ready', flush=True)
+        time.sleep(1.5)
+
+def main():
+    Dropped()
+    time.sleep(600)
+
+errors.run_command(main)
+"""
+
+
+def test_a_signal_that_python_drops_comes_again():
+    command = subprocess.Popen(
+        [sys.executable, '-c', SWALLOWS],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert command.stdout.readline() == 'ready\n'
+    os.kill(command.pid, signal.SIGTERM)
+    said = command.communicate(timeout=60)[1]
+    assert said == 'interrupted: run the same command again to go on from here\n'
+    assert command.returncode == 143

@@ -26,6 +26,7 @@ from cpad_jax.models import (  # noqa: E402
     openclip_config,
     pretrained,
     safetensors_files,
+    seals,
     sources,
     weights,
 )
@@ -81,13 +82,14 @@ def convert(
                 )
             shutil.copyfile(tokenizer, temporary / pretrained.TOKENIZER_FILE)
             pretrained.open_tokenizer(config, temporary)
+            seals.add(temporary / weights.CONFIG_FILE, pretrained.TOKENIZER_FILE)
         atomic.write_bytes(
             temporary / 'README.md', _card(config, resolved, state, temporary).encode()
         )
         if check:
             _check(temporary, state, kept)
     say('\n'.join((*remarks, *more, said)))
-    sha256 = weights.file_sha256(out / weights.WEIGHTS_FILE)
+    sha256 = seals.written_sha256(out / weights.CONFIG_FILE, weights.WEIGHTS_FILE)
     rounded = f' as rounded to {kept}' if kept else ''
     compared = f'; read back, every number is the same{rounded}' if check else ''
     say(f'wrote {out}: {config.name}, {len(state)} arrays, sha256 {sha256}{compared}')
@@ -109,6 +111,7 @@ def _card(
     config: CLIPConfig, resolved: sources.Resolved, state: Mapping[str, np.ndarray], folder: Path
 ) -> str:
     """A model card: where the weights come from."""
+    sha256 = seals.written_sha256(folder / weights.CONFIG_FILE, weights.WEIGHTS_FILE)
     types = ', '.join(sorted({array.dtype.name for array in state.values()}))
     files = '\n'.join(f'  - `{p.name}`, sha256 {weights.file_sha256(p)}' for p in resolved.paths)
     return f"""# {config.name}
@@ -118,7 +121,7 @@ Weights of open_clip, converted by cpad_jax for `cpad_jax.load_clip`.
 - **Source**: {resolved.origin}
 {files}
 - **Numbers in the source**: {types}
-- **`{weights.WEIGHTS_FILE}`**: sha256 {weights.file_sha256(folder / weights.WEIGHTS_FILE)}
+- **`{weights.WEIGHTS_FILE}`**: sha256 {sha256}
 - **Licence**: {resolved.licence or 'not named beside the weights; see their source'}
 """
 

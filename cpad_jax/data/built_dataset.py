@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import importlib.util
 import io
 import json
@@ -14,9 +15,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypedDict
 
+from cpad_jax import digests
 from cpad_jax.errors import UserError
 
 PEOPLE = 'people.json'
+_DIGESTS = 'sha256.json'
 
 
 class PersonEntry(TypedDict):
@@ -79,8 +82,21 @@ class DatasetPaths:
         return self.parts[kind]
 
     def read_people(self) -> list[PersonEntry]:
-        """Everybody, in the order of `identity`."""
-        return json.loads(self.people.read_text(encoding='utf-8'))
+        """Everybody, in the order of `identity`.
+
+        Raises:
+            UserError: The table is damaged.
+        """
+        try:
+            people = json.loads(self.people.read_text(encoding='utf-8'))
+            if any(entry.keys() < PersonEntry.__annotations__.keys() for entry in people):
+                raise ValueError('an entry lacks a key')
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise UserError(
+                f'{self.people} is damaged ({error}): delete {self.people.parent} to build that '
+                'again'
+            ) from error
+        return people
 
 
 def is_complete(part: Path) -> bool:
@@ -173,6 +189,40 @@ def download_and_prepare(
     # TFDS announces downloads on stdout and makes a folder for them; there are none.
     with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as nothing:
         builder.download_and_prepare(download_dir=nothing, download_config=config)
+    _write_digests(Path(builder.data_dir))
+
+
+def _write_digests(version: Path) -> None:
+    """Writes down the digests of all but the records, which have checksums of their own."""
+    files = [file for file in version.iterdir() if file.is_file() and not _is_records(file)]
+    digests.write(version / _DIGESTS, {file.name: _sha256(file) for file in files})
+
+
+def check_digests(version: Path) -> None:
+    """Makes sure that what describes the records of a version's folder is as it was written.
+
+    Raises:
+        UserError: It is not. A folder from before there were digests passes.
+    """
+    if not (version / _DIGESTS).is_file():
+        return
+    try:
+        for name, sha256 in digests.read(version / _DIGESTS).items():
+            if _sha256(version / name) != sha256:
+                raise ValueError(f'{name} is not what was written')
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f'{version}: this data set is damaged ({error}): delete that folder to build it again'
+        ) from error
+
+
+def _is_records(file: Path) -> bool:
+    return '.array_record' in file.name
+
+
+def _sha256(path: Path) -> str:
+    with path.open('rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def _beam_options(text: str) -> Any:

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from cpad_jax import atomic
+from cpad_jax import array_files, progress
 from cpad_jax.data import records, workers
 from cpad_jax.data.records import ClipRecord, PersonInClip
 from cpad_jax.data.set_aside import Aside
@@ -352,20 +352,22 @@ def _kept_frames(plan: ClipPlan, keep: Path) -> tuple[list[bytes], np.ndarray]:
     path = keep / f'{plan.clip_id}.npz'
     stat = plan.video.stat()
     stamp = np.array([stat.st_size, stat.st_mtime_ns])
-    if path.is_file():
-        # It was renamed into place, so it is whole.
-        with np.load(path, allow_pickle=False) as held:
-            if (held['stamp'] == stamp).all():
-                ends = np.cumsum(held['lengths'])
-                frames = [part.tobytes() for part in np.split(held['frames'], ends[:-1])]
-                return frames, held['times']
+    try:
+        held = array_files.read(path)
+        if np.array_equal(held['stamp'], stamp):
+            ends = np.cumsum(held['lengths'])
+            frames = [part.tobytes() for part in np.split(held['frames'], ends[:-1])]
+            return frames, held['times']
+    except FileNotFoundError:
+        pass
+    except (array_files.Damaged, LookupError) as error:
+        progress.say(f'{path} is damaged ({error}): its clip is decoded again')
     frames, times = sample_clip(plan.video)
-    with atomic.writing(path) as temporary:
-        np.savez(
-            temporary,
-            stamp=stamp,
-            lengths=np.array([len(frame) for frame in frames]),
-            frames=np.frombuffer(b''.join(frames), np.uint8),
-            times=times,
-        )
+    kept = {
+        'stamp': stamp,
+        'lengths': np.array([len(frame) for frame in frames]),
+        'frames': np.frombuffer(b''.join(frames), np.uint8),
+        'times': times,
+    }
+    array_files.write(path, kept)
     return frames, times

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cpad_jax import atomic
+from cpad_jax import atomic, bounds
 from cpad_jax.data import built_dataset
 from cpad_jax.data.built_dataset import PEOPLE, DatasetPaths, PersonEntry
 from cpad_jax.data.synthetic import render
@@ -25,13 +25,14 @@ CONFIG_KEYS = {'seed': 'world_seed', 'train_people': 'seen_people', 'cast_unseen
 
 
 def world_spec(data: Mapping[str, Any]) -> WorldSpec:
-    """The world that a configuration's `config.data` describes."""
-    values = {}
-    for field in dataclasses.fields(WorldSpec):
-        key = CONFIG_KEYS.get(field.name, field.name)
-        if key in data:
-            values[field.name] = data[key]
-    return WorldSpec(**values)
+    """The world that a configuration's `config.data` describes.
+
+    Raises:
+        UserError: A value is out of range.
+    """
+    keys = {f.name: CONFIG_KEYS.get(f.name, f.name) for f in dataclasses.fields(WorldSpec)}
+    bounds.check({key: data[key] for key in keys.values() if key in data}, '')
+    return WorldSpec(**{name: data[key] for name, key in keys.items() if key in data})
 
 
 def ensure_synthetic_cast(

@@ -6,7 +6,8 @@ number of processes gives the same bytes.
 
 from __future__ import annotations
 
-import json
+import contextlib
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from cpad_jax import atomic, progress
+from cpad_jax import digests, progress
 from cpad_jax.data import workers
 from cpad_jax.data.records import ClipRecord, IdentityRecord
 from cpad_jax.data.synthetic import people, render
@@ -90,17 +91,24 @@ class Studio:
     def _filmed(self, plan: ClipPlan, path: Path) -> list[dict[str, Any]]:
         """Makes the video file where it is missing; gives the face tracks of its performers."""
         truth = path.with_suffix('.json')
-        # The tracks are written after the video, so that they vouch for it.
-        if truth.is_file() and path.is_file():
-            return json.loads(truth.read_text())
+        # Written after the video, it vouches for it; where either is damaged, both are made anew.
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            kept = digests.read(truth)
+            if kept['video'] == _sha256(path):
+                return kept['tracks']
         clip = render.render_clip(self.world, plan)
         video.write_video(path, clip.frames, clip.fps)
         tracks = [
             {'times': t.times.tolist(), 'boxes': t.boxes.tolist(), 'yaws': t.yaws.tolist()}
             for t in clip.tracks
         ]
-        atomic.write_bytes(truth, json.dumps(tracks).encode())
+        digests.write(truth, {'video': _sha256(path), 'tracks': tracks})
         return tracks
+
+
+def _sha256(path: Path) -> str:
+    with path.open('rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def film(

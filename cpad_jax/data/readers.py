@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.example_parser import ExampleParserNp
 
+from cpad_jax.data import built_dataset
 from cpad_jax.data.records import ClipRecord, IdentityRecord
 from cpad_jax.errors import UserError
 from cpad_jax.media.images import decode_jpeg
@@ -39,7 +42,9 @@ class _Reader:
                 f'{self.directory}: there is no data set (no dataset_info.json); build it with '
                 '`python tools/build_dataset.py NAME --data_dir DIR`'
             )
-        builder = tfds.builder_from_directory(self.directory)
+        built_dataset.check_digests(self.directory)
+        with _whole(self.directory):
+            builder = tfds.builder_from_directory(self.directory)
         if split not in builder.info.splits:
             raise UserError(
                 f'{self.directory}: there is no split {split!r}, only '
@@ -52,12 +57,13 @@ class _Reader:
                 f'kind that {type(self).__name__} reads'
             )
         self.features = features
-        self._metadata = dict(builder.info.metadata or {})
-        # TFDS's own decoding of several pictures in a record needs TensorFlow and is slower.
-        self._source = builder.as_data_source(
-            split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
-        )
-        self._parser = ExampleParserNp(features.get_serialized_info())
+        with _whole(self.directory):
+            self._metadata = dict(builder.info.metadata or {})
+            # TFDS's own decoding of several pictures in a record needs TensorFlow and is slower.
+            self._source = builder.as_data_source(
+                split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
+            )
+            self._parser = ExampleParserNp(features.get_serialized_info())
 
     def __len__(self) -> int:
         return len(self._source)
@@ -65,10 +71,26 @@ class _Reader:
     def _parsed(self, index: int) -> dict[str, Any]:
         if not -len(self) <= index < len(self):
             raise IndexError(f'{index} is not among the {len(self)} records of {self.directory}')
-        return dict(self._parser.parse_example(self._source[int(index) % len(self)]))
+        with _whole(self.directory, f'record {index} of {self.split}: '):
+            return dict(self._parser.parse_example(self._source[int(index) % len(self)]))
 
     def _picture(self, data: bytes) -> bytes | np.ndarray:
         return decode_jpeg(data) if self._decode else data
+
+
+@contextlib.contextmanager
+def _whole(directory: Path, where: str = '') -> Iterator[None]:
+    """Says which data set is damaged, in place of whatever is raised about its files."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        reason = ' '.join(str(error).split())[:120]
+        raise UserError(
+            f'{directory}: this data set is damaged ({where}{reason}): delete that folder to build '
+            'it again'
+        ) from error
 
 
 class IdentityReader(_Reader):

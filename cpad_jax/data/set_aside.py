@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Protocol
 
 from cpad_jax import atomic
+from cpad_jax.errors import UserError
 from cpad_jax.printable import printable
 
 LIST, GROUPS = 'set_aside.txt', 'set_aside.json'
@@ -146,5 +147,10 @@ class SetAside:
 def read_groups(folder: str | os.PathLike[str]) -> dict[str, Group]:
     """What was set aside when a version's folder was built, as `SetAside.groups`."""
     path = Path(folder) / GROUPS
-    groups = json.loads(path.read_text(encoding='utf-8')) if path.is_file() else {}
-    return {reason: Group(**group) for reason, group in groups.items()}
+    try:
+        groups = json.loads(path.read_text(encoding='utf-8')) if path.is_file() else {}
+        return {reason: Group(**group) for reason, group in groups.items()}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(
+            f'{path} is damaged ({error}): delete {path.parent} to build that again'
+        ) from error

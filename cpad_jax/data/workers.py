@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import resource_tracker
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
@@ -58,6 +59,7 @@ def in_order(
             begin(*arguments)
         yield from map(make, items)
         return
+    _begin_tracker()
     # Not forked: this process may run TensorFlow's threads, which do not survive it.
     pool = ProcessPoolExecutor(
         count, multiprocessing.get_context('spawn'), _begin_process, (begin, arguments)
@@ -86,6 +88,16 @@ def in_order(
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _begin_tracker() -> None:
+    """Lets Python's own process beside the workers outlive the end of a terminal, as they do."""
+    if threading.current_thread() is threading.main_thread():
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        try:
+            resource_tracker.ensure_running()
+        finally:
+            signal.signal(signal.SIGHUP, signal.SIG_DFL if before is None else before)
 
 
 def _work(make: Callable[[Item], Result], item: Item) -> Result:

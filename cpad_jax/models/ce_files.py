@@ -12,9 +12,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from cpad_jax import atomic, strict_json, whole_folders
+from cpad_jax import strict_json, whole_folders
 from cpad_jax.errors import UserError
-from cpad_jax.models import safetensors_files
+from cpad_jax.models import safetensors_files, seals
 from cpad_jax.models import weights as weights_io
 from cpad_jax.models.ce import CEConfig, init
 from cpad_jax.models.weights import CONFIG_FILE, WEIGHTS_FILE
@@ -55,12 +55,12 @@ def save_model(directory: str | os.PathLike[str], saved: SavedCE) -> None:
         **dataclasses.asdict(saved.config),
     }
     with whole_folders.writing(directory) as temporary:
-        atomic.write_json(temporary / CONFIG_FILE, values)
         stored = {
             name: safetensors_files.Stored(np.asarray(leaf, np.float32, order='C'))
             for name, leaf in weights_io.flatten(saved.variables).items()
         }
         safetensors_files.write(temporary / WEIGHTS_FILE, stored)
+        seals.write(temporary / CONFIG_FILE, values, WEIGHTS_FILE)
 
 
 def check_there(directory: Path) -> None:
@@ -95,6 +95,7 @@ def load_model(directory: str | os.PathLike[str], backbone_sha256: str) -> Saved
         taken = [_size(values, name) for name in ('frames_per_clip', 'faces_per_clip')]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f'{path} is damaged ({error}): train again') from error
+    seals.check(path, values)
     if trained_on[1] != backbone_sha256:
         raise UserError(
             f'{directory} was trained on the CLIP {trained_on[0]!r} with sha256 '
@@ -107,6 +108,7 @@ def load_model(directory: str | os.PathLike[str], backbone_sha256: str) -> Saved
     expected = {name: leaf.shape for name, leaf in weights_io.flatten(tree).items()}
     found = {name: array.shape for name, array in arrays.items()}
     weights_io.check_shapes(found, expected, str(path), KIND)
+    seals.checked_sha256(directory / CONFIG_FILE, values, WEIGHTS_FILE)
     return SavedCE(config, weights_io.unflatten(arrays), *trained_on, *taken)
 
 

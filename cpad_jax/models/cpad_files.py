@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cpad_jax import atomic, strict_json, whole_folders
+from cpad_jax import strict_json, whole_folders
 from cpad_jax.errors import UserError
-from cpad_jax.models import names, safetensors_files
+from cpad_jax.models import names, safetensors_files, seals
 from cpad_jax.models import weights as weights_io
 from cpad_jax.models.clip_adapter import ClipAdapter
 from cpad_jax.models.config import CLIPConfig
@@ -100,9 +100,9 @@ def save_model(directory: str | os.PathLike[str], saved: SavedCPAD) -> None:
     }
     values = {k: v for k, v in values.items() if k not in _UNLESS_GIVEN or v != _UNLESS_GIVEN[k]}
     with whole_folders.writing(directory) as temporary:
-        atomic.write_json(temporary / CONFIG_FILE, values)
         stored = {name: safetensors_files.Stored(array) for name, array in arrays.items()}
         safetensors_files.write(temporary / WEIGHTS_FILE, stored)
+        seals.write(temporary / CONFIG_FILE, values, WEIGHTS_FILE)
 
 
 def read_backbone(directory: str | os.PathLike[str]) -> str:
@@ -165,6 +165,7 @@ def load_model(
         expected[_BACKGROUND] = (*arrays[_BACKGROUND].shape[:1], clip_config.embed_dim)
     shapes = {name: array.shape for name, array in arrays.items()}
     weights_io.check_shapes(shapes, expected, str(path), KIND)
+    seals.checked_sha256(directory / CONFIG_FILE, values, WEIGHTS_FILE)
     memory, background = arrays.pop(_MEMORY, None), arrays.pop(_BACKGROUND, None)
     params = weights_io.unflatten({k.removeprefix(_PARAMS): v for k, v in arrays.items()})
     return SavedCPAD(
@@ -187,7 +188,7 @@ def _read_config(directory: Path) -> dict[str, Any]:
         raise UserError(f'{path} is not JSON ({error}): export the model again') from error
     if not isinstance(values, dict) or values.get('kind') != KIND:
         raise UserError(f'{path} does not describe a CLIP-PAD (no "kind": "{KIND}")')
-    values = _UNLESS_GIVEN | values
+    written, values = values, _UNLESS_GIVEN | values
     wanted = {'backbone': 'str', 'backbone_sha256': 'str', 'names': 'list'}
     wanted |= {field.name: field.type for field in dataclasses.fields(CPADConfig)}
     for name, kind in wanted.items():
@@ -205,4 +206,5 @@ def _read_config(directory: Path) -> dict[str, Any]:
             )
     if any(type(name) is not str for name in values['names']):
         raise UserError(f'{path}: names must be a list of texts: export the model again')
+    seals.check(path, written)
     return values

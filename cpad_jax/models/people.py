@@ -6,6 +6,7 @@ the model. It is of use with the very model that it was made with, and refused b
 
 from __future__ import annotations
 
+import json
 import os
 import unicodedata
 import urllib.parse
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from cpad_jax import digests
+from cpad_jax.array_files import digest
 from cpad_jax.errors import UserError
 from cpad_jax.models import safetensors_files, weights
 from cpad_jax.models.cpad import UPDATED_LAYERS
@@ -22,6 +25,7 @@ from cpad_jax.text import person_names
 KIND = 'CLIP-PAD person'
 SUFFIX = '.safetensors'
 _TOKENS = 'tokens'
+_DIGESTS = 'arrays'
 _UPDATE = 'update/'
 _LONGEST = 200  # Characters of a file's name; file systems take 255 bytes.
 _AGAIN = 'fine-tune this person again'
@@ -78,10 +82,8 @@ class People:
         arrays = {_TOKENS: person.tokens}
         for name, leaf in weights.flatten(person.update or {}).items():
             arrays[_UPDATE + name] = leaf
-        stored = {
-            name: safetensors_files.Stored(np.asarray(array, np.float32))
-            for name, array in arrays.items()
-        }
+        arrays = {name: np.asarray(array, np.float32) for name, array in arrays.items()}
+        stored = {name: safetensors_files.Stored(array) for name, array in arrays.items()}
         notes = {
             'kind': KIND,
             'name': person.name,
@@ -89,8 +91,9 @@ class People:
             'num_images': str(person.num_images),
             'name_in_token': str(person.name_in_token),
             **self._model_notes(),
+            _DIGESTS: json.dumps({name: digest(array) for name, array in arrays.items()}),
         }
-        safetensors_files.write(path, stored, notes)
+        safetensors_files.write(path, stored, digests.sealed(notes))
         return path
 
     def load(self, name: str) -> Person:
@@ -120,6 +123,7 @@ class People:
                 f'one of {", ".join(FORMS)} and a number: {_AGAIN}'
             )
         self._check(path, arrays)
+        _check_digests(path, arrays, notes)
         tokens = np.array(arrays.pop(_TOKENS))
         update = weights.unflatten(
             {key.removeprefix(_UPDATE): np.array(array) for key, array in arrays.items()}
@@ -170,3 +174,15 @@ class People:
         for name, array in arrays.items():
             if array.dtype != np.float32 or not np.isfinite(array).all():
                 raise UserError(f'{path}: {name} is not of finite float32 numbers: {_AGAIN}')
+
+
+def _check_digests(path: Path, arrays: dict[str, np.ndarray], notes: dict[str, str]) -> None:
+    """Makes sure that a file is as it was written; one from before there were digests passes."""
+    if not {_DIGESTS, digests.KEY} & notes.keys():
+        return
+    try:
+        written = json.loads(digests.opened(notes)[_DIGESTS])
+        if written != {name: digest(array) for name, array in arrays.items()}:
+            raise ValueError('its numbers are not what was written')
+    except (ValueError, KeyError) as error:
+        raise UserError(f'{path} is damaged ({error}): {_AGAIN}') from None

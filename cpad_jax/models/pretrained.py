@@ -224,7 +224,7 @@ def load_clip(directory: str | os.PathLike[str], dtype: str = 'float32') -> Pret
         tokenizer = open_tokenizer(config, directory)
     except ValueError as error:
         raise UserError(f'{directory / weights.CONFIG_FILE}: {error}') from error
-    sha256 = weights.file_sha256(directory / weights.WEIGHTS_FILE)
+    sha256 = weights.checked_sha256(directory)
     return PretrainedCLIP(config, params, sha256, dtype, tokenizer)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,12 +20,13 @@ import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 
-from cpad_jax import atomic, strict_json
+from cpad_jax import strict_json
 from cpad_jax.errors import UserError
 from cpad_jax.models import config as config_module
-from cpad_jax.models import safetensors_files, state_dicts
+from cpad_jax.models import safetensors_files, seals, state_dicts
 from cpad_jax.models.clip import CLIP, initial_token_embedding
 from cpad_jax.models.config import CLIPConfig, ResNetConfig
+from cpad_jax.models.seals import file_sha256 as file_sha256
 
 CONFIG_FILE = 'config.json'
 OPEN_CLIP_CONFIG = 'open_clip_config.json'
@@ -143,12 +143,6 @@ def _first_of(names: Iterable[str], room: int, words: Mapping[str, str] | None =
     return ', '.join(shown) + (f' and {rest} more' if rest else '')
 
 
-def file_sha256(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with open(path, 'rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()
-
-
 def save_clip(
     directory: str | os.PathLike[str],
     config: CLIPConfig,
@@ -188,8 +182,20 @@ def save_clip(
     stored |= {
         _ASIDE + name: safetensors_files.Stored(array) for name, array in (aside or {}).items()
     }
-    atomic.write_json(directory / CONFIG_FILE, dataclasses.asdict(config))
     safetensors_files.write(directory / WEIGHTS_FILE, stored)
+    seals.write(directory / CONFIG_FILE, dataclasses.asdict(config), WEIGHTS_FILE)
+
+
+def checked_sha256(directory: str | os.PathLike[str]) -> str:
+    """The sha256 of a CLIP's weights.
+
+    Raises:
+        UserError: They, or another file of the folder, are not what was written.
+    """
+    path = Path(directory) / CONFIG_FILE
+    values = strict_json.read(path)
+    seals.check(path, values)
+    return seals.checked_sha256(path, values, WEIGHTS_FILE)
 
 
 def load_clip_variables(
@@ -220,7 +226,9 @@ def load_clip_variables(
 
 def stored_params(directory: str | os.PathLike[str]) -> dict[str, Any]:
     """As `load_clip_variables`, with each leaf as it lies in the file: its type, not copied."""
-    return unflatten(_open_folder(Path(directory))[1])
+    stored = unflatten(_open_folder(Path(directory))[1])
+    checked_sha256(directory)
+    return stored
 
 
 def check_folder(directory: Path) -> None:
@@ -361,6 +369,6 @@ def read_config(path: str | os.PathLike[str]) -> CLIPConfig:
     if not isinstance(values, dict):
         raise UserError(f'{path} must hold one JSON object of the configuration')
     try:
-        return config_module.from_values(values)
+        return config_module.from_values(seals.bare(values))
     except ValueError as error:
         raise UserError(f'{path}: {error}; convert the weights again') from error

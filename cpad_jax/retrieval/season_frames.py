@@ -6,14 +6,13 @@ feature cache.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cpad_jax import atomic, progress
+from cpad_jax import digests, progress
 from cpad_jax.media import images, shots, video
 from cpad_jax.models.weights import file_sha256
 from cpad_jax.retrieval.cutting import Span, members
@@ -22,7 +21,7 @@ from cpad_jax.training import feature_cache
 
 # Frames of a video that are read, embedded and kept together: few, so that batches have any size.
 FRAMES = 8
-_SHOTS_VERSION = 1  # Raised when `media.shots` would find others.
+_SHOTS_VERSION = 2  # Raised when `media.shots` would find others, or their file has another form.
 
 
 class Stretches(Sequence):
@@ -105,9 +104,7 @@ class SeasonFrames:
         )
         for path, digest in zip(bar, self._digests, strict=True):
             kept = self._directory / f'shots-{_SHOTS_VERSION}-{digest[:16]}.json'
-            if not kept.is_file():
-                atomic.write_json(kept, shots.shots(path))
-            found.append([tuple(span) for span in json.loads(kept.read_text(encoding='utf-8'))])
+            found.append([tuple(span) for span in _kept_shots(kept, path)])
         return found
 
     def moments(self, pieces: Sequence[Sequence[Span]], seconds: float) -> Moments:
@@ -124,3 +121,16 @@ class SeasonFrames:
         ]
         size = max(1, round(seconds * self._rate)) if seconds else 0
         return split([frames for frames, _ in own], [times for _, times in own], size)
+
+
+def _kept_shots(kept: Path, video_path: Path) -> list[Sequence[float]]:
+    """The shots of a video from a file, which is written where it is missing or damaged."""
+    try:
+        return digests.read(kept)['shots']
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, KeyError) as error:
+        progress.say(f'{kept} is damaged ({error}): the shots of {video_path} are found anew')
+    found = [list(span) for span in shots.shots(video_path)]
+    digests.write(kept, {'shots': found})
+    return found

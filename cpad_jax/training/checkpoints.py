@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from cpad_jax import digests, progress
+from cpad_jax.array_files import digest
 from cpad_jax.errors import UserError
 
 SCORE = 'score'
+# Beside what a run's metadata hold: name → type and shape, and digest, of every array.
+_ARRAYS = 'arrays'
+_ASIDE = 'damaged'
+
+
+class Damaged(UserError):
+    """A checkpoint that does not hold what was saved; its `place`, and why in a few words."""
+
+    def __init__(self, place: Path, reason: str):
+        super().__init__(
+            f'{place} is damaged ({reason}): remove that folder to go on from the one before'
+        )
+        self.place, self.reason = place, reason
 
 
 def _flat(tree: Any) -> dict[str, Any]:
@@ -61,7 +79,8 @@ class Checkpoints:
         from orbax.checkpoint.checkpoint_managers import preservation_policy as policies
 
         # Orbax tells at length what it does; absl prints warnings to a user's terminal.
-        logging.getLogger('absl').setLevel(logging.ERROR)
+        logging.getLogger('absl').setLevel(logging.CRITICAL)
+        _silence_broken_reads()
         self._ocp = ocp
         self.directory = Path(directory).resolve()
         self._metadata = dict(metadata)
@@ -104,12 +123,12 @@ class Checkpoints:
         """
         if step in self._manager.all_steps():
             return
-        args = self._ocp.args
+        args, flat = self._ocp.args, _flat(state)
+        arrays = {name: (_form(leaf), _digest(leaf)) for name, leaf in flat.items()}
+        metadata = digests.sealed({**self._metadata, _ARRAYS: arrays})
         self._manager.save(
             step,
-            args=args.Composite(
-                state=args.StandardSave(_flat(state)), metadata=args.JsonSave(self._metadata)
-            ),
+            args=args.Composite(state=args.StandardSave(flat), metadata=args.JsonSave(metadata)),
             metrics=None if score is None else {SCORE: float(score)},
         )
 
@@ -137,6 +156,9 @@ class Checkpoints:
             saved = self._manager.restore(
                 step, args=self._ocp.args.Composite(metadata=self._ocp.args.JsonRestore())
             )['metadata']
+            saved = digests.opened(saved) if _ARRAYS in saved or digests.KEY in saved else saved
+            if missing := self._metadata.keys() - saved.keys():
+                raise ValueError(f'it does not say its {min(missing)}')
         for key, value in self._metadata.items():
             if saved.get(key) != value:
                 raise UserError(
@@ -145,8 +167,12 @@ class Checkpoints:
                 )
         flat = _flat(state)
         with _readable(place):
-            found = self._manager.item_metadata(step)['state'].tree
-        _check(found, flat, place)
+            found = self._manager.item_metadata(step)['state']
+            if found is None:
+                raise ValueError('what describes its arrays is not there')
+            forms = {name: _form(array) for name, array in found.tree.items()}
+            arrays = saved.get(_ARRAYS, {name: (form, None) for name, form in forms.items()})
+        _check({name: form for name, (form, _) in arrays.items()}, flat, place)
         wanted = {
             name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
             for name, leaf in flat.items()
@@ -156,13 +182,50 @@ class Checkpoints:
                 step,
                 args=self._ocp.args.Composite(state=self._ocp.args.StandardRestore(wanted)),
             )['state']
+            for name, (_, saved_digest) in arrays.items():
+                if saved_digest not in (None, _digest(restored[name])):
+                    raise ValueError(f'{name} is not what was saved')
         leaves = [restored[name] for name in flat]
         return step, jax.tree.unflatten(jax.tree.structure(state), leaves)
 
+    def restore_newest(self, state: Any) -> tuple[int, Any] | None:
+        """As `restore`, of the newest checkpoint that is not damaged; None where there is none.
+
+        Those that are damaged are told of in a line each, and set aside.
+        """
+        while (step := self.latest_step()) is not None:
+            try:
+                return self.restore(state, step)
+            except Damaged as error:
+                self.set_aside(error)
+        return None
+
+    def set_aside(self, damaged: Damaged) -> None:
+        """Takes a damaged checkpoint out of the way, which is kept, and says so in a line."""
+        aside = self.directory / f'{_ASIDE}.{damaged.place.name}'
+        while aside.exists():
+            aside = aside.with_name(f'{aside.name}.again')
+        damaged.place.rename(aside)
+        self._manager.reload()
+        before = self.latest_step()
+        on = 'starting from the beginning' if before is None else f'going on from step {before}'
+        progress.say(f'{damaged.place} is damaged ({damaged.reason}): it is now {aside.name}; {on}')
+
     def close(self) -> None:
-        """Waits until everything is written, and lets go of the folder."""
-        self._manager.wait_until_finished()
-        self._manager.close()
+        """Waits until everything is written, and lets go of the folder.
+
+        Raises:
+            OSError: Something cannot be written; of that nothing is left.
+        """
+        try:
+            self._manager.wait_until_finished()
+            self._manager.close()
+        except Exception as error:
+            for half in self.directory.glob('*.orbax-checkpoint-tmp*'):
+                shutil.rmtree(half, ignore_errors=True)
+            if isinstance(error, OSError) and error.filename is None:
+                error.filename = str(self.directory)
+            raise
 
     def __enter__(self) -> Checkpoints:
         return self
@@ -171,16 +234,39 @@ class Checkpoints:
         self.close()
 
 
+# What is no fault of a checkpoint's, in the words of those who read it.
+_NO_DAMAGE = ('RESOURCE_EXHAUSTED', 'PERMISSION_DENIED', 'Permission denied', 'Too many open files')
+
+
 @contextlib.contextmanager
 def _readable(place: Path) -> Iterator[None]:
     """Says which checkpoint cannot be read, in place of whatever Orbax raises about it."""
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = str(error).split('\n')[0][:200]
-        raise UserError(
-            f'{place} cannot be read ({reason}): remove that folder to go on from the one before'
-        ) from error
+    except Exception as error:
+        reason = ' '.join((str(error) or type(error).__name__).split())[:120]
+        if isinstance(error, MemoryError) or any(words in reason for words in _NO_DAMAGE):
+            raise UserError(f'{place} cannot be read now ({reason})') from error
+        raise Damaged(place, reason) from error
+
+
+def _silence_broken_reads() -> None:
+    """Keeps off the terminal what Orbax leaves behind when reading has failed, and was told of."""
+    shown = sys.unraisablehook
+    if getattr(shown, '__name__', '') == 'unless_broken_read':
+        return
+
+    def unless_broken_read(unraisable: sys.UnraisableHookArgs) -> None:
+        of_orbax = 'orbax' in str(getattr(unraisable.object, 'cr_code', ''))
+        if not of_orbax and str(unraisable.exc_value) != 'Event loop is closed':
+            shown(unraisable)
+
+    sys.unraisablehook = unless_broken_read
+
+
+def _digest(leaf: Any) -> str | None:
+    """Of an array that is all here; None of one that other processes have parts of."""
+    return digest(np.asarray(leaf)) if getattr(leaf, 'is_fully_addressable', True) else None
 
 
 def _form(array: Any) -> str:
@@ -188,13 +274,13 @@ def _form(array: Any) -> str:
     return f'{jnp.dtype(array.dtype).name}{list(array.shape)}'
 
 
-def _check(found: Mapping[str, Any], wanted: Mapping[str, Any], place: Path) -> None:
+def _check(found: Mapping[str, str], wanted: Mapping[str, Any], place: Path) -> None:
     """Raises a `UserError` that names every array in which the two differ."""
     faults = [f'missing {name}' for name in wanted if name not in found]
     faults += [f'unexpected {name}' for name in found if name not in wanted]
     for name in wanted:
         if name in found:
-            there, here = _form(found[name]), _form(wanted[name])
+            there, here = found[name], _form(wanted[name])
             if there != here:
                 faults.append(f'{name} is {there}, expected {here}')
     if faults:

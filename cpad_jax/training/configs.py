@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import ml_collections
 
-from cpad_jax import atomic
+from cpad_jax import atomic, bounds
 from cpad_jax.errors import UserError, expanded
 from cpad_jax.models.config import DTYPES
 from cpad_jax.training import checkpoints
@@ -35,40 +35,6 @@ LATER_KEYS = {'model.visual_prompts': 0}
 # What a run leaves in its workdir that belongs to its configuration.
 MADE = ('captioned', 'data', 'features', 'checkpoints', 'model')
 TASKS = ('identity', 'clip', 'ce', 'clips')
-# What numbers are at least, where a configuration has them; those with a prefix of `POSITIVE` are
-# above 0, those of `WEIGHTS` not below.
-LEAST = {
-    'seed': 0,
-    'features.batch_size': 2,
-    'features.frames_per_clip': 1,
-    'features.faces_per_clip': 1,
-    'model.num_tokens': 1,
-    'model.adapter_width': 1,
-    'model.adapter_layers': 0,
-    'model.rank': 0,
-    'model.name_width': 0,
-    'model.clip_width': 0,
-    'train.steps': 1,
-    'train.log_every': 1,
-    'train.checkpoint_every': 1,
-    'train.warmup_steps': 0,
-    'train.evaluate_every': 0,
-    'train.batch_size': 1,
-    'train.people_per_batch': 1,
-    'train.images_per_person': 1,
-    'train.clips_per_person': 1,
-    'train.max_references': 1,
-    'train.name_steps': 1,
-    'train.word_steps': 1,
-    'eval.num_references': 1,
-    'eval.min_distractors': 1,
-    'eval.bootstrap_samples': 1,
-}
-POSITIVE = ('train.learning_rate', 'train.low_rank_learning_rate', 'train.temperature')
-WEIGHTS = (
-    'train.weight_decay', 'train.loss.', 'train.forms.', 'train.remember', 'eval.late_fusion.',
-    'eval.with_faces.',
-)  # fmt: skip
 _EXPECTED = '--config FILE, --workdir DIR or --config.KEY=VALUE'
 
 
@@ -255,7 +221,7 @@ def check(config: ml_collections.ConfigDict) -> None:
     """Checks what every task needs.
 
     Raises:
-        UserError: A key is missing or out of range; it is named.
+        UserError: A key is missing, of another type or out of range; it is named.
     """
     flat = flatten(config)
     for key in ('name', 'task', 'seed', 'train.steps', 'train.learning_rate'):
@@ -263,14 +229,7 @@ def check(config: ml_collections.ConfigDict) -> None:
             raise UserError(f'the configuration has no key {key!r}')
     if config.task not in TASKS:
         raise UserError(f'config.task is {config.task!r}, expected one of {", ".join(TASKS)}')
-    for key, bound in LEAST.items():
-        if key in flat and flat[key] < bound:
-            raise UserError(f'config.{key} is {flat[key]}, expected {bound} or more')
-    for key in flat:
-        if key.startswith(POSITIVE) and not flat[key] > 0:
-            raise UserError(f'config.{key} is {flat[key]}, expected more than 0')
-        if key.startswith(WEIGHTS) and not flat[key] >= 0:
-            raise UserError(f'config.{key} is {flat[key]}, expected 0 or more')
+    bounds.check(flat)
     if flat.get('dtype', DTYPES[0]) not in DTYPES:
         raise UserError(f'config.dtype is {config.dtype!r}, expected {" or ".join(DTYPES)}')
 

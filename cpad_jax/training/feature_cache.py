@@ -1,8 +1,8 @@
 """What the frozen image tower says about photos and clips, computed once and kept in files.
 
 A file's name is a hash of everything its content depends on: the data, the backbone's weights, the
-face feature and the preprocessing. Work is written in parts, so that a run that is killed loses at
-most one part.
+face feature and the preprocessing. They lie in parts: a run that is killed, or a file that is
+damaged, loses at most one.
 """
 
 from __future__ import annotations
@@ -345,7 +345,7 @@ def cached(
     stage: str,
     unit_name: str,
 ) -> Arrays:
-    """The arrays of a whole source, from its file, or from its parts and what they lack.
+    """The arrays of a whole source, from its parts and what they lack.
 
     Args:
         directory: Where the files lie.
@@ -367,37 +367,42 @@ def cached(
     if not len(source):
         raise UserError(f'{stage}: there are no {unit_name}s; build the dataset again')
     path = kept_arrays.path_of(directory, kind, conditions)
-    if (whole := kept_arrays.read(path)) is not None:
-        return whole
-    size = -(-PART // batch_size) * batch_size  # A batch never reaches over two parts.
-    parts = {
+    if path.is_file() and (whole := kept_arrays.read(path)) is not None:
+        return whole  # By a version that kept one file.
+    size = _part_size(path, batch_size)
+    files = {
         start: path.with_name(f'{path.stem}.part-{start:08d}-{size}.npz')
         for start in range(0, len(source), size)
     }
-    missing = [start for start, part in parts.items() if kept_arrays.read(part) is None]
+    parts = {start: kept_arrays.read(file) for start, file in files.items()}
     batches = [
         range(begin, min(begin + batch_size, start + size, len(source)))
-        for start in missing
+        for start, part in parts.items()
+        if part is None
         for begin in range(start, min(start + size, len(source)), batch_size)
     ]
-    todo = [number for batch in batches for number in batch]
-    with progress.bar(total=len(source), stage=stage, unit=unit_name) as bar:
-        bar.update(len(source) - len(todo))
-        bar.initial = bar.n  # The rate counts this run's work only.
-        prepared = _prepare_ahead(source, todo, prepare)
-        done: list[Arrays] = []
-        for batch, arrays in _encode_behind(batches, prepared, encode, batch_size):
-            done.append(arrays)
-            bar.update(len(batch))
-            start = batch[0] // size * size
-            if batch[-1] + 1 == min(start + size, len(source)):
-                kept_arrays.write(parts[start], _concatenate(done))
-                done = []
-    whole = _concatenate([kept_arrays.read(part) for part in parts.values()])
-    kept_arrays.write(path, whole)
-    for part in path.parent.glob(f'{path.stem}.part-*'):
-        part.unlink()
-    return whole
+    if todo := [number for batch in batches for number in batch]:
+        with progress.bar(total=len(source), stage=stage, unit=unit_name) as bar:
+            bar.update(len(source) - len(todo))
+            bar.initial = bar.n  # The rate counts this run's work only.
+            prepared = _prepare_ahead(source, todo, prepare)
+            done: list[Arrays] = []
+            for batch, arrays in _encode_behind(batches, prepared, encode, batch_size):
+                done.append(arrays)
+                bar.update(len(batch))
+                start = batch[0] // size * size
+                if batch[-1] + 1 == min(start + size, len(source)):
+                    parts[start] = _concatenate(done)
+                    kept_arrays.write(files[start], parts[start])
+                    done = []
+    return _concatenate(list(parts.values()))
+
+
+def _part_size(path: Path, batch_size: int) -> int:
+    """Items per part: as in the parts that are there, or whole batches."""
+    parts = path.parent.glob(f'{path.stem}.part-*-*.npz')
+    there = [int(size) for part in parts if (size := part.stem.split('-')[-1]).isdecimal()]
+    return max(sorted({*there} - {0}), key=there.count, default=-(-PART // batch_size) * batch_size)
 
 
 def _prepare_ahead(

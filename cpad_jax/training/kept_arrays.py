@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from cpad_jax import atomic
-
-Arrays = dict[str, np.ndarray]
+from cpad_jax import array_files, progress
+from cpad_jax.array_files import Arrays
 
 
 def path_of(directory: Path, kind: str, conditions: Mapping[str, Any]) -> Path:
@@ -30,14 +25,14 @@ def path_of(directory: Path, kind: str, conditions: Mapping[str, Any]) -> Path:
 
 
 def read(path: Path) -> Arrays | None:
-    """The arrays of a file; None if it is not there, or is not whole."""
-    with contextlib.suppress(OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    return None
+    """The arrays of a file; None if it is not there, or is damaged, which is told in a line."""
+    try:
+        return array_files.read(path)
+    except FileNotFoundError:
+        return None
+    except array_files.Damaged as error:
+        progress.say(f'{path} is damaged ({error}): what it held is made anew')
+        return None
 
 
-def write(path: Path, arrays: Arrays) -> None:
-    """Writes arrays, whole or not at all."""
-    with atomic.writing(path) as temporary:
-        np.savez(temporary, **arrays)
+write = array_files.write

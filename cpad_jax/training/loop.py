@@ -257,7 +257,7 @@ def run(
     workdir: str | Path,
     evaluate: Callable[[int, Params], Mapping[str, float]] | None = None,
 ) -> Params:
-    """Learns until `config.train.steps`, from the newest checkpoint of the workdir if it has one.
+    """Learns until `config.train.steps`, from the newest whole checkpoint of the workdir, if any.
 
     A run that was killed and started again ends with the very parameters of one that was not.
 
@@ -273,7 +273,7 @@ def run(
         The parameters at the last step.
 
     Raises:
-        UserError: The checkpoints belong to another backbone or configuration, or cannot be read.
+        UserError: The checkpoints belong to another backbone or configuration.
     """
     train = config.train
     workdir = Path(workdir)
@@ -282,8 +282,8 @@ def run(
     state, optimiser = create_state(task, config, mesh)
     with checkpoints.Checkpoints(workdir / 'checkpoints', metadata(task, config)) as saved:
         start = 0
-        if saved.latest_step() is not None:
-            start, state = saved.restore(state)
+        if (found := saved.restore_newest(state)) is not None:
+            start, state = found
         if start >= train.steps:
             return state.params
         train_step = make_train_step(task, optimiser, config.seed, mesh)

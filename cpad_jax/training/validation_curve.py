@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cpad_jax import atomic
+from cpad_jax import digests
+from cpad_jax.errors import UserError
 from cpad_jax.training import checkpoints, loop, sharding
 
 FILE = 'curve.json'
@@ -33,15 +33,25 @@ def retrieval(scores: np.ndarray, true: np.ndarray) -> dict[str, float]:
 
 
 def read(workdir: Path) -> list[dict[str, float]]:
-    """What `add` wrote so far: entries with `step` and the scores, by step."""
+    """What `add` wrote so far: entries with `step` and the scores, by step.
+
+    Raises:
+        UserError: It is damaged.
+    """
     path = workdir / FILE
-    return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else []
+    try:
+        return digests.read(path)['entries'] if path.is_file() else []
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f'{path} is damaged ({error}), and it says which step is best: put a copy of it back, '
+            'or learn again in another --workdir'
+        ) from error
 
 
 def add(workdir: Path, step: int, scores: Mapping[str, float]) -> None:
     """Writes an entry of `WORKDIR/curve.json`; later ones, of a run that was stopped, go."""
     past = [entry for entry in read(workdir) if entry['step'] < step]
-    atomic.write_json(workdir / FILE, [*past, {'step': step, **scores}])
+    digests.write(workdir / FILE, {'entries': [*past, {'step': step, **scores}]})
 
 
 def chosen_step(workdir: Path) -> int | None:
@@ -61,8 +71,10 @@ def best(task: loop.Task, config: Any, workdir: Path, last: Any) -> tuple[int, A
         last: The parameters at the last step.
     """
     with checkpoints.Checkpoints(workdir / 'checkpoints', loop.metadata(task, config)) as saved:
-        step = chosen_step(workdir)
-        if step is None or step == config.train.steps:
-            return config.train.steps, last
-        state, _ = loop.create_state(task, config, sharding.make_mesh())
-        return step, saved.restore(state, step)[1].params
+        while (step := chosen_step(workdir)) not in (None, config.train.steps):
+            state, _ = loop.create_state(task, config, sharding.make_mesh())
+            try:
+                return step, saved.restore(state, step)[1].params
+            except checkpoints.Damaged as error:
+                saved.set_aside(error)
+    return config.train.steps, last

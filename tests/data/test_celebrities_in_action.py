@@ -360,7 +360,7 @@ def test_an_interrupted_build_goes_on_with_what_was_decoded(sources, tmp_path, m
         paths.part('identities')
 
 
-def test_kept_frames_are_of_the_same_video(sources, tmp_path):
+def test_kept_frames_are_of_the_same_video(sources, tmp_path, capsys):
     made, _ = plan(sources, SPLITS)
     (clip,) = made.clips['test']
     video = tmp_path / 'video.avi'
@@ -371,6 +371,17 @@ def test_kept_frames_are_of_the_same_video(sources, tmp_path):
         (record,) = clip_files.Clips([clip], 13, 10, 1, tmp_path / 'keep').records(Dropped())
         counts.append(len(record['frames']))
     assert counts == [2, 4]
+    # Damaged, they are decoded again, and it is told.
+    (kept,) = (tmp_path / 'keep').iterdir()
+    whole = kept.read_bytes()
+    for damaged in (b'', whole[:-50], whole.replace(b'times', b'timed')):
+        kept.write_bytes(damaged)
+        capsys.readouterr()
+        (again,) = clip_files.Clips([clip], 13, 10, 1, tmp_path / 'keep').records(Dropped())
+        assert again['frames'] == record['frames']
+        said = capsys.readouterr().err
+        assert said.startswith(f'{kept} is damaged (') and said.count('\n') == 1
+        assert kept.read_bytes() == whole
 
 
 @pytest.mark.parametrize('end', ['\n', '\r\n', '\n\n  \n'])

@@ -107,12 +107,19 @@ def test_an_interrupted_build_goes_on(mini_world, tmp_path, monkeypatch):
 
     # A video without its tracks was not finished: it is filmed again.
     next(folder.rglob('movie001_0002.json')).unlink()
+    # So is one that is not what was written.
+    damaged = next(folder.rglob('movie001_0003.mp4'))
+    data = bytearray(damaged.read_bytes())
+    data[len(data) // 2] ^= 1
+    damaged.write_bytes(data)
     filmed.clear()
     monkeypatch.setattr(
         render, 'render_clip', lambda world, plan: filmed.append(plan.clip_id) or whole(world, plan)
     )
     again = drawn_world.ensure_synthetic_cast(tmp_path, spec, processes=1)
-    assert filmed == ['movie001_0002', 'movie001_0004'] + [f'show002_000{n}' for n in range(1, 5)]
+    assert filmed == [f'movie001_000{n}' for n in (2, 3, 4)] + [
+        f'show002_000{n}' for n in range(1, 5)
+    ]
     assert digests(again.folder) == digests(paths.folder)
 
 

@@ -1,4 +1,6 @@
+import dataclasses
 import pickle
+import shutil
 import subprocess
 import sys
 
@@ -102,3 +104,81 @@ def test_wrong_folders_splits_and_kinds(mini_world, tmp_path):
         readers.IdentityReader(paths.identities, 'val')
     with pytest.raises(UserError, match="no 'frames'"):
         readers.ClipReader(paths.identities, 'train')
+
+
+def _refusal(folder):
+    with pytest.raises(UserError) as refused:
+        reader = readers.IdentityReader(folder, 'references')
+        for number in range(len(reader)):
+            reader[number]
+    message = str(refused.value)
+    assert '\n' not in message and len(message) < 400
+    assert message.startswith(f'{folder}: ') and 'build it' in message
+    return message
+
+
+@pytest.mark.parametrize('how', ['cut', 'emptied', 'gone'])
+def test_a_data_set_of_which_a_file_is_damaged_is_refused_in_one_line(mini_world, tmp_path, how):
+    paths, _ = mini_world
+    folder = tmp_path / '1.0.0'
+    shutil.copytree(paths.identities, folder)
+    for path in sorted(folder.iterdir()):
+        if '-train.' in path.name or path.name == 'sha256.json' and how == 'gone':
+            continue
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2] if how == 'cut' else b'')
+        if how == 'gone':
+            path.unlink()
+        _refusal(folder)
+        path.write_bytes(whole)
+    assert len(readers.IdentityReader(folder, 'references')) == 10
+
+
+def test_flipped_bits_of_a_data_set_are_noticed(mini_world, tmp_path):
+    paths, _ = mini_world
+    folder = tmp_path / '1.0.0'
+    shutil.copytree(paths.identities, folder)
+    names = ('features.json', 'dataset_info.json', 'metadata.json', 'identity.labels.txt')
+    rng = np.random.default_rng(0)
+    for name in names:
+        path = folder / name
+        whole = bytearray(path.read_bytes())
+        for place in rng.integers(0, len(whole), 5):
+            damaged = whole.copy()
+            damaged[place] ^= 1 << rng.integers(8)
+            path.write_bytes(damaged)
+            assert f'{name} is not what was written' in _refusal(folder)
+        path.write_bytes(whole)
+    # The records have checksums of their own.
+    reader = readers.IdentityReader(folder, 'references')
+    photos = [reader[number]['image'] for number in range(len(reader))]
+    (path,) = folder.glob('*-references.array_record*')
+    whole = bytearray(path.read_bytes())
+    noticed = 0
+    for place in rng.choice(np.flatnonzero(np.frombuffer(whole, np.uint8)), 10):
+        damaged = whole.copy()
+        damaged[place] ^= 1
+        path.write_bytes(damaged)
+        try:
+            reader = readers.IdentityReader(folder, 'references')
+            assert [reader[number]['image'] for number in range(len(reader))] == photos
+        except UserError as error:
+            assert 'this data set is damaged (record ' in str(error)
+            noticed += 1
+    assert noticed >= 5
+
+
+def test_a_data_set_from_before_there_were_digests_is_read(mini_world, tmp_path):
+    paths, _ = mini_world
+    shutil.copytree(paths.identities, tmp_path / '1.0.0')
+    (tmp_path / '1.0.0' / 'sha256.json').unlink()
+    assert len(readers.IdentityReader(tmp_path / '1.0.0', 'references')) == 10
+
+
+@pytest.mark.parametrize('text', ['', '[{"person_id": "n1"}]', '[3]', '{', '[{"name": '])
+def test_a_damaged_table_of_people_is_refused_in_one_line(mini_world, tmp_path, text):
+    paths, _ = mini_world
+    table = tmp_path / 'people.json'
+    table.write_text(text)
+    with pytest.raises(UserError, match=f'^{table} is damaged'):
+        dataclasses.replace(paths, people=table).read_people()

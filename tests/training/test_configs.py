@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from cpad_jax import bounds
 from cpad_jax.errors import UserError
 from cpad_jax.training import configs
 
@@ -95,12 +96,47 @@ def test_bad_arguments_are_one_line(file, arguments, message):
         ('train.temperature=0', 'more than 0'), ('train.learning_rate=0', 'more than 0'),
         ('train.loss.identity=-1', '0 or more'), ('train.weight_decay=-1', '0 or more'),
         ('eval.with_faces.words=-1', '0 or more'), ('dtype=float8', 'float32 or bfloat16'),
+        ('data.world_seed=-1', '0 or more'), ('data.seen_people=1e12', '10000 at most'),
+        ('data.photos_per_person=4,0', '1 or more'), ('data.seconds=inf', '600 at most'),
+        ('data.seconds=nan', '600 at most'), ('seed=1e300', '2147483647 at most'),
+        ('train.loss.named=inf', '1000000 at most'), ('train.learning_rate=nan', '1000000 at most'),
+        ('features.frames_per_clip=100000', '1024 at most'), ('data.push_ins=101', '100 at most'),
+        ('train.people_per_batch=1e9', '1000000 at most'), ('model.adapter_layers=1e9', '64 at'),
     ],
 )  # fmt: skip
 def test_numbers_out_of_range_are_said_before_any_work(override, expected):
     key = override.partition('=')[0]
-    with pytest.raises(UserError, match=f'config.{key} is .*, expected {expected}$'):
+    with pytest.raises(UserError, match=f'config.{key} is .*, expected {expected}') as error:
         configs.parse(['--config', 'configs/testing.py', f'--config.{override}'])
+    assert len(str(error.value)) < 120
+
+
+# As a configuration of one's own may have them.
+@pytest.mark.parametrize(
+    ('key', 'value', 'expected'),
+    [
+        ('train.steps', '100', 'a whole number'), ('train.steps', 10.0, 'a whole number'),
+        ('train.steps', True, 'a whole number'), ('train.steps', None, 'a whole number'),
+        ('train.learning_rate', '1e-3', 'a number'), ('model.name_memory', 1, 'true or false'),
+        ('data.photos_per_person', (4, 'x'), 'a whole number'), ('backbone', 3, 'text'),
+        pytest.param('seed', 10**5000, '2147483647 at most', id='huge'),
+        ('mine', float('nan'), 'a finite number'),
+        ('clips.training.world_seed', -1, '0 or more'), ('eval.season.cast', 3, '4 or more'),
+        ('eval.two_people.world.movies', 10**6, '10000 at most'),
+    ],
+)  # fmt: skip
+def test_values_of_another_type_are_said_before_any_work(key, value, expected):
+    with pytest.raises(UserError, match=f'^config.{key} is .*, expected {expected}') as error:
+        bounds.check({key: value})
+    assert len(str(error.value)) < 120
+
+
+def test_every_number_of_the_configurations_has_bounds():
+    for file in sorted(Path('configs').glob('*.py')):
+        for key, value in configs.flatten(configs.load(str(file))).items():
+            items = value if isinstance(value, list) else [value]
+            if any(isinstance(item, int | float) for item in items):
+                assert bounds._bound(key) is not None, f'{file}: {key}'
 
 
 def test_no_configuration_named():

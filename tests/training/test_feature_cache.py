@@ -136,14 +136,68 @@ def test_what_was_done_is_not_lost(clip, tmp_path, monkeypatch):
     assert sorted(source.read) == [4, 5, 6, 7, 8]
     for name, array in vars(whole).items():
         np.testing.assert_array_equal(getattr(resumed, name), array)
-    assert len(list((tmp_path / 'broken').iterdir())) == 1
+    assert len(list((tmp_path / 'broken').iterdir())) == 5
 
 
-def test_a_damaged_file_is_made_again(clip, tmp_path):
+def _flip(path, rng):
+    data = bytearray(path.read_bytes())
+    data[rng.integers(len(data))] ^= 1 << rng.integers(8)
+    path.write_bytes(data)
+
+
+def test_only_the_damaged_part_is_made_again_and_it_is_told(clip, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(feature_cache, 'PART', 2)
+    first = embed_photos(make_photos(9), clip, tmp_path)
+    part = sorted(tmp_path.iterdir())[2]
+    whole, told = part.read_bytes(), 0
+    rng = np.random.default_rng(0)
+    damages = [lambda data: data[:-100], lambda data: b'', None, None]
+    for damage in damages:
+        if damage:
+            part.write_bytes(damage(whole))
+        else:
+            part.write_bytes(whole)
+            _flip(part, rng)
+        capsys.readouterr()
+        source = Counted(make_photos(9))
+        again = embed_photos(source, clip, tmp_path)
+        said = [line for line in capsys.readouterr().err.splitlines() if 'damaged' in line]
+        if said:
+            assert len(said) == 1 and len(said[0]) < 400
+            assert said[0].startswith(f'{part} is damaged (')
+            assert said[0].endswith('): what it held is made anew')
+            assert sorted(source.read) == [4, 5]
+            assert part.read_bytes() == whole
+            told += 1
+        else:  # A date or a checksum that nobody reads.
+            assert not source.read
+        for name, array in vars(first).items():
+            np.testing.assert_array_equal(getattr(again, name), array)
+    assert told >= 2
+
+
+def test_parts_of_another_size_are_used(clip, tmp_path, monkeypatch):
+    monkeypatch.setattr(feature_cache, 'PART', 4)
+    first = embed_photos(make_photos(9), clip, tmp_path)
+    sorted(tmp_path.iterdir())[1].unlink()
+    monkeypatch.setattr(feature_cache, 'PART', 6)
+    source = Counted(make_photos(9))
+    again = embed_photos(source, clip, tmp_path)
+    assert sorted(source.read) == [4, 5, 6, 7]
+    np.testing.assert_array_equal(again.image_ids, first.image_ids)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_features_that_one_file_holds_are_read(clip, tmp_path):
     first = embed_photos(make_photos(3), clip, tmp_path)
-    (path,) = tmp_path.iterdir()
-    path.write_bytes(path.read_bytes()[:-100])
-    again = embed_photos(make_photos(3), clip, tmp_path)
+    (part,) = tmp_path.iterdir()
+    with np.load(part) as file:
+        arrays = {name: file[name] for name in file.files if name != 'sha256'}
+    np.savez(part.with_name(part.name.split('.')[0] + '.npz'), **arrays)
+    part.unlink()
+    source = Counted(make_photos(3))
+    again = embed_photos(source, clip, tmp_path)
+    assert not source.read
     np.testing.assert_array_equal(again.faces, first.faces)
 
 

@@ -81,6 +81,18 @@ def test_killed_and_started_again_equals_not_killed(tmp_path):
     assert np.abs(whole['kernel'] @ np.ones((4, 4)) - np.diag([1, 2, 3, 4])).max() < 10
 
 
+def test_a_damaged_checkpoint_leads_to_the_same_end(tmp_path, capsys):
+    whole = loop.run(Fit(), make_config(), tmp_path)
+    capsys.readouterr()
+    for path in (tmp_path / 'checkpoints' / '9' / 'state' / 'd').iterdir():
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+    assert_same(loop.run(Fit(), make_config(), tmp_path), whole)
+    said = [line for line in capsys.readouterr().err.splitlines() if 'damaged' in line]
+    assert len(said) == 1 and said[0].endswith('it is now damaged.9; going on from step 8')
+
+
 def test_learns_and_leaves_frozen_parameters():
     mesh = sharding.make_mesh(jax.devices()[:1])
     task, config = Fit(), make_config(steps=200)

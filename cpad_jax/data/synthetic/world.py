@@ -103,7 +103,7 @@ class WorldSpec:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, int | float) and field.name != 'seed' and value < 0:
+            if isinstance(value, int | float) and value < 0:
                 raise UserError(f'{field.name} of a world is {value}, expected 0 or more')
         check_people_per_shot(self.people_per_shot)
         if len(self.places_per_title) != 2 or not (
