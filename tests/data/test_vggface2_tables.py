@@ -251,3 +251,24 @@ def test_lines_that_never_seem_to_end_are_read_at_once(tmp_path, filling):
         tables.Measures(path, tables.BOX, aside)
         tables.Listed(path, aside)
         assert len(aside.entries) >= 8
+
+
+def test_keys_sort_as_names_and_lead_back_to_them():
+    names = [
+        'n000001/0001_01', 'n000001/0001_02', 'n000001/0002_01', 'n000001/9999_9999',
+        'n000001/10000_00', 'n000001/999999_01', 'n000002/0001_01', 'n999999/0001_01',
+    ]  # fmt: skip
+    keys = [tables.key(name) for name in names]
+    assert keys == sorted(set(keys))
+    assert [tables.name_id(key) for key in keys] == names
+    assert tables.key('n000001/00001_01') is None
+
+
+@pytest.mark.parametrize('size', ['0,5', '5,0', '-1,5', 'nan,5'])
+def test_boxes_without_an_area_are_set_aside(tmp_path, size):
+    path, aside = tmp_path / 'boxes.csv', Entries()
+    path.write_text(f'n000002/0001_01,1,2,{size}\nn000002/0001_02,1,2,0.5,0.5\n')
+    measures = tables.Measures(path, tables.BOX, aside)
+    assert measures.of(tables.key('n000002/0001_01')) is None
+    assert measures.of(tables.key('n000002/0001_02')).tolist() == [1, 2, 0.5, 0.5]
+    assert [entry[1] for entry in aside.entries] == [1]
