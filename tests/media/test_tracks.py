@@ -189,3 +189,17 @@ def test_a_face_is_expected_to_move_on_for_as_long_as_it_has_been_watched():
     track.boxes = [np.array([0.1, 0.1, 0.3, 0.3]), np.array([0.1, 0.2, 0.3, 0.4])]
     for time, left in ((1.2, 0.2), (1.3, 0.25), (1.4, 0.3), (2.0, 0.3)):
         np.testing.assert_allclose(track.expected(time), [0.1, left, 0.3, left + 0.2])
+
+
+def test_how_far_apart_and_over_each_other_boxes_are_by_hand():
+    box = np.array([0.0, 0.0, 10.0, 10.0])
+    # Half of each: 50 of 150; a quarter: 25 of 175; nothing; one within the other.
+    for other, share in (
+        ([0, 5, 10, 15], 1 / 3), ([5, 5, 15, 15], 1 / 7), ([0, 10, 10, 20], 0),
+        ([0, 0, 5, 5], 1 / 4), ([0, 0, 10, 10], 1),
+    ):  # fmt: skip
+        assert tracks._overlap(box, np.array(other, float)) == pytest.approx(share)
+    # In sides of the larger one; a box of more than twice the size is somebody else's.
+    assert tracks._distance(box, np.array([0.0, 30.0, 10.0, 40.0])) == pytest.approx(3)
+    assert tracks._distance(box, np.array([-5.0, 15.0, 15.0, 35.0])) == pytest.approx(1)
+    assert tracks._distance(box, np.array([-5.5, 14.5, 15.5, 35.5])) == np.inf
