@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +70,27 @@ def ensure_synthetic_cast(
     claim_world(paths.folder, spec)
     options = {'spec': spec, 'processes': processes}
     for part in missing:
-        built_dataset.download_and_prepare(
-            built_dataset.open_builder(SYNTHETIC_CAST, part, Path(directory), options)
-        )
+        with _swept(paths.parts[part]):
+            built_dataset.download_and_prepare(
+                built_dataset.open_builder(SYNTHETIC_CAST, part, Path(directory), options)
+            )
     return paths
+
+
+@contextlib.contextmanager
+def _swept(version: Path) -> Iterator[None]:
+    """Removes what builds that were killed left; one that is at work has the folder locked."""
+    version.parent.mkdir(parents=True, exist_ok=True)
+    lock = atomic.lock(version.parent)
+    try:
+        if lock is not None:
+            # TFDS's name for a folder that it renames in the end.
+            for left in version.parent.glob(f'incomplete.??????_{version.name}'):
+                shutil.rmtree(left)
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
 
 
 def locate_synthetic_cast(directory: str | os.PathLike[str], spec: WorldSpec) -> DatasetPaths:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cpad_jax import atomic
 from cpad_jax.data import build, built_dataset, drawn_world, filming
 from cpad_jax.data.synthetic import render
 from cpad_jax.data.synthetic.world import WorldSpec
@@ -225,3 +226,17 @@ def test_workers_load_neither_tensorflow_nor_jax():
         [sys.executable, '-c', script], capture_output=True, text=True, check=True
     )
     assert done.stdout == '[]\n'
+
+
+def test_what_a_killed_build_left_is_swept_unless_one_is_at_work(tmp_path):
+    version, left = tmp_path / 'clips' / '1.0.0', tmp_path / 'clips' / 'incomplete.AB12CD_1.0.0'
+    for folder in (version, left, tmp_path / 'clips' / 'incomplete.notes'):
+        folder.mkdir(parents=True)
+    at_work = atomic.lock(version.parent)
+    with drawn_world._swept(version):
+        assert left.exists()
+    os.close(at_work)
+    with drawn_world._swept(version):
+        assert sorted(path.name for path in version.parent.iterdir()) == [
+            '1.0.0', 'incomplete.notes'
+        ]  # fmt: skip
