@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cpad_jax import atomic, progress
-from cpad_jax.errors import UserError
+from cpad_jax.errors import UserError, expanded
 
 CACHE_VARIABLE = 'CPAD_CACHE'
 
@@ -80,7 +80,7 @@ FACE_EMBEDDER = ModelFile(
 def cache_folder() -> Path:
     """Where fetched files lie: CPAD_CACHE, or `cpad_jax` in the user's folder for caches."""
     if named := os.environ.get(CACHE_VARIABLE):
-        return Path(named)
+        return expanded(named)
     return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'cpad_jax'
 
 
@@ -100,9 +100,10 @@ def find(model: ModelFile, path: str | os.PathLike[str] | None = None) -> Path:
     """
     path = path or os.environ.get(model.variable)
     if path:
-        if not Path(path).is_file():
+        path = expanded(path)
+        if not path.is_file():
             raise UserError(f'{path}: there is no such {model.what}; {model.where}')
-        return Path(path)
+        return path
     cached = cache_folder() / model.name
     if not cached.is_file():
         raise UserError(f'no {model.what} is given; {model.where}')
