@@ -79,7 +79,13 @@ def get_config() -> ml_collections.ConfigDict:
     config.eval.methods = ()  # further ones, of cpad_jax/retrieval/methods
     # What counts how much beside 1, as tools/calibrate_fusion.py finds it.
     config.eval.late_fusion = ml_collections.ConfigDict({'faces': 2.5})
+    config.eval.clip_name_on_faces = ml_collections.ConfigDict({'faces': 2.5})
     config.eval.with_faces = ml_collections.ConfigDict({'words': 2.0, 'faces': 5.0})
+    # The same for rows with the closed bank of words, and how sharply each bank tells.
+    config.eval.late_fusion_closed = ml_collections.ConfigDict({'faces': 2.5})
+    config.eval.clip_name_on_faces_closed = ml_collections.ConfigDict({'faces': 2.5})
+    config.eval.with_faces_closed = ml_collections.ConfigDict({'words': 2.0, 'faces': 5.0})
+    config.eval.word_bank = ml_collections.ConfigDict({'open': 0.3, 'closed': 0.3})
     config.eval.num_references = 5
     config.eval.min_distractors = 5  # clips of each kind that make a query hard
     config.eval.bootstrap_samples = 1000

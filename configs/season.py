@@ -18,8 +18,9 @@ def get_config(learned: str = 'synthetic_cast') -> ml_collections.ConfigDict:
     season = config.eval.season = ml_collections.ConfigDict()
     season.videos = ''  # folder of the episodes; empty: drawn
     season.annotations = ''  # table of who does what in them
-    season.dir = ''  # of a drawn season; empty: WORKDIR/season
-    season.seed = 0  # of a drawn season, as what follows
+    season.dir = ''  # of a drawn season; empty: WORKDIR/season1 (of seed 1)
+    # Of a drawn season, as what follows. Season 0 is for choosing (`moment` was), others report.
+    season.seed = 1
     season.episodes = 12
     season.minutes = 20.0
     season.cast = 24

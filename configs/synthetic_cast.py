@@ -37,4 +37,11 @@ def get_config() -> ml_collections.ConfigDict:
     config.train.loss.named = 1.0
 
     config.eval.controls = CONTROL_NAMES
+    # What looks at faces from near, with the open and the closed bank of words, and with faces as
+    # the records mark them and as a detector finds them (where there is one).
+    config.eval.methods = (
+        'clip_name_on_faces', 'late_fusion', 'with_faces',
+        'clip_name_on_faces_closed', 'late_fusion_closed', 'with_faces_closed',
+        'clip_name_on_faces_detected', 'late_fusion_detected', 'with_faces_detected',
+    )  # fmt: skip
     return config

@@ -13,7 +13,7 @@ from cpad_jax.training import configs
 def get_config(learned: str = 'synthetic_cast') -> ml_collections.ConfigDict:
     """As configs/LEARNED.py, whose workdir it asks, and the gallery of pairs."""
     config = configs.load(str(Path(__file__).with_name(f'{learned}.py')))
-    config.eval.controls = ()
+    config.eval.controls, config.eval.methods = (), ()
 
     two = config.eval.two_people = ml_collections.ConfigDict()
     two.dir = ''  # of the drawn gallery of pairs; empty: WORKDIR/two_people/data

@@ -1,17 +1,21 @@
-r"""Finds how much faces are to count in the rows late_fusion, with_faces and with_faces_and_name.
+r"""Finds how much faces are to count in the rows that look at them from near, and how words tell.
 
 python tools/calibrate_fusion.py --config configs/synthetic_cast.py --workdir runs/synthetic_cast
+python tools/calibrate_fusion.py --config configs/quickstart.py --world 1
 
-Takes a finished identity learning and searches the configuration's gallery, which should be a
-validation world, with every weight of a grid. Prints hit@1 of every scenario, for people seen and
+Takes a finished identity learning and searches the configuration's gallery, or with --world another
+drawn one, with every weight of a grid. It should be a validation world and not the one that is
+reported. Prints hit@1 of every scenario, for people seen and
 never seen, and the means of hit@1 and hit@5 over these cells, however many queries each has. The
-best has the greatest sum of both; what goes into the configuration is said last. Any
-`--config.KEY=VALUE` may follow.
+best has the greatest sum of both; what goes into the configuration is said last. The temperature
+of each bank of words is found first, with late fusion. Rows with detected faces have the weights of
+those with the records' faces. Any `--config.KEY=VALUE` may follow.
 """
 
 from __future__ import annotations
 
 import copy
+import dataclasses
 import itertools
 import sys
 from collections.abc import Sequence
@@ -23,15 +27,29 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cpad_jax import errors, progress  # noqa: E402
+from cpad_jax.data import build  # noqa: E402
 from cpad_jax.retrieval import evaluation, metrics  # noqa: E402
+from cpad_jax.retrieval.methods import registry, word_bank  # noqa: E402
 from cpad_jax.retrieval.methods.fusion import Fused, weighted  # noqa: E402
+from cpad_jax.retrieval.methods.setting import Setting  # noqa: E402
 from cpad_jax.retrieval.scenarios import Query  # noqa: E402
 from cpad_jax.training import configs, runtime  # noqa: E402
+from tools import judge  # noqa: E402
 
 # The first part counts 1; these are for every further one. 0 leaves it out.
 GRID = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0)
 # Method of the registry, and the keys of its section of config.eval, in the order of its parts.
-KEYS = {'late_fusion': ('faces',), 'with_faces': ('words', 'faces')}
+KEYS = {
+    'late_fusion': ('faces',),
+    'clip_name_on_faces': ('faces',),
+    'with_faces': ('words', 'faces'),
+    'late_fusion_closed': ('faces',),
+    'clip_name_on_faces_closed': ('faces',),
+    'with_faces_closed': ('words', 'faces'),
+}
+# By which the temperature of a bank of words is found.
+BY = {word_bank.OPEN: 'late_fusion', word_bank.CLOSED: 'late_fusion_closed'}
+TEMPERATURES = (0.1, 0.2, 0.3, 0.5, 0.8, 1.2)
 
 Weights = tuple[float, ...]
 
@@ -73,11 +91,42 @@ def try_all(
     }
 
 
+def best_of(tried: dict[Weights, dict[str, np.ndarray]]) -> tuple[Weights, float]:
+    """The weights with the greatest sum of mean hit@1 and hit@5 over cells, and this sum."""
+    sums = {
+        weights: np.mean(list(found.values()), axis=0).sum() for weights, found in tried.items()
+    }
+    best = max(sums, key=sums.__getitem__)
+    return best, float(sums[best])
+
+
+def best_temperature(
+    setting: Setting, kind: str, asked: Sequence[Query], grid: Sequence[float] = TEMPERATURES
+) -> tuple[str, float]:
+    """A table of temperatures of a bank of words, and the best of them, by late fusion.
+
+    Args:
+        setting: Of the evaluation.
+        kind: One of `word_bank.BANKS`.
+        asked: The queries.
+        grid: What is tried.
+    """
+    (row,) = registry.make([BY[kind]], setting)
+    lines, sums = [f'temperature of the {kind} bank of words: sum of mean hit@1 and hit@5'], {}
+    for temperature in grid:
+        bank = word_bank.WordBank(setting.model, setting.plain_gallery, kind, temperature)
+        tried = try_all(dataclasses.replace(row, parts=(bank, *row.parts[1:])), asked)
+        weights, sums[temperature] = best_of(tried)
+        lines.append(f'{temperature:5.2f}  {sums[temperature]:.3f}  with faces={weights[0]:g}')
+    best = max(sums, key=sums.__getitem__)
+    return '\n'.join(lines), best
+
+
 def render(name: str, tried: dict[Weights, dict[str, np.ndarray]]) -> tuple[str, str]:
     """The table of a row, and the best weights as options of a command."""
     keys, cells = KEYS[name], list(next(iter(tried.values())))
     means = {weights: np.mean(list(found.values()), axis=0) for weights, found in tried.items()}
-    best = max(tried, key=lambda weights: means[weights].sum())
+    best, _ = best_of(tried)
     widths = [max(len(cell), 6) for cell in cells]
     head = [f'{key:>5}' for key in keys]
     head += [f'{cell:>{width}}' for cell, width in zip(cells, widths, strict=True)]
@@ -97,6 +146,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = errors.CommandParser(__doc__)
     parser.add_argument('--config', required=True, help='as for cpad_jax.eval')
     parser.add_argument('--workdir', help='as for cpad_jax.eval')
+    parser.add_argument(
+        '--world', type=int, help='search this drawn world, filmed in WORKDIR/worldN, instead'
+    )
     words = sys.argv[1:] if arguments is None else arguments
     overrides = [word for word in words if word.startswith('--config.')]
     options = parser.parse_args([word for word in words if word not in overrides])
@@ -105,10 +157,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     configs.require(config, workdir)
     runtime.keep_compiled(workdir)
     config = copy.deepcopy(config)
-    config.eval.methods, config.eval.controls, config.eval.ce = tuple(KEYS), (), ''
+    if options.world is not None:
+        config = judge.world_config(config, workdir, options.world)
+        build.ensure(build.evaluation_data(config), workdir)
+    config.eval.methods, config.eval.controls, config.eval.ce = (), (), ''
     material = evaluation.prepare(workdir, config)
     best = []
-    for name, scorer in zip(KEYS, material.further, strict=True):
+    for kind in word_bank.BANKS:
+        text, temperature = best_temperature(material.setting, kind, material.asked)
+        print(text, flush=True)
+        config.eval.word_bank[kind] = temperature
+        best.append(f'--config.eval.word_bank.{kind}={temperature}')
+    setting = dataclasses.replace(material.setting, config=config)
+    for name, scorer in zip(KEYS, registry.make(tuple(KEYS), setting), strict=True):
         text, options = render(name, try_all(scorer, material.asked))
         print(text, flush=True)
         best.append(options)

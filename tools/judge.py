@@ -5,14 +5,17 @@ python tools/judge.py run --worlds 201,202,203 --seeds 0,1,2 --clips
 python tools/judge.py table --worlds 201,202,203 --seeds 0,1,2 --clips
 python tools/judge.py curves --worlds 201 --figure curves.svg
 python tools/judge.py ablations --worlds 201,202,203 --seeds 0,1,2
+python tools/judge.py two_people --worlds 201
 
 `difficulty` asks a world by plain CLIP and holds it against the poster's row. `run` learns once
 per initial seed, searches the worlds, says which of the claims hold, and ends with the table.
-`table` is the poster's table of what `run` left behind: every method, mean and spread over seeds
-and worlds. With --clips both have what learns from clips, too: Collaborative Experts, and CLIP-PAD
-that learns on from the same clips, which is a table of its own. Rows of further methods are asked
-for by --config.eval.methods. `curves` says how hits change with
+`table` is the poster's table of what `run` left behind: every method, means over seeds and worlds
+with their intervals, also by whether CLIP has read the name, and differences. With --clips both
+have what learns from clips, too: Collaborative Experts, and CLIP-PAD that learns on from the same
+clips, which is a table of its own. Rows of further methods are asked for by --config.eval.methods.
+`curves` says how hits change with
 people in the shot, gallery, face and photos. `ablations` learns with one thing changed at a time.
+`two_people` asks what docs/two_people.md asks, of a test world where it names one.
 Without --worlds it is the validation world. What is there already is used again. Any
 `--config.KEY=VALUE` of configs/synthetic_cast.py may follow.
 """
@@ -33,7 +36,7 @@ sys.path.insert(0, str(ROOT))
 
 from cpad_jax import atomic, errors, train  # noqa: E402
 from cpad_jax.data import build  # noqa: E402
-from cpad_jax.retrieval import evaluation, queries  # noqa: E402
+from cpad_jax.retrieval import evaluation, queries, two_people  # noqa: E402
 from cpad_jax.retrieval.methods import registry  # noqa: E402
 from cpad_jax.training import configs, runtime  # noqa: E402
 from tools.judging import (  # noqa: E402
@@ -47,6 +50,8 @@ from tools.judging import (  # noqa: E402
 )
 
 CONFIG = ROOT / 'configs' / 'synthetic_cast.py'
+TWO_PEOPLE = CONFIG.with_name('two_people.py')
+WHAT = ('difficulty', 'run', 'table', 'curves', 'ablations', 'two_people')
 
 
 def asked_by_clip(base: Any, workdir: Path, world: int) -> str:
@@ -103,7 +108,10 @@ def learn(config: Any, folder: Path) -> None:
 
 def asked_before(folder: Path, config: Any) -> bool:
     """Whether an evaluation in a folder has all controls and methods that are wanted now."""
-    wanted = (*queries.controls(config.eval.controls), *registry.rows(config.eval.methods))
+    wanted = (
+        *queries.controls(config.eval.controls),
+        *registry.rows(registry.possible(config.eval.methods)),
+    )
     wanted += (queries.CE,) if config.eval.ce else ()
     if not (folder / 'ranks.npz').is_file():
         return False
@@ -219,7 +227,7 @@ def over_runs_tables(
                         f'{workdir} --worlds {world} --seeds {seed}{" --clips" if own else ""} '
                         'makes it'
                     )
-                runs.append(report.read([folder]))
+                runs.append((seed, report.read([folder])))
         text += f'{title}\n\n{over_runs.render(runs)}\n\n'
     return text.rstrip()
 
@@ -230,7 +238,8 @@ def ablate(config: Any, workdir: Path, worlds: Sequence[int], seeds: Sequence[in
     What is known after each seed is in `WORKDIR/ablations.txt`.
     """
     config = copy.deepcopy(config)
-    config.eval.controls = ()  # One of them embeds every gallery once more.
+    # One of the controls embeds every gallery once more.
+    config.eval.controls, config.eval.methods = (), ()
     found = {variant: {world: [] for world in worlds} for variant in ablations.VARIANTS}
     text = ''
     for number, seed in enumerate(seeds, 1):
@@ -250,7 +259,8 @@ def draw_curves(config: Any, workdir: Path, world: int, seed: int, figure: Path 
     """Measures the curves of one model on one world, and draws them."""
     own, folder = learned(config, workdir, seed)
     own = world_config(own, workdir, world)
-    own.eval.controls = ()  # None of them is a curve, and one embeds the gallery once more.
+    # None of them is a curve, and one control embeds the gallery once more.
+    own.eval.controls, own.eval.methods = (), ()
     build.ensure(build.evaluation_data(own), workdir)
     found = curves.measure(folder, own, training_photos(config, workdir, world))
     if figure:
@@ -258,11 +268,22 @@ def draw_curves(config: Any, workdir: Path, world: int, seed: int, figure: Path 
     return curves.render(found)
 
 
+def ask_two_people(config: Any, workdir: Path, world: int, seed: int) -> None:
+    """Asks one model about two people and nobody on a world, and prints what came out."""
+    own, folder = learned(config, workdir, seed)
+    own = world_config(own, workdir, world)
+    own.eval.controls, own.eval.methods = (), ()
+    own.eval.two_people = configs.load(str(TWO_PEOPLE)).eval.two_people
+    own.eval.two_people.dir = str(workdir / f'pairs{world}')
+    build.ensure(build.evaluation_data(own), workdir)
+    two_people.evaluate(folder, own, folder / f'two_people{world}')
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and judges."""
     runtime.quiet()
     parser = errors.CommandParser(__doc__)
-    parser.add_argument('what', choices=('difficulty', 'run', 'table', 'curves', 'ablations'))
+    parser.add_argument('what', choices=WHAT)
     parser.add_argument('--workdir', type=errors.given_path, default=Path('runs/synthetic_cast'))
     parser.add_argument('--worlds', type=errors.numbers, default=(), help='seeds of the worlds')
     parser.add_argument(
@@ -296,6 +317,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f'World {world}\n{found}')
     elif options.what == 'table':
         print(over_runs_tables(config, workdir, worlds, options.seeds, options.clips))
+    elif options.what == 'two_people':
+        for world in worlds:
+            ask_two_people(config, workdir, world, options.seeds[0])
     elif options.what == 'ablations':
         print(ablate(config, workdir, worlds, options.seeds))
     else:

@@ -2,11 +2,15 @@
 
 Queries about one person share a face and a name, so they are not independent; whole people are
 drawn with replacement (the cluster bootstrap, Field and Welsh 2007); the bounds are percentiles.
+Where several models have learned from different initial seeds, these are drawn with replacement as
+well, independently of people. Three seeds say little about others: such bounds are rather too
+narrow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -124,3 +128,90 @@ def ratio(
     few = min(len(np.unique(a[1])), len(np.unique(b[1]))) < 2 or not len(drawn)
     low, high = (float('nan'),) * 2 if few else np.nanpercentile(drawn, LEVEL)
     return {'ratio': float(value), 'low': float(low), 'high': float(high)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What one model did on the queries of one world.
+
+    Attributes:
+        seed: Of the model, the initial one.
+        people: [Q] who each query is about; a person of several worlds is drawn in all of them.
+        values: [Q] values of one metric, or differences of two methods on the same queries.
+    """
+
+    seed: int
+    people: np.ndarray
+    values: np.ndarray
+
+
+def _drawn_means(runs: Sequence[Run], everybody: np.ndarray, samples: int, seed: int) -> np.ndarray:
+    """The mean over runs of the means over queries, in every draw of `everybody`: [samples]."""
+    people = np.random.default_rng((seed, 5)).multinomial(
+        len(everybody), np.full(len(everybody), 1 / len(everybody)), size=samples
+    )
+    seeds = np.unique([run.seed for run in runs])
+    drawn = np.random.default_rng((seed, 14)).multinomial(
+        len(seeds), np.full(len(seeds), 1 / len(seeds)), size=samples
+    )
+    total, count = np.zeros(samples), np.zeros(samples)
+    for run in runs:
+        cluster = np.searchsorted(everybody, run.people)
+        sums = people @ np.bincount(cluster, run.values, minlength=len(everybody))
+        queries = people @ np.bincount(cluster, minlength=len(everybody))
+        # A draw without anybody of this world says nothing of it.
+        weight = drawn[:, np.searchsorted(seeds, run.seed)] * (queries > 0)
+        total += weight * sums / np.maximum(queries, 1)
+        count += weight
+    return np.where(count > 0, total, np.nan) / np.maximum(count, 1)
+
+
+def _everybody(*groups: Sequence[Run]) -> np.ndarray:
+    return np.unique(np.concatenate([run.people for runs in groups for run in runs]))
+
+
+def _mean(runs: Sequence[Run]) -> float:
+    return float(np.mean([run.values.mean() for run in runs]))
+
+
+def _bounds(drawn: np.ndarray, *groups: Sequence[Run]) -> dict[str, float]:
+    for runs in groups:
+        if len(_everybody(runs)) < 2:
+            return {'low': float('nan'), 'high': float('nan')}
+    low, high = np.nanpercentile(drawn, LEVEL)
+    return {'low': float(low), 'high': float(high)}
+
+
+def over_runs(runs: Sequence[Run], samples: int, seed: int) -> dict[str, float]:
+    """The mean of a metric over initial seeds and worlds, with bounds over people and seeds.
+
+    Worlds are as given: each counts the same, and none is drawn.
+
+    Args:
+        runs: One per initial seed and world, each with one query or more.
+        samples: Number of draws.
+        seed: Seed of the draws.
+
+    Returns:
+        `mean`, and `low` and `high`, its 95 % bounds; NaN where all is about one person.
+    """
+    drawn = _drawn_means(runs, _everybody(runs), samples, seed)
+    return {'mean': _mean(runs)} | _bounds(drawn, runs)
+
+
+def ratio_over_runs(
+    a: Sequence[Run], b: Sequence[Run], samples: int, seed: int
+) -> dict[str, float]:
+    """What share of the mean of `b` the mean of `a` is, as `over_runs` takes it.
+
+    Whoever is in both is drawn for both, and so are initial seeds.
+
+    Returns:
+        `ratio`, and `low` and `high`, its 95 % bounds; NaN where `b` is 0.
+    """
+    everybody, total = _everybody(a, b), _mean(b)
+    above, below = (_drawn_means(runs, everybody, samples, seed) for runs in (a, b))
+    kept = below > 0
+    if not total or not kept.any():
+        return {'ratio': float('nan'), 'low': float('nan'), 'high': float('nan')}
+    return {'ratio': _mean(a) / total} | _bounds(above[kept] / below[kept], a, b)

@@ -22,7 +22,7 @@ SAMPLES, SEED = 2000, 0
 METRICS = ('hit@1', 'hit@5')
 # In which two evaluations must agree, or they did not ask the same.
 _SAME = ('dataset', 'dataset_version', 'split', 'seed', 'relevance', 'num_clips')
-_NO_METHOD = ('query_id', 'seen', 'num_relevant')
+NO_METHOD = ('query_id', 'seen', 'read', 'num_relevant')  # Of ranks.npz.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +65,7 @@ def read(folder: Path) -> Run:
         ends = np.cumsum(count)
         values = {}
         for key, ranks in loaded.items():
-            if key not in _NO_METHOD:
+            if key not in NO_METHOD:
                 if ranks.shape != (ends[-1],):
                     raise ValueError(f'{key} has {ranks.shape} ranks, expected {ends[-1]}')
                 values[key] = metrics.query_metrics(np.split(ranks, ends[:-1]))

@@ -26,8 +26,10 @@ from cpad_jax.retrieval import (
     examples,
     galleries,
     metrics,
+    names_read,
     nobody,
     queries,
+    query_photos,
     results,
     scenarios,
     scorers,
@@ -258,6 +260,15 @@ def prepare(workdir: Path, config: Any) -> Material:
             'otherwise and as many of the same action or place without them: build a larger data '
             'set, or lower --config.eval.min_distractors'
         )
+    pictures = dict(zip(face_features.image_ids, face_features.images, strict=True))
+    read = names_read.read(
+        model.clip, data,
+        {person_id: people[person_id]['name'] for person_id in {q.person_id for q in asked}},
+        {k: [pictures[p['image_id']] for p in v] for k, v in references.items()},
+    )  # fmt: skip
+    asked = [dataclasses.replace(query, read=read[query.person_id]) for query in asked]
+    spoiled = query_photos.spoiled(config, paths, photos, asked, controls, model, cache)
+    controls = tuple(c for c in controls if c not in queries.SPOILED_PHOTOS or c.control in spoiled)
     encoder = queries.QueryEncoder(
         model,
         names={person_id: person['name'] for person_id, person in people.items()},
@@ -265,6 +276,7 @@ def prepare(workdir: Path, config: Any) -> Material:
         references={k: [p['image_id'] for p in v] for k, v in references.items()},
         num_references=options.num_references,
         stand_ins=scenarios.strangers(asked, config.seed),
+        spoiled=spoiled,
     )
     experts = None
     if options.ce:
@@ -273,9 +285,9 @@ def prepare(workdir: Path, config: Any) -> Material:
         )
     setting = Setting(
         config, cache, model, trained, paths, clips, embedded[None], plain, encoder, by_image,
-        pictures=dict(zip(face_features.image_ids, face_features.images, strict=True)),
+        pictures,
     )  # fmt: skip
-    further = registry.make(options.methods, setting)
+    further = registry.make(registry.possible(options.methods), setting)
     facts = {
         'dataset': data['name'],
         'dataset_version': paths.version,
@@ -369,6 +381,7 @@ def evaluate(workdir: Path, config: Any, folder: Path | None = None) -> list[dic
             temporary,
             query_id=np.array([query.query_id for query in asked]),
             seen=np.array([query.seen for query in asked]),
+            read=np.array([bool(query.read) for query in asked]),
             num_relevant=np.array([len(query.relevant) for query in asked]),
             **ranks,
         )

@@ -44,8 +44,10 @@ class Background:
         return np.concatenate(list(self.scores.values()))
 
 
-def strangers(model: PersonalisedCLIP, there: Sequence[str], count: int, seed: int) -> np.ndarray:
-    """Tokens of learned people who are in no clip: float32 [S, K, W].
+def strangers(
+    model: PersonalisedCLIP, there: Sequence[str], count: int, seed: int
+) -> tuple[list[str], np.ndarray]:
+    """Names and tokens, float32 [S, K, W], of learned people who are in no clip.
 
     Args:
         model: The model.
@@ -67,8 +69,8 @@ def strangers(model: PersonalisedCLIP, there: Sequence[str], count: int, seed: i
             f'{len(absent)} of {len(model.saved.names)} people that were learned are in no clip, '
             'expected 2 or more for background queries'
         )
-    drawn = np.random.default_rng((seed, 9)).permutation(absent)[:count]
-    return model.saved.memory[np.sort(drawn)]
+    drawn = np.sort(np.random.default_rng((seed, 9)).permutation(absent)[:count])
+    return [str(model.saved.names[number]) for number in drawn], model.saved.memory[drawn]
 
 
 def ask_for(asker: Asker, tokens: np.ndarray, words: Sequence[Words]) -> Background:

@@ -19,6 +19,7 @@ SENTENCE, FIRST, SECOND = 'one sentence', 'A alone', 'B alone'
 LEAST, SUM, PARTS, DIFFERENCE = 'least of both', 'sum of both', 'both there, A doing it', 'A less B'
 FORMS = (queries.IMAGE, queries.TEXT_IMAGE)  # By tokens alone.
 FACES = 'image + faces'
+NAMES_ON_FACES = 'name on faces'  # By plain CLIP: the row 'CLIP + faces'.
 _WAYS = {
     TOGETHER: (SENTENCE, LEAST, SUM, FIRST, SECOND),
     ACTION: (SENTENCE, PARTS, LEAST, SUM, FIRST, SECOND),
@@ -37,7 +38,8 @@ class Way:
 
     Attributes:
         name: How the two are asked for, e.g. `SENTENCE`.
-        form: One of `FORMS`, `FACES`, or `queries.TEXT` for plain CLIP and names.
+        form: One of `FORMS`, `FACES`, or for plain CLIP and names `queries.TEXT` or
+            `NAMES_ON_FACES`.
     """
 
     name: str
@@ -58,12 +60,16 @@ class SeenFaces:
         bank: Says what is done.
         faces: How much it counts who is seen.
         words: How much it counts what is done, whoever does it.
+        by_name: person_id → float64 [N], of `clip_name_on_faces.NameMatch.alike`.
+        name: How much it counts who is seen, as against what is done, in 'CLIP + faces'.
     """
 
     alike: Mapping[str, np.ndarray]
     bank: WordBank
     faces: float
     words: float
+    by_name: Mapping[str, np.ndarray]
+    name: float
 
 
 def ways(scenario: str, forms: Sequence[str] = FORMS) -> tuple[Way, ...]:
@@ -134,7 +140,7 @@ class PairAsker:
     ):
         self._model, self._names, self._tokens = model, names, tokens
         self._gallery, self._plain_gallery, self._faces = gallery, plain_gallery, faces
-        self.forms = (*FORMS, *([FACES] if faces else []))
+        self.forms = (*FORMS, *([FACES, NAMES_ON_FACES] if faces else []))
         self._known: dict[tuple[str, tuple[str, ...], str], np.ndarray] = {}
 
     def scores(self, way: Way, asked: Sequence[PairQuery]) -> np.ndarray:
@@ -153,6 +159,8 @@ class PairAsker:
             return np.add(*self._singles(way.form, asked))
         if way.name == DIFFERENCE:
             return difference(*self._singles(way.form, asked))
+        if way.form == NAMES_ON_FACES and way.name != PARTS:
+            return self._by_names_on_faces(way, asked)
         if way.name == PARTS and way.form == FACES:
             # Faces say who is there, so that the sentence may speak, too.
             doing = self.scores(Way(FIRST, queries.IMAGE), asked)
@@ -183,6 +191,22 @@ class PairAsker:
         if None in actions:
             return found
         return found + seen.words * seen.bank.posterior([(action, None) for action in actions])
+
+    def _by_names_on_faces(self, way: Way, asked: Sequence[PairQuery]) -> np.ndarray:
+        """Scores [Q, N] of who is seen, by plain CLIP and the names, and of what is done.
+
+        Faces tell who is there and not who of two does it, so one sentence is both people.
+        """
+        own = self._faces
+        whom = {FIRST: ('first',), SECOND: ('second',)}.get(way.name, ('first', 'second'))
+        alike = np.stack(
+            [[own.by_name[getattr(query, one)] for one in whom] for query in asked]
+        )  # [Q, M, N]
+        found = own.name * standardised(alike).min(axis=1)
+        actions = [query.action for query in asked]
+        if None in actions:
+            return found
+        return found + own.bank.posterior([(action, None) for action in actions])
 
     def _wording(self, way: Way, query: PairQuery) -> tuple[str, tuple[str, ...]]:
         """The text, and who stands behind its [TOK]s."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from cpad_jax.data import flattened_photos
 from cpad_jax.errors import UserError
 from cpad_jax.models.person import padded
 from cpad_jax.models.personalised import PersonalisedCLIP
@@ -47,8 +48,17 @@ PAD_TEXT_IMAGE = Method('CLIP-PAD', TEXT_IMAGE)
 EMBEDDED = (CLIP, PAD_TEXT, PAD_MEMORY, PAD_IMAGE, PAD_TEXT_IMAGE)
 METHODS = (CE, *EMBEDDED)
 # Further ones that results compare with these, of `methods`.
+CLIP_FACES = Method('CLIP + faces', TEXT)
 LATE_FUSION = Method('late fusion', IMAGE)
 WITH_FACES = Method('CLIP-PAD + faces', IMAGE)
+# The same with evaluation's own classes as the bank of words, see `methods.word_bank`.
+CLIP_FACES_CLOSED = Method('CLIP + faces, closed', TEXT)
+LATE_FUSION_CLOSED = Method('late fusion, closed', IMAGE)
+WITH_FACES_CLOSED = Method('CLIP-PAD + faces, closed', IMAGE)
+# The same with faces that a detector finds in place of those that the records mark.
+CLIP_FACES_DETECTED = Method('CLIP + faces, detected', TEXT)
+LATE_FUSION_DETECTED = Method('late fusion, detected', IMAGE)
+WITH_FACES_DETECTED = Method('CLIP-PAD + faces, detected', IMAGE)
 NO_PERSON = Method('CLIP', NONE, 'no person')
 PERSON_ONLY = Method('CLIP-PAD', TEXT_IMAGE, 'person only')
 WRONG_PERSON = Method('CLIP-PAD', TEXT_IMAGE, 'wrong person')
@@ -58,7 +68,13 @@ FIRST_FRAME = Method('CLIP-PAD', TEXT_IMAGE, 'first frame')
 SHUFFLED_FRAMES = Method('CLIP-PAD', TEXT_IMAGE, 'shuffled')
 BLURRED_FACES = Method('CLIP-PAD', TEXT_IMAGE, 'blurred face')
 SPOILED_CLIPS = (FIRST_FRAME, SHUFFLED_FRAMES, BLURRED_FACES)
-CONTROLS = (NO_PERSON, PERSON_ONLY, WRONG_PERSON, WRONG_PHOTO, *SPOILED_CLIPS)
+# The same clips, by photos that lack something; without the name, which would tell who it is.
+FACE_ONLY = Method('CLIP-PAD', IMAGE, flattened_photos.FACE_ONLY)
+HAIR_ONLY = Method('CLIP-PAD', IMAGE, flattened_photos.HAIR_ONLY)
+SPOILED_PHOTOS = (FACE_ONLY, HAIR_ONLY)
+CONTROLS = (
+    NO_PERSON, PERSON_ONLY, WRONG_PERSON, WRONG_PHOTO, *SPOILED_CLIPS, *SPOILED_PHOTOS,
+)  # fmt: skip
 CONTROL_NAMES = tuple(control.control for control in CONTROLS)
 
 
@@ -88,6 +104,8 @@ class QueryEncoder:
         stand_ins: person_id → whose name and photos "wrong person" and "wrong photo" take, as
             `scenarios.strangers` draws them; somebody without one stays, and the control says
             nothing.
+        spoiled: For each control of `SPOILED_PHOTOS` that is wanted: image_id → face feature [Df]
+            of the photo as the control has it.
     """
 
     def __init__(
@@ -98,10 +116,11 @@ class QueryEncoder:
         references: Mapping[str, Sequence[str]],
         num_references: int,
         stand_ins: Mapping[str, str],
+        spoiled: Mapping[str, Mapping[str, np.ndarray]] | None = None,
     ):
         self._model, self._names, self._photos = model, names, photos
         self._references, self._count = references, num_references
-        self._stand_ins = stand_ins
+        self._stand_ins, self._spoiled = stand_ins, dict(spoiled or {})
         self._memory = {}
         if model.saved.memory is not None:
             self._memory = dict(zip(model.saved.names, model.saved.memory, strict=True))
@@ -124,7 +143,10 @@ class QueryEncoder:
         texts = [self._text(method, query) for query in queries]
         names = [self._name(method, query) for query in queries]
         if method.person_query in (IMAGE, TEXT_IMAGE):
-            tokens = self._face_tokens([self._photos_of(method, query) for query in queries])
+            features = self._spoiled.get(method.control, self._photos)
+            tokens = self._face_tokens(
+                [self._photos_of(method, query) for query in queries], features
+            )
             if method.person_query == TEXT_IMAGE:
                 tokens = self._model.with_names(names, tokens)
         elif method.name == CLIP.name:  # No [TOK] stands in its queries.
@@ -156,12 +178,14 @@ class QueryEncoder:
             return tuple(self._references[self._stand_ins[query.person_id]][: self._count])
         return query.references
 
-    def _face_tokens(self, photos: Sequence[tuple[str, ...]]) -> np.ndarray:
+    def _face_tokens(
+        self, photos: Sequence[tuple[str, ...]], features: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
         """Photos (image ids) of each query → tokens [Q, K, W]."""
         # Many queries share a person and the photos: their token is made once.
         order = sorted(set(photos))
-        shown = [[self._photos[image_id] for image_id in ids] for ids in order]
-        width = len(next(iter(self._photos.values())))
+        shown = [[features[image_id] for image_id in ids] for ids in order]
+        width = len(next(iter(features.values())))
         made = self._model.tokens(*padded(shown, width, self._count))
         rows = {ids: row for row, ids in enumerate(order)}
         return made[[rows[ids] for ids in photos]]

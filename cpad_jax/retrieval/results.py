@@ -10,10 +10,12 @@ import numpy as np
 
 from cpad_jax.retrieval import bootstrap, metrics, queries, scenarios
 
-GROUPS = ('all', 'seen', 'unseen')
+# Of people: seen in identity learning, of these whose names plain CLIP has read ('read') and has
+# not ('unread'), and never seen.
+GROUPS = ('all', 'seen', 'read', 'unread', 'unseen')
 _COMPARED = ('hit@1', 'hit@5')
-# (better, worse) pairs whose difference is reported for seen people.
-_DIFFERENCES = (
+# (a, b): the difference a − b is reported for seen people.
+DIFFERENCES = (
     (queries.PAD_TEXT_IMAGE, queries.PAD_IMAGE),
     (queries.PAD_IMAGE, queries.CLIP),
     (queries.PAD_TEXT, queries.CLIP),
@@ -21,19 +23,57 @@ _DIFFERENCES = (
     (queries.PAD_IMAGE, queries.CE),
     (queries.WITH_FACES, queries.PAD_IMAGE),
     (queries.WITH_FACES, queries.LATE_FUSION),
+    (queries.WITH_FACES, queries.CLIP_FACES),
+    (queries.LATE_FUSION, queries.CLIP_FACES),
+    (queries.LATE_FUSION, queries.LATE_FUSION_CLOSED),
+    (queries.CLIP_FACES, queries.CLIP_FACES_CLOSED),
+    (queries.WITH_FACES, queries.WITH_FACES_CLOSED),
+    (queries.LATE_FUSION_DETECTED, queries.LATE_FUSION),
+    (queries.CLIP_FACES_DETECTED, queries.CLIP_FACES),
+    (queries.WITH_FACES_DETECTED, queries.WITH_FACES),
+)
+# And these for those whose names CLIP has read, for those whose it has not, and people never seen.
+STRATA = ('read', 'unread', 'unseen')
+IN_STRATA = (
+    (queries.PAD_TEXT, queries.CLIP),
+    (queries.PAD_IMAGE, queries.CLIP),
+    (queries.PAD_TEXT_IMAGE, queries.CLIP),
+    (queries.WITH_FACES, queries.LATE_FUSION),
+    (queries.WITH_FACES, queries.CLIP_FACES),
+    (queries.LATE_FUSION, queries.CLIP_FACES),
 )
 
 
+def in_group(seen: np.ndarray, read: np.ndarray | None, people: str) -> np.ndarray:
+    """Which people or queries belong to one of `GROUPS`.
+
+    Args:
+        seen: bool [Q].
+        read: bool [Q], see `names_read`; None where nobody looked, and nobody is in its strata.
+        people: One of `GROUPS`.
+
+    Returns:
+        bool [Q].
+    """
+    if people == 'all':
+        return np.ones(len(seen), bool)
+    if people == 'unseen':
+        return ~seen
+    if people == 'seen':
+        return seen.copy()
+    if read is None:
+        return np.zeros(len(seen), bool)
+    return seen & (read == (people == 'read'))
+
+
 def group(asked: Sequence[scenarios.Query], scenario: str, people: str) -> np.ndarray:
-    """Numbers of the queries of a scenario about a group of people."""
-    return np.array(
-        [
-            number
-            for number, query in enumerate(asked)
-            if query.scenario == scenario and (people == 'all' or query.seen == (people == 'seen'))
-        ],
-        np.int64,
-    )
+    """Numbers of the queries of a scenario about a group of people, one of `GROUPS`."""
+    read = None
+    if asked and all(query.read is not None for query in asked):
+        read = np.array([query.read for query in asked], bool)
+    of_people = in_group(np.array([query.seen for query in asked], bool), read, people)
+    of_scenario = np.array([query.scenario == scenario for query in asked], bool)
+    return np.flatnonzero(of_people & of_scenario)
 
 
 def result_rows(
@@ -106,26 +146,30 @@ def compare(
     """The paired comparisons of `comparisons.json`.
 
     Returns:
-        Per scenario the differences between methods on seen people (`kind` 'difference', with
-        `metric`, `a`, `b`, `difference`, `low`, `high`), and two ratios at hit@1 (`kind` 'ratio',
-        with `what`, `ratio`, `low`, `high`): unseen to seen people in image form, wrong to right
-        person.
+        Per scenario the differences between methods (`kind` 'difference', with `people`, `metric`,
+        `a`, `b`, `difference`, `low`, `high`) on seen people and in each of `STRATA`, and ratios
+        at hit@1 (`kind` 'ratio', with `what`, `ratio`, `low`, `high`): unseen to seen people in
+        image form, wrong to right person, photos without hair and without a face to whole ones.
     """
     found = []
     person = np.array([query.person_id for query in asked])
+    pairs = [('seen', *pair) for pair in DIFFERENCES]
+    pairs += [(people, *pair) for people in STRATA for pair in IN_STRATA]
     for scenario in dict.fromkeys(query.scenario for query in asked):
-        seen, unseen = (group(asked, scenario, people) for people in ('seen', 'unseen'))
-        who = person[seen]
+        groups = {people: group(asked, scenario, people) for people in ('seen', *STRATA)}
+        seen, unseen = groups['seen'], groups['unseen']
         for metric in _COMPARED:
-            for a, b in _DIFFERENCES:
-                if not len(seen) or a not in values or b not in values:
+            for people, a, b in pairs:
+                which = groups[people]
+                if not len(which) or a not in values or b not in values:
                     continue
                 difference = bootstrap.paired_difference(
-                    values[a][metric][seen], values[b][metric][seen], who, samples, seed
-                )
+                    values[a][metric][which], values[b][metric][which], person[which], samples,
+                    seed,
+                )  # fmt: skip
                 found.append(
-                    {'kind': 'difference', 'scenario': scenario, 'metric': metric}
-                    | {'a': a.key, 'b': b.key}
+                    {'kind': 'difference', 'scenario': scenario, 'people': people}
+                    | {'metric': metric, 'a': a.key, 'b': b.key}
                     | {name: finite(value) for name, value in difference.items()}
                 )
         hits = {method: own['hit@1'] for method, own in values.items()}
@@ -134,6 +178,10 @@ def compare(
             ('image form, unseen to seen people', image, unseen, image, seen),
             ('text + image form, wrong to right person', hits.get(queries.WRONG_PERSON), seen,
              right, seen),
+            ('image form, face without hair to whole photo', hits.get(queries.FACE_ONLY), seen,
+             image, seen),
+            ('image form, hair without face to whole photo', hits.get(queries.HAIR_ONLY), seen,
+             image, seen),
         ]  # fmt: skip
         for what, above, whose, below, others in ratios:
             if above is None or below is None or not len(whose) or not len(others):

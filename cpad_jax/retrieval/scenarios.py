@@ -51,6 +51,7 @@ class Query:
         place: One of its places, or None.
         relevant: Numbers of the clips that answer it, ascending.
         references: `image_id`s of the photos that say who it is, best first.
+        read: Whether plain CLIP has read the name, see `names_read`; None where nobody looked.
     """
 
     query_id: str
@@ -62,6 +63,7 @@ class Query:
     place: str | None
     relevant: tuple[int, ...]
     references: tuple[str, ...]
+    read: bool | None = None
 
 
 def appearances(

@@ -30,6 +30,7 @@ from cpad_jax.printable import say
 from cpad_jax.retrieval import (
     cutting,
     evaluation,
+    names_read,
     queries,
     scenarios,
     season_pictures,
@@ -57,12 +58,14 @@ class Reference:
         name: Of the person.
         photos: Records of the `identities` schema, best first.
         features: float32 [R, Df], the face features of these photos.
+        pictures: float [R, D], CLIP embeddings of the whole photos.
     """
 
     person_id: str
     name: str
     photos: Sequence[Mapping[str, Any]]
     features: np.ndarray
+    pictures: np.ndarray | None = None
 
 
 # Fine-tunes on a person from a guess: what to search with afterwards in place of the guess.
@@ -75,8 +78,8 @@ def locate(config: Any, workdir: Path) -> SeasonPaths:
     Args:
         config: `eval.season` and `data` are read. Where `eval.season.videos` is empty the season is
             drawn, of the world that is evaluated on.
-        workdir: The run's folder; the drawn season lies in `WORKDIR/season` unless
-            `eval.season.dir` says where.
+        workdir: The run's folder; the drawn season lies in `WORKDIR/season1` (of
+            seed 1; `season` of seed 0) unless `eval.season.dir` says where.
 
     Raises:
         UserError: Videos without a table, a table without videos, or nothing to draw from.
@@ -99,7 +102,8 @@ def locate(config: Any, workdir: Path) -> SeasonPaths:
     spec = SeasonSpec(
         world_spec(data), options.seed, options.episodes, options.minutes, options.cast
     )
-    return season_filming.ensure_season(options.dir or Path(workdir) / 'season', spec)
+    made = Path(workdir) / (f'season{options.seed}' if options.seed else 'season')
+    return season_filming.ensure_season(options.dir or made, spec)
 
 
 def cut(frames: SeasonFrames, per_minute: Sequence[float], cuts: Sequence[str]) -> list[Cutting]:
@@ -234,6 +238,7 @@ def read_references(
             found[person_id] = Reference(
                 person_id, people[person_id]['name'], [reader[numbers[i]] for i in chosen],
                 np.stack([by_image[i] for i in chosen]),
+                features.images[[numbers[i] for i in chosen]],
             )  # fmt: skip
     return found, {person_id: bool(people[person_id]['seen']) for person_id in found}
 
@@ -289,7 +294,13 @@ def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
     }
     values, kept = season_search.search(model, frames, cuttings, asked, rows, options.moment)
     draws = {'samples': config.eval.bootstrap_samples, 'seed': config.seed}
-    found = season_search.result_rows(cuttings, asked, rows, values, seen, facts, **draws)
+    read = names_read.read(
+        model.clip, build.evaluation_data(config), {k: own.name for k, own in references.items()},
+        {k: own.pictures for k, own in references.items()},
+    )  # fmt: skip
+    found = season_search.result_rows(
+        cuttings, asked, rows, values, seen, facts, **draws, read=read
+    )
     differences = season_search.compare(cuttings, asked, rows, values, **draws)
     folder = workdir / 'eval'
     atomic.write_json(folder / 'season.json', found)

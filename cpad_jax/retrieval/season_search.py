@@ -162,6 +162,7 @@ def result_rows(
     facts: Mapping[str, Any],
     samples: int,
     seed: int,
+    read: Mapping[str, bool] | None = None,
 ) -> list[dict[str, Any]]:
     """The flat rows of `season.json`.
 
@@ -174,17 +175,19 @@ def result_rows(
         facts: What is the same in every row.
         samples: Bootstrap draws; people are what is drawn.
         seed: Seed of the draws.
+        read: person_id → whether plain CLIP has read the name; None where nobody looked.
 
     Returns:
         One row per cutting, group of people that has queries, and condition.
     """
     person = np.array([query.person_id for query in asked])
     is_seen = np.array([seen[person_id] for person_id in person])
+    is_read = None if read is None else np.array([read[person_id] for person_id in person])
     found = []
     for column, cutting in enumerate(cuttings):
         counts = np.array([len(query.relevant[column]) for query in asked])
         for people in results.GROUPS:
-            which = np.flatnonzero((people == 'all') | (is_seen == (people == 'seen')))
+            which = np.flatnonzero(results.in_group(is_seen, is_read, people))
             if not len(which):
                 continue
             draws = bootstrap.PersonBootstrap(person[which], samples, seed)

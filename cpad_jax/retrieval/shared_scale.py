@@ -15,6 +15,7 @@ import numpy as np
 
 from cpad_jax.models.personalised import PersonalisedCLIP
 from cpad_jax.retrieval import queries, scorers
+from cpad_jax.retrieval.methods.clip_name_on_faces import NameMatch
 from cpad_jax.retrieval.methods.face_match import FaceMatch
 from cpad_jax.retrieval.methods.word_bank import WordBank, Words
 from cpad_jax.retrieval.scenarios import Query
@@ -127,6 +128,52 @@ def with_faces(
     said = [found.std(axis=1).mean() for found in text.people(strangers, every)]
     seen = _strangers(match, strangers).std(axis=1).mean()
     return WithFaces(text, bank, match, **options, spreads=(float(np.mean(said)), float(seen)))
+
+
+@dataclasses.dataclass(frozen=True)
+class ByNames:
+    """The sum of what is done whoever does it, and of names as plain CLIP reads them on faces.
+
+    Attributes:
+        match: Compares names and faces.
+        bank: Says what is done.
+        strangers: Names of the people whom `people` is asked for, in their order.
+        faces: How much it counts who is seen.
+        spread: Of faces over the gallery, the mean over strangers.
+    """
+
+    match: NameMatch
+    bank: WordBank
+    strangers: Sequence[str]
+    faces: float
+    spread: float
+    name: str = queries.CLIP_FACES.name
+
+    def queries(self, asked: Sequence[Query]) -> np.ndarray:
+        """See `Asker`."""
+        return self._sum(self.bank(asked), _filled(self.match(asked)))
+
+    def people(self, tokens: np.ndarray, words: Sequence[Words]) -> list[np.ndarray]:
+        """See `Asker`; these people have names, so their tokens are not looked at."""
+        del tokens
+        seen = _filled(self.match.alike(self.strangers))
+        return [self._sum(own, seen) for own in self.bank.posterior(words)]
+
+    def _sum(self, done: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        return done + self.faces * seen / self.spread if self.spread else done + 0 * seen
+
+
+def by_names(match: NameMatch, bank: WordBank, strangers: Sequence[str], faces: float) -> ByNames:
+    """Measures how far scores of faces spread.
+
+    Args:
+        match: Of the gallery.
+        bank: Of the gallery.
+        strangers: Names of people who are in no query.
+        faces: `config.eval.clip_name_on_faces.faces`.
+    """
+    spread = float(_filled(match.alike(strangers)).std(axis=1).mean())
+    return ByNames(match, bank, strangers, faces, spread)
 
 
 def _strangers(match: FaceMatch, tokens: np.ndarray) -> np.ndarray:

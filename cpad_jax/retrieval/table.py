@@ -28,6 +28,23 @@ REBUILT_NOTE = (
 CLIP_RELEVANCE_NOTE = (
     'Where nobody says who does what, all people of a clip count as doing what is done in it.'
 )
+# Of rows that look at faces from near.
+FACES = tuple(
+    method.key for method in (queries.CLIP_FACES, queries.LATE_FUSION, queries.WITH_FACES)
+)
+FACES_NOTE = (
+    "Rows with faces look where the records' boxes say that faces are (oracle), those named",
+    "'detected' where a face detector finds some; 'closed': what is asked is the bank of words.",
+)
+# Of seen people, those whose names plain CLIP has read, and the others; and which rows are shown.
+STRATA = {
+    'read': 'Seen people whose names plain CLIP has read',
+    'unread': 'Seen people whose names plain CLIP has not read',
+}
+STRATIFIED = (
+    queries.CLIP.key, queries.PAD_TEXT.key, queries.PAD_IMAGE.key, queries.PAD_TEXT_IMAGE.key,
+    *FACES,
+)  # fmt: skip
 
 _NOTHING = '–'
 _KNOWN = tuple(method.key for method in queries.METHODS + queries.CONTROLS)
@@ -106,7 +123,8 @@ def label(key: str) -> str:
     if key == queries.PAD_MEMORY.key:
         method, form = queries.PAD_TEXT.name, 'name memory'
     elif key not in _KNOWN:
-        return method[:LABEL]
+        # The further rows' names are longer than the column: 'PAD + faces, detected'.
+        return method.replace('CLIP-PAD', 'PAD')[:LABEL] if len(method) > LABEL else method
     return f'{method:<8}  {form}'
 
 
@@ -158,13 +176,13 @@ def _markdown_grid(
 def _comparison(item: Mapping[str, Any]) -> str:
     """One line, e.g. 'action  CLIP-PAD image − CLIP text  +20.1 points [+17.2, +23.0]'."""
     if item['kind'] == 'ratio':
-        line = f'{item["scenario"]:<13} {item["what"]:<45} '
+        line = f'{item["scenario"]:<13} {item["what"]:<53} '
         if item['ratio'] is None:
             return line + _NOTHING
         line += f'× {item["ratio"]:.2f}'
         return line if item['low'] is None else line + f' [{item["low"]:.2f}, {item["high"]:.2f}]'
-    pair = f'{item["a"]} − {item["b"]}'.replace('/', ' ')
-    line = f'{item["scenario"]:<13} {pair:<45} '
+    pair = ' '.join(f'{label(item["a"])} − {label(item["b"])}'.split())
+    line = f'{item["scenario"]:<13} {item.get("people", "seen"):<6} {pair:<46} '
     if item['difference'] is None:
         return line + _NOTHING
     line += f'{100 * item["difference"]:+.1f} points'
@@ -214,6 +232,8 @@ def render(
         'seen',
         poster=True,
     )
+    if any(method in order for method in FACES):
+        lines += ['', *FACES_NOTE]
     lines += [
         '',
         f'{first["dataset"]} {first["dataset_version"]}{world}: '
@@ -223,6 +243,11 @@ def render(
     ]
     if first['relevance'] == 'clip':
         lines.append(CLIP_RELEVANCE_NOTE)
+    for people, who in STRATA.items():
+        if any(row['people'] == people for row in rows):
+            keys = [key for key in methods if key in STRATIFIED]
+            lines += title(f'{who} (queries: {asked(people)})')
+            lines += grid(rows, keys, scenarios, people, poster=False)
     if any(row['people'] == 'unseen' for row in rows):
         lines += title(f'People whom identity learning never saw (queries: {asked("unseen")})')
         lines += grid(rows, methods, scenarios, 'unseen', poster=False)

@@ -37,6 +37,7 @@ from cpad_jax.retrieval import (
     two_people_table,
 )
 from cpad_jax.retrieval.methods import face_match
+from cpad_jax.retrieval.methods.clip_name_on_faces import NameMatch
 from cpad_jax.retrieval.methods.word_bank import WordBank
 from cpad_jax.retrieval.pair_scores import PairAsker
 from cpad_jax.retrieval.report import page, run_facts
@@ -110,11 +111,17 @@ def ask_pairs(config: Any, workdir: Path, model: PersonalisedCLIP) -> dict[str, 
     names = {person_id: own.name for person_id, own in references.items()}
     faces = None
     if model.face_feature == face_features.CLIP:
-        seen = face_match.clip_faces(config, cache, model, clips, fingerprint)
+        tracks = face_match.clip_tracks(config, cache, model.clip, clips, fingerprint)
+        seen = face_match.ClipFaces(model, tracks)
         said = seen.said([own.features for own in references.values()])
         alike = dict(zip(references, seen.alike(said), strict=True))
-        bank = WordBank(model, plain)
-        faces = pair_scores.SeenFaces(alike, bank, **config.eval.with_faces)
+        bank = WordBank(model, plain, temperature=config.eval.word_bank.open)
+        by_name = NameMatch(model.clip, tracks).alike([own.name for own in references.values()])
+        faces = pair_scores.SeenFaces(
+            alike, bank, **config.eval.with_faces,
+            by_name=dict(zip(references, by_name, strict=True)),
+            name=config.eval.clip_name_on_faces.faces,
+        )  # fmt: skip
     asker = PairAsker(model, names, tokens(model, references), gallery, plain, faces)
     draws = {'samples': config.eval.bootstrap_samples, 'seed': config.seed}
     found = pair_rows.search(asker, asked)
@@ -140,7 +147,9 @@ def detect(config: Any, material: evaluation.Material) -> Detection:
     """Asks the main gallery with answers and without."""
     options, model = config.eval.two_people, material.model
     names = {person['name'] for clip in material.labels for person in clip['people']}
-    others = nothing_matches.strangers(model, sorted(names), options.strangers, config.seed)
+    strangers, others = nothing_matches.strangers(
+        model, sorted(names), options.strangers, config.seed
+    )
     text = shared_scale.ByText(model, material.encoder, material.galleries[None])
     rows, trials = [], []
     for scenario in options.scenarios:
@@ -156,6 +165,9 @@ def detect(config: Any, material: evaluation.Material) -> Detection:
                     text, setting.words, setting.faces, others, words, options_of
                 )
             )
+            match = NameMatch(model.clip, setting.face_tracks)
+            weight = config.eval.clip_name_on_faces.faces
+            askers.append(shared_scale.by_names(match, setting.words, strangers, weight))
         for asker in askers:
             background = nothing_matches.ask_for(asker, others, words)
             found = nothing_matches.evaluate(asker, asked, background)
@@ -167,12 +179,13 @@ def detect(config: Any, material: evaluation.Material) -> Detection:
     return Detection(rows, trials)
 
 
-def evaluate(workdir: Path, config: Any) -> dict[str, Any]:
-    """Asks the model in a workdir, prints the tables and writes `WORKDIR/two_people`.
+def evaluate(workdir: Path, config: Any, folder: Path | None = None) -> dict[str, Any]:
+    """Asks the model in a workdir, prints the tables and writes what came out.
 
     Args:
         workdir: Of a finished identity learning.
         config: The configuration; `eval.two_people` says of what it is asked.
+        folder: Where the files go; None for `WORKDIR/two_people`.
 
     Returns:
         What `results.json` holds.
@@ -186,7 +199,7 @@ def evaluate(workdir: Path, config: Any) -> dict[str, Any]:
     found = {**material.facts, **ask_pairs(config, workdir, material.model)}
     detected = detect(config, material)
     found['detection'] = detected.rows
-    folder = workdir / FOLDER
+    folder = folder or workdir / FOLDER
     atomic.write_json(folder / 'results.json', found)
     text = two_people_table.render(found)
     atomic.write_bytes(folder / 'table.md', two_people_table.markdown(found).encode())

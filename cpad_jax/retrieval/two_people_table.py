@@ -15,6 +15,7 @@ from cpad_jax.retrieval.table import aligned
 _METHODS = {
     queries.TEXT: 'CLIP, text', queries.IMAGE: 'CLIP-PAD, image',
     queries.TEXT_IMAGE: 'CLIP-PAD, text+image', pair_scores.FACES: 'CLIP-PAD + faces, image',
+    pair_scores.NAMES_ON_FACES: 'CLIP + faces, text',
 }  # fmt: skip
 _ASKED = {TOGETHER: '[A] and [B]', ACTION: '[A] hugging [B]', WITHOUT: '[A] without [B]'}
 # What is shown of the comparisons; all are in `results.json`.

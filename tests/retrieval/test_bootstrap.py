@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from cpad_jax.retrieval.bootstrap import PersonBootstrap, paired_difference, ratio
+from cpad_jax.retrieval.bootstrap import (
+    PersonBootstrap,
+    Run,
+    over_runs,
+    paired_difference,
+    ratio,
+    ratio_over_runs,
+)
 
 
 def people_of(counts):
@@ -93,3 +100,70 @@ def test_ratio_on_the_same_queries_is_drawn_together():
     assert np.isnan(ratio((values, people), (0 * values, people), 50, seed=0)['ratio'])
     alone = ratio((values[:2], people[:2]), (values, people), 50, seed=0)
     assert alone['ratio'] > 0 and np.isnan(alone['low'])
+
+
+def runs_of(values, seeds=(0,), people=None):
+    """One run per seed, each of the same people with the values of its row."""
+    people = people_of([1] * len(values[0])) if people is None else people
+    return [
+        Run(seed, people, np.array(own, float)) for seed, own in zip(seeds, values, strict=True)
+    ]
+
+
+def test_one_seed_and_one_world_are_drawn_as_people_are():
+    rng = np.random.default_rng(6)
+    people, values = rng.integers(0, 40, 200).astype(str), rng.uniform(size=200)
+    found = over_runs([Run(0, people, values)], 500, seed=3)
+    bounds = PersonBootstrap(people, 500, seed=3).mean_bounds(values)
+    assert (found['low'], found['high']) == pytest.approx(bounds)
+    assert found['mean'] == pytest.approx(values.mean())
+
+
+def test_seeds_are_drawn_by_hand():
+    # All people alike, so that only the seeds count: the mean of three draws of 0, 0.3 and 0.6.
+    found = over_runs(runs_of([[0.0] * 9, [0.3] * 9, [0.6] * 9], (5, 6, 7)), 20_000, seed=0)
+    assert found['mean'] == pytest.approx(0.3)
+    # Of 27 draws one is all 0 and one all 0.6 (3.7 % each): more than 2.5 %.
+    assert (found['low'], found['high']) == (pytest.approx(0), pytest.approx(0.6))
+    # Two people who differ, and one seed: of four draws one is twice the first.
+    found = over_runs(runs_of([[0.0, 1.0]]), 20_000, seed=0)
+    assert (found['mean'], found['low'], found['high']) == (0.5, 0, 1)
+
+
+def test_seeds_widen_what_people_alone_would_say():
+    rng = np.random.default_rng(7)
+    values = rng.normal(0.5, 0.1, 400)
+    moved = [values - 0.1, values, values + 0.1]
+    found = over_runs(runs_of(moved, (0, 1, 2)), 20_000, seed=0)
+    # Variances add: of people's mean 0.1² / 400, of three drawn seeds' mean 0.02 / 3 / 3.
+    error = 1.96 * np.sqrt(values.var() / 400 + (0.02 / 3) / 3)
+    assert found['high'] - found['mean'] == pytest.approx(error, rel=0.12)
+
+
+def test_worlds_count_the_same_and_are_not_drawn():
+    # 90 queries of one world and 10 of another, about other people: neither varies within itself.
+    one, two = people_of([1] * 90), np.char.add('w', people_of([1] * 10))
+    found = over_runs([Run(0, one, np.full(90, 0.2)), Run(0, two, np.full(10, 0.6))], 300, seed=0)
+    # A hundred people drawn anew miss all ten of the second world in 3 of 100,000 draws.
+    assert found == {'mean': pytest.approx(0.4), 'low': pytest.approx(0.4),
+                     'high': pytest.approx(0.4)}  # fmt: skip
+
+
+def test_a_ratio_over_runs_draws_shared_seeds_and_people_together():
+    rng = np.random.default_rng(8)
+    whole = rng.uniform(0.5, 1, (3, 60))
+    half = ratio_over_runs(runs_of(whole / 2, (0, 1, 2)), runs_of(whole, (0, 1, 2)), 300, seed=0)
+    assert [half[key] for key in ('ratio', 'low', 'high')] == pytest.approx([0.5] * 3)
+    # Seeds that differ in all by a factor leave the ratio of two groups of people alone.
+    scaled = [np.full(30, 0.2), np.full(30, 0.4), np.full(30, 0.8)]
+    others = np.char.add('q', people_of([1] * 30))
+    found = ratio_over_runs(
+        runs_of(scaled, (0, 1, 2)), runs_of([2 * own for own in scaled], (0, 1, 2), others), 300, 0
+    )
+    assert [found[key] for key in ('ratio', 'low', 'high')] == pytest.approx([0.5] * 3)
+    assert np.isnan(ratio_over_runs(runs_of(whole[:1]), runs_of(0 * whole[:1]), 20, 0)['ratio'])
+
+
+def test_runs_of_one_person_give_no_bounds():
+    found = over_runs(runs_of([[0.5, 1]], people=people_of([2])), 50, seed=0)
+    assert found['mean'] == 0.75 and np.isnan(found['low'])

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -77,6 +79,7 @@ def test_comparisons_are_of_seen_people_and_paired():
         (c['a'], c['b']): c
         for c in found
         if (c['kind'], c['scenario'], c.get('metric')) == ('difference', 'action', 'hit@1')
+        and c['people'] == 'seen'
     }
     assert {pair: c['difference'] for pair, c in differences.items()} == {
         ('CLIP-PAD/text+image', 'CLIP-PAD/image'): pytest.approx(1 / 3),
@@ -105,9 +108,35 @@ def test_clip_pad_with_faces_is_compared_with_its_parts():
         c['b']: c['difference']
         for c in found
         if (c['scenario'], c['metric'], c.get('a')) == ('action', 'hit@1', 'CLIP-PAD + faces/image')
+        and c['people'] == 'seen'
     }
     # Of three queries about seen people photos find two at once, and late fusion none.
     assert differences == {'CLIP-PAD/image': pytest.approx(1 / 3), 'late fusion/image': 1}
+
+
+def test_seen_people_are_told_apart_by_whether_clip_has_read_their_names():
+    read = {'s0': True, 's1': False, 'u0': True}
+    asked = [dataclasses.replace(one, read=read[one.person_id]) for one in ASKED]
+    groups = {people: results.group(asked, 'action', people).tolist() for people in results.GROUPS}
+    # u0 was never seen, whatever CLIP has read.
+    assert groups == {
+        'all': [0, 1, 2, 3], 'seen': [0, 1, 2], 'read': [0, 1], 'unread': [2], 'unseen': [3],
+    }  # fmt: skip
+    rows = results.result_rows(asked, VALUES, FACTS, samples=20, seed=0)
+    hits = {
+        row['people']: row['hit@1'] for row in rows
+        if (row['method'], row['person_query'], row['scenario']) == ('CLIP-PAD', 'image', 'action')
+    }  # fmt: skip
+    assert hits == {'all': 0.5, 'seen': pytest.approx(2 / 3), 'read': 1, 'unread': 0, 'unseen': 0}
+    found = {
+        (c['people'], c['a'], c['b']): c['difference']
+        for c in results.compare(asked, VALUES, samples=20, seed=0)
+        if (c['kind'], c['scenario'], c['metric']) == ('difference', 'action', 'hit@1')
+    }
+    pair = ('CLIP-PAD/text', 'CLIP/text')
+    assert found['read', *pair] == 0.5 and found['unread', *pair] == 0 == found['unseen', *pair]
+    # Where nobody looked there are no strata.
+    assert not len(results.group(ASKED, 'action', 'read'))
 
 
 def test_a_ratio_to_nothing_is_none():

@@ -85,9 +85,10 @@ def model():
 
 def test_strangers_are_in_no_clip(model):
     there = ['Person 1', 'Person 4']
-    drawn = nothing_matches.strangers(model, there, 99, 0)
+    names, drawn = nothing_matches.strangers(model, there, 99, 0)
+    assert names == ['Person 0', 'Person 2', 'Person 3', 'Person 5']
     np.testing.assert_array_equal(drawn, model.saved.memory[[0, 2, 3, 5]])
-    assert len(nothing_matches.strangers(model, there, 3, 0)) == 3
+    assert list(map(len, nothing_matches.strangers(model, there, 3, 0))) == [3, 3]
     with pytest.raises(UserError, match='1 of 6 people that were learned are in no clip'):
         nothing_matches.strangers(model, [f'Person {n}' for n in range(5)], 3, 0)
     with pytest.raises(UserError, match='train with config.model.name_memory=True'):

@@ -205,10 +205,11 @@ def test_faces_say_who_is_there_beside_the_text():
             said.extend(words)
             return np.tile([-1.0, -2, -3], (len(words), 1))
 
-    faces = pair_scores.SeenFaces(alike, Bank(), faces=2.0, words=0.5)
+    by_name = {'a': np.array([4.0, 0, 0]), 'b': np.array([0.0, 0, 3])}
+    faces = pair_scores.SeenFaces(alike, Bank(), faces=2.0, words=0.5, by_name=by_name, name=3.0)
     gallery = np.array([[1, 0, 0], [0, 1, 0], [0, 2, 1]], np.float32)
     ask = PairAsker(model, NAMES, {IMAGE: own, BOTH: own}, gallery, gallery, faces)
-    assert ask.forms == (IMAGE, BOTH, pair_scores.FACES)
+    assert ask.forms == (IMAGE, BOTH, pair_scores.FACES, pair_scores.NAMES_ON_FACES)
 
     def scores(name, scenario=ACTION, action='Kiss'):
         (found,) = ask.scores(Way(name, pair_scores.FACES), [query(scenario, action)])
@@ -231,6 +232,13 @@ def test_faces_say_who_is_there_beside_the_text():
         scores('A less B', WITHOUT, None),
         pair_scores.difference(scores('A alone', WITHOUT, None), alone), atol=1e-5,
     )  # fmt: skip
+    # Plain CLIP by names: the one counts who is less alike, and what is done, whoever does it.
+    way = Way('one sentence', pair_scores.NAMES_ON_FACES)
+    a, b = standardised(by_name['a']), standardised(by_name['b'])
+    (found,) = ask.scores(way, [query(ACTION, 'Kiss')])
+    np.testing.assert_allclose(found, 3 * np.minimum(a, b) + words, atol=1e-5)
+    (found,) = ask.scores(dataclasses.replace(way, name='B alone'), [query(TOGETHER, None)])
+    np.testing.assert_allclose(found, 3 * b, atol=1e-5)
 
 
 def test_order_is_told_where_the_clip_is_nearer_to_who_does_it():

@@ -90,6 +90,15 @@ def test_rows_have_the_documented_keys(searched):
     assert tuned[0]['last_rank'] == pytest.approx(65 / 3)
     assert tuned[0]['last_rank_low'] < 65 / 3 < tuned[0]['last_rank_high']
     assert tuned[2]['last_rank_low'] is None  # One person says nothing about others.
+    read = {'s1': True, 's2': False, 'u1': False}
+    rows = season_search.result_rows(
+        [CUTTING], ASKED, CONDITIONS, searched[0], {'s1': True, 's2': True, 'u1': False}, {}, 50, 0,
+        read=read,
+    )  # fmt: skip
+    tuned = {row['people']: row['last_rank'] for row in rows if row['fine_tuned']}
+    assert tuned == {
+        'all': pytest.approx(65 / 3), 'seen': 32, 'read': 61, 'unread': 3, 'unseen': 1,
+    }  # fmt: skip
 
 
 def test_before_and_after_are_paired(searched):

@@ -94,3 +94,24 @@ def test_what_is_the_same_of_every_clip_says_nothing():
     _, asker = made([[1, 1], [2, 1], [3, 1]], Nobody())
     assert asker.spreads == (0, 0)
     np.testing.assert_allclose(asker.queries([query()]), [[-0.5, -1, -1.5]])
+
+
+def test_names_on_faces_have_one_scale_for_all_who_are_asked_for():
+    class Names:
+        def __call__(self, asked):
+            return np.repeat(SEEN, len(asked), axis=0)
+
+        def alike(self, names):
+            assert list(names) == ['Ann', 'Bo']
+            return STRANGE
+
+    asker = shared_scale.by_names(Names(), Bank(), ['Ann', 'Bo'], faces=2.0)
+    # Spreads of 1 2 3 (the mean where nobody is seen) and of 0 2 4: √(2/3) and √(8/3).
+    spread = (np.sqrt(2 / 3) + np.sqrt(8 / 3)) / 2
+    (found,) = asker.queries([Query('', 'action', 'a', 'Ada', True, 'Eat', None, (0,), ())])
+    np.testing.assert_allclose(found, [-1 + 10 / spread, -2 + 6 / spread, -3 + 2 / spread])
+    eat, run = asker.people(np.zeros((2, 1, 1)), [EAT, RUN])
+    np.testing.assert_allclose(eat[1], [-1, -2 + 4 / spread, -3 + 8 / spread])
+    np.testing.assert_allclose(run[0], [-4 + 2 / spread, -5 + 4 / spread, -6 + 6 / spread])
+    flat = shared_scale.ByNames(Names(), Bank(), ['Ann', 'Bo'], 2.0, 0.0)
+    np.testing.assert_allclose(flat.people(np.zeros(2), [EAT])[0], [[-1, -2, -3]] * 2)

@@ -80,7 +80,7 @@ def test_columns_stay_in_line_whatever_the_numbers(rows):
         row |= wide
     lines = table.render(rows, []).splitlines()
     cells = [line for line in lines if '47.0±20' in line]
-    assert len(cells) == 19 and all(line.split()[-1] != '100.0' for line in cells)
+    assert len(cells) == 21 and all(line.split()[-1] != '100.0' for line in cells)
     assert len({line.index('│') for line in lines if '│' in line}) == 1
     assert max(map(len, lines)) <= 100
 

@@ -1,3 +1,5 @@
+import types
+
 import numpy as np
 import pytest
 
@@ -62,3 +64,22 @@ def test_keys_are_those_of_the_configuration():
     config = calibrate_fusion.configs.load('configs/quickstart.py')
     for name, keys in calibrate_fusion.KEYS.items():
         assert tuple(sorted(keys)) == tuple(sorted(config.eval[name]))
+
+
+def test_the_temperature_with_the_greatest_sum_is_chosen(monkeypatch):
+    asked = [query(2, True), query(5, False)]
+
+    def bank(model, gallery, kind, temperature):
+        # At 0.5 what is done tells the answer; else it says nothing.
+        assert kind == 'closed'
+        told = np.eye(6) if temperature == 0.5 else np.zeros((6, 6))
+        return lambda some: np.stack([standardised(told[q.relevant[0]]) for q in some])
+
+    monkeypatch.setattr(calibrate_fusion.word_bank, 'WordBank', bank)
+    monkeypatch.setattr(
+        calibrate_fusion.registry, 'make',
+        lambda names, setting: [ROW] if names == ['late_fusion_closed'] else None,
+    )  # fmt: skip
+    setting = types.SimpleNamespace(model=None, plain_gallery=None)
+    text, best = calibrate_fusion.best_temperature(setting, 'closed', asked, (0.1, 0.5, 0.9))
+    assert best == 0.5 and len(text.splitlines()) == 4

@@ -32,8 +32,8 @@ def test_what_makes_no_sense_is_refused(words, says):
         judge.main(words)
 
 
-def test_an_evaluation_is_asked_again_only_for_controls_that_it_lacks(tmp_path):
-    config, _ = judge.configs.parse(['--config', str(judge.CONFIG)])
+def test_an_evaluation_is_asked_again_only_for_what_it_lacks(tmp_path, monkeypatch):
+    config, _ = judge.configs.parse(['--config', str(judge.CONFIG), '--config.eval.methods='])
     assert not judge.asked_before(tmp_path, config)
     ranks = {'CLIP/text': np.ones(3), queries.NO_PERSON.key: np.ones(3)}
     np.savez(tmp_path / 'ranks.npz', **ranks)
@@ -47,6 +47,10 @@ def test_an_evaluation_is_asked_again_only_for_controls_that_it_lacks(tmp_path):
     assert judge.asked_before(tmp_path, config)
     config.eval.methods = ('polar',)
     assert not judge.asked_before(tmp_path, config)
+    # What finds faces itself is not waited for where there is no face detector.
+    monkeypatch.setattr(judge.registry.detected_faces, 'missing', lambda: 'there is none')
+    config.eval.methods = ('late_fusion_detected',)
+    assert judge.asked_before(tmp_path, config)
 
 
 def test_a_table_that_cannot_be_made_says_what_makes_it(tmp_path):

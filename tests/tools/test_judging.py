@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ FILE = str(Path(__file__).parents[2] / 'configs' / 'synthetic_cast.py')
 HELD_OUT = sorted(held_out_pairs())[0]
 
 
-def write_ranks(folder, first, people=20, unseen=5):
+def write_ranks(folder, first, people=20, unseen=5, read=None):
     """One query of each scenario about each person; `first` is method → rank by person number."""
     ids, seen, ranks = [], [], {method.key: [] for method in first}
     for scenario, words in (
@@ -30,10 +31,12 @@ def write_ranks(folder, first, people=20, unseen=5):
             for method, rank in first.items():
                 # Two right clips: the second one far down.
                 ranks[method.key] += [rank(person), 40]
+    known = {} if read is None else {'read': [read(int(i.split('/')[1][1:])) for i in ids]}
     folder.mkdir(parents=True)
     np.savez(
         folder / 'ranks.npz', query_id=np.array(ids), seen=np.array(seen),
-        num_relevant=np.full(len(ids), 2), **{key: np.array(r) for key, r in ranks.items()},
+        num_relevant=np.full(len(ids), 2),
+        **known, **{key: np.array(r) for key, r in ranks.items()},
     )  # fmt: skip
     return folder
 
@@ -168,7 +171,7 @@ def test_the_posters_table_over_seeds_and_worlds(tmp_path, capsys):
         further: lambda person: 1,
         queries.CE: lambda person: 1 if person % 2 else 3,
     })  # fmt: skip
-    runs = [report.read([one]), report.read([two])]
+    runs = [(0, report.read([one])), (0, report.read([two]))]
     np.testing.assert_allclose(
         over_runs.shares(runs, queries.PAD_TEXT.key, 'place', 'hit@1'), [0.8, 0.6]
     )
@@ -177,16 +180,23 @@ def test_the_posters_table_over_seeds_and_worlds(tmp_path, capsys):
     assert 'over 2 runs' in text
     seen, unseen = text.split('people never seen')
     (line,) = lines_of(seen.splitlines(), 'CLIP-PAD  text ')
-    # (0.8 + 0.6) / 2, and the spread of two that lie 0.2 apart: 0.2 / √2.
-    assert line.split('│')[0].split()[2:] == ['70.0±14.1'] * 6
+    # (0.8 + 0.6) / 2, with the bounds of the mean over both worlds where people are drawn anew.
+    cells = re.findall(r'(\S+) \[(\S+), (\S+)\] +(\S+)', line.split('│')[0])
+    assert len(cells) == 3
+    for at_1, low, high, at_5 in cells:
+        assert (at_1, at_5) == ('70.0', '70.0')
+        # 15 of 20 people find at once in one world or both: √(0.035 / …) is about 0.097.
+        assert 45 < float(low) < 58 and 82 < float(high) < 95
     assert line.split('│')[1].split() == ['62.1', '81.3', '67.8', '87.0', '64.2', '81.1']
     (line,) = lines_of(seen.splitlines(), 'CLIP and a face check ')
     # One run has it: no spread, and the table says so.
-    assert line.split()[-13:] == ['100.0'] * 6 + ['│'] + ['–'] * 6
+    assert line.split()[-19:] == ['100.0', '[100.0,', '100.0]', '100.0'] * 3 + ['│'] + ['–'] * 6
     assert 'CE        image: 1 of 2 runs' in text and 'wrong' not in text
     (line,) = lines_of(unseen.splitlines(), 'CE        image')[:1]
-    assert line.split()[2:] == ['40.0', '100.0'] * 3  # Of persons 20 to 24 two are odd.
-    assert max(map(len, text.splitlines())) <= 130
+    # Of persons 20 to 24 two are odd.
+    assert re.sub(r' \[[^]]*\]', '', line).split()[2:] == ['40.0', '100.0'] * 3
+    assert '+40.0' in text.split('differences in hit@1')[1]  # CLIP-PAD text less CLIP, and others.
+    assert max(map(len, text.splitlines())) <= 140
     with pytest.raises(UserError, match='world202: there is no ranks.npz: .* --worlds 202'):
         judge.main(['table', '--workdir', str(tmp_path), '--worlds', '202'])
 
@@ -204,6 +214,37 @@ def people_clips():
     ]  # fmt: skip
     first = {queries.PAD_IMAGE.key: np.array([1, 1, 1, 2, 2, 2])}
     return curves.Answers(asked, np.array([q.person_id for q in asked]), first), clips
+
+
+def test_strata_and_bounds_over_seeds(tmp_path):
+    # Names of even people were read. Plain CLIP finds all of these and nobody else; CLIP-PAD finds
+    # everybody with one initial seed, and only these with the other.
+    even = METHODS | {queries.CLIP: lambda person: 1 if person % 2 == 0 else 9}
+    seeds = [
+        even | {queries.PAD_TEXT: lambda person: 1},
+        even | {queries.PAD_TEXT: lambda person: 1 if person % 2 == 0 else 9},
+    ]
+    folders = [
+        write_ranks(tmp_path / str(n), own, read=lambda person: person % 2 == 0)
+        for n, own in enumerate(seeds)
+    ]
+    ranked = report.read(folders)
+    assert ranked.read.sum() == 52 and ranked.cell('place', 'read').sum() == 10
+    found = report.strata(ranked)
+    assert '  read, action: 10 queries about 10 people' in found
+    assert '  unseen, place: 5 queries about 5 people' in found
+    rows = lines_of(found, 'CLIP-PAD text − CLIP text')
+    # Where the name was read both find all; elsewhere one seed of two finds all, the other nobody.
+    assert '+0.000 [+0.000, +0.000]' in rows[0]
+    assert '+0.500 [+0.000, +1.000]' in rows[3]
+    text = over_runs.render([(n, report.read([folder])) for n, folder in enumerate(folders)])
+    read, unread = (text.split(over_runs._WHO[key])[1] for key in ('read', 'unread'))
+    assert '100.0 [100.0, 100.0]' in lines_of(read.splitlines(), 'CLIP-PAD  text ')[0]
+    assert '50.0 [0.0, 100.0]' in lines_of(unread.splitlines(), 'CLIP-PAD  text ')[0]
+    assert 'unread: CLIP-PAD text − CLIP text' in text and max(map(len, text.splitlines())) <= 140
+    # Evaluations from before know no strata.
+    assert report.strata(report.read([write_ranks(tmp_path / 'old', METHODS)])) != []
+    assert not lines_of(report.strata(report.read([tmp_path / 'old'])), 'read,')
 
 
 def test_curves_by_crowd_and_face_height():

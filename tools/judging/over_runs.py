@@ -1,4 +1,7 @@
-"""The poster's table over several initial seeds and worlds: mean and standard deviation."""
+"""The poster's table over several initial seeds and worlds: means with their 95 % intervals.
+
+People and initial seeds are drawn anew (`bootstrap.over_runs`); worlds are as they were given.
+"""
 
 from __future__ import annotations
 
@@ -6,46 +9,81 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cpad_jax.retrieval import table
+from cpad_jax.retrieval import bootstrap, queries, results, table
 from cpad_jax.retrieval.scenarios import SCENARIOS
-from tools.judging.report import Ranked
+from tools.judging.report import SAMPLES, SEED, STRATIFIED, Ranked
 
 _METRICS = ('hit@1', 'hit@5')
-_CELL, _POSTERS = 10, 5
+_AT_1, _AT_5, _POSTERS = 21, 6, 5
+_WHO = {
+    'seen': 'people seen',
+    'read': 'seen, name read',
+    'unread': 'seen, name not read',
+    'unseen': 'people never seen',
+}
+# Differences a − b of the last table, whichever of these there are.
+_PAIRS = tuple(dict.fromkeys([*results.IN_STRATA, *results.DIFFERENCES]))
+
+Runs = Sequence[tuple[int, Ranked]]  # Initial seed, and what came out of it on a world.
 
 
-def methods(runs: Sequence[Ranked]) -> list[str]:
+def methods(runs: Runs) -> list[str]:
     """`Method.key` of all that is no control in any run: the poster's rows first, CE always."""
-    return table.in_order(key for run in runs for key in run.hits)
+    return table.in_order(key for _, run in runs for key in run.hits)
 
 
-def shares(
-    runs: Sequence[Ranked], key: str, scenario: str, metric: str, seen: bool = True
-) -> np.ndarray:
+def _of(
+    runs: Runs, scenario: str, people: str, metric: str, a: str, b: str | None = None
+) -> list[bootstrap.Run]:
+    """A metric of a method, or its difference to another, in each run that has it and queries."""
+    found = []
+    for seed, run in runs:
+        which = run.cell(scenario, people)
+        if which.any() and a in run.hits and (b is None or b in run.hits):
+            values = run.hits[a][metric][which]
+            if b is not None:
+                values = values - run.hits[b][metric][which]
+            found.append(bootstrap.Run(seed, run.person[which], values))
+    return found
+
+
+def shares(runs: Runs, key: str, scenario: str, metric: str, people: str = 'seen') -> np.ndarray:
     """A metric's share of the queries of a scenario in each run that has the method and queries."""
-    cells = [(run, run.cell(scenario, seen)) for run in runs if key in run.hits]
-    return np.array([run.hits[key][metric][own].mean() for run, own in cells if own.any()])
+    return np.array([run.values.mean() for run in _of(runs, scenario, people, metric, key)])
 
 
-def _cell(values: np.ndarray) -> str:
-    """For instance '62.1±0.8', percent; of a single run without the spread."""
-    if not len(values):
+def _cell(runs: list[bootstrap.Run], metric: str, sign: str = '') -> str:
+    """For instance '62.1 [60.0, 64.3]', percent; of hit@5 without the interval."""
+    if not runs:
         return '–'
-    text = f'{100 * values.mean():.1f}'
-    return text if len(values) == 1 else f'{text}±{100 * values.std(ddof=1):.1f}'
+    found = bootstrap.over_runs(runs, SAMPLES, SEED)
+    text = f'{100 * found["mean"]:{sign}.1f}'
+    if metric == 'hit@5' or not np.isfinite(found['low']):
+        return text
+    return f'{text} [{100 * found["low"]:{sign}.1f}, {100 * found["high"]:{sign}.1f}]'
 
 
-def render(runs: Sequence[Ranked]) -> str:
-    """The tables of seen and of unseen people.
+def render(runs: Runs) -> str:
+    """The tables by group of people, and the differences that texts lean on.
 
     Args:
         runs: What came out of each initial seed on each world, one or more.
     """
-    lines = [f'Percent, mean ± standard deviation over {len(runs)} runs (initial seeds × worlds)']
-    for seen, who in ((True, 'people seen in learning'), (False, 'people never seen')):
-        if any((run.seen == seen).any() for run in runs):
-            lines += ['', *_grid(runs, seen, who)]
-    fewer = {key: sum(key in run.hits for run in runs) for key in methods(runs)}
+    seeds = sorted({seed for seed, _ in runs})
+    lines = [
+        f'Percent, means over {len(runs)} runs (initial seeds × worlds)',
+        f'[95 % interval: people and the {len(seeds)} initial seeds drawn anew, worlds as given]',
+    ]
+    stratified = [method.key for method in STRATIFIED]
+    for people, who in _WHO.items():
+        if not any(run.cell(s, people).any() for _, run in runs for s in SCENARIOS):
+            continue
+        keys = methods(runs)
+        if people in ('read', 'unread'):
+            keys = [key for key in keys if key in stratified]
+        lines += ['', *_grid(runs, people, who, keys, poster=people == 'seen')]
+    lines += ['', *_controls(runs), '', *_differences(runs)]
+    fewer = {key: sum(key in run.hits for _, run in runs) for key in methods(runs)}
     lines += [''] + [
         f'{table.label(key).strip()}: {count} of {len(runs)} runs'
         for key, count in fewer.items()
@@ -54,19 +92,43 @@ def render(runs: Sequence[Ranked]) -> str:
     return '\n'.join(lines).rstrip()
 
 
-def _grid(runs: Sequence[Ranked], seen: bool, who: str) -> list[str]:
-    width = len(_METRICS) * (_CELL + 1)
-    heads = [f'{s} @1, @5'.rjust(width) for s in SCENARIOS]
+def _grid(
+    runs: Runs, people: str, who: str, keys: Sequence[str], poster: bool = False
+) -> list[str]:
+    heads = [f'{s} @1'.rjust(_AT_1) + '@5'.rjust(_AT_5) for s in SCENARIOS]
     lines = [f'{who:<{table.LABEL}} ' + ''.join(heads)]
-    if seen:
+    if poster:
         lines[0] += ' │ the poster: other data'
-    for key in methods(runs):
+    for key in keys:
         line = f'{table.label(key):<{table.LABEL}} '
         for scenario in SCENARIOS:
-            for metric in _METRICS:
-                line += _cell(shares(runs, key, scenario, metric, seen)).rjust(_CELL + 1)
-        if seen:
+            for metric, width in zip(_METRICS, (_AT_1, _AT_5), strict=True):
+                line += _cell(_of(runs, scenario, people, metric, key), metric).rjust(width)
+        if poster:
             theirs = [number for s in SCENARIOS for number in table.posters(key, s)]
             line += ' │ ' + ' '.join(number.rjust(_POSTERS - 1) for number in theirs)
         lines.append(line)
     return lines
+
+
+def _controls(runs: Runs) -> list[str]:
+    keys = [c.key for c in queries.CONTROLS if any(c.key in run.hits for _, run in runs)]
+    return _grid(runs, 'seen', 'controls, people seen', keys) if keys else []
+
+
+def _differences(runs: Runs) -> list[str]:
+    lines = ['differences in hit@1, points' + ''.join(s.rjust(22) for s in SCENARIOS)]
+    for people in _WHO:
+        for a, b in _PAIRS:
+            if people != 'seen' and (a, b) not in results.IN_STRATA:
+                continue
+            cells = [
+                _cell(_of(runs, scenario, people, 'hit@1', a.key, b.key), 'hit@1', '+')
+                for scenario in SCENARIOS
+            ]
+            if set(cells) == {'–'}:
+                continue
+            pair = ' '.join(f'{table.label(a.key)} − {table.label(b.key)}'.split())
+            lines.append(f'{people}: {pair}')
+            lines.append(' ' * 28 + ''.join(cell.rjust(22) for cell in cells))
+    return lines if len(lines) > 1 else []

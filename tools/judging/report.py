@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cpad_jax.data.synthetic.captioned import held_out_pairs
-from cpad_jax.retrieval import bootstrap, queries, table
+from cpad_jax.retrieval import bootstrap, comparison, queries, results, table
 from cpad_jax.retrieval.methods import with_faces
 from cpad_jax.retrieval.scenarios import SCENARIOS
 
@@ -24,6 +24,10 @@ FORMS = (queries.PAD_TEXT, queries.PAD_IMAGE, queries.PAD_TEXT_IMAGE)
 GAINED = {form: form for form in FORMS} | {
     queries.WITH_FACES: queries.PAD_IMAGE, with_faces.NAMED: queries.PAD_TEXT_IMAGE,
 }  # fmt: skip
+# What stands in every table by strata.
+STRATIFIED = (
+    queries.CLIP, *FORMS, queries.CLIP_FACES, queries.LATE_FUSION, queries.WITH_FACES,
+)  # fmt: skip
 SHORT_CUTS = (
     queries.PERSON_ONLY, queries.NO_PERSON, queries.WRONG_PERSON, queries.BLURRED_FACES,
 )  # fmt: skip
@@ -39,6 +43,8 @@ class Ranked:
         pair: (action, place) of each query, '' for what it does not say.
         seen: bool [Q].
         hits: `Method.key` → metric ('hit@1', 'hit@5') → [Q], shares of the seeds.
+        each: The same by initial seed, [S, Q].
+        read: bool [Q], whether plain CLIP has read the name; None where evaluation did not look.
     """
 
     scenario: np.ndarray
@@ -46,10 +52,35 @@ class Ranked:
     pair: list[tuple[str, str]]
     seen: np.ndarray
     hits: dict[str, dict[str, np.ndarray]]
+    each: dict[str, dict[str, np.ndarray]]
+    read: np.ndarray | None = None
 
-    def cell(self, scenario: str, seen: bool = True) -> np.ndarray:
-        """Which queries are of a scenario, about seen or unseen people: bool [Q]."""
-        return (self.scenario == scenario) & (self.seen == seen)
+    def cell(self, scenario: str, people: str = 'seen') -> np.ndarray:
+        """Which queries are of a scenario, about one of `results.GROUPS`: bool [Q]."""
+        return (self.scenario == scenario) & results.in_group(self.seen, self.read, people)
+
+    def runs(
+        self,
+        which: np.ndarray,
+        a: queries.Method,
+        b: queries.Method | None = None,
+        metric: str = 'hit@1',
+        first_seed: int = 0,
+    ) -> list[bootstrap.Run]:
+        """A metric of method `a`, or what it is more than of `b`, by initial seed.
+
+        Args:
+            which: bool [Q], queries, one or more.
+            a: A method.
+            b: Another one, or None.
+            metric: 'hit@1' or 'hit@5'.
+            first_seed: What the first initial seed is called; the others follow.
+        """
+        values = self.each[a.key][metric]
+        if b is not None:
+            values = values - self.each[b.key][metric]
+        who = self.person[which]
+        return [bootstrap.Run(first_seed + n, who, own[which]) for n, own in enumerate(values)]
 
 
 def read(folders: Sequence[Path]) -> Ranked:
@@ -61,38 +92,40 @@ def read(folders: Sequence[Path]) -> Ranked:
     first = loaded[0]
     ids = [str(name).split('/') for name in first['query_id']]
     ends = np.cumsum(first['num_relevant'])[:-1]
-    hits: dict[str, dict[str, np.ndarray]] = {}
+    each: dict[str, dict[str, np.ndarray]] = {}
     for key in first:
-        if key in ('query_id', 'seen', 'num_relevant'):
+        if key in comparison.NO_METHOD or not all(key in one for one in loaded):
             continue
         best = np.array([
             [ranks[0] for ranks in np.split(one[key], ends)] for one in loaded
         ])  # fmt: skip
-        hits[key] = {f'hit@{k}': (best <= k).mean(axis=0) for k in (1, 5)}
+        each[key] = {f'hit@{k}': (best <= k).astype(float) for k in (1, 5)}
+    hits = {
+        key: {metric: values.mean(axis=0) for metric, values in own.items()}
+        for key, own in each.items()
+    }
     pairs = [
         (words[0] if scenario != 'place' else '', words[-1] if scenario != 'action' else '')
         for scenario, _, *words in ids
     ]
     return Ranked(
         scenario=np.array([i[0] for i in ids]), person=np.array([i[1] for i in ids]), pair=pairs,
-        seen=first['seen'], hits=hits,
+        seen=first['seen'], hits=hits, each=each, read=first.get('read'),
     )  # fmt: skip
 
 
 def _difference(
     ranked: Ranked, which: np.ndarray, a: queries.Method, b: queries.Method, metric: str = 'hit@1'
 ) -> dict[str, float]:
-    return bootstrap.paired_difference(
-        ranked.hits[a.key][metric][which], ranked.hits[b.key][metric][which],
-        ranked.person[which], SAMPLES, SEED,
-    )  # fmt: skip
+    found = bootstrap.over_runs(ranked.runs(which, a, b, metric), SAMPLES, SEED)
+    return {'difference': found['mean'], 'low': found['low'], 'high': found['high']}
 
 
 def _ratio(
     ranked: Ranked, method: queries.Method, a: np.ndarray, b: np.ndarray
 ) -> dict[str, float]:
-    hits = ranked.hits[method.key]['hit@1']
-    return bootstrap.ratio((hits[a], ranked.person[a]), (hits[b], ranked.person[b]), SAMPLES, SEED)
+    above, below = ranked.runs(a, method), ranked.runs(b, method)
+    return bootstrap.ratio_over_runs(above, below, SAMPLES, SEED)
 
 
 def _verdict(holds: bool) -> str:
@@ -145,7 +178,9 @@ def strangers(ranked: Ranked) -> list[str]:
     """People never seen: photos keep most of the hits, names alone say nothing."""
     lines = ['people never seen, hit@1']
     for scenario in SCENARIOS:
-        seen, unseen = ranked.cell(scenario), ranked.cell(scenario, seen=False)
+        seen, unseen = ranked.cell(scenario), ranked.cell(scenario, 'unseen')
+        if not seen.any() or not unseen.any():
+            continue
         kept = _ratio(ranked, queries.PAD_IMAGE, unseen, seen)
         lines.append(
             f'  image {scenario:<12} keeps {kept["ratio"]:.2f} [{kept["low"]:.2f}, '
@@ -190,6 +225,36 @@ def held_out(ranked: Ranked) -> list[str]:
     return lines
 
 
+def strata(ranked: Ranked) -> list[str]:
+    """The rows that matter, by whether plain CLIP has read the name."""
+    lines = ['by whether plain CLIP has read the name: hit@1 and its 95 % interval']
+    for people in results.STRATA:
+        for scenario in SCENARIOS:
+            which = ranked.cell(scenario, people)
+            if not which.any():
+                continue
+            who = len(set(ranked.person[which]))
+            lines.append(f'  {people}, {scenario}: {int(which.sum())} queries about {who} people')
+            for method in STRATIFIED:
+                if method.key not in ranked.hits:
+                    continue
+                found = bootstrap.over_runs(ranked.runs(which, method), SAMPLES, SEED)
+                lines.append(
+                    f'    {table.label(method.key):<{table.LABEL}} {found["mean"]:.3f} '
+                    f'[{found["low"]:.3f}, {found["high"]:.3f}]'
+                )
+            for a, b in results.IN_STRATA:
+                if a.key in ranked.hits and b.key in ranked.hits:
+                    found = _difference(ranked, which, a, b)
+                    pair = f'{table.label(a.key)} − {table.label(b.key)}'
+                    pair = ' '.join(pair.split())
+                    lines.append(
+                        f'    {pair:<44} {found["difference"]:+.3f} '
+                        f'[{found["low"]:+.3f}, {found["high"]:+.3f}]'
+                    )
+    return lines if len(lines) > 1 else []
+
+
 def by_photos(ranked: Ranked, photos: Mapping[str, int]) -> list[str]:
     """What text + image gains over text, by how many training photos somebody has.
 
@@ -218,7 +283,7 @@ def by_photos(ranked: Ranked, photos: Mapping[str, int]) -> list[str]:
 def render(ranked: Ranked, photos: Mapping[str, int]) -> str:
     """The whole report on one world."""
     parts = (
-        gains(ranked), orders(ranked), strangers(ranked), controls(ranked), held_out(ranked),
-        by_photos(ranked, photos),
+        gains(ranked), strata(ranked), orders(ranked), strangers(ranked), controls(ranked),
+        held_out(ranked), by_photos(ranked, photos),
     )  # fmt: skip
-    return '\n\n'.join('\n'.join(part) for part in parts)
+    return '\n\n'.join('\n'.join(part) for part in parts if part)

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from cpad_jax.data import readers
+from cpad_jax.data import detected_faces, readers
 from cpad_jax.errors import UserError
 from cpad_jax.models import face_features
 from cpad_jax.models.person import padded
 from cpad_jax.models.personalised import PersonalisedCLIP
+from cpad_jax.models.pretrained import PretrainedCLIP
 from cpad_jax.retrieval import scores
 from cpad_jax.retrieval.scenarios import Query
 from cpad_jax.text.prompts import PERSON_TOKEN
@@ -43,28 +44,34 @@ def check(model: PersonalisedCLIP) -> None:
         )
 
 
-def clip_faces(
-    config: Any, cache: Path, model: PersonalisedCLIP, clips: readers.ClipReader, fingerprint: str
-) -> ClipFaces:
+def clip_tracks(
+    config: Any,
+    cache: Path,
+    clip: PretrainedCLIP,
+    clips: readers.ClipReader,
+    fingerprint: str,
+    detector: detected_faces.Detector | None = None,
+) -> FaceTrackFeatures:
     """The faces of a gallery, from the cache or embedded.
 
     Args:
         config: The configuration; `features.batch_size` and `dtype` are read.
         cache: Folder of features.
-        model: Makes tokens of faces, and embeds them.
+        clip: Embeds them.
         clips: The gallery.
         fingerprint: Of its data.
-
-    Raises:
-        UserError: See `check`.
+        detector: Finds the faces; None for those that the records mark.
     """
-    check(model)
+    source: Sequence[Mapping[str, Any]] = clips
+    if detector is not None:
+        source = detected_faces.DetectedFaces(clips, detector)
+        fingerprint = f'{fingerprint}/faces found by {detector.sha256} {detected_faces.VERSION}'
     batch_size = feature_cache.at_once(config.features.batch_size, FACES_PER_CLIP)
-    tracks = face_track_features(
-        clips, fingerprint, model.clip, cache,
+    return face_track_features(
+        source, fingerprint, clip, cache,
         faces_per_clip=FACES_PER_CLIP, batch_size=batch_size, dtype=config.dtype,
+        stage='embedding faces of clips' if detector is None else 'finding faces in clips',
     )  # fmt: skip
-    return ClipFaces(model, tracks)
 
 
 class ClipFaces:
@@ -73,9 +80,13 @@ class ClipFaces:
     Args:
         model: Makes tokens of faces, and embeds them.
         clips: Faces of the N clips.
+
+    Raises:
+        UserError: See `check`.
     """
 
     def __init__(self, model: PersonalisedCLIP, clips: FaceTrackFeatures):
+        check(model)
         self._model, self._count = model, len(clips.tracks)
         seen = [
             (number, faces[own == person])

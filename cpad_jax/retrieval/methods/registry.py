@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 
+from cpad_jax.data import detected_faces
 from cpad_jax.errors import UserError
 from cpad_jax.retrieval import queries
 from cpad_jax.retrieval.methods import (
@@ -26,10 +28,19 @@ METHODS: Mapping[str, tuple[Method, Callable[[Setting], Scorer]]] = {
     'polar': (polar.METHOD, polar.make),
     'pic2word': (pic2word.METHOD, pic2word.make),
     'id_clip': (id_clip.METHOD, id_clip.make),
+    'clip_name_on_faces': (queries.CLIP_FACES, late_fusion.make_by_name),
     'late_fusion': (queries.LATE_FUSION, late_fusion.make),
     'with_faces': (queries.WITH_FACES, with_faces.make),
     'with_faces_and_name': (with_faces.NAMED, with_faces.make_named),
+    'clip_name_on_faces_closed': (queries.CLIP_FACES_CLOSED, late_fusion.make_by_name_closed),
+    'late_fusion_closed': (queries.LATE_FUSION_CLOSED, late_fusion.make_closed),
+    'with_faces_closed': (queries.WITH_FACES_CLOSED, with_faces.make_closed),
+    'clip_name_on_faces_detected': (queries.CLIP_FACES_DETECTED, late_fusion.make_by_name_detected),
+    'late_fusion_detected': (queries.LATE_FUSION_DETECTED, late_fusion.make_detected),
+    'with_faces_detected': (queries.WITH_FACES_DETECTED, with_faces.make_detected),
 }
+# Those that need a face detector.
+DETECTED = tuple(name for name in METHODS if name.endswith('_detected'))
 
 
 def rows(names: Sequence[str]) -> tuple[Method, ...]:
@@ -44,6 +55,19 @@ def rows(names: Sequence[str]) -> tuple[Method, ...]:
                 f'config.eval.methods names {name!r}, expected some of {", ".join(METHODS)}'
             )
     return tuple(METHODS[name][0] for name in names)
+
+
+def possible(names: Sequence[str]) -> tuple[str, ...]:
+    """Those of some methods that can be had here: without a face detector, none of `DETECTED`.
+
+    One line of standard error says what is left out.
+    """
+    wanted = [name for name in names if name in DETECTED]
+    why = detected_faces.missing() if wanted else None
+    if why is None:
+        return tuple(names)
+    print(f'left out: {", ".join(wanted)}, which find faces themselves: {why}', file=sys.stderr)
+    return tuple(name for name in names if name not in DETECTED)
 
 
 def make(names: Sequence[str], setting: Setting) -> tuple[Scorer, ...]:

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from cpad_jax.data import readers
+from cpad_jax.data import detected_faces, readers
 from cpad_jax.data.built_dataset import DatasetPaths
 from cpad_jax.models.personalised import PersonalisedCLIP
 from cpad_jax.retrieval.methods import face_match, word_bank
 from cpad_jax.retrieval.queries import QueryEncoder
-from cpad_jax.training import feature_cache
+from cpad_jax.training import face_tracks, feature_cache
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,14 +57,42 @@ class Setting:
         )
 
     @functools.cached_property
+    def face_tracks(self) -> face_tracks.FaceTrackFeatures:
+        """Faces of the clips where their records say that they are."""
+        return face_match.clip_tracks(
+            self.config, self.cache, self.model.clip, self.clips, self._fingerprint
+        )
+
+    @functools.cached_property
+    def detected_tracks(self) -> face_tracks.FaceTrackFeatures:
+        """Faces of the clips as a face detector finds them, whatever their records say."""
+        return face_match.clip_tracks(
+            self.config, self.cache, self.model.clip, self.clips, self._fingerprint,
+            detector=detected_faces.Detector(),
+        )  # fmt: skip
+
+    @property
+    def _fingerprint(self) -> str:
+        return f'{self.paths.fingerprint}/clips/test'
+
+    @functools.cached_property
     def faces(self) -> face_match.FaceMatch:
         """How alike people in the gallery are to those asked for, for all methods that ask."""
-        faces = face_match.clip_faces(
-            self.config, self.cache, self.model, self.clips, f'{self.paths.fingerprint}/clips/test'
+        return face_match.FaceMatch(face_match.ClipFaces(self.model, self.face_tracks), self.photos)
+
+    @functools.cached_property
+    def detected_faces(self) -> face_match.FaceMatch:
+        """The same of the faces that a detector finds."""
+        return face_match.FaceMatch(
+            face_match.ClipFaces(self.model, self.detected_tracks), self.photos
         )
-        return face_match.FaceMatch(faces, self.photos)
 
     @functools.cached_property
     def words(self) -> word_bank.WordBank:
-        """How likely what a query says of anybody is of the clips, for all methods that ask."""
-        return word_bank.WordBank(self.model, self.plain_gallery)
+        """How likely what a query says of anybody is of the clips, by the open bank."""
+        return self.word_bank(word_bank.OPEN)
+
+    def word_bank(self, kind: str) -> word_bank.WordBank:
+        """The same by a bank of a kind, at the temperature of `config.eval.word_bank`."""
+        temperature = self.config.eval.word_bank[kind]
+        return word_bank.WordBank(self.model, self.plain_gallery, kind, temperature)

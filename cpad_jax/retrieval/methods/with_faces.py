@@ -7,7 +7,11 @@ someone' more surely what is done: in one text, the person is much of what is sa
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 from cpad_jax.retrieval import queries
+from cpad_jax.retrieval.methods import word_bank
 from cpad_jax.retrieval.methods.fusion import Faces, Fused, Text
 from cpad_jax.retrieval.methods.setting import Setting
 
@@ -16,16 +20,36 @@ NAMED = queries.Method(f'{queries.WITH_FACES.name}, name', queries.TEXT_IMAGE)
 
 def make(setting: Setting) -> Fused:
     """The row that is asked by photos."""
-    return _fused(setting, queries.WITH_FACES, queries.PAD_IMAGE)
+    options = setting.config.eval.with_faces
+    return _fused(setting, queries.WITH_FACES, queries.PAD_IMAGE, setting.words, options)
 
 
 def make_named(setting: Setting) -> Fused:
     """The row that is asked by name and photos; faces know no name."""
-    return _fused(setting, NAMED, queries.PAD_TEXT_IMAGE)
-
-
-def _fused(setting: Setting, method: queries.Method, asked_as: queries.Method) -> Fused:
     options = setting.config.eval.with_faces
+    return _fused(setting, NAMED, queries.PAD_TEXT_IMAGE, setting.words, options)
+
+
+def make_closed(setting: Setting) -> Fused:
+    """The row that is asked by photos, with the closed bank of words."""
+    bank, options = setting.word_bank(word_bank.CLOSED), setting.config.eval.with_faces_closed
+    return _fused(setting, queries.WITH_FACES_CLOSED, queries.PAD_IMAGE, bank, options)
+
+
+def make_detected(setting: Setting) -> Fused:
+    """The row that is asked by photos, with faces that a detector finds."""
+    options = setting.config.eval.with_faces
+    row = _fused(setting, queries.WITH_FACES_DETECTED, queries.PAD_IMAGE, setting.words, options)
+    return dataclasses.replace(row, parts=(*row.parts[:2], Faces(setting.detected_faces)))
+
+
+def _fused(
+    setting: Setting,
+    method: queries.Method,
+    asked_as: queries.Method,
+    bank: word_bank.WordBank,
+    options: Any,
+) -> Fused:
     text = Text(setting.encoder, asked_as, setting.gallery)
-    parts = (text, setting.words, Faces(setting.faces))
+    parts = (text, bank, Faces(setting.faces))
     return Fused(method, parts, (1.0, options.words, options.faces))

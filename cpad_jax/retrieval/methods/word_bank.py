@@ -1,10 +1,13 @@
 """What is done, and where, as against all else that could be said of a clip.
 
 Some clips are near to every text. So 'a person hugging someone' is not judged by its cosine with a
-clip but by how much it makes up of all that could be done there: a posterior over a bank of texts,
-which are what queries can say and not the queries that are asked. What is done and where it is are
-judged apart, each by a bank of its own: in one bank of all that can be said, 'hugging someone' has
-to stand against 'hugging someone in a kitchen', which is no other answer but a longer one.
+clip but by how much it makes up of all that could be done there: a posterior over a bank of texts.
+The open bank is phrases that training says of people, many more than are asked for and none of
+them worded as a query is; what is asked joins it, one at a time. The closed bank is evaluation's
+own actions and places, which a system that is asked anything at all cannot know. What is done and
+where it is are judged apart, each by a bank of its own: in one bank of all that can be said,
+'hugging someone' has to stand against 'hugging someone in a kitchen', which is no other answer but
+a longer one.
 
 After Bogolin et al. 2022, "Cross Modal Retrieval with Querybank Normalisation".
 """
@@ -18,13 +21,25 @@ import numpy as np
 from cpad_jax.models.personalised import PersonalisedCLIP
 from cpad_jax.retrieval import scores
 from cpad_jax.retrieval.scenarios import Query
-from cpad_jax.text.prompts import ALL_ACTIONS, PLACES, query_text
+from cpad_jax.text import training_phrases
+from cpad_jax.text.prompts import ALL_ACTIONS, NOBODY, PLACES, query_text
 
 Words = tuple[str | None, str | None]  # Action and place.
 
-BANKS: tuple[tuple[Words, ...], ...] = (
+OPEN, CLOSED = 'open', 'closed'
+BANKS = (OPEN, CLOSED)
+# What can be asked: all actions, and all places.
+_ASKED: tuple[tuple[Words, ...], ...] = (
     tuple((action, None) for action in ALL_ACTIONS),
     tuple((None, place) for place in PLACES),
+)
+# What training says that somebody does, and where.
+PHRASES: tuple[tuple[str, ...], ...] = tuple(
+    tuple(dict.fromkeys([*said, *(phrase for shown in by_class.values() for phrase in shown)]))
+    for said, by_class in (
+        (training_phrases.DOING, training_phrases.ACTIONS_SHOWN),
+        (training_phrases.WHERE, training_phrases.PLACES_SHOWN),
+    )
 )
 # In spreads of a text's scores over the gallery. Chosen on world 100.
 TEMPERATURE = 0.3
@@ -36,21 +51,39 @@ class WordBank:
     Args:
         model: Embeds texts; what labelled clips have taught it of clips counts, too.
         gallery: float32 [N, D] of length 1, N >= 1 clips by plain CLIP.
+        kind: `OPEN` or `CLOSED`.
+        temperature: In spreads of a text's scores over the gallery, above 0.
     """
 
-    def __init__(self, model: PersonalisedCLIP, gallery: np.ndarray):
+    def __init__(
+        self,
+        model: PersonalisedCLIP,
+        gallery: np.ndarray,
+        kind: str = OPEN,
+        temperature: float = TEMPERATURE,
+    ):
         clips = scores.on_grid(model.for_words(gallery))
+
+        def embed(texts: Sequence[str]) -> np.ndarray:
+            embedded = model.clip.encode_text(model.clip.tokenize(texts), normalize=True)
+            return scores.on_grid(embedded) @ clips.T
+
         # An action or a place → the log of its share of every clip, [N].
         self._shares: dict[Words, np.ndarray] = {}
         self._count = len(clips)
-        for bank in BANKS:
-            texts = [query_text(None, *words, person_token=False) for words in bank]
-            embedded = model.clip.encode_text(model.clip.tokenize(texts), normalize=True)
-            found = scores.on_grid(embedded) @ clips.T
-            spread = found.std(axis=1).mean()
+        for asked, phrases in zip(_ASKED, PHRASES, strict=True):
+            wanted = embed([query_text(None, *words, person_token=False) for words in asked])
+            bank = wanted
+            if kind == OPEN:
+                bank = embed([f'{NOBODY} {phrase}' for phrase in phrases])
+            spread = bank.std(axis=1).mean()
             # Where all clips are one, no text is more likely of one than of another.
-            found *= 1 / (TEMPERATURE * spread) if spread else 0.0
-            self._shares.update(zip(bank, found - _log_sum(found), strict=True))
+            scale = 1 / (temperature * spread) if spread else 0.0
+            total = _log_sum(scale * bank)
+            wanted = scale * wanted
+            if kind == OPEN:
+                total = np.logaddexp(total, wanted)  # Each joins the bank for itself.
+            self._shares.update(zip(asked, wanted - total, strict=True))
 
     def posterior(self, words: Sequence[Words]) -> np.ndarray:
         """Log of how likely words are of each clip: float64 [Q, N], at most 0.

@@ -103,6 +103,13 @@ def poster(found: Outcome) -> Section:
     if queries.PAD_MEMORY in found.methods:
         note += ' Name memory: behind the name stands the mean token of the photos of training.'
     body += f'<p class="faint">{text(note, 500)}</p>'
+    for people, who in table.STRATA.items():
+        if any(row['people'] == people for row in found.rows):
+            lines = [
+                [text(m.name), text(m.person_query), *_cells(found, m.key, scenarios, people)]
+                for m in found.methods if m.key in table.STRATIFIED
+            ]  # fmt: skip
+            body += grid(['Method', 'person query', *_heads(scenarios)], lines, who, labels=2)
     if any(row['people'] == 'unseen' for row in found.rows):
         lines = [
             [text(m.name), text(m.person_query), *_cells(found, m.key, scenarios, 'unseen')]
@@ -252,7 +259,9 @@ CHANGED = {
     queries.WRONG_PHOTO.control: "the right name, somebody else's photos",
     queries.FIRST_FRAME.control: 'of each clip only the first frame',
     queries.SHUFFLED_FRAMES.control: 'the order of the frames',
-    queries.BLURRED_FACES.control: 'heads in the clips are blurred',
+    queries.BLURRED_FACES.control: 'heads in the clips are blurred, face and hair',
+    queries.FACE_ONLY.control: 'in the photos all but the face is grey',
+    queries.HAIR_ONLY.control: 'in the photos eyes, nose and mouth are one colour',
 }
 
 
@@ -283,12 +292,13 @@ def comparisons(found: Outcome) -> Section:
         values = [item[k] for k in ('ratio' if ratio else 'difference', 'low', 'high')]
         form = '× {:.2f}' if ratio else '{:+.1f}'
         cells = ['–' if v is None else form.format(v if ratio else 100 * v) for v in values]
-        lines.append([text(item['scenario']), text(what), *cells])
+        people = item.get('people', 'seen')
+        lines.append([text(item['scenario']), text(people), text(what), *cells])
     if not lines:
         return Section('comparisons', 'Compared query by query', '')
     body = grid(
-        ['Scenario', 'what', 'difference or ratio', 'from', 'to'], lines,
+        ['Scenario', 'people', 'what', 'difference or ratio', 'from', 'to'], lines,
         'hit@1 on the same queries, in points, with its 95 % interval (people drawn anew)',
-        labels=2,
+        labels=3,
     )  # fmt: skip
     return Section('comparisons', 'Compared query by query', body)

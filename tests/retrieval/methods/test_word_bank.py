@@ -34,17 +34,39 @@ def gallery(count=9):
     return unit(np.random.default_rng(3).normal(size=(count, 32)))
 
 
-def test_shares_by_hand(model):
+def shares(scores, temperature=0.3):
+    scaled = scores / (temperature * scores.std(axis=1).mean())
+    return scaled - np.log(np.exp(scaled).sum(axis=0))
+
+
+ASKED = ([(action, None) for action in prompts.ALL_ACTIONS], [(None, p) for p in prompts.PLACES])
+
+
+def test_shares_of_the_closed_bank_by_hand(model):
     clips = gallery()
-    bank = word_bank.WordBank(model, clips)
-    for words, texts in zip(word_bank.BANKS, (DOING, WHERE), strict=True):
-        assert len(words) == len(texts)
+    bank = word_bank.WordBank(model, clips, word_bank.CLOSED)
+    for words, texts in zip(ASKED, (DOING, WHERE), strict=True):
         found = bank.posterior(words)
-        scores = embed(model, texts) @ clips.T.astype(np.float64)
-        scores /= 0.3 * scores.std(axis=1).mean()
-        expected = scores - np.log(np.exp(scores).sum(axis=0))
+        expected = shares(embed(model, texts) @ clips.T.astype(np.float64))
         np.testing.assert_allclose(found, expected, atol=1e-4)
         np.testing.assert_allclose(np.exp(found).sum(axis=0), 1, atol=1e-9)
+
+
+def test_the_open_bank_is_phrases_of_training_and_what_is_asked(model):
+    clips = gallery()
+    bank = word_bank.WordBank(model, clips, temperature=0.7)
+    for words, texts, phrases in zip(ASKED, (DOING, WHERE), word_bank.PHRASES, strict=True):
+        # Many more than are asked, and none of them.
+        assert len(phrases) > 2 * len(words) and len(set(phrases)) == len(phrases)
+        own = [f'a person {phrase}' for phrase in phrases]
+        assert not set(own) & set(texts)
+        others = embed(model, own) @ clips.T.astype(np.float64)
+        scale = 0.7 * others.std(axis=1).mean()
+        for word, text in list(zip(words, texts, strict=True))[:3]:
+            asked = (embed(model, [text]) @ clips.T.astype(np.float64))[0] / scale
+            total = np.exp(others / scale).sum(axis=0) + np.exp(asked)
+            (found,) = bank.posterior([word])
+            np.testing.assert_allclose(found, asked - np.log(total), atol=1e-4)
 
 
 def test_what_is_done_and_where_are_judged_apart(model):
@@ -69,12 +91,18 @@ def test_a_clip_that_is_near_to_every_text_is_not_preferred(model):
     own = eats - shared
     clips = unit(np.stack([shared + 0.1 * own, own - 0.2 * shared, -own]))
     assert (eats @ clips.T).argmax() == 0
-    assert word_bank.WordBank(model, clips).posterior([EAT]).argmax() == 1
+    closed = word_bank.WordBank(model, clips, word_bank.CLOSED)
+    assert closed.posterior([EAT]).argmax() == 1
 
 
 def test_one_clip_says_that_all_texts_are_alike(model):
-    bank = word_bank.WordBank(model, gallery(1))
+    bank = word_bank.WordBank(model, gallery(1), word_bank.CLOSED)
     np.testing.assert_allclose(bank.posterior([EAT, KITCHEN]), [[-np.log(13)], [-np.log(10)]])
+    doing, where = map(len, word_bank.PHRASES)
+    np.testing.assert_allclose(
+        word_bank.WordBank(model, gallery(1)).posterior([EAT, KITCHEN]),
+        [[-np.log(doing + 1)], [-np.log(where + 1)]],
+    )  # fmt: skip
 
 
 def test_what_labelled_clips_have_taught_counts(model):
