@@ -62,7 +62,7 @@ class FaceEmbedder:
         except cv2.error as error:
             raise self._refusal() from error
         # Other networks open all the same: they give several rows, or few numbers, or no vectors.
-        sized = first.ndim == 2 and len(first) == 1 and first.shape[1] >= 16
+        sized = first is not None and first.ndim == 2 and len(first) == 1 and first.shape[1] >= 16
         if not sized or not np.isfinite(first).all() or np.allclose(first, second):
             raise self._refusal()
         self.width = first.shape[1]
