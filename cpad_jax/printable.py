@@ -42,6 +42,11 @@ def say(text: object, file: TextIO | None = None) -> None:
     print(printable(text, keep='\n\t'), file=sys.stdout if file is None else file, flush=True)
 
 
+def in_utf8(name: str) -> str:
+    r"""The name of a file as text of UTF-8: bytes that are none become escapes such as `\udce9`."""
+    return name.encode('utf-8', 'backslashreplace').decode()
+
+
 def as_cell(text: str) -> str:
     """A text for a cell of CSV: before what a spreadsheet would run as a formula stands a '."""
     return _AS_TEXT + text if text.lstrip(_AS_TEXT).startswith(_FORMULA) else text

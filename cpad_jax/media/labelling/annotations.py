@@ -89,8 +89,11 @@ class ClipAnnotation:
 
 
 def write(path: str | os.PathLike[str], clips: Iterable[ClipAnnotation]) -> None:
-    """Writes a table, whole or not at all."""
-    with atomic.writing(path) as temporary, temporary.open('w', encoding='utf-8') as file:
+    """Writes a table, whole or not at all; bytes of `video` that are not UTF-8 become escapes."""
+    with (
+        atomic.writing(path) as temporary,
+        temporary.open('w', encoding='utf-8', errors='backslashreplace') as file,
+    ):
         for clip in clips:
             file.write(json.dumps(dataclasses.asdict(clip), ensure_ascii=False) + '\n')
 

@@ -17,6 +17,7 @@ from cpad_jax.media import file_kinds, listing, shots, video
 from cpad_jax.media.faces import FaceDetector
 from cpad_jax.media.labelling import kept, subtitle_files
 from cpad_jax.media.tracks import Embed, FaceTrack, track_faces
+from cpad_jax.printable import in_utf8
 
 # Frames per second that are looked at: somebody who turns or walks moves less than a face between.
 RATE = 5.0
@@ -77,7 +78,7 @@ def find_videos(
 
 def clip_stem(video: str) -> str:
     """What the clips of `a/b.mp4` are called: `a_b`."""
-    return PurePosixPath(video).with_suffix('').as_posix().replace('/', '_')
+    return in_utf8(PurePosixPath(video).with_suffix('').as_posix().replace('/', '_'))
 
 
 def find_faces(

@@ -18,6 +18,7 @@ from cpad_jax.errors import UserError
 from cpad_jax.media.labelling import csv_lists
 from cpad_jax.media.labelling.cast import CastMember
 from cpad_jax.media.tracks import FaceTrack
+from cpad_jax.printable import in_utf8
 from cpad_jax.text import person_names
 
 COLUMNS = ('video', 'time', 'ymin', 'xmin', 'ymax', 'xmax', 'scope', 'name')
@@ -35,7 +36,7 @@ class Correction:
 
     Attributes:
         line: Of the file.
-        video: As the table names it.
+        video: As `tracks.csv` names it.
         time: Seconds of the video.
         box: ymin xmin ymax xmax as fractions of the picture.
         scope: 'track' for this appearance alone, 'cluster' for all that the machine takes for the
@@ -109,7 +110,7 @@ def find_tracks(
         fits = [
             (_fit(correction, track), -number)
             for number, track in enumerate(tracks)
-            if videos[number] == correction.video
+            if in_utf8(videos[number]) == correction.video
         ]
         overlap, number = max(fits, default=(0.0, 0))
         if overlap >= _OVERLAP:

@@ -17,7 +17,8 @@ _MOST = 1 << 30  # Bytes of a file when unpacked.
 
 def place(folder: str | os.PathLike[str], name: str) -> Path:
     """The file in `folder` for what was found in `name`, whatever characters that has."""
-    return Path(folder) / f'{hashlib.sha256(name.encode()).hexdigest()[:24]}.npz'
+    digest = hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()
+    return Path(folder) / f'{digest[:24]}.npz'
 
 
 def write(path: Path, key: str, arrays: Mapping[str, np.ndarray]) -> None:

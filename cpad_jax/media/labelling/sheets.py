@@ -15,7 +15,7 @@ from cpad_jax.media import lettering
 from cpad_jax.media.labelling.cast import CastMember
 from cpad_jax.media.labelling.corrections import COLUMNS, UNKNOWN
 from cpad_jax.media.labelling.label import LabelledTrack, Labels
-from cpad_jax.printable import as_cell
+from cpad_jax.printable import as_cell, in_utf8
 
 # Of the sheets of groups without a name, as a pattern for `Path.glob`.
 UNKNOWN_SHEETS = f'{UNKNOWN}_[0-9][0-9][0-9][0-9]*.jpg'
@@ -39,7 +39,7 @@ def write_tracks(path: str | os.PathLike[str], labels: Labels, cast: Sequence[Ca
         for labelled in labels.tracks:
             name, best = labelled.name, int(labelled.track.quality.argmax())
             rows.writerow([
-                as_cell(labelled.video), _time(labelled),
+                as_cell(in_utf8(labelled.video)), _time(labelled),
                 *(f'{side:.4f}' for side in labelled.track.boxes[best]), 'track',
                 as_cell(names[name.person_id]) if name else UNKNOWN, labelled.cluster,
                 f'{name.confidence:.3f}' if name else '', as_cell(name.evidence) if name else '',

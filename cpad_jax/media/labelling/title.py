@@ -32,7 +32,7 @@ from cpad_jax.media.labelling import (
 )
 from cpad_jax.media.lettering import counted
 from cpad_jax.media.tracks import Embed
-from cpad_jax.printable import printable, say
+from cpad_jax.printable import in_utf8, printable, say
 from cpad_jax.text import encodings
 
 _TABLE, _TRACKS, _ASIDE = 'annotations.jsonl', 'tracks.csv', 'aside.txt'
@@ -120,6 +120,11 @@ def label_title(
     """
     if not files.title.strip():
         raise UserError(f'title is {files.title!r}, expected the id of a movie or show, e.g. heat')
+    if in_utf8(files.title) != files.title:
+        raise UserError(
+            f'title is {files.title!r}, which is no text in the encoding of this locale; write it '
+            'in other letters, or set LC_ALL=C.UTF-8'
+        )
     if files.source not in annotations.SOURCES:
         raise UserError(f'source is {files.source!r}, expected one of {annotations.SOURCES}')
     if files.encoding is not None:
@@ -275,12 +280,12 @@ def _write_aside(written: results.Results, aside: Iterable[str]) -> None:
 def _why_lost(
     lost: corrections.Correction, videos: Mapping[str, Path], read: Mapping[str, object]
 ) -> str:
-    if lost.video not in videos:
+    if lost.video not in map(in_utf8, videos):
         return (
             f'{lost.video!r} is not among the videos that were given, which are called as e.g. '
-            f'{next(iter(videos))!r}'
+            f'{in_utf8(next(iter(videos)))!r}'
         )
-    if lost.video not in read:
+    if lost.video not in map(in_utf8, read):
         return f'{lost.video} could not be read'
     return f'no face is there at {lost.time:.2f} s of {lost.video}'
 
