@@ -224,10 +224,15 @@ def prepare(
         if part not in missing and (what := made_from.differences(versions[part], made[part]))
     }
     if differ:
-        raise UserError(
-            f'{name} is built already, and not from this ({next(iter(differ.values()))}): delete '
-            f'{" and ".join(map(str, differ))} to build it again, or give another --data_dir'
+        start = f'{name} is built already, and not from this'
+        advice = (
+            f'delete {" and ".join(map(str, differ))} to build it again, or give another --data_dir'
         )
+        # An error is one line of fewer than 400 characters, and what to do must stand in it.
+        room = max(390 - len(start) - len(advice), 20)
+        what = next(iter(differ.values()))
+        what = what if len(what) <= room else f'{what[: room - 4]} ...'
+        raise UserError(f'{start} ({what}): {advice}')
     with _alone(folder) if missing else contextlib.nullcontext():
         for part in missing:
             # TFDS's name for a folder that it renames in the end: of a build that was killed.

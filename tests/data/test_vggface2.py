@@ -261,7 +261,7 @@ def test_the_built_data_set(packed, tmp_path):
     assert paths.read_people()[3]['name'] == 'Robert Downey, Jr.'
     assert sorted(path.name for path in paths.identities.iterdir()) == [
         'dataset_info.json', 'features.json', 'identity.labels.txt', 'made_from.json',
-        'metadata.json', 'people.json', 'set_aside.json', 'set_aside.txt',
+        'metadata.json', 'people.json', 'set_aside.json', 'set_aside.txt', 'sha256.json',
         'vggface2-test.array_record-00000-of-00001', 'vggface2-train.array_record-00000-of-00001',
     ]  # fmt: skip
     count = sum(group.count for group in read_groups(paths.identities).values())

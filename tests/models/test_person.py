@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cpad_jax.models.person import PersonAdapter, padded, pool
+from cpad_jax.models.person import FACE_MARGIN, PersonAdapter, padded, pool
 
 
 @pytest.fixture(scope='module')
@@ -68,3 +68,15 @@ def test_people_with_different_numbers_of_photos_are_padded():
     np.testing.assert_array_equal(weights, [[1, 1], [0, 0], [1, 0]])
     assert padded([photos[:1]], width=2, most=3)[0].shape == (1, 3, 2)
     assert padded([], width=2)[0].shape == (0, 1, 2)
+
+
+def test_features_are_centred_and_scaled_by_hand():
+    assert FACE_MARGIN == 0.3  # As VGGFace2's authors cut faces.
+    adapter = PersonAdapter(num_tokens=1, text_width=2, hidden_layers=0)
+    params = {
+        'centre': np.array([0, 0.5]), 'spread': np.array(2.0), 'log_scale': np.array(np.log(3)),
+        'out': {'kernel': np.eye(2), 'bias': np.array([0, 1.0])},
+    }  # fmt: skip
+    found = adapter.apply({'params': params}, np.array([[[4.0, 0]]]), np.ones((1, 1)))
+    # (1, 0) less (0, 0.5), halved, and (0, 1) more: (0.5, 0.75), brought to length 3.
+    np.testing.assert_allclose(found[0, 0], 3 * np.array([2, 3]) / 13**0.5, rtol=1e-5)

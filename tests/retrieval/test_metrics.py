@@ -154,3 +154,10 @@ def test_trec_eval_orders_ties_by_name_and_we_against_the_query():
 def test_scores_that_are_not_finite_are_refused():
     with pytest.raises(ValueError, match='not finite'):
         first_ranks([np.nan, np.nan, np.nan], 0)
+
+
+def test_of_ranks_the_median_is_told_and_of_all_else_the_mean():
+    values = np.array([1, 2, np.nan, 9.0])
+    assert metrics.summary('median_rank', values) == 2
+    assert metrics.summary('map', values) == metrics.summary('hit@1', values) == 4
+    assert np.isnan(metrics.summary('median_rank', values[2:3]))

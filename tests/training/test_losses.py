@@ -92,3 +92,10 @@ def test_plain_clip_teaches_what_it_knows():
     gradients = jax.grad(losses.named, argnums=(0, 1))(taught, plain, np.array([1.0, 0.0, 0.0]))
     assert np.abs(gradients[0][0]).max() > 0 and not np.abs(gradients[0][1:]).any()
     assert not np.abs(gradients[1]).any()
+
+
+def test_max_margin_by_hand():
+    scores = np.array([[1.0, 0.95], [0.5, 0.2]])
+    # Against the right clip 0.05 and 0.4, against the right query 0.85 and nothing; two pairs.
+    found = losses.max_margin(scores, np.eye(2, dtype=bool), 0.1)
+    assert float(found) == pytest.approx((0.05 + 0.85 + 0.4) / 4)
