@@ -118,6 +118,7 @@ def test_no_photo_of_a_searched_title_says_who_somebody_is(tmp_path, monkeypatch
     features = types.SimpleNamespace(
         image_ids=np.array([photo['image_id'] for photo in photos]),
         faces=np.arange(len(photos) * 2, dtype=np.float16).reshape(-1, 2),
+        images=10 + np.arange(len(photos) * 2, dtype=np.float16).reshape(-1, 2),
     )
     people = {
         who: {'identity': number, 'name': who.title(), 'seen': True}
@@ -140,6 +141,7 @@ def test_no_photo_of_a_searched_title_says_who_somebody_is(tmp_path, monkeypatch
     assert list(found) == ['a'] and seen == {'a': True}
     assert [photo['image_id'] for photo in found['a'].photos] == ['a/1']
     np.testing.assert_array_equal(found['a'].features, [[2, 3]])
+    np.testing.assert_array_equal(found['a'].pictures, [[12, 13]])
     assert list(read('friends')[0]) == ['a', 'b']
 
 
