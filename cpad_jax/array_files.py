@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from cpad_jax import atomic
+from cpad_jax import atomic, strict_json
 
 Arrays = dict[str, np.ndarray]
 
@@ -90,7 +90,7 @@ def read(path: str | os.PathLike[str]) -> Arrays:
                 if name in arrays:
                     raise Damaged(f'it holds {name[:40]!r} twice')
                 arrays[name] = _member(file, member)
-        digests = json.loads(arrays.pop(_DIGESTS).tobytes())
+        digests = strict_json.parse(arrays.pop(_DIGESTS).tobytes())
         if digests.keys() != arrays.keys():
             raise Damaged('it lacks arrays')
         for name, array in arrays.items():

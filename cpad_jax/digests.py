@@ -6,10 +6,9 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from cpad_jax import atomic
+from cpad_jax import atomic, strict_json
 
 KEY = 'sha256'
 
@@ -47,7 +46,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
         OSError: The file is not there, or cannot be read.
         ValueError: It is not what was written.
     """
-    values = json.loads(Path(path).read_text(encoding='utf-8'))
+    values = strict_json.read(path)
     if not isinstance(values, dict):
         raise ValueError('it has no digest')
     return opened(values)

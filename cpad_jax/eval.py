@@ -18,8 +18,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-from cpad_jax.errors import run_command
+from cpad_jax.errors import naming, run_command
 from cpad_jax.training import runtime
 
 
@@ -39,6 +41,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     config, workdir = configs.parse(argv)
     configs.require(config, workdir)
+    with naming(workdir):
+        evaluate(config, workdir)
+
+
+def evaluate(config: Any, workdir: Path) -> None:
+    """Runs the protocol that a configuration asks for, on what its workdir holds."""
     runtime.keep_compiled(workdir)
     from cpad_jax.retrieval import captioned, evaluation, nobody, season, two_people
 

@@ -101,7 +101,10 @@ def _check(value: Any, escapes: bool) -> None:
             elif type(item) is list:
                 inner.extend(item)
             elif escapes and type(item) is str:
-                item.encode()  # A UnicodeEncodeError is a ValueError.
+                try:
+                    item.encode()
+                except UnicodeEncodeError:
+                    raise ValueError('a text has half of a character') from None
         if not inner:
             return
         level = inner

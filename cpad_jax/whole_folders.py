@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import json
 import os
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from cpad_jax import atomic
+from cpad_jax import atomic, strict_json
 from cpad_jax.errors import UserError
 
 # Lists what is in a folder: only one that is as it was written is ever replaced.
@@ -150,7 +149,7 @@ def _not_ours(folder: Path) -> str:
     try:
         if path.is_symlink() or path.stat().st_size > _LONGEST_LIST:
             raise ValueError
-        listed = json.loads(path.read_bytes())[_KEY]
+        listed = strict_json.read(path)[_KEY]
         there = _contents(folder)
     except FileNotFoundError:
         return f'no {LIST} says that this program wrote it'

@@ -121,6 +121,31 @@ def test_what_is_refused_without_a_name_is_said_of_the_folder(capsys):
     assert capsys.readouterr().err.startswith('error: runs/x: No space left on device: free some')
 
 
+@pytest.mark.parametrize('command', ['eval', 'build_dataset'])
+def test_commands_say_of_their_folder_what_is_refused_without_a_name(
+    tmp_path, monkeypatch, capsys, command
+):
+    from cpad_jax import eval as evaluating
+    from cpad_jax.training import configs
+    from tools import build_dataset
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(configs, 'parse', lambda argv: (None, tmp_path))
+    monkeypatch.setattr(configs, 'require', lambda *_: None)
+    monkeypatch.setattr(evaluating, 'evaluate', full)
+    monkeypatch.setattr(build_dataset, '_build', full)
+    main = {
+        'eval': lambda: evaluating.main([]),
+        'build_dataset': lambda: build_dataset.main(['synthetic_cast', f'--data_dir={tmp_path}']),
+    }[command]
+    with pytest.raises(SystemExit) as ended:
+        errors.run_command(main)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith(f'error: {tmp_path}: No space left on device: ')
+
+
 @pytest.mark.parametrize('mistake', [ValueError('shape'), KeyError('x'), OSError('not an image')])
 def test_a_mistake_of_ours_keeps_its_traceback(mistake):
     def main():

@@ -228,6 +228,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.processes is not None and options.processes < 1:
         raise errors.UserError(f'--processes is {options.processes}, expected 1 or more')
+    with errors.naming(options.data_dir):
+        _build(options, fields)
+
+
+def _build(options: argparse.Namespace, fields: Collection[str]) -> None:
     described = {o: value for o in fields if (value := getattr(options, o)) is not None}
     if options.name != drawn_world.SYNTHETIC_CAST:
         _build_manual(options, described)

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import hashlib
 import importlib.util
 import io
-import json
+import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypedDict
 
-from cpad_jax import digests
-from cpad_jax.errors import UserError
+from cpad_jax import digests, strict_json
+from cpad_jax.errors import UserError, naming
 
 PEOPLE = 'people.json'
 _DIGESTS = 'sha256.json'
+_LARGEST_TABLE = 256 << 20  # Bytes: of a million people and more.
 
 
 class PersonEntry(TypedDict):
@@ -38,6 +40,9 @@ class PersonEntry(TypedDict):
     gender: str
     seen: bool
     identity: int
+
+
+_KINDS = {'person_id': str, 'name': str, 'gender': str, 'seen': bool, 'identity': int}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,16 +92,35 @@ class DatasetPaths:
         Raises:
             UserError: The table is damaged.
         """
-        try:
-            people = json.loads(self.people.read_text(encoding='utf-8'))
-            if any(entry.keys() < PersonEntry.__annotations__.keys() for entry in people):
-                raise ValueError('an entry lacks a key')
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise UserError(
-                f'{self.people} is damaged ({error}): delete {self.people.parent} to build that '
-                'again'
-            ) from error
-        return people
+        return read_people(self.people)
+
+
+def read_people(path: Path) -> list[PersonEntry]:
+    """Reads a table of people.
+
+    Raises:
+        UserError: It is damaged.
+    """
+    try:
+        return _people(strict_json.read(path, _LARGEST_TABLE))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f'{path} is damaged ({error}): delete {path.parent} to build that again'
+        ) from error
+
+
+def _people(people: Any) -> list[PersonEntry]:
+    if not isinstance(people, list):
+        raise ValueError('it is no list of people')
+    for number, entry in enumerate(people):
+        if not isinstance(entry, dict):
+            raise ValueError(f'entry {number} is no person')
+        for key, kind in _KINDS.items():
+            if type(entry.get(key)) is not kind:
+                raise ValueError(f'entry {number} has no {key} that is {kind.__name__}')
+    if len({entry['identity'] for entry in people}) != len(people):
+        raise ValueError('two people have one identity')
+    return people
 
 
 def is_complete(part: Path) -> bool:
@@ -121,6 +145,36 @@ def check_writable(folder: Path) -> None:
             f'{there}: this folder cannot be written to ({error.strerror}); give another one for '
             'the data'
         ) from error
+
+
+@contextlib.contextmanager
+def drawn_alone(folder: Path) -> Iterator[None]:
+    """Keeps a second process from drawing into a folder, which many workdirs may share.
+
+    The system lets go of the lock when the process ends.
+
+    Args:
+        folder: Of a drawn data set, created if need be.
+
+    Raises:
+        UserError: Another process draws into it.
+    """
+    with naming(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f'{folder}: another process draws this data set; wait until that has ended and run '
+                'the same command again, or give another folder for the data'
+            ) from None
+        except OSError:
+            pass  # A file system without locks.
+        yield
+    finally:
+        os.close(opened)
 
 
 def builder_module(name: str) -> ModuleType:

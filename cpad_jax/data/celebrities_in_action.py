@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cpad_jax import strict_json
 from cpad_jax.data import (
     clip_files,
     hollywood2,
@@ -140,17 +141,11 @@ def read_splits(path: str | os.PathLike[str]) -> Splits:
     """
     path = Path(path)
 
-    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        count = collections.Counter(title for title, _ in pairs)
-        if twice := [title for title, times in count.items() if times > 1]:
-            raise UserError(f'{path}: {twice[0]!r} stands in it twice; leave one of them')
-        return dict(pairs)
-
     try:
-        value = json.loads(path.read_text(encoding='utf-8-sig'), object_pairs_hook=once)
+        value = strict_json.read(path)
     except OSError as error:
         raise UserError(f'{path}: there is no such file of splits') from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UserError(f'{path}: this is not JSON ({error})') from error
     if not isinstance(value, dict):
         raise UserError(f'{path}: this is {type(value).__name__}, expected an object')

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cpad_jax import atomic, bounds
+from cpad_jax import atomic, bounds, strict_json
 from cpad_jax.data import built_dataset
 from cpad_jax.data.built_dataset import PEOPLE, DatasetPaths, PersonEntry
 from cpad_jax.data.synthetic import render
@@ -60,37 +59,25 @@ def ensure_synthetic_cast(
             few faces, or the package was installed without its repository.
     """
     paths = _paths(Path(directory), spec, parts)
-    missing = [
-        part for part, folder in paths.parts.items() if not built_dataset.is_complete(folder)
-    ]
-    if missing:
-        built_dataset.check_writable(paths.folder)
-        # Rather now than when a folder says which world is in it.
-        render.check_faces(World(spec))
-    claim_world(paths.folder, spec)
-    options = {'spec': spec, 'processes': processes}
-    for part in missing:
-        with _swept(paths.parts[part]):
+    if all(map(built_dataset.is_complete, paths.parts.values())):
+        claim_world(paths.folder, spec)
+        return paths
+    built_dataset.check_writable(paths.folder)
+    # Rather now than when a folder says which world is in it.
+    render.check_faces(World(spec))
+    with built_dataset.drawn_alone(paths.folder):
+        claim_world(paths.folder, spec)
+        options = {'spec': spec, 'processes': processes}
+        for part, version in paths.parts.items():
+            if built_dataset.is_complete(version):
+                continue
+            # TFDS's name for a folder that it renames in the end: of a build that was killed.
+            for left in version.parent.glob(f'incomplete.??????_{version.name}'):
+                shutil.rmtree(left)
             built_dataset.download_and_prepare(
                 built_dataset.open_builder(SYNTHETIC_CAST, part, Path(directory), options)
             )
     return paths
-
-
-@contextlib.contextmanager
-def _swept(version: Path) -> Iterator[None]:
-    """Removes what builds that were killed left; one that is at work has the folder locked."""
-    version.parent.mkdir(parents=True, exist_ok=True)
-    lock = atomic.lock(version.parent)
-    try:
-        if lock is not None:
-            # TFDS's name for a folder that it renames in the end.
-            for left in version.parent.glob(f'incomplete.??????_{version.name}'):
-                shutil.rmtree(left)
-        yield
-    finally:
-        if lock is not None:
-            os.close(lock)
 
 
 def locate_synthetic_cast(directory: str | os.PathLike[str], spec: WorldSpec) -> DatasetPaths:
@@ -105,6 +92,11 @@ def locate_synthetic_cast(directory: str | os.PathLike[str], spec: WorldSpec) ->
     """
     paths = _paths(Path(directory), spec)
     _refuse_other_world(paths.folder, spec)
+    if paths.people.is_file() and not _is_written(paths.people, spec):
+        raise UserError(
+            f'{paths.people} is damaged, as it is not the people of this world: '
+            '`python -m cpad_jax.train` with the same --config and --workdir writes it again'
+        )
     for part in paths.parts.values():
         if not built_dataset.is_complete(part):
             raise UserError(
@@ -125,9 +117,21 @@ def claim_world(folder: Path, spec: WorldSpec) -> None:
         UserError: The folder holds another world.
     """
     _refuse_other_world(folder, spec)
-    if (folder / 'world.json').is_file() and (folder / PEOPLE).is_file():
+    if (folder / 'world.json').is_file() and _is_written(folder / PEOPLE, spec):
         return
-    people: list[PersonEntry] = [
+    atomic.write_json(folder / PEOPLE, _people(spec))
+    atomic.write_json(
+        folder / 'world.json',
+        {
+            'fingerprint': spec.fingerprint(),
+            'renderer': RENDERER_VERSION,
+            'spec': dataclasses.asdict(spec),
+        },
+    )
+
+
+def _people(spec: WorldSpec) -> list[PersonEntry]:
+    return [
         {
             'person_id': person.person_id,
             'name': person.name,
@@ -137,15 +141,14 @@ def claim_world(folder: Path, spec: WorldSpec) -> None:
         }
         for identity, person in enumerate(World(spec).people)
     ]
-    atomic.write_json(folder / PEOPLE, people)
-    atomic.write_json(
-        folder / 'world.json',
-        {
-            'fingerprint': spec.fingerprint(),
-            'renderer': RENDERER_VERSION,
-            'spec': dataclasses.asdict(spec),
-        },
-    )
+
+
+def _is_written(table: Path, spec: WorldSpec) -> bool:
+    """Whether a table of people is there and is that of a world."""
+    try:
+        return built_dataset.read_people(table) == _people(spec)
+    except UserError:
+        return False
 
 
 def _paths(
@@ -166,7 +169,7 @@ def _refuse_other_world(folder: Path, spec: WorldSpec) -> None:
     if not path.is_file():
         return
     try:
-        found = json.loads(path.read_text(encoding='utf-8'))
+        found = strict_json.read(path)
         same = found['fingerprint'] == spec.fingerprint()
         there, renderer = dict(found['spec']), found['renderer']
     except (ValueError, KeyError, TypeError) as error:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from cpad_jax import atomic, progress
+from cpad_jax import atomic, progress, strict_json
 from cpad_jax.data import built_dataset, workers
 from cpad_jax.data.synthetic import people, render
 from cpad_jax.data.synthetic.look import TitleStyle
@@ -157,9 +156,16 @@ def ensure_season(
     """
     folder = Path(folder)
     paths = SeasonPaths(folder / VIDEOS, folder / TABLE)
-    _claim(folder, spec)
     if paths.table.is_file():
+        _claim(folder, spec)
         return paths
+    built_dataset.check_writable(folder)
+    with built_dataset.drawn_alone(folder):
+        _claim(folder, spec)
+        return _film(paths, spec, processes)
+
+
+def _film(paths: SeasonPaths, spec: SeasonSpec, processes: int | None) -> SeasonPaths:
     season = Season(spec)
     render.check_faces(season.world)
     made = workers.in_order(
@@ -182,7 +188,7 @@ def _claim(folder: Path, spec: SeasonSpec) -> None:
     path = folder / _DESCRIPTION
     if path.is_file():
         try:
-            found = json.loads(path.read_text(encoding='utf-8'))['fingerprint']
+            found = strict_json.read(path)['fingerprint']
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f'{path}: this is not the description of a drawn season; delete {folder}, or give '

@@ -6,13 +6,12 @@ A single bad line or picture among millions does not stop a build, and does not 
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from cpad_jax import atomic
+from cpad_jax import atomic, strict_json
 from cpad_jax.errors import UserError
 from cpad_jax.printable import printable
 
@@ -148,7 +147,7 @@ def read_groups(folder: str | os.PathLike[str]) -> dict[str, Group]:
     """What was set aside when a version's folder was built, as `SetAside.groups`."""
     path = Path(folder) / GROUPS
     try:
-        groups = json.loads(path.read_text(encoding='utf-8')) if path.is_file() else {}
+        groups = strict_json.read(path) if path.is_file() else {}
         return {reason: Group(**group) for reason, group in groups.items()}
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise UserError(

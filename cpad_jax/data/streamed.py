@@ -22,7 +22,7 @@ import tensorflow_datasets as tfds
 
 from cpad_jax import atomic, progress
 from cpad_jax.data import made_from
-from cpad_jax.data.built_dataset import PEOPLE, PersonEntry
+from cpad_jax.data.built_dataset import PEOPLE, PersonEntry, read_people
 from cpad_jax.data.set_aside import Aside, Entries, SetAside
 from cpad_jax.errors import UserError
 
@@ -86,7 +86,7 @@ class StreamedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _mark_seen(self) -> None:
         """Says `seen` of those in the table of people of whom a photo to learn from was written."""
-        people = json.loads((Path(self.data_dir) / PEOPLE).read_text(encoding='utf-8'))
+        people = read_people(Path(self.data_dir) / PEOPLE)
         for person in people:
             person['seen'] = person['identity'] in self._learned
         self._write_people(people)

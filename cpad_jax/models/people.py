@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cpad_jax import digests
+from cpad_jax import digests, strict_json
 from cpad_jax.array_files import digest
 from cpad_jax.errors import UserError
 from cpad_jax.models import safetensors_files, weights
@@ -181,7 +181,7 @@ def _check_digests(path: Path, arrays: dict[str, np.ndarray], notes: dict[str, s
     if not {_DIGESTS, digests.KEY} & notes.keys():
         return
     try:
-        written = json.loads(digests.opened(notes)[_DIGESTS])
+        written = strict_json.parse(digests.opened(notes)[_DIGESTS].encode())
         if written != {name: digest(array) for name, array in arrays.items()}:
             raise ValueError('its numbers are not what was written')
     except (ValueError, KeyError) as error:

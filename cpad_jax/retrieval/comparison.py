@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cpad_jax import atomic, errors
+from cpad_jax import atomic, errors, strict_json
 from cpad_jax.printable import say
 from cpad_jax.retrieval import bootstrap, metrics
 from cpad_jax.retrieval.report import page
@@ -55,7 +54,7 @@ def read(folder: Path) -> Run:
     inner = folder / 'eval'
     folder = inner if (inner / 'ranks.npz').is_file() else folder
     try:
-        rows = json.loads((folder / 'results.json').read_text(encoding='utf-8'))
+        rows = strict_json.read(folder / 'results.json')
         facts = {name: rows[0][name] for name in _SAME}
         with np.load(folder / 'ranks.npz', allow_pickle=False) as file:
             loaded = {name: file[name] for name in file.files}

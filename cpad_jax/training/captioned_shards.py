@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import tokenize
 from pathlib import Path
 
 import numpy as np
 
-from cpad_jax import progress
+from cpad_jax import progress, strict_json
 from cpad_jax.data.synthetic import claims
 from cpad_jax.errors import UserError
 from cpad_jax.text import tokenizer
@@ -106,8 +105,8 @@ def _read_captions(path: Path, count: int, each: int) -> list[list[str]]:
     lists = []
     for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         try:
-            captions = json.loads(line.decode('utf-8'))
-        except (ValueError, RecursionError) as error:
+            captions = strict_json.parse(line)
+        except ValueError as error:
             raise UserError(f'{path}:{number} is not JSON ({error})') from error
         good = isinstance(captions, list) and all(isinstance(c, str) for c in captions)
         if not good or len(captions) != each:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import ml_collections
 
-from cpad_jax import atomic, bounds
+from cpad_jax import atomic, bounds, strict_json
 from cpad_jax.errors import UserError, expanded
 from cpad_jax.models.config import DTYPES
 from cpad_jax.training import checkpoints
@@ -313,7 +313,7 @@ def stored(workdir: Path) -> dict[str, Any]:
     """
     path = Path(workdir) / 'config.json'
     try:
-        return flatten(json.loads(path.read_text(encoding='utf-8'))['config'])
+        return flatten(strict_json.read(path)['config'])
     except FileNotFoundError:
         raise UserError(f'no {path}: train first, or name the right --workdir') from None
     except (ValueError, KeyError, TypeError, OSError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 from etils import epath
 
+from cpad_jax import strict_json
 from cpad_jax.data import (
     build,
     celebrities_in_action,
@@ -20,7 +20,7 @@ from cpad_jax.data import (
     streamed,
     tv_human_interactions,
 )
-from cpad_jax.data.built_dataset import PEOPLE
+from cpad_jax.data.built_dataset import PEOPLE, check_digests, read_people
 from cpad_jax.data.set_aside import Aside
 from cpad_jax.errors import UserError
 
@@ -108,8 +108,7 @@ class Builder(clip_builder.ClipBuilder):
         people = self.data_set / 'identities' / str(self.VERSION) / PEOPLE
         if not people.is_file():
             return set()
-        entries = json.loads(people.read_text(encoding='utf-8'))
-        return {person['person_id'] for person in entries if person['seen']}
+        return {person['person_id'] for person in read_people(people) if person['seen']}
 
     def _others(self) -> list[Path]:
         """The metadata of the parts that were built before this one."""
@@ -118,7 +117,14 @@ class Builder(clip_builder.ClipBuilder):
     def _refuse_other_sources(self, fingerprint: str) -> None:
         """Raises a `UserError` where the other part was built of something else."""
         for path in self._others():
-            if json.loads(path.read_text(encoding='utf-8')).get('sources') != fingerprint:
+            check_digests(path.parent)
+            try:
+                sources = strict_json.read(path)['sources']
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise UserError(
+                    f'{path} is damaged ({error}): delete {path.parent} to build that again'
+                ) from error
+            if sources != fingerprint:
                 raise UserError(
                     f'{path.parent}: this was built of other clips, another annotation table or '
                     'other splits; delete it, or give another folder for the data'

@@ -151,7 +151,7 @@ def test_splits_can_be_chosen(sources, tmp_path):
         ('[]', 'this is list, expected an object'),
         (
             '{"lost": "train", "heat": "test", "lost": "test"}',
-            f"{path}: 'lost' stands in it twice; leave one of them",
+            f"{path}: this is not JSON .the name 'lost' occurs twice",
         ),
         ('{', 'this is not JSON'),
     ):

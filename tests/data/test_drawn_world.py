@@ -2,6 +2,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -228,15 +229,44 @@ def test_workers_load_neither_tensorflow_nor_jax():
     assert done.stdout == '[]\n'
 
 
-def test_what_a_killed_build_left_is_swept_unless_one_is_at_work(tmp_path):
-    version, left = tmp_path / 'clips' / '1.0.0', tmp_path / 'clips' / 'incomplete.AB12CD_1.0.0'
-    for folder in (version, left, tmp_path / 'clips' / 'incomplete.notes'):
+def test_one_process_draws_into_a_folder_and_sweeps_what_a_killed_one_left(tmp_path, monkeypatch):
+    spec, built = WorldSpec(), []
+    left = tmp_path / 'synthetic_cast' / 'clips' / 'incomplete.AB12CD_1.0.0'
+    notes = left.with_name('incomplete.notes')
+    for folder in (left, notes):
         folder.mkdir(parents=True)
-    at_work = atomic.lock(version.parent)
-    with drawn_world._swept(version):
-        assert left.exists()
+    monkeypatch.setattr(built_dataset, 'open_builder', lambda name, part, *_: part)
+    monkeypatch.setattr(built_dataset, 'download_and_prepare', built.append)
+    at_work = atomic.lock(tmp_path / 'synthetic_cast')
+    with pytest.raises(UserError, match=f'{tmp_path}/synthetic_cast: another process draws this'):
+        drawn_world.ensure_synthetic_cast(tmp_path, spec)
+    assert not built and left.is_dir()
+    assert not (tmp_path / 'synthetic_cast' / 'world.json').exists()
     os.close(at_work)
-    with drawn_world._swept(version):
-        assert sorted(path.name for path in version.parent.iterdir()) == [
-            '1.0.0', 'incomplete.notes'
-        ]  # fmt: skip
+    drawn_world.ensure_synthetic_cast(tmp_path, spec)
+    assert built == ['identities', 'clips'] and notes.is_dir() and not left.exists()
+
+
+def test_a_world_that_is_finished_is_used_while_another_process_has_its_folder(mini_world):
+    paths, spec = mini_world
+    at_work = atomic.lock(paths.folder)
+    try:
+        assert drawn_world.ensure_synthetic_cast(paths.folder.parent, spec) == paths
+    finally:
+        os.close(at_work)
+
+
+@pytest.mark.parametrize('before,after', [('"seen": true', '"seen": false'), ('a', 'e'), (']', '')])
+def test_a_changed_table_of_people_is_noticed_and_written_again(
+    mini_world, tmp_path, before, after
+):
+    paths, spec = mini_world
+    shutil.copytree(paths.folder, tmp_path / 'synthetic_cast')
+    table = tmp_path / 'synthetic_cast' / 'people.json'
+    whole = table.read_text()
+    start, _, end = whole.rpartition(before)
+    table.write_text(start + after + end)
+    with pytest.raises(UserError, match=f'^{table} is damaged'):
+        drawn_world.locate_synthetic_cast(tmp_path, spec)
+    drawn_world.ensure_synthetic_cast(tmp_path, spec)
+    assert table.read_text() == whole

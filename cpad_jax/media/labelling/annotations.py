@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from cpad_jax import atomic
+from cpad_jax import atomic, strict_json
 from cpad_jax.errors import UserError
 from cpad_jax.text import person_names
 
@@ -135,11 +135,11 @@ def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, ClipAnnotati
                 line = file.readline(_MAX_LINE)
                 if not line:
                     return
-                value = json.loads(line) if line.strip() else None
-            except (ValueError, RecursionError) as error:
+                if not line.strip():
+                    continue
+                value = strict_json.parse(line.encode())
+            except ValueError as error:
                 raise UserError(f'{where}: this is not a line of JSON ({error})') from error
-            if value is None:
-                continue
             clip = _clip(value, where)
             if clip.clip_id in seen:
                 raise UserError(

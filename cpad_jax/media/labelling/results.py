@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from cpad_jax import atomic
+from cpad_jax import atomic, strict_json
 from cpad_jax.errors import UserError
 
 LIST = 'written.json'
@@ -44,11 +43,11 @@ class Results:
         try:
             if path.stat().st_size > _MOST:
                 raise ValueError('too large')
-            written = json.loads(path.read_bytes())[_KEY]
+            written = strict_json.read(path)[_KEY]
             if not all(_NAME.fullmatch(name) for name in written):
                 raise ValueError('a name that is not among them')
             self._written = dict(written)
-        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        except (OSError, ValueError, TypeError, KeyError) as error:
             raise _strange(path) from error
 
     def refuse_others(self, names: Iterable[str]) -> None:

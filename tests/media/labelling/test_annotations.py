@@ -56,7 +56,7 @@ def test_doing_nothing_and_doing_something_unknown_differ(tmp_path):
     ({'genre': 'x'}, {}, "unknown key 'genre'"),
     ({}, {'confidence': 1.5}, 'confidence'),
     ({}, {'confidence': True}, 'confidence'),
-    ({}, {'confidence': float('nan')}, 'confidence'),
+    ({}, {'confidence': float('nan')}, 'this is not a line of JSON .NaN is no number of JSON'),
     ({}, {'target': 0}, 'target'),
     ({}, {'target': 2}, 'target'),
     ({}, {'actions': 'Kiss'}, 'actions'),
@@ -84,6 +84,14 @@ def test_a_wrong_line_is_named(tmp_path, changes, who, said):
     with pytest.raises(UserError, match=said) as caught:
         list(annotations.read(path))
     assert str(caught.value).startswith(f'{path}:2: ')
+
+
+@pytest.mark.parametrize('line', ['null', '{"clip_id": "a", "clip_id": "b"}', '{"start": 1e999}'])
+def test_a_line_that_means_nothing_or_two_things_is_refused(tmp_path, line):
+    path = tmp_path / 'table.jsonl'
+    path.write_text(f'\n{line}\n')
+    with pytest.raises(UserError, match=f'^{path}:2: '):
+        list(annotations.read(path))
 
 
 def test_faces_may_reach_over_the_edge_and_end_a_little_late(tmp_path):
@@ -154,5 +162,7 @@ def test_one_person_may_be_spelt_in_two_ways(tmp_path):
     assert write(*spelt) == [('zoë', 'Zoë O’Hara')] * 3
     with pytest.raises(UserError, match=r"jsonl:2: a is 'Anna' in line 1 and 'Joanna' here"):
         write(('a', 'Anna'), ('a', 'Joanna'))
-    with pytest.raises(UserError, match=r'jsonl:1: person 0: name is .* half of a character'):
+    with pytest.raises(
+        UserError, match=r'jsonl:1: this is not a line of JSON .a text has half of a char'
+    ):
         write(('a', 'Ann\ud800'))
