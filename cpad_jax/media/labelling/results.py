@@ -43,7 +43,7 @@ class Results:
         try:
             if path.stat().st_size > _MOST:
                 raise ValueError('too large')
-            written = strict_json.read(path)[_KEY]
+            written = strict_json.read(path, _MOST)[_KEY]
             if not all(_NAME.fullmatch(name) for name in written):
                 raise ValueError('a name that is not among them')
             self._written = dict(written)
