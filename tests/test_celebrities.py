@@ -144,7 +144,7 @@ def test_people_of_vggface2_are_searched_in_celebrities_in_action(
     }
     # Of each person two queries in each scenario.
     assert {(r['people'], r['num_queries'], r['num_people']) for r in rows} == {
-        ('all', 10, 5), ('seen', 4, 2), ('unseen', 6, 3),
+        ('all', 10, 5), ('seen', 4, 2), ('unread', 4, 2), ('unseen', 6, 3),
     }  # fmt: skip
     # As training wrote the name, under which the memory keeps the face.
     assert {q.name for q in asked if q.seen} == {'Person Number0', 'PERSON Number3'}

@@ -13,13 +13,19 @@ import numpy as np
 from cpad_jax.media import canvas, faces
 from cpad_jax.media.images import scale_image
 
-# Measured on 42 photos, each turned by 0, 10, … 180 degrees: up to a slant of 20, 95 % of the faces
-# score more than this; of those at 60 and more, 99 % score less.
-_SURE = 0.9
-# A photo is turned if its face then scores more by as much. Upright ones lie closer together.
-_BETTER = 0.04
-_STEP = 30  # Degrees between two tries.
-_SMALL = 640  # Pixels of the longer side in which turns are tried.
+# A detector's score hardly falls up to a slant of 30 degrees, and differs from face to face: the
+# highest one does not say which turn is upright. The middle of all turns with a high score does. It
+# was chosen by simulation on 19 photos of real people at 36 slants each.
+_STEP = 20  # Degrees between two turns.
+_AROUND = 45  # Degrees on either side of a turn that count for it, the less the further.
+_LEAST = 0.6  # What a score must be above to count.
+_UPRIGHT = 15  # Degrees by which a photo may be off and stay as it is.
+_RIGHT = 10  # And by which a turn is taken for a right angle, which keeps every pixel.
+_BETTER = 1.05  # Times as much that a turn must count than none.
+_SIZES = (
+    320,
+    640,
+)  # Pixels of the longer side in which turns are tried; the second for small faces.
 _LARGE = 4096  # And to which a picture is reduced that is turned by other than right angles.
 
 
@@ -28,8 +34,8 @@ def upright_faces(
 ) -> tuple[np.ndarray, list[faces.Face], int]:
     """Finds the faces of a photo, and turns it so that they are upright.
 
-    A face that the detector is sure of leaves the photo as it is. Otherwise turns by 30 degrees are
-    tried, and the one counts in which the detector is surest of a large face.
+    All turns by 20 degrees are tried in a small copy. A photo that is off by 15 degrees or less
+    stays as it is.
 
     Args:
         image: uint8 [H, W, 3] RGB.
@@ -39,22 +45,41 @@ def upright_faces(
         (the photo, turned or as it was; its faces, the largest first; by how many degrees clockwise
         it was turned).
     """
+    degrees = 0
+    for size in _SIZES:
+        small = _reduced(image, size)
+        scores = [_best(detector.detect(_turned(small, turn))) for turn in range(0, 360, _STEP)]
+        if max(scores) > _LEAST:
+            degrees = _upright_turn(scores)
+            break
     found = detector.detect(image)
-    score = _best(found)
-    if score >= _SURE:
-        return image, found, 0
-    small = _reduced(image, _SMALL)
-    tries = {
-        degrees: _best(detector.detect(_turned(small, degrees)))
-        for degrees in range(_STEP, 360, _STEP)
-    }
-    # Of two that are as good, the right angle.
-    degrees = max(tries, key=lambda turn: (round(tries[turn], 2), turn % 90 == 0))
-    if tries[degrees] < score + _BETTER:
+    if not degrees:
         return image, found, 0
     turned = _turned(image if degrees % 90 == 0 else _reduced(image, _LARGE), degrees)
     again = detector.detect(turned)
     return (turned, again, degrees) if again else (image, found, 0)
+
+
+def _upright_turn(scores: list[float]) -> int:
+    """By how many degrees to turn a photo clockwise.
+
+    Args:
+        scores: For each turn by `_STEP` degrees, from none on, how sure the detector is of a face.
+    """
+    count, reach = len(scores), _AROUND // _STEP
+    shifts = np.arange(-reach, reach + 1)
+    around = np.maximum(np.array(scores) - _LEAST, 0)[(np.arange(count)[:, None] + shifts) % count]
+    sums = around @ (1 - abs(shifts) / (reach + 1))
+    best = int(sums.argmax())
+    if sums[best] <= _BETTER * sums[0]:
+        best = 0
+    if not around[best].any():
+        return 0
+    middle = _STEP * (best + around[best] @ shifts / around[best].sum())
+    if (middle + _UPRIGHT) % 360 <= 2 * _UPRIGHT:
+        return 0
+    right = 90 * round(middle / 90)
+    return (right if abs(middle - right) <= _RIGHT else round(middle)) % 360
 
 
 def _best(found: list[faces.Face]) -> float:

@@ -36,18 +36,19 @@ class Detector:
         return [faces.Face(box, np.zeros((5, 2), np.float32), self.sure - slant / 400)]
 
 
-@pytest.mark.parametrize('slant', [0, 10, 20])
-def test_a_photo_that_is_upright_stays_as_it_is_and_is_looked_at_once(slant):
+@pytest.mark.parametrize('slant', [-10, 0, 10])
+def test_a_photo_that_is_nearly_upright_stays_as_it_is(slant):
     image, detector = photo(slant), Detector()
     turned, found, degrees = face_turns.upright_faces(image, detector)
-    assert turned is image and degrees == 0 and len(found) == 1 and detector.looked == 1
+    assert turned is image and degrees == 0 and len(found) == 1
+    assert detector.looked == 360 // face_turns._STEP + 1
 
 
 @pytest.mark.parametrize('slant', range(30, 360, 30))
 def test_any_other_is_turned_upright(slant):
     turned, found, degrees = face_turns.upright_faces(photo(slant), Detector())
-    assert degrees == 360 - slant
-    assert found[0].score > 0.94
+    assert abs((slant + degrees + 180) % 360 - 180) <= (0 if slant % 90 == 0 else 10)
+    assert found[0].score > 0.92
     # The place of the face is that in the photo that was turned.
     ymin, xmin, ymax, xmax = found[0].box
     middle = turned[int(ymin + ymax) // 2, int(xmin + xmax) // 2]
@@ -57,10 +58,10 @@ def test_any_other_is_turned_upright(slant):
 
 
 @pytest.mark.parametrize('slant', [45, 70, 100, 200, 290])
-def test_what_lies_between_two_turns_is_upright_by_half_a_turn(slant):
+def test_what_lies_between_two_turns_is_upright_too(slant):
     _, found, degrees = face_turns.upright_faces(photo(slant), Detector())
-    assert abs((slant + degrees + 180) % 360 - 180) <= 15
-    assert found[0].score > 0.9
+    assert abs((slant + degrees + 180) % 360 - 180) <= 10
+    assert found[0].score > 0.92
 
 
 def test_a_right_angle_keeps_every_pixel():
@@ -89,13 +90,13 @@ def test_a_photo_in_which_no_turn_is_better_stays_as_it_is():
 def test_large_photos_are_turned_in_bounded_memory():
     image = np.repeat(np.repeat(photo(45), 40, axis=0), 40, axis=1)
     turned, _, degrees = face_turns.upright_faces(image, Detector())
-    assert degrees in (300, 330) and max(turned.shape) < 6000
+    assert 305 <= degrees <= 325 and max(turned.shape) < 6000
     on_side = np.ascontiguousarray(np.rot90(np.repeat(np.repeat(photo(0), 25, 0), 25, 1)))
     turned, _, degrees = face_turns.upright_faces(on_side, Detector())
     assert (degrees, turned.shape) == (90, (5000, 4000, 3))
 
 
-@pytest.mark.parametrize('slant', [0, 70, 90, 160, 180, 270])
+@pytest.mark.parametrize('slant', [0, 20, 40, 70, 90, 160, 180, 200, 270])
 def test_photos_of_real_people_find_them_at_any_slant(real_data, slant):
     detector = faces.FaceDetector(real_data / 'models/face_detection_yunet_n_320.onnx')
     embedder = face_embedding.FaceEmbedder(real_data / 'models/face_embedding_mobileface_v2.onnx')

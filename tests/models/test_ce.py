@@ -1,10 +1,12 @@
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from cpad_jax.errors import UserError
-from cpad_jax.models import ce, ce_files
+from cpad_jax.models import ce, ce_files, seals
 
 CONFIG = ce.CEConfig(clip_width=6, face_width=5, word_width=4, width=8, clusters=3, ghosts=1)
 RNG = np.random.default_rng(0)
@@ -151,7 +153,11 @@ def test_files_give_back_what_was_saved(variables, tmp_path):
     with pytest.raises(UserError, match='no Collaborative Experts in'):
         ce_files.load_model(tmp_path, 'a' * 64)
     path = tmp_path / 'model' / 'config.json'
-    path.write_text(path.read_text().replace('"width": 8', '"width": 9'))
+    values = json.loads(path.read_text().replace('"width": 8', '"width": 9'))
+    path.write_text(json.dumps(values))
+    with pytest.raises(UserError, match='is damaged, or was changed by hand'):
+        ce_files.load_model(tmp_path / 'model', 'a' * 64)
+    path.write_text(json.dumps(seals.bare(values)))
     with pytest.raises(UserError, match='expected'):
         ce_files.load_model(tmp_path / 'model', 'a' * 64)
     path.write_text('{}')

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cpad_jax.errors import UserError
-from cpad_jax.models import cpad, cpad_files, zoo
+from cpad_jax.models import cpad, cpad_files, seals, zoo
 from cpad_jax.models.clip import CLIP
 from cpad_jax.text.tokenizer import TOK, tokenize
 
@@ -145,7 +145,7 @@ def saved(learned):
 def test_save_and_load(tmp_path, saved):
     cpad_files.save_model(tmp_path / 'model', saved)
     assert sorted(p.name for p in tmp_path.rglob('*')) == [
-        'config.json', 'model', 'weights.safetensors',
+        '.cpad_jax.json', 'config.json', 'model', 'weights.safetensors',
     ]  # fmt: skip
     loaded = cpad_files.load_model(tmp_path / 'model', CLIP_CONFIG, 'abc' * 20, 'clip')
     assert cpad_files.read_backbone(tmp_path / 'model') == 'weights/x'
@@ -169,7 +169,8 @@ def test_damaged_exports_are_named(tmp_path, saved):
         cpad_files.load_model(tmp_path, CLIP_CONFIG, 'abc' * 20)
     cpad_files.save_model(tmp_path, saved)
     path = tmp_path / 'config.json'
-    values = json.loads(path.read_text())
+    # Without digests, which would say that the file was changed before anything else is looked at.
+    values = seals.bare(json.loads(path.read_text()))
     for text, message in [
         ('{', 'is not JSON'),
         ('[]', 'does not describe a CLIP-PAD'),
@@ -185,7 +186,7 @@ def test_damaged_exports_are_named(tmp_path, saved):
 def test_sizes_of_an_export_are_bounded_before_anything_is_made(tmp_path, saved, monkeypatch):
     cpad_files.save_model(tmp_path, saved)
     path = tmp_path / 'config.json'
-    values = json.loads(path.read_text())
+    values = seals.bare(json.loads(path.read_text()))
     monkeypatch.setattr(cpad_files, 'parameter_shapes', lambda *_: pytest.fail('shapes were made'))
     for changes, message in [
         (

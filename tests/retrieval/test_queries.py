@@ -168,4 +168,4 @@ def test_without_a_memory_there_is_no_such_row(encoder):
 
 def test_rows_have_keys_of_their_own():
     rows = queries.METHODS + queries.CONTROLS
-    assert len({method.key for method in rows}) == len(rows) == 13
+    assert len({method.key for method in rows}) == len(rows) == 15
