@@ -47,7 +47,7 @@ def test_learns_and_becomes_a_row(tmp_path, capsys):
         '--config', 'configs/synthetic_cast.py', *SMALL, data, '--config.train.steps=2',
         '--config.train.people_per_batch=2', '--config.train.max_references=2',
         '--config.train.name_steps=2', '--config.model.adapter_width=8',
-        '--config.model.name_width=8', '--config.eval.controls=',
+        '--config.model.name_width=8', '--config.eval.controls=', '--config.eval.methods=',
         '--workdir', str(tmp_path / 'pad'),
     ]  # fmt: skip
     train.main([*pad, f'--config.eval.ce={tmp_path / "ce"}'])

@@ -86,7 +86,7 @@ class Truth:
             if plan.title == number:
                 file = videos / title.title_id / f'{plan.clip_id}.json'
                 ids = [cast[performer.person].person_id for performer in plan.performers]
-                clips[plan.clip_id] = (ids, json.loads(file.read_text()))
+                clips[plan.clip_id] = (ids, json.loads(file.read_text())['tracks'])
         alike = {
             one.person_id
             for one in cast.values()

@@ -52,7 +52,7 @@ def test_every_option_of_the_world_is_explained(capsys):
             'synthetic_cast --data_dir a --people_per_shot 50,60',
             r'is \(50, 60\), expected how many',
         ),
-        ('synthetic_cast --data_dir a --movies -1', 'movies of a world is -1'),
+        ('synthetic_cast --data_dir a --movies -1', 'movies is -1, expected 0 or more'),
         ('synthetic_cast --data_dir a --sheet a.txt', 'expected a .jpg or .png'),
         ('hollywood2 --data_dir a', 'hollywood2 needs --manual_dir. get Hollywood2-actions'),
         ('hollywood2 --data_dir a --manual_dir b', '--manual_dir b: there is no such folder. get'),
