@@ -1,4 +1,3 @@
-import json
 import shutil
 import types
 
@@ -7,6 +6,7 @@ import ml_collections
 import numpy as np
 import pytest
 
+from cpad_jax import digests
 from cpad_jax.errors import UserError
 from cpad_jax.models import ce_files
 from cpad_jax.training import collaborative, loop, losses, validation_curve
@@ -211,7 +211,7 @@ def test_learning_goes_down_is_taken_up_and_exports_the_best(photos, tmp_path, m
     # Were an earlier one the best, that one would be taken.
     for entry in curve:
         entry['map'] = float(entry['step'] == 40)
-    (tmp_path / 'a' / validation_curve.FILE).write_text(json.dumps(curve))
+    digests.write(tmp_path / 'a' / validation_curve.FILE, {'entries': curve})
     step, earlier = validation_curve.best(whole, whole.config, tmp_path / 'a', params)
     assert step == 40 == validation_curve.chosen_step(tmp_path / 'a')
     # What is not kept cannot have been chosen, and without a curve nothing was.
