@@ -49,6 +49,11 @@ errors.run_command(main)
 """
 
 
+def _heed_interrupts():
+    """Tests that a shell runs in its background inherit that Ctrl-C is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def _start(folder, processes, prefix=()):
     (folder / 'forever.py').write_text(FOREVER)
     (folder / 'command.py').write_text(COMMAND)
@@ -58,6 +63,7 @@ def _start(folder, processes, prefix=()):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=_heed_interrupts,
     )
     until = time.monotonic() + 60
     while len(pids := list((folder / 'out').glob('*.pid'))) < processes:
@@ -108,7 +114,12 @@ def test_a_signal_that_is_ignored_stays_so(tmp_path):
 
 @pytest.mark.parametrize('first', [signal.SIGINT, signal.SIGTERM])
 def test_a_second_ctrl_c_ends_at_once(first):
-    command = subprocess.Popen([sys.executable, '-c', STUBBORN], stdout=subprocess.PIPE, text=True)
+    command = subprocess.Popen(
+        [sys.executable, '-c', STUBBORN],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=_heed_interrupts,
+    )
     assert command.stdout.readline() == 'ready\n'
     time.sleep(0.5)  # Or the line is not yet off its hands, and is printed twice.
     os.kill(command.pid, first)
