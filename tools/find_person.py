@@ -121,9 +121,11 @@ def search(options) -> None:
         if unread == len(videos):
             raise errors.UserError('none of the videos can be read; give others (see above)')
         found = find.join(moments, threshold)
-        # Nobody may be there to read what is printed.
-        save(found, options)
-        show(found, moments, threshold, printed_to(options))
+        # Nobody may be there to read what is printed, and no room for what is saved.
+        try:
+            save(found, options)
+        finally:
+            show(found, moments, threshold, printed_to(options))
     finally:
         say(aside)
 

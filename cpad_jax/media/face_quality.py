@@ -38,10 +38,23 @@ def face_quality(image: np.ndarray, face: Face) -> float:
     placed = face.landmarks @ matrix[:, :2].T + matrix[:, 2]
     distance = np.sqrt(np.square(placed - ALIGNED_LANDMARKS).sum(axis=1).mean())
     frontal = np.exp(-np.square(distance / _POSE))
+    sure = np.clip((face.score - _LOW_SCORE) / (_HIGH_SCORE - _LOW_SCORE), 0.0, 1.0)
+    return float((face_detail(image, face) * frontal * sure) ** 0.25)
+
+
+def face_detail(image: np.ndarray, face: Face) -> float:
+    """How much there is to see of a face, however it looks: size times sharpness, 0 to 1.
+
+    Both are as `face_quality` has them, in which a frontal pose makes up for a lack of them. A
+    face without detail still looks like a face, but like anybody's.
+
+    Args:
+        image: uint8 [H, W, 3] RGB.
+        face: A face in it.
+    """
+    matrix = alignment(face.landmarks)
     size = min(1.0, ALIGNED_SIZE / float(np.hypot(*matrix[:, 0])) / _FULL_SIZE)
     grey = align_face(image, face).astype(np.float32) @ _GREY
     inner = grey[1:-1, 1:-1]
     laplacian = 4 * inner - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
-    sharp = min(1.0, float(laplacian.std() / (inner.std() + 1.0)) / _FULL_SHARPNESS)
-    sure = np.clip((face.score - _LOW_SCORE) / (_HIGH_SCORE - _LOW_SCORE), 0.0, 1.0)
-    return float((size * sharp * frontal * sure) ** 0.25)
+    return size * min(1.0, float(laplacian.std() / (inner.std() + 1.0)) / _FULL_SHARPNESS)

@@ -13,14 +13,16 @@ from cpad_jax import progress
 from cpad_jax.errors import UserError
 from cpad_jax.media import face_turns, faces, images, listing, tracks, video
 from cpad_jax.media.face_embedding import FaceEmbedder
-from cpad_jax.media.face_quality import face_quality
+from cpad_jax.media.face_quality import face_detail, face_quality
 
 # Two frames fall into a moment of a third of a second.
 RATE = 6.0
 # Shots cut a person's presence into pieces that belong together.
 _SAME_MOMENT = 1.0  # Seconds.
-# Quality of a photo's best face below which that is told.
-_POOR = 0.5
+# Quality of a photo's best face below which that is told, and its detail: of 120 photos of LFW and
+# of another set none had less than 0.33, and faces that were blurred to less than 0.25 scored
+# nothing with their own.
+_POOR, _UNCLEAR = 0.5, 0.25
 
 
 @dataclass(frozen=True)
@@ -140,10 +142,13 @@ def describe(
         weights.append([max(face_quality(image, face), 1e-3) for face in seen])
         if turned:
             tell(f'note: {path}: turned by {turned} degrees clockwise to where its face is upright')
-        if max(weights[-1]) < _POOR:
+        best = int(np.argmax(weights[-1]))
+        detail = face_detail(image, seen[best])
+        if max(weights[-1]) < _POOR or detail < _UNCLEAR:
             tell(
                 f'warning: {path}: its face is small, blurred or seen from the side (quality '
-                f'{max(weights[-1]):.2f} of 1), and may find others or nobody; a better photo helps'
+                f'{weights[-1][best]:.2f}, detail {detail:.2f} of 1), and may find others or '
+                'nobody; a better photo helps'
             )
     if not paths:
         raise UserError('none of the photos shows a face; give others (see above)')

@@ -17,7 +17,7 @@ from cpad_jax.media import (
     onnx_files,
     onnx_trial,
 )
-from cpad_jax.media.face_quality import face_quality
+from cpad_jax.media.face_quality import face_detail, face_quality
 from tests.media import drawn_faces as drawn
 
 
@@ -234,6 +234,14 @@ def test_quality_is_the_geometric_mean_of_its_terms():
     doubtful = faces.Face(face.box, face.landmarks, 0.725)
     assert face_quality(image, doubtful) == pytest.approx(0.5**0.25, rel=1e-6)
     assert face_quality(image, faces.Face(face.box, face.landmarks, 0.4)) == 0
+
+
+def test_a_frontal_pose_makes_up_for_no_detail():
+    image, face = textured(150)
+    assert face_detail(image, face) == pytest.approx(1, abs=1e-6)
+    assert face_detail(image, drawn.face(20, 20, 16, score=0.95)) == pytest.approx(0.25, rel=0.02)
+    aside = face.landmarks + np.array([[0], [0], [30], [0], [0]]) * [1, 0]
+    assert face_detail(image, faces.Face(face.box, aside, 0.5)) > 0.9
 
 
 def test_blurred_and_turned_faces_are_worse():

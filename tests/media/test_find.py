@@ -120,7 +120,25 @@ def test_photos_are_one_feature_weighted_by_quality(tmp_path, embedder, monkeypa
     says = ': its face is small, blurred or seen from the side'
     assert told[0].startswith(f'warning: {photos[1]}{says}')
     assert told[1].startswith(f'warning: {photos[0]}{says}')
-    assert '(quality 0.30 of 1)' in told[0] and '(quality 0.00 of 1)' in told[1]
+    assert '(quality 0.30, ' in told[0] and '(quality 0.00, ' in told[1]
+
+
+@pytest.mark.parametrize(('side', 'points', 'warned'), [
+    (112, 200, False), (40, 200, False), (12, 200, True), (112, 40, False), (112, 10, True),
+])  # fmt: skip
+def test_a_frontal_face_that_is_tiny_or_blurred_is_told(tmp_path, embedder, side, points, warned):
+    noise = np.random.default_rng(0).integers(0, 256, (points, points, 3), np.uint8)
+    image = Image.fromarray(noise).resize((200, 200), Image.Resampling.BICUBIC)
+    image.save(tmp_path / 'a.png')
+
+    class Frontal(drawn.Detector):
+        def detect(self, image):
+            return [drawn.face(20, 20, side, score=0.95)]
+
+    told = []
+    find.describe([tmp_path / 'a.png'], Frontal(), embedder, pytest.fail, told.append)
+    assert [line for line in told if 'its face is small, blurred' in line] == told
+    assert len(told) == warned
 
 
 def test_a_photo_that_lies_on_its_side_is_told_and_used(tmp_path, embedder, monkeypatch):

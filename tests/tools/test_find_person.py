@@ -261,6 +261,13 @@ def test_results_are_saved_before_they_are_shown(given, monkeypatch):
         find_person.main(command.split())
 
 
+def test_results_that_cannot_be_saved_are_shown(given, capsys):
+    command = '--photos ann --videos videos --threshold 0.8 --json /dev/full'
+    with pytest.raises(errors.UserError, match=r'/dev/full: cannot be written \(No space left'):
+        find_person.main(command.split())
+    assert '  0:03.0 - 0:04.0  videos/both.mp4' in capsys.readouterr().out
+
+
 def test_what_is_printed_stays_out_of_a_result_on_stdout(given, capfd):
     find_person.main('--photos ann --videos videos --threshold 0.8 --json /dev/stdout'.split())
     said = capfd.readouterr()
