@@ -239,7 +239,8 @@ def test_quality_is_the_geometric_mean_of_its_terms():
 def test_a_frontal_pose_makes_up_for_no_detail():
     image, face = textured(150)
     assert face_detail(image, face) == pytest.approx(1, abs=1e-6)
-    assert face_detail(image, drawn.face(20, 20, 16, score=0.95)) == pytest.approx(0.25, rel=0.02)
+    # A quarter of the full size; and it is a little less sharp.
+    assert 0.2 < face_detail(image, drawn.face(20, 20, 16, score=0.95)) <= 0.25
     aside = face.landmarks + np.array([[0], [0], [30], [0], [0]]) * [1, 0]
     assert face_detail(image, faces.Face(face.box, aside, 0.5)) > 0.9
 
