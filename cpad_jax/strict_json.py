@@ -30,7 +30,7 @@ def parse(data: bytes, most: int = MAX_BYTES) -> Any:
 
     Raises:
         ValueError: It is too long, nests too deeply, names a key twice, holds a number out of range
-            or text that is not Unicode, or is not JSON at all.
+            or halves of characters (but bytes as `os.fsdecode` has them), or is not JSON at all.
     """
     if len(data) > most:
         raise ValueError(f'it has more than {most} bytes')
@@ -102,7 +102,8 @@ def _check(value: Any, escapes: bool) -> None:
                 inner.extend(item)
             elif escapes and type(item) is str:
                 try:
-                    item.encode()
+                    # Bytes of a file's name that are not UTF-8 stand as Python gives them.
+                    item.encode('utf-8', 'surrogateescape')
                 except UnicodeEncodeError:
                     raise ValueError('a text has half of a character') from None
         if not inner:
