@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from cpad_jax.errors import UserError
+from cpad_jax.media import face_turns
 from cpad_jax.media.face_embedding import FaceEmbedder
 from cpad_jax.media.faces import FaceDetector
 from cpad_jax.media.labelling import exemplars
@@ -140,6 +141,10 @@ def test_the_face_of_several_that_other_photos_show(faces, alone, told):
     assert exemplars.told_apart(at(*faces), at(*alone)) == told
 
 
+# At a photo: in every turn of a small copy, and once for its faces.
+LOOKS = 360 // face_turns._STEP + 1
+
+
 class Counting(drawn_faces.Detector):
     def __init__(self):
         self.calls = 0
@@ -185,15 +190,15 @@ def test_models_and_what_is_set_aside(tmp_path):
         return detector.calls - before
 
     assert again() == 0
-    # Another network; the two photos without a face are turned twelve ways.
-    assert again('b') == 4 + 2 * 12
+    # Another network; the two photos without a face are turned in a second size as well.
+    assert again('b') == 4 * LOOKS + 2 * (2 * LOOKS - 1)
     assert again('b') == 0
     os.utime(tmp_path / 'n000007' / '0001_01.png', (1, 1))
-    assert again('b') == 12  # Another photo of somebody.
+    assert again('b') == 2 * LOOKS - 1  # Another photo of somebody.
     files = sorted(kept.iterdir())
     for file in files:
         file.write_bytes(file.read_bytes()[:-100])
-    assert again('b') == 4 + 2 * 12  # What was kept is broken.
+    assert again('b') == 4 * LOOKS + 2 * (2 * LOOKS - 1)  # What was kept is broken.
     assert again('b') == 0
     assert sorted(kept.iterdir()) == files and len(files) == 2
 
@@ -259,7 +264,7 @@ def test_a_real_photo_of_two_people(real_data, tmp_path):
 def test_whole_people_outlast_an_interruption(tmp_path):
     class Stops(Counting):
         def detect(self, image):
-            if self.calls == 5:
+            if self.calls == 5 * LOOKS:
                 raise KeyboardInterrupt
             return super().detect(image)
 
@@ -270,6 +275,6 @@ def test_whole_people_outlast_an_interruption(tmp_path):
         exemplars.build_models(found, Stops(), colour, 'a', kept)
     rest = Counting()
     models, aside = exemplars.build_models(found, rest, colour, 'a', kept)
-    assert rest.calls == 3  # All of the second person's; the first one is done.
+    assert rest.calls == 3 * LOOKS  # All of the second person's; the first one is done.
     assert [(m.person_id, len(m.features)) for m in models] == [('n000002', 3), ('n000007', 3)]
     assert aside == [] and not list(kept.glob('.*'))

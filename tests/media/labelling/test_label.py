@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from cpad_jax.errors import UserError
+from cpad_jax.media import face_turns
 from cpad_jax.media.labelling import annotations, cast, corrections, label, title
 from cpad_jax.media.labelling.appearances import VideoFaces
 from cpad_jax.media.labelling.cast import CastMember
@@ -96,7 +97,7 @@ def test_a_title_from_files_to_files(folder, tmp_path):
 def test_an_interrupted_run_goes_on(folder, tmp_path):
     class Stops(Counting):
         def detect(self, image):
-            if self.calls == 6 + 5 * 5:
+            if self.calls == 6 * (360 // face_turns._STEP + 1) + 5 * 5:
                 raise KeyboardInterrupt
             return super().detect(image)
 
