@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 _LONGEST = 1 << 16  # Characters: a file without line ends must not fill the memory.
 
@@ -17,12 +18,7 @@ def read(path: Path) -> Iterator[tuple[int, str]]:
         are not UTF-8 become U+FFFD, and of a line that is too long the rest is left out.
     """
     with path.open(encoding='utf-8-sig', errors='replace') as file:
-        number = 0
-        while line := file.readline(_LONGEST):
-            number += 1
-            whole = line
-            while len(whole) == _LONGEST and not whole.endswith('\n'):
-                whole = file.readline(_LONGEST)
+        for number, line in _numbered(file):
             if line.strip():
                 yield number, line.rstrip('\n')
 
@@ -38,16 +34,22 @@ def read_any(path: Path) -> Iterator[tuple[int, str]]:
         wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     encoding, errors = ('utf-16', 'replace') if wide else ('utf-8-sig', 'surrogateescape')
     with path.open(encoding=encoding, errors=errors) as file:
-        number = 0
-        while line := file.readline(_LONGEST):
-            number += 1
-            whole = line
-            while len(whole) == _LONGEST and not whole.endswith('\n'):
-                whole = file.readline(_LONGEST)
+        for number, line in _numbered(file):
             if not line.isascii():
                 line = _decoded(line)
             if line := line.strip():
                 yield number, line
+
+
+def _numbered(file: TextIO) -> Iterator[tuple[int, str]]:
+    """Every line with its number from 1; of one that is too long the rest is left out."""
+    number = 0
+    while line := file.readline(_LONGEST):
+        number += 1
+        whole = line
+        while len(whole) == _LONGEST and not whole.endswith('\n'):
+            whole = file.readline(_LONGEST)
+        yield number, line
 
 
 def _decoded(line: str) -> str:
