@@ -23,6 +23,15 @@ _VIDEOS = (
     b'\0\0\x01\xb0', b'\x1f\x07\0', b'\x06\x0e\x2b\x34', b'\0\0\0\0\x01\xbc',
     b'\xb7\xd8\0\x20\x37\x49\xda\x11', b'.RMF', b'nut/multimedia', b'DKIF', b'YUV4MPEG2',
 )  # fmt: skip
+# Of files that begin with 'RIFF', by the next word: AVI, as recorders and old cameras write it, too.
+_RIFFS = (b'AVI ', b'AVIX', b'AVI\x19', b'AMV ')
+# Bare streams, which have no header of their own: how H.264 (access unit or parameters), HEVC and
+# AV1 begin.
+_BARE = re.compile(
+    rb'\0?\0\0\x01(?:[\x07\x09\x27\x29\x47\x49\x67\x69]|[\x40\x42\x46]\x01)|\x12\0\x0a'
+)
+# Nothing but JPEGs, one after the other: only the ending tells such a video from a photo.
+_JPEGS = ('.mjpeg', '.mjpg')
 _SOUNDS = (b'ID3', b'fLaC', b'FORM')
 _OTHERS = (
     b'%PDF',
@@ -66,7 +75,8 @@ _RAW = (
 # so that a damaged one is named.
 _VIDEO_ENDINGS = (
     *video.ENDINGS, '.m2ts', '.m2t', '.vob', '.flv', '.f4v', '.3g2', '.ogv', '.divx', '.asf',
-    '.mxf', '.m2v', '.mpe', '.qt', '.dv', '.wtv', '.mod', '.tod',
+    '.mxf', '.m2v', '.mpe', '.qt', '.dv', '.wtv', '.mod', '.tod', '.amv', '.y4m', '.h264', '.264',
+    '.h265', '.265', '.hevc', '.obu', *_JPEGS,
 )  # fmt: skip
 
 
@@ -87,6 +97,8 @@ def kind(path: str | os.PathLike[str]) -> str:
         held = None
     if held == PICTURE and ending in _RAW:
         return OTHER
+    if held == PICTURE and ending in _JPEGS:
+        return VIDEO
     if held is not None:
         return held
     if ending in image_files.ENDINGS:
@@ -101,8 +113,8 @@ def of_bytes(head: bytes) -> str | None:
     if head[:2] == b'BM' and int.from_bytes(head[14:18], 'little') in _BITMAP_HEADERS:
         return PICTURE
     if head[:4] == b'RIFF':
-        return VIDEO if head[8:12] == b'AVI ' else OTHER
-    if head.startswith(_VIDEOS) or head.startswith(_EBML) or _is_transport_stream(head):
+        return VIDEO if head[8:12] in _RIFFS else OTHER
+    if head.startswith((*_VIDEOS, _EBML)) or _BARE.match(head) or _is_transport_stream(head):
         return VIDEO
     if head[4:8] == b'ftyp':
         return _BRANDS.get(head[8:12], VIDEO)

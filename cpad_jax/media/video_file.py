@@ -27,7 +27,9 @@ _CONTAINERS = (
 )  # fmt: skip
 
 # A picture opens as a video of one frame, and so must be told apart by its first bytes.
-_PICTURES = (b'\xff\xd8\xff', b'\x89PNG', b'BM')
+_JPEG, _JPEGS = b'\xff\xd8\xff', ('.mjpeg', '.mjpg')
+_PICTURES = (_JPEG, b'\x89PNG', b'BM', b'GIF8')
+_UNCOMPRESSED = b'YUV4MPEG2'  # Y4M: a line of text, then pixels.
 
 # Packets that are looked at to tell tracks of moving pictures from still ones.
 _GLANCE = 500
@@ -128,6 +130,8 @@ class VideoFile:
             return av.open(
                 _Bytes(self._handle),
                 'r',
+                # FFmpeg guesses every container but this one.
+                format='mjpeg' if _is_jpegs(self.path, self._handle.peek(3)) else None,
                 options={
                     'format_whitelist': ','.join(_CONTAINERS),
                     'protocol_whitelist': 'none',
@@ -164,8 +168,14 @@ def _open(path: Path) -> BinaryIO:
         file.seek(0)
         if not head:
             raise UserError(f'{path}: the file is empty; copy or download the video again')
-        # No real container is without a zero byte.
-        if head.startswith(_PICTURES) or b'\0' not in head:
+        is_picture = head.startswith(_PICTURES) or head[8:12] == b'WEBP'
+        if is_picture and not _is_jpegs(path, head):
+            raise UserError(
+                f'{path}: this is a picture and not a video; expected a file such as mp4, mov, '
+                'avi, mkv; one that moves must be saved as such a video'
+            )
+        # No other container is without a zero byte.
+        if b'\0' not in head and not head.startswith(_UNCOMPRESSED):
             raise UserError(
                 f'{path}: this is not a video; expected a file such as mp4, mov, avi, mkv'
             )
@@ -173,6 +183,11 @@ def _open(path: Path) -> BinaryIO:
         file.close()
         raise
     return file
+
+
+def _is_jpegs(path: Path, head: bytes) -> bool:
+    """Whether a file is a video of JPEGs one after the other: its ending tells it from a photo."""
+    return head.startswith(_JPEG) and path.suffix.lower() in _JPEGS
 
 
 def _tracks(container: av.container.InputContainer) -> list[av.video.stream.VideoStream]:

@@ -309,12 +309,22 @@ def stored(workdir: Path) -> dict[str, Any]:
     """The flat configuration that a workdir was made with.
 
     Raises:
-        UserError: `WORKDIR/config.json` is missing or damaged.
+        UserError: `WORKDIR/config.json` is missing, or is not as it was written: its sha256 is that
+            of another configuration.
     """
     path = Path(workdir) / 'config.json'
     try:
-        return flatten(strict_json.read(path)['config'])
+        values = strict_json.read(path)
+        if values.keys() != {'sha256', 'config'}:
+            raise ValueError("it has other keys than 'sha256' and 'config'")
+        flat = flatten(values['config'])
+        if _hash(flat) != values['sha256']:
+            raise ValueError('its configuration is not that of its sha256')
+        return flat
     except FileNotFoundError:
         raise UserError(f'no {path}: train first, or name the right --workdir') from None
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise UserError(f'{path} is damaged ({error}): remove that folder, train again') from error
+    except (ValueError, AttributeError, TypeError, OSError) as error:
+        raise UserError(
+            f'{path} is damaged, or was changed by hand ({error}): put a copy of it back, or train '
+            'again in another --workdir'
+        ) from error

@@ -70,16 +70,17 @@ def write(
         turned: Degrees by which a player must turn the picture clockwise, as phones write it; the
             coded picture lies turned the other way.
         sound: Whether it has a sound track, too.
-        muxing: Options of the container.
+        muxing: Options of the container; its `format` where the ending does not name it.
     """
     ticks = Fraction(1, 30_000 if path.suffix in ('.mp4', '.mov') else 1000)
-    with av.open(str(path), 'w', options=muxing or {}) as container:
+    muxing = dict(muxing or {})
+    with av.open(str(path), 'w', muxing.pop('format', None), options=muxing) as container:
         stream = container.add_stream(codec, rate=25)
         stream.height, stream.width = (WIDTH, HEIGHT) if turned % 180 else (HEIGHT, WIDTH)
         stream.pix_fmt = 'yuvj420p' if codec == 'mjpeg' else 'yuv420p'
         coder = stream.codec_context
         coder.gop_size, coder.max_b_frames, coder.thread_count = gop, b_frames, 1
-        if path.suffix in ('.avi', '.mpg', '.mpeg'):
+        if path.suffix in ('.avi', '.mpg', '.mpeg', '.y4m', '.mjpeg', '.MJPG'):
             ticks = Fraction(1, 25)
         coder.time_base = ticks
         defaults = {'preset': 'ultrafast', 'sc_threshold': '0'} if codec == 'libx264' else {}

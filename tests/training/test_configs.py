@@ -262,6 +262,56 @@ def test_stored_configuration_that_is_missing_or_damaged(tmp_path):
         configs.stored(tmp_path)
 
 
+def _flip_bit(path, place, bit):
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1 << bit
+    path.write_bytes(data)
+
+
+def test_no_bit_of_a_stored_configuration_is_changed_in_silence(file, tmp_path):
+    config = configs.parse(['--config', file]).config
+    configs.record(config, tmp_path)
+    path = tmp_path / 'config.json'
+    whole, stored = path.read_bytes(), configs.stored(tmp_path)
+    told = 0
+    for place in range(len(whole)):
+        _flip_bit(path, place, place % 8)
+        try:
+            assert configs.stored(tmp_path) == stored  # A blank between two keys says nothing.
+            assert whole[place : place + 1] in b' \n'
+        except UserError as error:
+            told += 1
+            assert str(error).startswith(f'{path} is damaged, or was changed by hand (')
+            assert str(error).endswith('put a copy of it back, or train again in another --workdir')
+        path.write_bytes(whole)
+    assert told > len(whole) / 2
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        lambda values: values['config']['train'].update(steps=11),
+        lambda values: values['config'].pop('seed'),
+        lambda values: values['config']['train'].update(more=1),
+        lambda values: values.pop('sha256'),
+        lambda values: values.update(sha256=None),
+        lambda values: values.update(config=[1]),
+    ],
+)
+def test_a_stored_configuration_changed_by_hand_is_refused(file, tmp_path, change):
+    config = configs.parse(['--config', file]).config
+    configs.record(config, tmp_path)
+    (tmp_path / 'model').mkdir()
+    path = tmp_path / 'config.json'
+    values = json.loads(path.read_text())
+    change(values)
+    path.write_text(json.dumps(values))
+    for use in (configs.record, configs.require):
+        with pytest.raises(UserError, match='config.json is damaged, or was changed by hand'):
+            use(config, tmp_path)
+    assert json.loads(path.read_text()) == values
+
+
 def test_celebrities_in_action_lacks_nothing_but_the_path():
     file = str(Path(__file__).parents[2] / 'configs' / 'celebrities_in_action.py')
     config = configs.parse(['--config', file, '--config.data.dir=data']).config
