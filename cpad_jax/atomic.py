@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cpad_jax.locks import try_lock
+
 # File systems allow names of 255 bytes, encrypted ones of 143.
 _LONGEST_TAIL = 100
 _PARTIAL = re.compile(r'\.[0-9a-f]{8}\.partial-.')
@@ -173,23 +175,6 @@ def name_as_given(error: OSError, temporary: Path, path: Path) -> None:
     del error.filename2
 
 
-def lock(path: Path) -> int | None:
-    """Locks a file or folder, as long as this process lives; None if another process has it."""
-    try:
-        opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Whoever had it before may have removed it.
-        if os.path.samestat(os.fstat(opened), os.lstat(path)):
-            return opened
-    except OSError:
-        pass
-    os.close(opened)
-    return None
-
-
 def sweep(folder: Path) -> None:
     """Removes what killed processes left of `writing` in a folder; looks once per process."""
     real = os.path.realpath(folder)
@@ -200,7 +185,7 @@ def sweep(folder: Path) -> None:
         left = [Path(entry.path) for entry in entries if _PARTIAL.match(entry.name)]
     for path in left:
         # Whoever is at work has it locked.
-        if (held := lock(path)) is None:
+        if (held := try_lock(path)) is None:
             continue
         with contextlib.suppress(OSError):
             if stat.S_ISDIR(os.fstat(held).st_mode):
@@ -215,7 +200,7 @@ def _locked_file(target: Path) -> tuple[Path, int]:
     while True:
         path = target.with_name(temporary_name(target, 'partial'))
         path.touch(exist_ok=False)
-        if (held := lock(path)) is not None:
+        if (held := try_lock(path)) is not None:
             return path, held
         if path.exists():  # This file system knows no locks.
             return path, os.open(path, os.O_RDONLY)

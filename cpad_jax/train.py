@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cpad_jax.errors import naming, run_command
+from cpad_jax.locks import locked
 from cpad_jax.training.runtime import keep_compiled, quiet, stage
 
 if TYPE_CHECKING:
@@ -205,9 +206,10 @@ def train(config: Any, workdir: Path) -> None:
         UserError: The workdir belongs to another configuration, another training runs in it, or the
             data is not as expected.
     """
-    from cpad_jax.training import configs, workdir_lock
+    from cpad_jax.training import configs
 
-    with naming(workdir), workdir_lock.alone(workdir):
+    others = 'another training runs in it; wait until that has ended, or give another --workdir'
+    with naming(workdir), locked(workdir, others):
         configs.record(config, workdir)
         keep_compiled(workdir)
         TASKS[config.task](config, workdir)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cpad_jax import atomic, strict_json
 from cpad_jax.errors import UserError
+from cpad_jax.locks import try_lock
 
 # Lists what is in a folder: only one that is as it was written is ever replaced.
 LIST = '.cpad_jax.json'
@@ -71,7 +72,7 @@ def writing(path: str | os.PathLike[str]) -> Iterator[Path]:
     _settle(target)
     temporary = target.with_name(atomic.temporary_name(target, 'partial'))
     temporary.mkdir()
-    lock = atomic.lock(temporary)
+    lock = try_lock(temporary)
     try:
         yield temporary
         _list(temporary)
@@ -92,7 +93,7 @@ def _replace(new: Path, target: Path) -> None:
         return
     atomic.keep_permissions(target, new)
     before = target.with_name(atomic.temporary_name(target, 'before'))
-    lock = atomic.lock(target)
+    lock = try_lock(target)
     try:
         os.replace(target, before)
         try:
@@ -111,7 +112,7 @@ def _settle(target: Path) -> None:
     tail = atomic.temporary_name(target, 'before')[9:]
     name = re.compile(r'\.[0-9a-f]{8}' + re.escape(tail))
     for left in [path for path in target.parent.iterdir() if name.fullmatch(path.name)]:
-        lock = atomic.lock(left)
+        lock = try_lock(left)
         if lock is None:
             continue
         if not target.exists():

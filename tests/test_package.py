@@ -13,8 +13,8 @@ PACKAGE = ROOT / 'cpad_jax'
 LAYERS = ('train', 'eval', 'retrieval', 'training', 'models', 'data', 'media', 'text')
 # These know nothing of the rest and serve everybody.
 FOUNDATIONS = {
-    'array_files', 'atomic', 'bounds', 'digests', 'errors', 'interruption', 'printable', 'progress',
-    'standard_streams', 'strict_json', 'whole_folders',
+    'array_files', 'atomic', 'bounds', 'digests', 'errors', 'interruption', 'locks', 'printable',
+    'progress', 'standard_streams', 'strict_json', 'whole_folders',
 }  # fmt: skip
 HEAVY = ('tensorflow', 'tensorflow_datasets', 'clu', 'torch', 'orbax', 'cv2', 'jax')
 # The only places that may import a fragile dependency.

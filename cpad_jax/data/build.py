@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import os
 import shutil
@@ -29,6 +28,7 @@ from cpad_jax.data.drawn_world import (
     world_spec,
 )
 from cpad_jax.errors import UserError
+from cpad_jax.locks import locked
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +55,8 @@ MANUAL = {
 }
 NAMES = (SYNTHETIC_CAST, *MANUAL)
 
-# Beside the parts: ours while a build runs, and what TFDS writes before it.
-_LOCK, _TFDS_MARK = '.building', '.config'
+# What TFDS writes beside the parts before it builds.
+_TFDS_MARK = '.config'
 
 
 def ensure(
@@ -295,23 +295,22 @@ def unfinished(folder: Path, part: str) -> Path:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Keeps a second build of the same data set out; the system ends it with the process.
+    """Keeps a second build of the same data set out.
 
     A build that fails before it has anything to keep leaves no folder behind.
     """
     new = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _LOCK).open('w') as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f'{folder}: another process is building this data set') from error
+    others = (
+        'another process is building this data set; wait until that has ended and run the same '
+        'command again, or give another --data_dir'
+    )
+    with locked(folder, others):
         try:
             yield
         except BaseException:
             for part in folder.iterdir():
                 _remove_empty(part)
-            if {path.name for path in folder.iterdir()} <= {_LOCK, _TFDS_MARK}:
+            if {path.name for path in folder.iterdir()} <= {_TFDS_MARK}:
                 shutil.rmtree(folder)
                 for path in new[1:]:
                     _remove_empty(path)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import importlib.util
 import io
-import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypedDict
 
 from cpad_jax import digests, strict_json
-from cpad_jax.errors import UserError, naming
+from cpad_jax.errors import UserError
+from cpad_jax.locks import locked
 
 PEOPLE = 'people.json'
 _DIGESTS = 'sha256.json'
@@ -147,34 +147,17 @@ def check_writable(folder: Path) -> None:
         ) from error
 
 
-@contextlib.contextmanager
-def drawn_alone(folder: Path) -> Iterator[None]:
+def drawn_alone(folder: Path) -> AbstractContextManager[None]:
     """Keeps a second process from drawing into a folder, which many workdirs may share.
 
-    The system lets go of the lock when the process ends.
-
     Args:
-        folder: Of a drawn data set, created if need be.
-
-    Raises:
-        UserError: Another process draws into it.
+        folder: Of a drawn data set, see `locks.locked`.
     """
-    with naming(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        try:
-            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f'{folder}: another process draws this data set; wait until that has ended and run '
-                'the same command again, or give another folder for the data'
-            ) from None
-        except OSError:
-            pass  # A file system without locks.
-        yield
-    finally:
-        os.close(opened)
+    return locked(
+        folder,
+        'another process draws this data set; wait until that has ended and run the same command '
+        'again, or give another folder for the data',
+    )
 
 
 def builder_module(name: str) -> ModuleType:

@@ -23,7 +23,7 @@ _VIDEOS = (
     b'\0\0\x01\xb0', b'\x1f\x07\0', b'\x06\x0e\x2b\x34', b'\0\0\0\0\x01\xbc',
     b'\xb7\xd8\0\x20\x37\x49\xda\x11', b'.RMF', b'nut/multimedia', b'DKIF', b'YUV4MPEG2',
 )  # fmt: skip
-# Of files that begin with 'RIFF', by the next word: AVI, as recorders and old cameras write it, too.
+# Words behind 'RIFF' of videos: AVI, also as recorders and old cameras write it.
 _RIFFS = (b'AVI ', b'AVIX', b'AVI\x19', b'AMV ')
 # Bare streams, which have no header of their own: how H.264 (access unit or parameters), HEVC and
 # AV1 begin.

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cpad_jax import atomic
+from cpad_jax import locks
 from cpad_jax.data import build, built_dataset, drawn_world, filming
 from cpad_jax.data.synthetic import render
 from cpad_jax.data.synthetic.world import WorldSpec
@@ -237,7 +237,7 @@ def test_one_process_draws_into_a_folder_and_sweeps_what_a_killed_one_left(tmp_p
         folder.mkdir(parents=True)
     monkeypatch.setattr(built_dataset, 'open_builder', lambda name, part, *_: part)
     monkeypatch.setattr(built_dataset, 'download_and_prepare', built.append)
-    at_work = atomic.lock(tmp_path / 'synthetic_cast')
+    at_work = locks.try_lock(tmp_path / 'synthetic_cast')
     with pytest.raises(UserError, match=f'{tmp_path}/synthetic_cast: another process draws this'):
         drawn_world.ensure_synthetic_cast(tmp_path, spec)
     assert not built and left.is_dir()
@@ -249,7 +249,7 @@ def test_one_process_draws_into_a_folder_and_sweeps_what_a_killed_one_left(tmp_p
 
 def test_a_world_that_is_finished_is_used_while_another_process_has_its_folder(mini_world):
     paths, spec = mini_world
-    at_work = atomic.lock(paths.folder)
+    at_work = locks.try_lock(paths.folder)
     try:
         assert drawn_world.ensure_synthetic_cast(paths.folder.parent, spec) == paths
     finally:
