@@ -2,6 +2,8 @@
 
 import importlib.util
 import os
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,29 @@ import pytest
 from cpad_jax.data import drawn_world
 from cpad_jax.data.synthetic.world import WorldSpec
 from tools import check_parity
+
+# Half of the time of the tests goes to compiling, and most of it is compiled more than once.
+COMPILED = {
+    'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
+    'JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES': '-1',
+}
+
+
+def pytest_configure(config):
+    """Lets all workers, and the commands that tests start, share what JAX compiles.
+
+    The folder goes with the run. One that JAX_COMPILATION_CACHE_DIR names stays for the next run.
+    """
+    if not os.environ.get('JAX_COMPILATION_CACHE_DIR'):
+        folder = tempfile.TemporaryDirectory(prefix='cpad_jax_compiled_')
+        config.add_cleanup(folder.cleanup)
+        os.environ['JAX_COMPILATION_CACHE_DIR'] = folder.name
+    os.environ.update(COMPILED)
+    if 'jax' in sys.modules:  # It has read the environment already.
+        jax = sys.modules['jax']
+        jax.config.update('jax_compilation_cache_dir', os.environ['JAX_COMPILATION_CACHE_DIR'])
+        jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
+        jax.config.update('jax_persistent_cache_min_entry_size_bytes', -1)
 
 
 @pytest.fixture(scope='session')

@@ -24,9 +24,14 @@ def quiet() -> None:
 
 
 def keep_compiled(workdir: Path) -> None:
-    """Lets JAX keep what it compiles in `WORKDIR/xla_cache`: a second run starts at once."""
+    """Lets JAX keep what it compiles in `WORKDIR/xla_cache`: a second run starts at once.
+
+    A folder that the environment variable JAX_COMPILATION_CACHE_DIR names is used instead.
+    """
     import jax
 
+    if os.environ.get('JAX_COMPILATION_CACHE_DIR'):
+        return
     jax.config.update('jax_compilation_cache_dir', str(workdir / 'xla_cache'))
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.3)
 

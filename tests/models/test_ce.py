@@ -1,3 +1,4 @@
+import functools
 import json
 
 import jax
@@ -37,17 +38,18 @@ def variables():
     return {'params': drawn['params'], 'batch_stats': stats}
 
 
+@functools.partial(jax.jit, static_argnames='train')
 def scores_of(variables, given, train=False):
     if train:
         return ce.CE(CONFIG).apply(variables, given, train=True, mutable=['batch_stats'])[0]
-    return np.asarray(ce.CE(CONFIG).apply(variables, given))
+    return ce.CE(CONFIG).apply(variables, given)
 
 
 def test_netvlad_is_what_numpy_says():
     x = RNG.normal(size=(2, 5, 4)).astype(np.float32)
     present = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], bool)
     layer = ce.NetVLAD(clusters=3, ghosts=2)
-    variables = layer.init(jax.random.key(3), x, present, False)
+    variables = jax.jit(layer.init, static_argnums=3)(jax.random.key(3), x, present, False)
     params = jax.tree.map(np.asarray, variables['params'])
     stats = {
         'mean': RNG.normal(size=5).astype(np.float32),
@@ -55,7 +57,7 @@ def test_netvlad_is_what_numpy_says():
     }
     scale, bias = RNG.normal(size=5).astype(np.float32), RNG.normal(size=5).astype(np.float32)
     params['BatchNorm_0']['BatchNorm_0'] = {'scale': scale, 'bias': bias}
-    found = layer.apply(
+    found = jax.jit(layer.apply, static_argnums=3)(
         {'params': params, 'batch_stats': {'BatchNorm_0': {'BatchNorm_0': stats}}},
         x, present, False,
     )  # fmt: skip
@@ -109,11 +111,9 @@ def test_what_is_absent_changes_nothing(variables, train, junk):
 
 def test_without_a_person_the_faces_have_no_weight(variables):
     given = batch()
-    model = ce.CE(CONFIG)
-    _, weights = jax.device_get(model.apply(
-        variables, *(given[n] for n in ('words', 'spoken', 'photos', 'shown')),
-        method='encode_query',
-    ))  # fmt: skip
+    encode = jax.jit(functools.partial(ce.CE(CONFIG).apply, method='encode_query'))
+    _, weights = encode(variables, *(given[n] for n in ('words', 'spoken', 'photos', 'shown')))
+    weights = np.asarray(weights)
     assert weights[2, ce.FACES] == 0 and (weights[[0, 1, 3], ce.FACES] > 0).all()
     np.testing.assert_allclose(weights[[0, 1, 3]].sum(axis=1), 1, rtol=1e-5)
 
@@ -123,7 +123,8 @@ def test_a_batch_without_any_person_or_face_is_finite(variables):
     given['shown'][:] = 0
     given['present'][:, ce.FACES] = False
     loss = lambda params: scores_of({**variables, 'params': params}, given, train=True).sum()  # noqa: E731
-    assert all(np.isfinite(g).all() for g in jax.tree.leaves(jax.grad(loss)(variables['params'])))
+    gradients = jax.jit(jax.grad(loss))(variables['params'])
+    assert all(np.isfinite(g).all() for g in jax.tree.leaves(gradients))
 
 
 def test_who_else_is_in_the_gallery_does_not_matter(variables):
