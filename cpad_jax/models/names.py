@@ -15,6 +15,8 @@ from cpad_jax.text import training_phrases
 
 Array = jax.Array
 
+# Of fewer people, whose photos are the nearest to a name is decided by chance, if not beforehand.
+LEAST_PEOPLE = 3
 _CHUNK = 512  # Texts embedded at once.
 
 

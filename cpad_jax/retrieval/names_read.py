@@ -15,6 +15,7 @@ import numpy as np
 
 from cpad_jax.data import drawn_world
 from cpad_jax.data.synthetic import people as drawn_people
+from cpad_jax.models.names import LEAST_PEOPLE
 from cpad_jax.models.pretrained import PretrainedCLIP
 from cpad_jax.text.training_phrases import BASE
 
@@ -60,7 +61,8 @@ def measured(
 ) -> dict[str, bool]:
     """Whose photos are, of all people's, the nearest to "a photo of NAME".
 
-    Of P people about one is the nearest by chance.
+    Of P people about one is the nearest by chance. With photos of fewer than three people nothing
+    tells, and none counts as read.
 
     Args:
         clip: As in `read`.
@@ -68,7 +70,7 @@ def measured(
         photos: As in `read`; a person's are taken as one, the mean of their directions.
     """
     shown = [person_id for person_id in names if len(photos.get(person_id, ()))]
-    if not shown:
+    if len(shown) < LEAST_PEOPLE:
         return dict.fromkeys(names, False)
     means = np.stack([_mean_direction(photos[person_id]) for person_id in shown])
     texts = clip.tokenize([BASE.format(names[person_id]) for person_id in shown])

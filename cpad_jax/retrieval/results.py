@@ -33,7 +33,11 @@ DIFFERENCES = (
     (queries.WITH_FACES_DETECTED, queries.WITH_FACES),
 )
 # And these for those whose names CLIP has read, for those whose it has not, and people never seen.
-STRATA = ('read', 'unread', 'unseen')
+STRATA = {
+    'read': 'Seen people whose names plain CLIP has read',
+    'unread': 'Seen people whose names plain CLIP has not read',
+    'unseen': 'People whom identity learning never saw',
+}
 IN_STRATA = (
     (queries.PAD_TEXT, queries.CLIP),
     (queries.PAD_IMAGE, queries.CLIP),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from cpad_jax.retrieval import queries
+from cpad_jax.retrieval import queries, results
 from cpad_jax.retrieval.scenarios import SCENARIOS
 
 # Korbar and Zisserman, BMVC 2022: R@1 and R@5 in percent for action, place, action + place.
@@ -36,7 +36,7 @@ FACES_NOTE = (
     "Rows with faces look where the records' boxes say that faces are (oracle), those named",
     "'detected' where a face detector finds some; 'closed': what is asked is the bank of words.",
 )
-# Of seen people, those whose names plain CLIP has read, and the others; and which rows are shown.
+# The rows that are shown of seen people by whether plain CLIP has read their names.
 STRATA = {
     'read': 'Seen people whose names plain CLIP has read',
     'unread': 'Seen people whose names plain CLIP has not read',
@@ -243,14 +243,11 @@ def render(
     ]
     if first['relevance'] == 'clip':
         lines.append(CLIP_RELEVANCE_NOTE)
-    for people, who in STRATA.items():
+    for people, who in results.STRATA.items():
         if any(row['people'] == people for row in rows):
-            keys = [key for key in methods if key in STRATIFIED]
+            keys = [key for key in methods if key in STRATIFIED or people == 'unseen']
             lines += title(f'{who} (queries: {asked(people)})')
             lines += grid(rows, keys, scenarios, people, poster=False)
-    if any(row['people'] == 'unseen' for row in rows):
-        lines += title(f'People whom identity learning never saw (queries: {asked("unseen")})')
-        lines += grid(rows, methods, scenarios, 'unseen', poster=False)
     if controls := present(queries.CONTROLS):
         lines += title('Controls, seen people: how often the clip of the right person is found')
         lines += grid(rows, controls, scenarios, 'seen', poster=False)

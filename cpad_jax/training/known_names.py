@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cpad_jax.models.names import said_of_names
+from cpad_jax.models.names import LEAST_PEOPLE, said_of_names
 from cpad_jax.models.person import unit
 from cpad_jax.training.feature_cache import IdentityFeatures
 
@@ -25,9 +25,12 @@ def known_names(clip: Any, features: IdentityFeatures) -> np.ndarray:
         features: Of all training photos, by this CLIP.
 
     Returns:
-        bool [N]. Of names that say nothing to it, one in N is among them by chance.
+        bool [N]. Of names that say nothing to it, one in N is among them by chance; with fewer than
+        three people, nothing tells, and none is.
     """
     count = len(features.names)
+    if count < LEAST_PEOPLE:
+        return np.zeros(count, bool)
     pictures = np.zeros((count, features.images.shape[-1]), np.float32)
     np.add.at(pictures, features.labels, features.images.astype(np.float32))
     pictures = _without_mean(pictures)

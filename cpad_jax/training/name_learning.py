@@ -39,7 +39,9 @@ def initial_params(
     params = jax.jit(adapter.init)(jax.random.key(seed), jnp.asarray(features[:1]))['params']
     centre = features.mean(axis=0)
     # One spread for all: a dimension that hardly differs is not blown up.
-    spread = max(float(np.sqrt(np.mean((features - centre) ** 2))), 1e-6)
+    spread = float(np.sqrt(np.mean((features - centre) ** 2)))
+    if spread < 1e-6:  # Of one name, or of equal ones, which say nothing of others.
+        spread = 1.0
     return params | {
         'centre': jnp.asarray(centre),
         'spread': jnp.full(features.shape[-1], spread, jnp.float32),

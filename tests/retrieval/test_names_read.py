@@ -30,3 +30,16 @@ def test_of_others_it_is_measured_and_said(capsys):
         assert found == {'a': True, 'b': True, 'c': False, 'd': False}
         assert '2 of 4 names count as read by testing' in capsys.readouterr().err
     assert not any(names_read.measured(clip, names, {}).values())
+
+
+def test_photos_of_one_or_two_people_say_nothing_of_their_names():
+    """Of one person the photos are the nearest whatever the name says, of two by a toss."""
+    clip = tiny_cpad.make().clip
+    names = {'a': 'Ada Lovelace', 'b': 'Bo Diddley', 'c': 'Cy Young'}
+    ids = clip.tokenize([f'a photo of {name}' for name in names.values()])
+    said = np.asarray(clip.encode_text(ids, normalize=True))
+    photos = {who: [row] for who, row in zip(names, said, strict=True)}
+    assert names_read.measured(clip, names, photos) == dict.fromkeys('abc', True)
+    for count in (0, 1, 2):
+        some = dict(list(photos.items())[:count])
+        assert names_read.measured(clip, names, some) == dict.fromkeys('abc', False)

@@ -58,6 +58,13 @@ def test_what_all_names_and_all_photos_share_does_not_count():
     assert found.tolist() == [True] * 6
 
 
+@pytest.mark.parametrize('people,known', [(1, False), (2, False), (3, True)])
+def test_one_or_two_people_say_nothing_of_their_names(people, known):
+    own = np.eye(3)[:people]
+    found = known_names(Says(own), features_of(own, range(people), list('ABC')[:people]))
+    assert found.tolist() == [known] * people
+
+
 def test_a_name_is_known_if_its_photos_are_what_it_says(clip):
     texts = [training_phrases.BASE.format(name) for name in NAMES]
     said = clip.encode_text(clip.tokenize(texts), normalize=True)

@@ -29,11 +29,11 @@ from cpad_jax.media.labelling.corrections import (
 from cpad_jax.media.labelling.exemplars import IdentityModel
 from cpad_jax.media.labelling.identify import Name
 from cpad_jax.media.labelling.subtitles import Mention
-from cpad_jax.media.labelling.whitening import Whitening, fit_whitening
+from cpad_jax.media.labelling.whitening import Whitening, fit_whitening, shared_by_people
 from cpad_jax.media.tracks import FaceTrack
 
 # Least mean cosine of two groups of faces that are joined, with features that were whitened on
-# people and such that only lost their mean: calibrated on drawn worlds.
+# people and such that lost their mean at most: calibrated on drawn worlds.
 JOIN, JOIN_PLAIN = 0.5, 0.6
 # Names with less confidence are not given.
 LEAST_CONFIDENCE = 0.5
@@ -106,9 +106,9 @@ def label_tracks(
         return Labels((), tuple(corrections), 0)
     tracks, of_video = [track for _, _, track in where], [video for video, _, _ in where]
     raw = np.stack([track.feature for track in tracks])
-    whitening = _whitening(models, raw)
-    features, join = whitening(raw), JOIN if whitening.whole else JOIN_PLAIN
     apart = clusters.seen_together(tracks, of_video)
+    whitening = _whitening(models, raw, apart)
+    features, join = whitening(raw), JOIN if whitening.whole else JOIN_PLAIN
     in_cast = {member.person_id for member in cast}
     looks = {m.person_id: _mean(whitening(m.features)) for m in models if m.person_id in in_cast}
     evidence = dict.fromkeys(looks, _PHOTOS)
@@ -212,14 +212,17 @@ def annotate(
     return clips
 
 
-def _whitening(models: Sequence[IdentityModel], features: np.ndarray) -> Whitening:
+def _whitening(
+    models: Sequence[IdentityModel], features: np.ndarray, apart: np.ndarray
+) -> Whitening:
+    looks = np.zeros((0, features.shape[1]), np.float32)
     if models:
         people = np.repeat(np.arange(len(models)), [len(m.features) for m in models])
         whitening = fit_whitening(np.concatenate([m.features for m in models]), people)
-        if whitening.whole:
+        if whitening:
             return whitening
-    # Too few people to learn from: what all faces of the title have in common is taken off.
-    return Whitening(features.mean(0))
+        looks = np.stack([model.feature for model in models])
+    return Whitening(shared_by_people(features, apart, looks))
 
 
 def _mean(features: np.ndarray) -> np.ndarray:

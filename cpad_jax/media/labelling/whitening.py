@@ -13,6 +13,8 @@ import numpy as np
 
 # Fewer people say too little about what differs between people.
 LEAST_PEOPLE = 20
+# Of the squared length of a mean of faces: as alike must two people be for it to be of no person.
+_SHARED = 0.5
 _SHRINKAGE = 0.1  # Of the variation within a person towards a ball.
 
 
@@ -41,7 +43,30 @@ class Whitening:
         return moved / np.maximum(np.linalg.norm(moved, axis=-1, keepdims=True), 1e-12)
 
 
-def fit_whitening(features: np.ndarray, people: np.ndarray) -> Whitening:
+def shared_by_people(features: np.ndarray, apart: np.ndarray, people: np.ndarray) -> np.ndarray:
+    """What all faces of a title have in common, whoever they show.
+
+    A feature that was learned on other pictures has much of it, and then people who are known to be
+    two are about as alike as any two faces. Where they are less alike, or nobody is known to be
+    two, the mean is the look of whoever is seen most, which must not be taken off.
+
+    Args:
+        features: float [N, F] of length 1: the faces, N >= 1.
+        apart: bool [N, N]: faces that show two people.
+        people: float [P, F] of length 1: what different people look like; P may be 0.
+
+    Returns:
+        float32 [F]: the mean of the faces, or 0.
+    """
+    mean = features.mean(0)
+    pairs = np.concatenate(
+        [(features @ features.T)[apart], (people @ people.T)[~np.eye(len(people), dtype=bool)]]
+    )
+    shared = pairs.size > 0 and pairs.mean() >= _SHARED * float(mean @ mean)
+    return (mean if shared else np.zeros_like(mean)).astype(np.float32)
+
+
+def fit_whitening(features: np.ndarray, people: np.ndarray) -> Whitening | None:
     """Learns a whitening from photos of people.
 
     Args:
@@ -50,15 +75,14 @@ def fit_whitening(features: np.ndarray, people: np.ndarray) -> Whitening:
 
     Returns:
         The map onto the directions in which people differ most, relative to how one person's
-        features vary: as many as a third of the features and less than there are people. With
-        fewer than 20 people, only the mean is taken off.
+        features vary: as many as a third of the features and less than there are people. None
+        with fewer than 20 people.
     """
     features = np.asarray(features, np.float64)
     _, people, counts = np.unique(people, return_inverse=True, return_counts=True)
     several = counts[people] > 1
     if np.unique(people[several]).size < LEAST_PEOPLE:
-        mean = features.mean(0) if len(features) else np.zeros(features.shape[1])
-        return Whitening(mean.astype(np.float32))
+        return None
     features, people = features[several], np.unique(people[several], return_inverse=True)[1]
     mean = features.mean(0)
     member = np.eye(people.max() + 1)[people]  # [N, P]

@@ -103,22 +103,13 @@ def poster(found: Outcome) -> Section:
     if queries.PAD_MEMORY in found.methods:
         note += ' Name memory: behind the name stands the mean token of the photos of training.'
     body += f'<p class="faint">{text(note, 500)}</p>'
-    for people, who in table.STRATA.items():
+    for people, who in results.STRATA.items():
         if any(row['people'] == people for row in found.rows):
             lines = [
                 [text(m.name), text(m.person_query), *_cells(found, m.key, scenarios, people)]
-                for m in found.methods if m.key in table.STRATIFIED
+                for m in found.methods if m.key in table.STRATIFIED or people == 'unseen'
             ]  # fmt: skip
             body += grid(['Method', 'person query', *_heads(scenarios)], lines, who, labels=2)
-    if any(row['people'] == 'unseen' for row in found.rows):
-        lines = [
-            [text(m.name), text(m.person_query), *_cells(found, m.key, scenarios, 'unseen')]
-            for m in found.methods
-        ]
-        body += grid(
-            ['Method', 'person query', *_heads(scenarios)], lines,
-            'People whom identity learning never saw', labels=2,
-        )  # fmt: skip
     return Section('table', 'Results', body)
 
 

@@ -215,6 +215,45 @@ def test_below_the_threshold_nobody_is_named():
     assert label.label_tracks(videos, CAST, [MODEL], least_confidence=bar - 2e-6).tracks[0].name
 
 
+@pytest.mark.parametrize('strangers', [0, 1, 2])
+def test_whoever_a_title_is_about_is_found_by_photos_of_them_alone(strangers):
+    """The mean of all faces is nearly theirs: without it nothing of them would be left."""
+    theirs = made_up_faces.faces(LOOK, 8, 0.4, seed=1)
+    others = made_up_faces.directions(4)[2 : 2 + strangers]
+    labels = label.label_tracks(shots(*theirs, *others), CAST, [MODEL])
+    names = [track.name and track.name.person_id for track in labels.tracks]
+    assert names == ['n1'] * 8 + [None] * strangers
+    own = made_up_faces.unit(theirs.mean(0))
+    alike = MODEL.feature @ own
+    assert alike > 0.9
+    assert {track.name.evidence for track in labels.tracks[:8]} == {
+        f'exemplar photos: similarity {alike:.2f}'
+    }
+    assert min(track.name.confidence for track in labels.tracks[:8]) > 0.95
+
+
+def test_two_people_with_photos_who_are_always_seen_together():
+    first = made_up_faces.faces(LOOK, 4, 0.4, seed=1)
+    second = made_up_faces.faces(OTHER, 4, 0.4, seed=2)
+    videos = {
+        'v.mp4': VideoFaces(
+            tuple((i, i + 1.0) for i in range(4)),
+            tuple(
+                (
+                    made_up_faces.track(a, (i + 0.1, i + 0.3)),
+                    made_up_faces.track(b, (i + 0.1, i + 0.3), made_up_faces.ELSEWHERE),
+                )
+                for i, (a, b) in enumerate(zip(first, second, strict=True))
+            ),
+        )
+    }
+    models = [MODEL, IdentityModel('n2', made_up_faces.faces(OTHER, 3, 0.2), 3)]
+    people = [*CAST, CastMember('n2', 'Bob')]
+    for given, expected in ((models, ['n1', 'n2'] * 4), (models[:1], ['n1', None] * 4)):
+        labels = label.label_tracks(videos, people, given)
+        assert [track.name and track.name.person_id for track in labels.tracks] == expected
+
+
 def test_people_out_of_the_cast_are_never_named():
     stranger = IdentityModel('other:x', made_up_faces.faces(OTHER, 3, 0.2), 3)
     labels = label.label_tracks(shots(LOOK, OTHER), CAST, [MODEL, stranger], least_confidence=0)

@@ -1,6 +1,11 @@
+import made_up_faces
 import numpy as np
+import pytest
 
-from cpad_jax.media.labelling.whitening import fit_whitening
+from cpad_jax.media.labelling.whitening import fit_whitening, shared_by_people
+
+ONE, TWO, THREE, COMMON = made_up_faces.directions(4)
+NOBODY = np.zeros((0, made_up_faces.WIDTH))
 
 
 def test_what_varies_within_people_is_of_one_size_in_every_direction():
@@ -27,3 +32,45 @@ def test_what_varies_within_people_is_of_one_size_in_every_direction():
     # The directions in which people differ most come first.
     apart = ((centres - found.mean) @ found.directions).var(axis=0)
     assert (np.diff(apart) < 0).all() and apart.min() > 1
+
+
+def pairs(count, *seen_together):
+    apart = np.zeros((count, count), bool)
+    for a, b in seen_together:
+        apart[a, b] = apart[b, a] = True
+    return apart
+
+
+@pytest.mark.parametrize(
+    'features,apart,people',
+    [
+        ([ONE, ONE, ONE], [], []),
+        ([ONE], [], [ONE]),
+        ([ONE, ONE, TWO], [(0, 2)], []),
+        ([ONE, TWO], [(0, 1)], [ONE, TWO]),
+        ([ONE] * 9 + [TWO, THREE], [], [ONE, TWO]),
+        ([ONE, TWO, THREE], [], []),
+    ],
+)
+def test_the_mean_of_faces_is_not_taken_off_where_it_is_a_persons(features, apart, people):
+    shared = shared_by_people(
+        np.stack(features), pairs(len(features), *apart), np.stack(people) if people else NOBODY
+    )
+    np.testing.assert_array_equal(shared, np.zeros(made_up_faces.WIDTH))
+
+
+@pytest.mark.parametrize('apart,people', [([(0, 1)], []), ([], [ONE, TWO]), ([(1, 3)], [TWO])])
+def test_what_people_known_to_be_two_have_in_common_is_taken_off(apart, people):
+    features = made_up_faces.unit(np.stack([ONE, TWO, ONE, THREE]) + 2 * COMMON)
+    known = made_up_faces.unit(np.stack(people) + 2 * COMMON) if people else NOBODY
+    shared = shared_by_people(features, pairs(4, *apart), known)
+    np.testing.assert_allclose(shared @ np.stack([ONE, TWO, THREE, COMMON]).T,
+                               np.array([2, 1, 1, 8]) / 4 / 5**0.5, atol=1e-6)  # fmt: skip
+
+
+def test_nineteen_people_say_too_little():
+    rng = np.random.default_rng(1)
+    people = np.repeat(np.arange(20), 3)
+    features = rng.normal(size=(60, 9))
+    assert fit_whitening(features[:57], people[:57]) is None
+    assert fit_whitening(features, people).whole
