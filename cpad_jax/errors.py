@@ -14,12 +14,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from cpad_jax import interruption, standard_streams
-from cpad_jax.printable import printable
+from cpad_jax.printable import say, shortened
 
 _STDOUT = 1  # As the system numbers it, whatever `sys.stdout` is.
-
-# Characters of an error, and how many of a longer one's first are kept.
-_LONGEST, _KEPT_FIRST = 399, 260
 
 # What `run_command` says of commands that take nothing up.
 STARTS_ANEW = 'nothing is kept; the same command starts from the beginning'
@@ -34,10 +31,7 @@ class UserError(Exception):
 
     def __init__(self, message: str = ''):
         """Takes the message, in which line breaks are no more than spaces."""
-        line = ' '.join(str(message).split())
-        if len(line) > _LONGEST:
-            line = f'{line[:_KEPT_FIRST]} ... {line[-(_LONGEST - _KEPT_FIRST - 5) :]}'
-        super().__init__(line)
+        super().__init__(shortened(' '.join(str(message).split())))
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -156,7 +150,7 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
 
 def _end(line: str, status: int) -> NoReturn:
     with contextlib.suppress(OSError):  # The terminal may be closed.
-        print(printable(' '.join(line.split())), file=sys.stderr, flush=True)
+        say(' '.join(line.split()), sys.stderr)
     sys.exit(status)
 
 

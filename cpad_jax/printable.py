@@ -17,6 +17,8 @@ _INVISIBLE = frozenset('\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0')
 # What spreadsheets take for the beginning of a formula, wide forms among them.
 _FORMULA = tuple('=+-@\t\r\n＝＋－＠')
 _AS_TEXT = "'"
+# Characters of a line that is said, and how many of a longer one's first are kept.
+_LONGEST, _KEPT_FIRST = 399, 260
 
 
 def printable(text: object, keep: str = '') -> str:
@@ -37,9 +39,17 @@ def printable(text: object, keep: str = '') -> str:
     )
 
 
+def shortened(line: str) -> str:
+    """A line of fewer than 400 characters: a longer one, which quotes a file, loses its middle."""
+    if len(line) <= _LONGEST:
+        return line
+    return f'{line[:_KEPT_FIRST]} ... {line[-(_LONGEST - _KEPT_FIRST - 5) :]}'
+
+
 def say(text: object, file: TextIO | None = None) -> None:
-    """Prints lines, of which each is `printable`, to stdout or where `file` says."""
-    print(printable(text, keep='\n\t'), file=sys.stdout if file is None else file, flush=True)
+    """Prints lines, each `printable` and `shortened`, to stdout or where `file` says."""
+    lines = [shortened(printable(line, keep='\t')) for line in str(text).split('\n')]
+    print('\n'.join(lines), file=sys.stdout if file is None else file, flush=True)
 
 
 def in_utf8(name: str) -> str:

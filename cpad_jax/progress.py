@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from cpad_jax.printable import printable
+from cpad_jax.printable import printable, shortened
 
 _SECONDS = 60.0  # Between two lines of a bar in a file.
 
@@ -39,7 +39,7 @@ def bar(iterable: Iterable | None = None, *, total: int | None, stage: str, unit
 
 def say(line: str) -> None:
     """Prints a line on stderr, above whatever bars move there."""
-    tqdm.write(line, file=sys.stderr)
+    tqdm.write(shortened(printable(line)), file=sys.stderr)
 
 
 class _Lines(tqdm):

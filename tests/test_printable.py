@@ -93,3 +93,20 @@ def test_found_moments_and_what_is_set_aside(capsys):
     assert len(said.out.splitlines()) == 2 and len(said.err.splitlines()) == 1
     assert not set(said.out + said.err) & {'\x1b', '\u202e'}
     assert said.out.count(r'a\x1b[2J\n0.999') == 2
+
+
+def test_a_line_that_quotes_a_long_name_loses_its_middle_wherever_it_is_said(capsys):
+    name = 'x' * 5000
+    say(f'not found: {name}, Ann\nunknown: 3 faces')
+    first, second = capsys.readouterr().out.splitlines()
+    assert len(first) == 399 and second == 'unknown: 3 faces'
+    assert first.startswith('not found: xxx') and first.endswith('xxx, Ann') and ' ... ' in first
+    find_person.say([f'set aside: {name}: no face was found'])
+    with pytest.raises(SystemExit), errors.told():
+        raise errors.UserError(f'{name}\x1b' * 3 + ': give another')
+    for line, end in zip(
+        capsys.readouterr().err.splitlines(), ('no face was found', 'give another'), strict=True
+    ):
+        assert len(line) == 399 and line.endswith(end) and '\x1b' not in line
+    say('\x1b' * 399)  # Escapes are longer than what they stand for.
+    assert len(capsys.readouterr().out) == 400

@@ -30,6 +30,7 @@ with errors.told(errors.STARTS_ANEW):
     )
     from cpad_jax.media.contact_sheet import clock
     from cpad_jax.printable import printable
+    from cpad_jax.printable import say as printed
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -144,7 +145,7 @@ def keep_inputs(options, given: Sequence[Path]) -> None:
 def say(aside: list[str]) -> None:
     """Prints what is to be said beside the results, and takes it off the list."""
     while aside:
-        print(printable(' '.join(aside.pop(0).split())), file=sys.stderr)
+        printed(' '.join(aside.pop(0).split()), sys.stderr)
 
 
 def printed_to(options) -> TextIO:
