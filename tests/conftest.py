@@ -1,7 +1,9 @@
 """Fixtures that several tests share: real footage where there is some, and a tiny built world."""
 
+import functools
 import importlib.util
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -34,6 +36,31 @@ def pytest_configure(config):
         jax.config.update('jax_compilation_cache_dir', os.environ['JAX_COMPILATION_CACHE_DIR'])
         jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
         jax.config.update('jax_persistent_cache_min_entry_size_bytes', -1)
+
+
+# What takes longer: JAX, other programs, videos, worlds that are drawn, and real footage.
+LONGER = re.compile(
+    r'\bjax\b|jnp|tensorflow|tfds|tiny_cpad|drawn_world|mini_world|subprocess|film|real_data'
+)
+
+
+@functools.cache
+def _is_quick(path):
+    return not LONGER.search(path.read_text())
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Spares `pytest -m quick` the imports of files without a quick test."""
+    if config.option.markexpr == 'quick' and collection_path.suffix == '.py':
+        return not _is_quick(collection_path) or None
+    return None
+
+
+def pytest_collection_modifyitems(items):
+    """Marks the tests of files that need nothing of what takes longer as quick."""
+    for item in items:
+        if _is_quick(item.path) and not item.get_closest_marker('slow'):
+            item.add_marker('quick')
 
 
 @pytest.fixture(scope='session')

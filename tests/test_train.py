@@ -52,9 +52,9 @@ def file(tmp_path):
     return tmp_path / 'tiny.py'
 
 
-def test_help_says_how():
-    done = start('--help')
-    assert done.returncode == 0 and 'usage: python -m cpad_jax.train --config FILE' in done.stdout
+def test_help_says_how(capsys):
+    train.main(['--help'])
+    assert 'usage: python -m cpad_jax.train --config FILE' in capsys.readouterr().out
 
 
 def one_line(done, *parts):
@@ -62,6 +62,16 @@ def one_line(done, *parts):
     assert done.stderr.startswith('error: ') and done.stderr.count('\n') == 1, done.stderr
     for part in parts:
         assert part in done.stderr
+
+
+def refused(*arguments, parts):
+    """A refusal in this process; `one_line` has what a command makes of it."""
+    with pytest.raises(UserError) as error:
+        train.main(list(map(str, arguments)))
+    line = str(error.value)
+    assert '\n' not in line and len(line) < 400
+    for part in parts:
+        assert part in line
 
 
 def test_unknown_key_is_one_line(file):
@@ -74,7 +84,7 @@ def test_unknown_key_of_the_data_that_is_evaluated_on_is_one_line(tmp_path):
         ('--config.eval.data.nam=x', "'eval.data.nam'", 'eval.data.name'),
         ('--config.eval.data=x', 'section: set one of its keys, eval.data.dir, eval.data.name'),
     ):
-        one_line(start(*testing, option), *parts)
+        refused(*testing, option, parts=parts)
     assert not (tmp_path / 'run').exists()
 
 
@@ -95,15 +105,15 @@ def test_what_evaluation_cannot_do_is_said_before_anything_is_made(tmp_path, opt
 
 
 def test_missing_file_is_one_line(file):
-    one_line(start('--config', str(file).replace('tiny', 'tyni')), 'tyni.py', 'tiny.py')
+    refused('--config', str(file).replace('tiny', 'tyni'), parts=['tyni.py', 'tiny.py'])
 
 
 def test_workdir_of_another_configuration_is_one_line(file, tmp_path):
     workdir = tmp_path / 'run'
     configs.record(configs.parse(['--config', str(file)]).config, workdir)
     (workdir / 'checkpoints').mkdir()
-    done = start('--config', file, '--workdir', workdir, '--config.seed=5')
-    one_line(done, 'seed (there 0, now 5)', 'use another --workdir')
+    parts = ['seed (there 0, now 5)', 'use another --workdir']
+    refused('--config', file, '--workdir', workdir, '--config.seed=5', parts=parts)
 
 
 def write_shards(directory):
