@@ -40,7 +40,7 @@ def pytest_configure(config):
 
 # What takes longer: JAX, other programs, videos, worlds that are drawn, and real footage.
 LONGER = re.compile(
-    r'\bjax\b|jnp|tensorflow|tfds|tiny_cpad|drawn_world|mini_world|subprocess|film|real_data'
+    r'\bjax\b|jnp|tensorflow|tfds|tiny_cpad|drawn_world|mini_world|subprocess|film|real_data|load_clip\('
 )
 
 
