@@ -14,7 +14,7 @@ from cpad_jax.data import drawn_world
 from cpad_jax.data.synthetic.world import WorldSpec
 from tools import check_parity
 
-# Half of the time of the tests goes to compiling, and most of it is compiled more than once.
+# Much of the time of the tests goes to compiling, and much is compiled more than once.
 COMPILED = {
     'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
     'JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES': '-1',
@@ -40,7 +40,8 @@ def pytest_configure(config):
 
 # What takes longer: JAX, other programs, videos, worlds that are drawn, and real footage.
 LONGER = re.compile(
-    r'\bjax\b|jnp|tensorflow|tfds|tiny_cpad|drawn_world|mini_world|subprocess|film|real_data|load_clip\('
+    r'\bjax\b|jnp|tensorflow|tfds|tiny_cpad|load_clip\(|drawn_photos'
+    r'|subprocess|film|drawn_world|mini_world|real_data'
 )
 
 
