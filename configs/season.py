@@ -7,7 +7,7 @@ from pathlib import Path
 
 import ml_collections
 
-from cpad_jax.retrieval.cutting import CUTS
+from cpad_jax.protocols.season.segmentation import CUTS
 from cpad_jax.training import configs
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import ml_collections
 
-from cpad_jax.retrieval.queries import CONTROL_NAMES
+from cpad_jax.ranking.method import CONTROL_NAMES
 from cpad_jax.training import configs
 
 VALIDATION_WORLD = 100

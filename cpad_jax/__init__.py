@@ -12,9 +12,9 @@ __version__ = '0.1.0'
 
 _LAZY = {
     'load_clip': 'cpad_jax.models.pretrained',
-    'load': 'cpad_jax.models.personalised',
+    'load': 'cpad_jax.models.clip_pad_api',
     'fine_tune': 'cpad_jax.training.fine_tuning',
-    'People': 'cpad_jax.models.people',
+    'People': 'cpad_jax.models.person_store',
     'UserError': 'cpad_jax.errors',
 }
 __all__ = ['People', 'UserError', '__version__', 'fine_tune', 'load', 'load_clip']

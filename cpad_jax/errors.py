@@ -90,12 +90,12 @@ _GOES_ON = 'run the same command again to go on from here'
 
 def run_command(main: Callable[[], None], interrupted: str = _GOES_ON) -> None:
     """Runs a command's `main`, function without arguments that does its work, as `told` does."""
-    with told(interrupted):
+    with cli_errors(interrupted):
         main()
 
 
 @contextlib.contextmanager
-def told(interrupted: str = _GOES_ON) -> Iterator[None]:
+def cli_errors(interrupted: str = _GOES_ON) -> Iterator[None]:
     """What runs within is a command: a `UserError` is one line on stderr and exit status 2.
 
     So is what the system refuses, such as a full disk, a folder that is read-only, or memory. Where

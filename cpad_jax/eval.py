@@ -31,9 +31,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if '--help' in argv or '-h' in argv:
         print(__doc__)
         return
-    runtime.quiet()
+    runtime.silence_logs()
     if '--compare' in argv:
-        from cpad_jax.retrieval import comparison
+        from cpad_jax.protocols.compound import comparison
 
         comparison.main(argv)
         return
@@ -48,18 +48,21 @@ def main(argv: Sequence[str] | None = None) -> None:
 def evaluate(config: Any, workdir: Path) -> None:
     """Runs the protocol that a configuration asks for, on what its workdir holds."""
     runtime.keep_compiled(workdir)
-    from cpad_jax.retrieval import captioned, evaluation, nobody, season, two_people
+    from cpad_jax.protocols import captions, no_person
+    from cpad_jax.protocols.compound import evaluate as compound_evaluate
+    from cpad_jax.protocols.pairs import evaluate as pairs_evaluate
+    from cpad_jax.protocols.season import evaluate as season_evaluate
 
     if 'season' in config.eval:
-        season.evaluate(workdir, config)
+        season_evaluate.evaluate(workdir, config)
     elif 'two_people' in config.eval:
-        two_people.evaluate(workdir, config)
+        pairs_evaluate.evaluate(workdir, config)
     elif 'captioned' in config.eval:
-        captioned.evaluate(workdir, config)
+        captions.evaluate(workdir, config)
     elif config.task == 'ce':
-        nobody.evaluate(workdir, config)
+        no_person.evaluate(workdir, config)
     else:
-        evaluation.evaluate(workdir, config)
+        compound_evaluate.evaluate(workdir, config)
 
 
 if __name__ == '__main__':

@@ -18,24 +18,24 @@ from typing import TYPE_CHECKING, Any
 
 from cpad_jax.errors import naming, run_command
 from cpad_jax.locks import locked
-from cpad_jax.training.runtime import keep_compiled, quiet, stage
+from cpad_jax.training.runtime import keep_compiled, silence_logs, stage
 
 if TYPE_CHECKING:
     from cpad_jax.data.built_dataset import DatasetPaths
-    from cpad_jax.models.personalised import PersonalisedCLIP
+    from cpad_jax.models.clip_pad_api import PersonalizedCLIP
 
 
 def pretrain(config: Any, workdir: Path) -> None:
     """Pre-trains a small CLIP on captioned pictures, and exports it to `WORKDIR/model`."""
-    from cpad_jax.data.synthetic import captioned
     from cpad_jax.models import zoo
+    from cpad_jax.synthetic import caption_shards
     from cpad_jax.training import captioned_shards, loop, pretraining
 
     clip, data = zoo.get(config.backbone), config.data
     folder = Path(data.dir) if data.dir else workdir / 'captioned'
     stage(1, 3, f'captioned pictures in {folder}')
     if not data.dir:
-        captioned.ensure_captioned(
+        caption_shards.ensure_captioned(
             folder, data.shards, data.seed, data.famous, clip.image_size, data.people_per_shot
         )
     training, held_out = captioned_shards.open_shards(
@@ -55,13 +55,14 @@ def learn_identities(config: Any, workdir: Path) -> None:
     `config.eval.data` names another one for that.
     """
     from cpad_jax.data import build, readers
-    from cpad_jax.models import face_features, pretrained, visual_prompts, weights
-    from cpad_jax.retrieval import evaluation
+    from cpad_jax.models import face_features, pretrained, visual_prompts
+    from cpad_jax.models.weights import folder as weights_folder
+    from cpad_jax.protocols.compound import evaluate
     from cpad_jax.training import checkpoints
 
-    evaluation.check(config)
+    evaluate.check(config)
     folder = pretrained.find_clip(config.backbone)  # Rather now than after the data set was drawn.
-    clip_config = weights.read_config(folder / weights.CONFIG_FILE)
+    clip_config = weights_folder.read_config(folder / weights_folder.CONFIG_FILE)
     face_features.other_clip(config.features.face)
     visual_prompts.check(config.model.get('visual_prompts', 0), clip_config)
     stage(1, 5, f'data set {config.data.name}')
@@ -81,19 +82,20 @@ def learn_identities(config: Any, workdir: Path) -> None:
         stage(5, 5, f'no evaluation: {why}; config.eval.data.name may name a data set that has')
         return
     stage(5, 5, f'evaluation on {asked["name"]}')
-    evaluation.evaluate(workdir, config)
+    evaluate.evaluate(workdir, config)
 
 
 def _learn_identities(config: Any, workdir: Path, paths: DatasetPaths) -> None:
     from cpad_jax.data import readers
+    from cpad_jax.features import store
     from cpad_jax.models.pretrained import load_clip
-    from cpad_jax.training import feature_cache, identity, loop
+    from cpad_jax.training import identity, loop
 
     stage(2, 5, f'features of the training photos by {config.backbone}')
     clip = load_clip(config.backbone, dtype=config.dtype)
     photos = readers.IdentityReader(paths.part('identities'), 'train')
-    cache = feature_cache.folder(config, workdir)
-    features = feature_cache.photo_features(config, paths, photos, clip, cache)
+    cache = store.folder(config, workdir)
+    features = store.photo_features(config, paths, photos, clip, cache)
     task = identity.IdentityLearning(config, clip, features, photos)
     stage(3, 5, f'learning {len(features.names)} people: {config.train.steps} steps')
     params = loop.run(task, config, workdir)
@@ -121,7 +123,7 @@ def learn_experts(config: Any, workdir: Path) -> None:
     The test asks what nobody in particular does; with people it is a row of CLIP-PAD's evaluation.
     """
     from cpad_jax.models import pretrained
-    from cpad_jax.retrieval import nobody
+    from cpad_jax.protocols import no_person
     from cpad_jax.training import checkpoints
 
     pretrained.find_clip(config.backbone)  # Rather now than after the data sets were drawn.
@@ -132,18 +134,19 @@ def learn_experts(config: Any, workdir: Path) -> None:
     else:
         _learn_experts(config, workdir, people, clips)
     stage(5, 5, 'test without people')
-    nobody.evaluate(workdir, config)
+    no_person.evaluate(workdir, config)
 
 
 def _learn_experts(
     config: Any, workdir: Path, people: DatasetPaths, clips: dict[str, DatasetPaths]
 ) -> None:
+    from cpad_jax.methods.ce import training as ce_training
     from cpad_jax.models.pretrained import load_clip
-    from cpad_jax.training import collaborative, loop, validation_curve
+    from cpad_jax.training import loop, validation_curve
 
     stage(2, 5, f'features by {config.backbone}')
     clip = load_clip(config.backbone, dtype=config.dtype)
-    task = collaborative.prepare(config, workdir, clip, people, clips)
+    task = ce_training.prepare(config, workdir, clip, people, clips)
     stage(3, 5, f'learning from {len(task.asks.training)} clips: {config.train.steps} steps')
     params = loop.run(task, config, workdir, task.evaluator(workdir))
     step, params = validation_curve.best(task, config, workdir, params)
@@ -153,12 +156,12 @@ def _learn_experts(
 
 def learn_from_clips(config: Any, workdir: Path) -> None:
     """Teaches a learned CLIP-PAD by clips, exports the best one, and evaluates it."""
-    from cpad_jax.models import personalised
-    from cpad_jax.retrieval import evaluation
+    from cpad_jax.models import clip_pad_api
+    from cpad_jax.protocols.compound import evaluate
     from cpad_jax.training import checkpoints
 
-    evaluation.check(config)
-    model = personalised.load(config.start_from, dtype=config.dtype)
+    evaluate.check(config)
+    model = clip_pad_api.load(config.start_from, dtype=config.dtype)
     people, clips = _title_splits(config, workdir)
     done = checkpoints.latest_step(workdir / 'checkpoints') == config.train.steps
     if done and (workdir / 'model').is_dir():
@@ -166,13 +169,13 @@ def learn_from_clips(config: Any, workdir: Path) -> None:
     else:
         _learn_from_clips(config, workdir, model, people, clips)
     stage(5, 5, f'evaluation on {config.data.name}')
-    evaluation.evaluate(workdir, config)
+    evaluate.evaluate(workdir, config)
 
 
 def _learn_from_clips(
     config: Any,
     workdir: Path,
-    model: PersonalisedCLIP,
+    model: PersonalizedCLIP,
     people: DatasetPaths,
     clips: dict[str, DatasetPaths],
 ) -> None:
@@ -225,7 +228,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if '--help' in argv or '-h' in argv:
         print(__doc__)
         return
-    quiet()
+    silence_logs()
     from cpad_jax.training import configs
 
     config, workdir = configs.parse(argv)

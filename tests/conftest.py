@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cpad_jax.data import drawn_world
-from cpad_jax.data.synthetic.world import WorldSpec
+from cpad_jax.data import synthetic_cast
+from cpad_jax.synthetic.world import WorldSpec
 from tools import check_parity
 
 # Much of the time of the tests goes to compiling, and much is compiled more than once.
@@ -96,6 +96,6 @@ def mini_spec():
 @pytest.fixture(scope='session')
 def mini_world(mini_spec, tmp_path_factory):
     """Eight clips and their photos, built in this process: (DatasetPaths, WorldSpec)."""
-    return drawn_world.ensure_synthetic_cast(
+    return synthetic_cast.ensure_synthetic_cast(
         tmp_path_factory.mktemp('world'), mini_spec, 1
     ), mini_spec

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cpad_jax import errors, progress
 from cpad_jax.printable import as_cell, from_cell, printable, say
-from cpad_jax.retrieval.report import page
+from cpad_jax.report import page
 from tools import find_person
 
 
@@ -102,7 +102,7 @@ def test_a_line_that_quotes_a_long_name_loses_its_middle_wherever_it_is_said(cap
     assert len(first) == 399 and second == 'unknown: 3 faces'
     assert first.startswith('not found: xxx') and first.endswith('xxx, Ann') and ' ... ' in first
     find_person.say([f'set aside: {name}: no face was found'])
-    with pytest.raises(SystemExit), errors.told():
+    with pytest.raises(SystemExit), errors.cli_errors():
         raise errors.UserError(f'{name}\x1b' * 3 + ': give another')
     for line, end in zip(
         capsys.readouterr().err.splitlines(), ('no face was found', 'give another'), strict=True

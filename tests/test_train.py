@@ -10,17 +10,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from photo_archives import write_vggface2
 
 import cpad_jax
 from cpad_jax import train
-from cpad_jax.data import build, drawn_world
-from cpad_jax.data.synthetic import captioned
-from cpad_jax.data.synthetic.world import World
+from cpad_jax.data import build, synthetic_cast
 from cpad_jax.errors import UserError
-from cpad_jax.models import clip, weights, zoo
-from cpad_jax.retrieval import evaluation
+from cpad_jax.models import clip, zoo
+from cpad_jax.models.weights import folder
+from cpad_jax.protocols.compound import evaluate
+from cpad_jax.synthetic import caption_shards
+from cpad_jax.synthetic.world import World
 from cpad_jax.training import configs
+from tests.support.photo_archives import write_vggface2
 
 ROOT = Path(__file__).parents[1]
 CLIP_CONFIG = """
@@ -121,14 +122,14 @@ def write_shards(directory):
     rng = np.random.default_rng(0)
     for shard in range(2):
         drawn = [
-            captioned.Captioned(
+            caption_shards.Captioned(
                 picture=rng.integers(0, 256, (32, 32, 3), dtype=np.uint8),
                 captions=[('a picture', [{}]), (f'picture {i}', [{'person': i}])],
                 facts=[{'person': i, 'place': 0, 'doing': i % 3}],
             )
             for i in range(16)
         ]
-        captioned.write_shard(directory, shard, drawn)
+        caption_shards.write_shard(directory, shard, drawn)
     return directory
 
 
@@ -154,7 +155,7 @@ def small_clip(tmp_path_factory):
     model = zoo.get('testing')
     pixels = jnp.zeros((1, model.image_size, model.image_size, 3))
     variables = clip.CLIP(model).init(jax.random.key(0), pixels, jnp.zeros((1, 8), jnp.int32))
-    weights.save_clip(directory, model, variables['params'])
+    folder.save_clip(directory, model, variables['params'])
     return directory
 
 
@@ -177,9 +178,9 @@ def test_a_full_size_clip_goes_the_whole_way(tmp_path):
     config = zoo.get('ViT-B-32')
     flat = {
         path: 0.05 * rng.standard_normal(shape, np.float32)
-        for path, shape in weights.parameter_shapes(config).items()
+        for path, shape in folder.parameter_shapes(config).items()
     }
-    weights.save_clip(tmp_path / 'b32', config, weights.unflatten(flat), dtype='bfloat16')
+    folder.save_clip(tmp_path / 'b32', config, folder.unflatten(flat), dtype='bfloat16')
     done = start('--config', ROOT / 'configs' / 'testing.py', '--workdir', tmp_path / 'run',
                  f'--config.backbone={tmp_path / "b32"}', '--config.train.steps=4')  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -246,7 +247,7 @@ def test_people_are_learned_from_vggface2(tmp_path):
     assert model.person(name='Person 3') is not None
     config = configs.parse([str(argument) for argument in arguments]).config
     with pytest.raises(UserError, match='vggface2: this data set has no clips'):
-        evaluation.evaluate(tmp_path / 'run', config)
+        evaluate.evaluate(tmp_path / 'run', config)
 
 
 def test_no_title_is_in_two_splits(tmp_path):
@@ -258,12 +259,12 @@ def test_no_title_is_in_two_splits(tmp_path):
     style = {
         title.style_seed
         for data in splits.values()
-        for title in World(drawn_world.world_spec({**data, 'clips_per_title': 1})).titles
+        for title in World(synthetic_cast.world_spec({**data, 'clips_per_title': 1})).titles
     }
     assert len(style) == 3 * (69 + 5)
     # Whoever acts in what is learned from has training photos; people to be never seen do not.
     for split in ('training', 'validation'):
-        assert max(World(drawn_world.world_spec(splits[split])).cast) < 9000
+        assert max(World(synthetic_cast.world_spec(splits[split])).cast) < 9000
     with pytest.raises(UserError, match='titles of one world would be in two splits'):
         config.clips.validation.world_seed = 100
         build.title_splits(config, tmp_path)

@@ -24,10 +24,11 @@ import numpy as np
 # Run as a script, the package beside this folder is found without being installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cpad_jax import errors  # noqa: E402
-from cpad_jax.media import images  # noqa: E402
-from cpad_jax.models import weights, zoo  # noqa: E402
-from tools.benchmarks.measuring import peak, quickest, rate, texture  # noqa: E402
+from cpad_jax import errors
+from cpad_jax.media import images
+from cpad_jax.models import zoo
+from cpad_jax.models.weights import folder as weights_folder
+from tools.benchmarks.measuring import peak, quickest, rate, texture
 
 BATCH = 64
 QUERY = 'Michael Richards [TOK] entering the room'.replace('[TOK] ', '')
@@ -45,12 +46,12 @@ def write_random(folder: Path, name: str) -> int:
     """
     config = zoo.get(name)
     rng = np.random.default_rng(0)
-    params = weights.unflatten({
+    params = weights_folder.unflatten({
         path: 0.02 * rng.standard_normal(shape, np.float32)
-        for path, shape in weights.parameter_shapes(config).items()
+        for path, shape in weights_folder.parameter_shapes(config).items()
     })  # fmt: skip
-    weights.save_clip(folder, config, params)
-    return (folder / weights.WEIGHTS_FILE).stat().st_size
+    weights_folder.save_clip(folder, config, params)
+    return (folder / weights_folder.WEIGHTS_FILE).stat().st_size
 
 
 def load(name: str) -> None:

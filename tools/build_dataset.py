@@ -23,10 +23,19 @@ from pathlib import Path
 # Run as a script, the package beside this folder is found without being installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cpad_jax import atomic, errors, train  # noqa: E402
-from cpad_jax.data import build, built_dataset, drawn_world, set_aside  # noqa: E402
-from cpad_jax.data.synthetic.world import WorldSpec  # noqa: E402
-from cpad_jax.printable import say  # noqa: E402
+from cpad_jax import (
+    atomic,
+    errors,
+    train,
+)
+from cpad_jax.data import (
+    build,
+    built_dataset,
+    rejection_log,
+    synthetic_cast,
+)
+from cpad_jax.printable import say
+from cpad_jax.synthetic.world import WorldSpec
 
 # The sheet is as wide as five clips and shows a row of eight people under them.
 _COLUMNS, _ROWS, _PEOPLE = 5, 4, 8
@@ -71,18 +80,18 @@ def manual_summary(paths: built_dataset.DatasetPaths) -> str:
         f'{paths.folder}: {len(people)} people, of whom {sum(p["seen"] for p in people)} are for '
         'training'
     ]
-    told: list[set_aside.Group] = []
+    told: list[rejection_log.Group] = []
     for part, folder in paths.parts.items():
         splits = tfds.builder_from_directory(folder).info.splits
         kind = 'photos' if part == 'identities' else 'clips'
         name = f'{part}, ' if len(paths.parts) > 1 else ''
         lines += [f'{name}{key}: {split.num_examples} {kind}' for key, split in splits.items()]
-        groups = set_aside.read_groups(folder)
+        groups = rejection_log.read_groups(folder)
         if not groups:
             lines.append('set aside: nothing')
             continue
         count = sum(group.count for group in groups.values())
-        lines.append(f'set aside: {count}, all listed in {folder / set_aside.LIST}')
+        lines.append(f'set aside: {count}, all listed in {folder / rejection_log.LIST}')
         for reason, group in groups.items():
             if group in told:  # Parts of the same files leave out the same.
                 lines.append(f'  {group.count:>9} {reason}, as above')
@@ -185,7 +194,7 @@ def _as_written(value: object) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and builds."""
-    train.quiet()
+    train.silence_logs()
     parser = errors.CommandParser(__doc__)
     parser.add_argument('name', choices=build.NAMES, help='the data set')
     parser.add_argument(
@@ -218,7 +227,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     world = parser.add_argument_group('the world')
     means = world_options()
-    fields = {drawn_world.CONFIG_KEYS.get(f.name, f.name): f for f in dataclasses.fields(WorldSpec)}
+    fields = {
+        synthetic_cast.CONFIG_KEYS.get(f.name, f.name): f for f in dataclasses.fields(WorldSpec)
+    }
     for option, field in fields.items():
         world.add_argument(
             f'--{option}',
@@ -234,7 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _build(options: argparse.Namespace, fields: Collection[str]) -> None:
     described = {o: value for o in fields if (value := getattr(options, o)) is not None}
-    if options.name != drawn_world.SYNTHETIC_CAST:
+    if options.name != synthetic_cast.SYNTHETIC_CAST:
         _build_manual(options, described)
         return
     others = ('manual_dir', 'beam_options', 'part', 'annotations', 'splits')
@@ -242,9 +253,9 @@ def _build(options: argparse.Namespace, fields: Collection[str]) -> None:
         raise errors.UserError(f'{options.name} is drawn: leave {" and ".join(given)} out')
     if options.sheet and options.sheet.suffix.lower() not in ('.jpg', '.jpeg', '.png'):
         raise errors.UserError(f'--sheet {options.sheet}: expected a .jpg or .png file')
-    spec = drawn_world.world_spec(described)
+    spec = synthetic_cast.world_spec(described)
     before = build.finished(options.name, options.data_dir)
-    paths = drawn_world.ensure_synthetic_cast(options.data_dir, spec, options.processes)
+    paths = synthetic_cast.ensure_synthetic_cast(options.data_dir, spec, options.processes)
     _tell_before(before)
     say(summary(paths))
     if options.sheet:
@@ -256,7 +267,7 @@ def _build_manual(options: argparse.Namespace, described: Collection[str]) -> No
     drawn = ['sheet'] * bool(options.sheet) + [*described]
     if drawn:
         raise errors.UserError(
-            f'--{drawn[0]} is for {drawn_world.SYNTHETIC_CAST} only: leave it out for '
+            f'--{drawn[0]} is for {synthetic_cast.SYNTHETIC_CAST} only: leave it out for '
             f'{options.name}, which is made from your files'
         )
     module = built_dataset.builder_module(options.name)

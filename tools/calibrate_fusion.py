@@ -26,15 +26,28 @@ import numpy as np
 # Run as a script, the package beside this folder is found without being installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cpad_jax import errors, progress  # noqa: E402
-from cpad_jax.data import build  # noqa: E402
-from cpad_jax.retrieval import evaluation, metrics  # noqa: E402
-from cpad_jax.retrieval.methods import registry, word_bank  # noqa: E402
-from cpad_jax.retrieval.methods.fusion import Fused, weighted  # noqa: E402
-from cpad_jax.retrieval.methods.setting import Setting  # noqa: E402
-from cpad_jax.retrieval.scenarios import Query  # noqa: E402
-from cpad_jax.training import configs, runtime  # noqa: E402
-from tools import judge  # noqa: E402
+from cpad_jax import (
+    errors,
+    progress,
+)
+from cpad_jax.data import build
+from cpad_jax.methods import (
+    querybank,
+    registry,
+)
+from cpad_jax.methods.context import Setting
+from cpad_jax.methods.fusion import (
+    Fused,
+    weighted,
+)
+from cpad_jax.protocols.compound import evaluate
+from cpad_jax.ranking import metrics
+from cpad_jax.ranking.query import Query
+from cpad_jax.training import (
+    configs,
+    runtime,
+)
+from tools import judge
 
 # The first part counts 1; these are for every further one. 0 leaves it out.
 GRID = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0)
@@ -48,7 +61,7 @@ KEYS = {
     'with_faces_closed': ('words', 'faces'),
 }
 # By which the temperature of a bank of words is found.
-BY = {word_bank.OPEN: 'late_fusion', word_bank.CLOSED: 'late_fusion_closed'}
+BY = {querybank.OPEN: 'late_fusion', querybank.CLOSED: 'late_fusion_closed'}
 TEMPERATURES = (0.1, 0.2, 0.3, 0.5, 0.8, 1.2)
 
 Weights = tuple[float, ...]
@@ -107,14 +120,14 @@ def best_temperature(
 
     Args:
         setting: Of the evaluation.
-        kind: One of `word_bank.BANKS`.
+        kind: One of `querybank.BANKS`.
         asked: The queries.
         grid: What is tried.
     """
     (row,) = registry.make([BY[kind]], setting)
     lines, sums = [f'temperature of the {kind} bank of words: sum of mean hit@1 and hit@5'], {}
     for temperature in grid:
-        bank = word_bank.WordBank(setting.model, setting.plain_gallery, kind, temperature)
+        bank = querybank.QueryBank(setting.model, setting.plain_gallery, kind, temperature)
         tried = try_all(dataclasses.replace(row, parts=(bank, *row.parts[1:])), asked)
         weights, sums[temperature] = best_of(tried)
         lines.append(f'{temperature:5.2f}  {sums[temperature]:.3f}  with faces={weights[0]:g}')
@@ -142,7 +155,7 @@ def render(name: str, tried: dict[Weights, dict[str, np.ndarray]]) -> tuple[str,
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line, tries and prints."""
-    runtime.quiet()
+    runtime.silence_logs()
     parser = errors.CommandParser(__doc__)
     parser.add_argument('--config', required=True, help='as for cpad_jax.eval')
     parser.add_argument('--workdir', help='as for cpad_jax.eval')
@@ -161,9 +174,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         config = judge.world_config(config, workdir, options.world)
         build.ensure(build.evaluation_data(config), workdir)
     config.eval.methods, config.eval.controls, config.eval.ce = (), (), ''
-    material = evaluation.prepare(workdir, config)
+    material = evaluate.prepare(workdir, config)
     best = []
-    for kind in word_bank.BANKS:
+    for kind in querybank.BANKS:
         text, temperature = best_temperature(material.setting, kind, material.asked)
         print(text, flush=True)
         config.eval.word_bank[kind] = temperature

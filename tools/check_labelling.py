@@ -22,7 +22,11 @@ from pathlib import Path
 # Run as a script, the package beside this folder is found without being installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cpad_jax import atomic, errors, train  # noqa: E402
+from cpad_jax import (
+    atomic,
+    errors,
+    train,
+)
 
 # Thresholds were chosen on the worlds of seeds 101 and 202; figures are reported on another one.
 SEED = 303
@@ -77,10 +81,10 @@ class Truth:
     @classmethod
     def read(cls, world, number: int, videos: Path) -> Truth:
         """Reads what lies beside the videos of a drawn title."""
-        from cpad_jax.data.synthetic import people
+        from cpad_jax.synthetic import people as synthetic_people
 
         title = world.titles[number]
-        cast = {person: people.person(person) for person in title.cast}
+        cast = {person: synthetic_people.person(person) for person in title.cast}
         clips = {}
         for plan in world.clips:
             if plan.title == number:
@@ -91,7 +95,8 @@ class Truth:
             one.person_id
             for one in cast.values()
             for other in cast.values()
-            if one is not other and people.similarity(one.looks, other.looks) >= _LOOK_ALIKE
+            if one is not other
+            and synthetic_people.similarity(one.looks, other.looks) >= _LOOK_ALIKE
         }
         everybody = frozenset(p.person_id for p in cast.values())
         seen = frozenset(p.person_id for p in cast.values() if p.seen)
@@ -127,11 +132,12 @@ class Truth:
 
 def prepare(folder: Path, spec) -> tuple:
     """Draws the world, and writes photos, cast lists and subtitles as a user would have them."""
-    from cpad_jax.data import drawn_world, readers
-    from cpad_jax.data.synthetic import dialogue, people
-    from cpad_jax.data.synthetic.world import World
+    from cpad_jax.data import readers, synthetic_cast
+    from cpad_jax.synthetic import dialogue
+    from cpad_jax.synthetic import people as synthetic_people
+    from cpad_jax.synthetic.world import World
 
-    paths = drawn_world.ensure_synthetic_cast(folder, spec)
+    paths = synthetic_cast.ensure_synthetic_cast(folder, spec)
     world = World(spec)
     photos = readers.IdentityReader(paths.identities, 'train')
     for number in range(len(photos)):
@@ -144,7 +150,10 @@ def prepare(folder: Path, spec) -> tuple:
         text = io.StringIO()
         rows = csv.writer(text)
         rows.writerow(['person_id', 'name'])
-        rows.writerows([people.person(i).person_id, people.person(i).name] for i in title.cast)
+        rows.writerows(
+            [synthetic_people.person(i).person_id, synthetic_people.person(i).name]
+            for i in title.cast
+        )
         atomic.write_bytes(folder / 'cast' / f'{title.title_id}.csv', text.getvalue().encode())
     for plan in world.clips:
         file = folder / 'subtitles' / f'{plan.clip_id}.srt'
@@ -163,9 +172,9 @@ def named(labels, kind: str | None = None) -> set[tuple[str, str]]:
 
 def measure(folder: Path, world, videos: Path, detector, embedder) -> list[dict]:
     """Labels all titles and scores what comes out; gives rows of results."""
-    from cpad_jax.media.labelling import label, subtitles
-    from cpad_jax.media.labelling import title as titles
-    from cpad_jax.media.labelling.cast import read_cast
+    from cpad_jax.labelling import label, subtitles
+    from cpad_jax.labelling import title as titles
+    from cpad_jax.labelling.cast import read_cast
 
     tallies: dict[str, Tally] = collections.defaultdict(Tally)
     found: dict[str, Tally] = collections.defaultdict(Tally)
@@ -331,7 +340,7 @@ def _row(name: str, **values: float) -> dict:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line, measures and prints."""
-    train.quiet()
+    train.silence_logs()
     parser = errors.CommandParser(__doc__)
     parser.add_argument(
         '--dir', required=True, type=errors.given_path, help='folder for the world and results'
@@ -346,9 +355,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument('--movies', type=int, default=10, help='default: 10, and a fifth as shows')
     options = parser.parse_args(arguments)
 
-    from cpad_jax.data.synthetic.world import WorldSpec
     from cpad_jax.media.face_embedding import FaceEmbedder
     from cpad_jax.media.faces import FaceDetector
+    from cpad_jax.synthetic.world import WorldSpec
 
     detector, embedder = FaceDetector(options.detector), FaceEmbedder(options.embedder)
     spec = WorldSpec(

@@ -34,10 +34,19 @@ import numpy as np
 # Run as a script, the package beside this folder is found without being installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cpad_jax import atomic, errors, progress  # noqa: E402
-from cpad_jax.models import openclip, openclip_config, weights, zoo  # noqa: E402
-from cpad_jax.models.clip import CLIP  # noqa: E402
-from cpad_jax.models.config import CLIPConfig, ResNetConfig  # noqa: E402
+from cpad_jax import (
+    atomic,
+    errors,
+    progress,
+)
+from cpad_jax.models import zoo
+from cpad_jax.models.clip import CLIP
+from cpad_jax.models.config import (
+    CLIPConfig,
+    ResNetConfig,
+)
+from cpad_jax.models.weights import folder, open_clip_config
+from cpad_jax.models.weights import open_clip as weights_open_clip
 
 STREAM = 0.01  # Size of what flows along the blocks: its square is near the epsilons.
 LIMITS = {'float32': 1e-5, 'bfloat16': 2e-2}
@@ -206,14 +215,14 @@ def build_peer(config: CLIPConfig) -> Any:
 
     # A small one of its names, which is thrown away.
     stand_in = 'vit_base_patch32_siglip_256'
-    cfg = openclip_config.model_cfg(config, stand_in)
+    cfg = open_clip_config.model_cfg(config, stand_in)
     cfg['text_cfg'].pop('tokenizer_kwargs', None)
     if not cfg.pop('custom_text', False):
         return models.CLIP(**cfg)
     v = config.vision
     trunk = timm.models.vision_transformer.VisionTransformer(
         img_size=v.image_size, patch_size=v.patch_size, embed_dim=v.width, depth=v.layers,
-        num_heads=v.heads, mlp_ratio=openclip_config.mlp_ratio(v), class_token=False,
+        num_heads=v.heads, mlp_ratio=open_clip_config.mlp_ratio(v), class_token=False,
         global_pool='map', num_classes=0,
         act_layer='gelu_tanh' if v.activation == 'gelu_tanh' else None,
     )  # fmt: skip
@@ -251,7 +260,7 @@ def compare(config: CLIPConfig) -> Parity:
     state = draw_state({name: a.shape for name, a in peer.state_dict().items()})
     pixels, ids = draw_inputs(config)
     right = peer_embeddings(peer, state, pixels, ids)
-    params = openclip.from_open_clip(state, config)
+    params = weights_open_clip.from_open_clip(state, config)
     return Parity(*(
         max(
             float(np.abs(np.asarray(ours, np.float64) - theirs).max())
@@ -285,7 +294,7 @@ def check_names(config: CLIPConfig) -> int:
         UserError: They differ.
     """
     theirs = {k: v for k, v in peer_shapes(config).items() if 'num_batches_tracked' not in k}
-    weights.check_shapes(openclip.shapes(config), theirs, 'our table', config.name)
+    folder.check_shapes(weights_open_clip.shapes(config), theirs, 'our table', config.name)
     return count_parameters(config)
 
 
@@ -293,7 +302,7 @@ def count_parameters(config: CLIPConfig) -> int:
     """How many numbers are learned: running statistics of batch normalisations are not."""
     return sum(
         int(np.prod(shape))
-        for name, shape in weights.parameter_shapes(config).items()
+        for name, shape in folder.parameter_shapes(config).items()
         if not name.endswith(('/mean', '/var'))
     )
 

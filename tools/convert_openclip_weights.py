@@ -20,19 +20,21 @@ import numpy as np
 # Run as a script, the package beside this folder is found without being installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cpad_jax import atomic, errors, whole_folders  # noqa: E402
-from cpad_jax.models import (  # noqa: E402
-    openclip,
-    openclip_config,
-    pretrained,
-    safetensors_files,
-    seals,
-    sources,
-    weights,
+from cpad_jax import (
+    atomic,
+    errors,
+    whole_folders,
 )
-from cpad_jax.models.config import CLIPConfig  # noqa: E402
-from cpad_jax.models.openclip_choice import activation, choose_config, with_sizes_of  # noqa: E402
-from cpad_jax.printable import say  # noqa: E402
+from cpad_jax.models import pretrained, seals
+from cpad_jax.models.config import CLIPConfig
+from cpad_jax.models.weights import folder as weights_folder
+from cpad_jax.models.weights import open_clip, open_clip_config, safetensors, sources
+from cpad_jax.models.weights.open_clip_choice import (
+    activation,
+    choose_config,
+    with_sizes_of,
+)
+from cpad_jax.printable import say
 
 OPEN_CLIP_WEIGHTS = 'open_clip_model.safetensors'
 SAME = 'same'
@@ -69,11 +71,11 @@ def convert(
     config = choose_config(model, resolved, state)
     config, said = activation(config, model, resolved, remarks)
     config, more = with_sizes_of(state, config, resolved, image_size)
-    params = openclip.from_open_clip(state, config, resolved.origin)
+    params = open_clip.from_open_clip(state, config, resolved.origin)
     tokenizer = tokenizer or resolved.tokenizer
     kept = None if dtype == SAME else dtype
     with whole_folders.writing(out) as temporary:
-        weights.save_clip(temporary, config, params, kept, aside=openclip.unused(state))
+        weights_folder.save_clip(temporary, config, params, kept, aside=open_clip.unused(state))
         if config.text.tokenizer == 'file':
             if tokenizer is None:
                 raise errors.UserError(
@@ -82,14 +84,14 @@ def convert(
                 )
             shutil.copyfile(tokenizer, temporary / pretrained.TOKENIZER_FILE)
             pretrained.open_tokenizer(config, temporary)
-            seals.add(temporary / weights.CONFIG_FILE, pretrained.TOKENIZER_FILE)
+            seals.add(temporary / weights_folder.CONFIG_FILE, pretrained.TOKENIZER_FILE)
         atomic.write_bytes(
             temporary / 'README.md', _card(config, resolved, state, temporary).encode()
         )
         if check:
             _check(temporary, state, kept)
     say('\n'.join((*remarks, *more, said)))
-    sha256 = seals.written_sha256(out / weights.CONFIG_FILE, weights.WEIGHTS_FILE)
+    sha256 = seals.written_sha256(out / weights_folder.CONFIG_FILE, weights_folder.WEIGHTS_FILE)
     rounded = f' as rounded to {kept}' if kept else ''
     compared = f'; read back, every number is the same{rounded}' if check else ''
     say(f'wrote {out}: {config.name}, {len(state)} arrays, sha256 {sha256}{compared}')
@@ -97,8 +99,8 @@ def convert(
 
 def _check(folder: Path, state: Mapping[str, np.ndarray], dtype: str | None) -> None:
     """Holds what was written against what was read."""
-    config, params = weights.load_clip_variables(folder)
-    for name, array in openclip.to_open_clip(params, config).items():
+    config, params = weights_folder.load_clip_variables(folder)
+    for name, array in open_clip.to_open_clip(params, config).items():
         right = state.get(name, state.get(f'text.{name}'))
         if right is None or right.shape != array.shape:
             continue  # A position embedding that was resized.
@@ -111,9 +113,11 @@ def _card(
     config: CLIPConfig, resolved: sources.Resolved, state: Mapping[str, np.ndarray], folder: Path
 ) -> str:
     """A model card: where the weights come from."""
-    sha256 = seals.written_sha256(folder / weights.CONFIG_FILE, weights.WEIGHTS_FILE)
+    sha256 = seals.written_sha256(folder / weights_folder.CONFIG_FILE, weights_folder.WEIGHTS_FILE)
     types = ', '.join(sorted({array.dtype.name for array in state.values()}))
-    files = '\n'.join(f'  - `{p.name}`, sha256 {weights.file_sha256(p)}' for p in resolved.paths)
+    files = '\n'.join(
+        f'  - `{p.name}`, sha256 {weights_folder.file_sha256(p)}' for p in resolved.paths
+    )
     return f"""# {config.name}
 
 Weights of open_clip, converted by cpad_jax for `cpad_jax.load_clip`.
@@ -121,7 +125,7 @@ Weights of open_clip, converted by cpad_jax for `cpad_jax.load_clip`.
 - **Source**: {resolved.origin}
 {files}
 - **Numbers in the source**: {types}
-- **`{weights.WEIGHTS_FILE}`**: sha256 {sha256}
+- **`{weights_folder.WEIGHTS_FILE}`**: sha256 {sha256}
 - **Licence**: {resolved.licence or 'not named beside the weights; see their source'}
 """
 
@@ -137,15 +141,15 @@ def convert_back(source: Path, out: Path) -> None:
         UserError: The source is no such folder, or open_clip has no such model.
     """
     whole_folders.check(out, '--out', source)
-    params = weights.stored_params(source)
-    config = weights.read_config(source / weights.CONFIG_FILE)
-    state = openclip.to_open_clip(params, config) | weights.load_aside(source)
+    params = weights_folder.stored_params(source)
+    config = weights_folder.read_config(source / weights_folder.CONFIG_FILE)
+    state = open_clip.to_open_clip(params, config) | weights_folder.load_aside(source)
     with whole_folders.writing(out) as temporary:
-        stored = {name: safetensors_files.Stored(array) for name, array in state.items()}
-        safetensors_files.write(temporary / OPEN_CLIP_WEIGHTS, stored)
+        stored = {name: safetensors.Stored(array) for name, array in state.items()}
+        safetensors.write(temporary / OPEN_CLIP_WEIGHTS, stored)
         said = {
-            'model_cfg': openclip_config.model_cfg(config),
-            'preprocess_cfg': openclip_config.preprocess_cfg(config),
+            'model_cfg': open_clip_config.model_cfg(config),
+            'preprocess_cfg': open_clip_config.preprocess_cfg(config),
         }
         atomic.write_json(temporary / sources.CONFIG_FILE, said)
         for name in (pretrained.TOKENIZER_FILE, 'README.md'):

@@ -15,20 +15,16 @@ from typing import TextIO
 # Run as a script, the package beside this folder is found without being installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cpad_jax import atomic, errors  # noqa: E402
+from cpad_jax import (
+    atomic,
+    errors,
+)
 
 # These take seconds to load, in which Ctrl-C is answered as it is later.
-with errors.told(errors.STARTS_ANEW):
-    from cpad_jax.media import (
-        contact_sheet,
-        face_embedding,
-        faces,
-        file_kinds,
-        find,
-        images,
-        model_files,
-    )
-    from cpad_jax.media.contact_sheet import clock
+with errors.cli_errors(errors.STARTS_ANEW):
+    from cpad_jax.labelling import contact_sheet, find_person
+    from cpad_jax.labelling.contact_sheet import clock
+    from cpad_jax.media import face_embedding, faces, file_kinds, images, model_files
     from cpad_jax.printable import printable
     from cpad_jax.printable import say as printed
 
@@ -57,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         '--rate',
         type=float,
-        default=find.RATE,
+        default=find_person.RATE,
         help='frames looked at per second of video (default: %(default)s)',
     )
     options = parser.parse_args(arguments)
@@ -91,22 +87,24 @@ def search(options) -> None:
         aside.append(f'set aside: {error}')
 
     try:
-        photos = find.gather(options.photos, file_kinds.PICTURE, set_aside, aside.append)
-        videos = find.gather(options.videos, file_kinds.VIDEO, set_aside, aside.append)
+        photos = find_person.gather(options.photos, file_kinds.PICTURE, set_aside, aside.append)
+        videos = find_person.gather(options.videos, file_kinds.VIDEO, set_aside, aside.append)
         detector = faces.FaceDetector(options.detector)
         embedder = face_embedding.FaceEmbedder(options.embedder)
         keep_inputs(options, [*photos, *videos, detector.path, embedder.path])
         threshold = embedder.threshold if options.threshold is None else options.threshold
-        person = find.describe(photos, detector, embedder, set_aside, aside.append)
+        person = find_person.describe(photos, detector, embedder, set_aside, aside.append)
         # At once, because a search with the wrong photos is better broken off.
         say(aside)
-        moments: list[find.Moment] = []
+        moments: list[find_person.Moment] = []
         unread = 0
         for number, path in enumerate(videos):
             try:
-                for moment in find.find_moments(path, person, detector, embedder, options.rate):
+                for moment in find_person.find_moments(
+                    path, person, detector, embedder, options.rate
+                ):
                     moments.append(moment)
-            except find.PartlyRead as error:
+            except find_person.PartlyRead as error:
                 aside.append(f'read up to {clock(error.until)} only: {error}')
             except errors.UserError as error:
                 set_aside(error)
@@ -117,11 +115,11 @@ def search(options) -> None:
                     f'of {len(videos)}) are done; --json and --sheet are not written; so far:',
                     file=printed_to(options),
                 )
-                show(find.join(moments, threshold), moments, threshold, printed_to(options))
+                show(find_person.join(moments, threshold), moments, threshold, printed_to(options))
                 raise
         if unread == len(videos):
             raise errors.UserError('none of the videos can be read; give others (see above)')
-        found = find.join(moments, threshold)
+        found = find_person.join(moments, threshold)
         # Nobody may be there to read what is printed, and no room for what is saved.
         try:
             save(found, options)
@@ -155,8 +153,8 @@ def printed_to(options) -> TextIO:
 
 
 def show(
-    found: Sequence[find.Moment],
-    moments: Sequence[find.Moment],
+    found: Sequence[find_person.Moment],
+    moments: Sequence[find_person.Moment],
     threshold: float,
     to: TextIO | None = None,
 ) -> None:
@@ -183,7 +181,7 @@ def below(score: float, threshold: float) -> str:
     return next((text for text in written if float(text) < threshold), repr(score))
 
 
-def save(found: Sequence[find.Moment], options) -> None:
+def save(found: Sequence[find_person.Moment], options) -> None:
     """Writes the moments found where the command line says."""
     if options.json:
         rows = [

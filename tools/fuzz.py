@@ -22,9 +22,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 
-from cpad_jax import errors  # noqa: E402
+from cpad_jax import errors
 
-with errors.told(errors.STARTS_ANEW):
+with errors.cli_errors(errors.STARTS_ANEW):
     import multiprocessing
 
     from tools.fuzzing import readers, worker

@@ -34,12 +34,14 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from cpad_jax import atomic, errors, train  # noqa: E402
-from cpad_jax.data import build  # noqa: E402
-from cpad_jax.retrieval import evaluation, queries, two_people  # noqa: E402
-from cpad_jax.retrieval.methods import registry  # noqa: E402
-from cpad_jax.training import configs, runtime  # noqa: E402
-from tools.judging import (  # noqa: E402
+from cpad_jax import atomic, errors, train
+from cpad_jax.data import build
+from cpad_jax.methods import registry
+from cpad_jax.protocols.compound import evaluate
+from cpad_jax.protocols.pairs import evaluate as pairs_evaluate
+from cpad_jax.ranking import method
+from cpad_jax.training import configs, runtime
+from tools.judging import (
     ablations,
     curves,
     difficulty,
@@ -109,10 +111,10 @@ def learn(config: Any, folder: Path) -> None:
 def asked_before(folder: Path, config: Any) -> bool:
     """Whether an evaluation in a folder has all controls and methods that are wanted now."""
     wanted = (
-        *queries.controls(config.eval.controls),
+        *method.controls(config.eval.controls),
         *registry.rows(registry.possible(config.eval.methods)),
     )
-    wanted += (queries.CE,) if config.eval.ce else ()
+    wanted += (method.CE,) if config.eval.ce else ()
     if not (folder / 'ranks.npz').is_file():
         return False
     with np.load(folder / 'ranks.npz', allow_pickle=False) as ranks:
@@ -162,7 +164,7 @@ def searched(config: Any, folder: Path, workdir: Path, world: int) -> Path:
     config = world_config(config, workdir, world)
     if not asked_before(made, config):
         build.ensure(build.evaluation_data(config), workdir)
-        evaluation.evaluate(folder, config, made)
+        evaluate.evaluate(folder, config, made)
     return made
 
 
@@ -276,12 +278,12 @@ def ask_two_people(config: Any, workdir: Path, world: int, seed: int) -> None:
     own.eval.two_people = configs.load(str(TWO_PEOPLE)).eval.two_people
     own.eval.two_people.dir = str(workdir / f'pairs{world}')
     build.ensure(build.evaluation_data(own), workdir)
-    two_people.evaluate(folder, own, folder / f'two_people{world}')
+    pairs_evaluate.evaluate(folder, own, folder / f'two_people{world}')
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and judges."""
-    runtime.quiet()
+    runtime.silence_logs()
     parser = errors.CommandParser(__doc__)
     parser.add_argument('what', choices=WHAT)
     parser.add_argument('--workdir', type=errors.given_path, default=Path('runs/synthetic_cast'))

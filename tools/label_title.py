@@ -16,7 +16,7 @@ from pathlib import Path
 # Run as a script, the package beside this folder is found without being installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cpad_jax import errors  # noqa: E402
+from cpad_jax import errors
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -60,9 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f'--least_confidence {options.least_confidence}: expected a number from 0 to 1'
         )
 
+    from cpad_jax.labelling import cast, title
     from cpad_jax.media.face_embedding import FaceEmbedder
     from cpad_jax.media.faces import FaceDetector
-    from cpad_jax.media.labelling import cast, title
     from cpad_jax.printable import say
 
     detector, embedder = FaceDetector(options.detector), FaceEmbedder(options.embedder)

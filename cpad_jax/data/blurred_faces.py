@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cpad_jax.media import canvas, images
+from cpad_jax.media import images
 
 # How far around a face's box is blurred, as a share of the box, so that hair and beard go too.
 BLURRED_AROUND = 0.35
@@ -68,4 +68,4 @@ def blur_face(picture: np.ndarray, box: Sequence[float]) -> None:
     columns = slice(max(0, round(left - around_x)), max(0, round(right + around_x)))
     part = picture[rows, columns]
     if part.size:
-        picture[rows, columns] = canvas.blur(part, max(1.0, 0.4 * (bottom - top)))
+        picture[rows, columns] = images.blur(part, max(1.0, 0.4 * (bottom - top)))

@@ -2,7 +2,7 @@
 
 A data set lies in `DIR/NAME/`: its parts, such as `identities/VERSION/` and `clips/VERSION/`, as
 TFDS writes them. The drawn world has `people.json`, `world.json` and the video files beside them;
-what is built from the user's own files has `people.json`, `made_from.json` and `set_aside.txt` in
+what is built from the user's own files has `people.json`, `provenance.json` and `rejection_log.txt` in
 the version's folder.
 """
 
@@ -17,9 +17,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cpad_jax.data import built_dataset, made_from
+from cpad_jax.data import built_dataset, provenance
 from cpad_jax.data.built_dataset import PEOPLE, DatasetPaths, is_complete
-from cpad_jax.data.drawn_world import (
+from cpad_jax.data.synthetic_cast import (
     SYNTHETIC_CAST,
     SYNTHETIC_CAST_PARTS,
     SYNTHETIC_CAST_VERSION,
@@ -221,7 +221,7 @@ def prepare(
     differ = {
         versions[part]: what
         for part in versions
-        if part not in missing and (what := made_from.differences(versions[part], made[part]))
+        if part not in missing and (what := provenance.differences(versions[part], made[part]))
     }
     if differ:
         start = f'{name} is built already, and not from this'
@@ -272,12 +272,12 @@ def _check_manual_dir(name: str, manual_dir: Path) -> None:
 
 def _describe(
     builders: Mapping[str, Any], manual_dir: Path
-) -> dict[str, dict[str, made_from.Made]]:
+) -> dict[str, dict[str, provenance.Made]]:
     """Part → what it is made from; refuses before any work where something of a part is missing."""
     made, wrong = {}, []
     for part, builder in builders.items():
         try:
-            made[part] = made_from.describe(builder.tables(manual_dir))
+            made[part] = provenance.describe(builder.tables(manual_dir))
         except UserError as error:
             wrong.append(error)
     if wrong and made:

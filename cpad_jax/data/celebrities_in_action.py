@@ -19,18 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cpad_jax import strict_json
-from cpad_jax.data import (
-    clip_files,
-    hollywood2,
-    records,
-    tv_human_interactions,
-    tv_human_plans,
-    workers,
-)
-from cpad_jax.data.clip_files import AnnotationTable, ClipPlan
+from cpad_jax import strict_json, workers
+from cpad_jax.data import hollywood2, tv_human_interactions, tv_human_plans, video_clips
+from cpad_jax.data import records as data_records
 from cpad_jax.data.records import IdentityRecord, PersonInClip
-from cpad_jax.data.set_aside import Aside
+from cpad_jax.data.rejection_log import RejectionSink
+from cpad_jax.data.video_clips import AnnotationTable, ClipPlan
 from cpad_jax.errors import UserError
 from cpad_jax.media import faces, images, video
 from cpad_jax.text.prompts import ALL_ACTIONS
@@ -96,7 +90,7 @@ class DataSet:
         clips: Split of `SPLITS` → clips.
         photos: Split of `PHOTO_SPLITS` → faces.
         people: (person_id, name) by number.
-        relevance: As `clip_files.relevance`.
+        relevance: As `video_clips.relevance`.
         fingerprint: Changes when the data would be different.
     """
 
@@ -180,7 +174,7 @@ def plan(
     tv_folders: tuple[Path, Path] | None,
     table: AnnotationTable,
     splits: Splits | None,
-    aside: Aside,
+    aside: RejectionSink,
 ) -> DataSet:
     """Joins the sources and the table, and divides them.
 
@@ -220,12 +214,12 @@ def plan(
     titles = sorted({clip.title for clip in clips})
     _refuse_two_spellings(titles, table)
     split = _chosen(splits, titles, table, aside) if splits else {t: split_of(t) for t in titles}
-    people = clip_files.number_people(clips)
+    people = video_clips.number_people(clips)
     return DataSet(
         clips={name: [c for c in clips if split[c.title] == name] for name in SPLITS},
         photos=_choose_photos(clips, split),
         people=people,
-        relevance=clip_files.relevance(clips),
+        relevance=video_clips.relevance(clips),
         fingerprint=_fingerprint(clips, split),
     )
 
@@ -247,7 +241,7 @@ def _refuse_two_spellings(titles: Sequence[str], table: AnnotationTable) -> None
 
 
 def _chosen(
-    splits: Splits, titles: Sequence[str], table: AnnotationTable, aside: Aside
+    splits: Splits, titles: Sequence[str], table: AnnotationTable, aside: RejectionSink
 ) -> dict[str, str]:
     """Title → split, of titles that clips have; what no row of the table has is told."""
     unused = [title for title in splits.by_title if title not in table.titles]
@@ -265,7 +259,7 @@ def _chosen(
 
 def _named(people: Sequence[PersonInClip]) -> tuple[PersonInClip, ...]:
     """Those whom a query can ask for; unnamed people are nobody's target."""
-    kept = [index for index, person in enumerate(people) if person['name'] != clip_files.UNKNOWN]
+    kept = [index for index, person in enumerate(people) if person['name'] != video_clips.UNKNOWN]
     new = {old: index for index, old in enumerate(kept)}
     return tuple(
         PersonInClip(**{**people[old], 'target': new.get(people[old]['target'], -1)})
@@ -337,7 +331,7 @@ class Faces:
     def __len__(self) -> int:
         return len(self.photos)
 
-    def records(self, aside: Aside) -> Iterator[IdentityRecord]:
+    def records(self, aside: RejectionSink) -> Iterator[IdentityRecord]:
         """Cuts the faces out, in their order; those that cannot be had are set aside.
 
         Raises:
@@ -348,7 +342,7 @@ class Faces:
             if isinstance(record, tuple):
                 aside.add(photo.plan.file, photo.plan.line, *record)
             else:
-                records.check_identity(record)
+                data_records.check_identity(record)
                 yield record
 
 
@@ -357,7 +351,7 @@ def _photo(photo: FacePlan) -> IdentityRecord | tuple[str, str]:
     try:
         frames, _ = video.sample_frames(photo.plan.video, times=[photo.time])
     except UserError as error:
-        return clip_files.UNREADABLE, str(error)
+        return video_clips.UNREADABLE, str(error)
     height, width = frames.shape[1:3]
     box = photo.box * np.array([height, width, height, width])
     tall, wide = box[2:] - box[:2]

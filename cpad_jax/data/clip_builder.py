@@ -8,10 +8,10 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from cpad_jax.data import build, clip_files, features, streamed
+from cpad_jax.data import build, streamed, tfds_features, video_clips
 from cpad_jax.data.built_dataset import PersonEntry
-from cpad_jax.data.clip_files import AnnotationTable, ClipPlan, Clips
-from cpad_jax.data.set_aside import Aside
+from cpad_jax.data.rejection_log import RejectionSink
+from cpad_jax.data.video_clips import AnnotationTable, ClipPlan, Clips
 from cpad_jax.errors import UserError
 from cpad_jax.text.prompts import PLACES
 
@@ -45,7 +45,7 @@ class ClipBuilder(streamed.StreamedBuilder, skip_registration=True):
         super().__init__(**kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        return self.info_of(features.clip_features(self.ACTIONS, PLACES))
+        return self.info_of(tfds_features.clip_features(self.ACTIONS, PLACES))
 
     @property
     def data_set(self) -> Path:
@@ -68,7 +68,7 @@ class ClipBuilder(streamed.StreamedBuilder, skip_registration=True):
         self,
         plans: Mapping[str, Sequence[ClipPlan]],
         table: AnnotationTable,
-        aside: Aside,
+        aside: RejectionSink,
         elsewhere: Collection[str] = (),
     ) -> dict[str, Clips]:
         """The splits that have clips, whose people become those of the data set.
@@ -81,14 +81,14 @@ class ClipBuilder(streamed.StreamedBuilder, skip_registration=True):
         """
         clips = [clip for own in plans.values() for clip in own]
         table.set_aside_others({clip.clip_id for clip in clips}.union(elsewhere), aside)
-        people = clip_files.number_people(clips)
+        people = video_clips.number_people(clips)
         self._write_people(entries(people, [False] * len(people)))
         return self.clip_sources(plans)
 
     def clip_sources(self, plans: Mapping[str, Sequence[ClipPlan]]) -> dict[str, Clips]:
         """The splits that have clips."""
         everything = [clip for clips in plans.values() for clip in clips]
-        self.info.metadata['relevance'] = clip_files.relevance(everything)
+        self.info.metadata['relevance'] = video_clips.relevance(everything)
         keep = build.unfinished(self.data_set, self.builder_config.name)
         return {
             split: Clips(clips, len(self.ACTIONS), len(PLACES), self._processes, keep)

@@ -15,12 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from cpad_jax import digests, progress
-from cpad_jax.data import workers
+from cpad_jax import digests, progress, workers
 from cpad_jax.data.records import ClipRecord, IdentityRecord
-from cpad_jax.data.synthetic import people, render
-from cpad_jax.data.synthetic.world import ClipPlan, PhotoPlan, World, WorldSpec
 from cpad_jax.media import images, video
+from cpad_jax.synthetic import people, render
+from cpad_jax.synthetic.world import ClipPlan, PhotoPlan, World, WorldSpec
 
 # Frames per second that a record holds of a clip; the video file holds all.
 FRAME_RATE = 4.0

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from cpad_jax.media import canvas, images
+from cpad_jax.media import images
+from cpad_jax.synthetic import canvas
 
 FACE_ONLY, HAIR_ONLY = 'face without hair', 'hair without face'
 # Ovals, of the distance from the eyes to the mouth: how far below the eyes the middle lies, and the

@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from cpad_jax.data import clip_files, text_lines
-from cpad_jax.data.clip_files import AnnotationTable, ClipPlan
-from cpad_jax.data.set_aside import Aside
+from cpad_jax.data import text_lines, video_clips
+from cpad_jax.data.annotations import PersonAnnotation
+from cpad_jax.data.rejection_log import RejectionSink
+from cpad_jax.data.video_clips import AnnotationTable, ClipPlan
 from cpad_jax.errors import UserError
-from cpad_jax.media import video
-from cpad_jax.media.labelling.annotations import PersonAnnotation
+from cpad_jax.media import video as media_video
 from cpad_jax.text.prompts import ACTIONS, PLACES
 
 NUMBERS = {action: number for number, action in enumerate(ACTIONS)}
@@ -138,7 +138,7 @@ def check_part(folder: Path, part: str) -> Path:
     return lists
 
 
-def read_clips(folder: Path, part: str, aside: Aside) -> list[Clip]:
+def read_clips(folder: Path, part: str, aside: RejectionSink) -> list[Clip]:
     """Reads the lists of one half.
 
     Args:
@@ -193,7 +193,7 @@ def _lists(folder: Path) -> list[Path]:
 
 
 def _read_lists(
-    folder: Path, layout: Part, there: Iterable[str], aside: Aside
+    folder: Path, layout: Part, there: Iterable[str], aside: RejectionSink
 ) -> dict[str, tuple[str, Path, int, set[str]]]:
     """Clip → its split, the file and line that first name it, and the classes it is of.
 
@@ -245,7 +245,7 @@ def plan_clips(
     folder: Path,
     part: str,
     table: AnnotationTable,
-    aside: Aside,
+    aside: RejectionSink,
     numbers: Mapping[str, int] = NUMBERS,
 ) -> dict[str, list[ClipPlan]]:
     """Joins the lists with the annotation table, which knows titles and people.
@@ -273,7 +273,7 @@ def plan_clips(
             done = table.actions(clip.clip_id, numbers)
             known = None not in done
             people = [
-                clip_files.annotated_person(person, own or ())
+                video_clips.annotated_person(person, own or ())
                 for person, own in zip(_people(clip, table, aside), done, strict=True)
             ]
             actions.update(*(own for own in done if own))
@@ -286,7 +286,7 @@ def plan_clips(
                 line=clip.line,
                 clip_id=clip.clip_id,
                 source=row.source if row else 'movie',
-                title=row.title if row else clip_files.UNKNOWN,
+                title=row.title if row else video_clips.UNKNOWN,
                 actions=tuple(sorted(actions)),
                 place=place,
                 people=tuple(people),
@@ -296,12 +296,12 @@ def plan_clips(
     return plans
 
 
-def _people(clip: Clip, table: AnnotationTable, aside: Aside) -> Sequence[PersonAnnotation]:
+def _people(clip: Clip, table: AnnotationTable, aside: RejectionSink) -> Sequence[PersonAnnotation]:
     people = table[clip.clip_id].people
     if not any(person.times for person in people):
         return people
     try:
-        info = video.probe(clip.video)
+        info = media_video.probe(clip.video)
     except UserError:
         return people  # The clip is set aside when it is decoded.
     return table.people(clip.clip_id, info.duration, aside)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import tensorflow_datasets as tfds
 
-from cpad_jax.data import features, streamed
+from cpad_jax.data import streamed, tfds_features
 from cpad_jax.data.built_dataset import PersonEntry
 
 
@@ -20,7 +20,7 @@ class PhotoBuilder(streamed.StreamedBuilder, skip_registration=True):
     ]
 
     def _info(self) -> tfds.core.DatasetInfo:
-        return self.info_of(features.identity_features())
+        return self.info_of(tfds_features.identity_features())
 
     def set_people(self, people: Sequence[PersonEntry]) -> None:
         """Names the identities and writes the table of people, in the order of `identity`."""

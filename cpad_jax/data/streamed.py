@@ -21,9 +21,9 @@ from typing import Any, Protocol
 import tensorflow_datasets as tfds
 
 from cpad_jax import atomic, progress
-from cpad_jax.data import made_from
+from cpad_jax.data import provenance
 from cpad_jax.data.built_dataset import PEOPLE, PersonEntry, read_people
-from cpad_jax.data.set_aside import Aside, Entries, SetAside
+from cpad_jax.data.rejection_log import RejectionList, RejectionLog, RejectionSink
 from cpad_jax.errors import UserError
 
 # Files of a quarter of a gigabyte: 200 of them hold VGGFace2.
@@ -33,7 +33,7 @@ _LEARNED = 'train'  # The split of photos to learn from.
 
 Record = Mapping[str, Any]
 # Reads one part of a split on any machine: (key, record) in the order of keys.
-PartReader = Callable[[Any, Aside], Iterable[tuple[int, Record]]]
+PartReader = Callable[[Any, RejectionSink], Iterable[tuple[int, Record]]]
 
 
 class Source(Protocol):
@@ -42,7 +42,7 @@ class Source(Protocol):
     def __len__(self) -> int:
         """How many records there should be; 0 where nothing says."""
 
-    def records(self, aside: Aside) -> Iterator[Record]:
+    def records(self, aside: RejectionSink) -> Iterator[Record]:
         """All records, made as they are asked for."""
 
 
@@ -72,7 +72,7 @@ class StreamedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """
 
     @abc.abstractmethod
-    def _sources(self, manual_dir: Path, aside: Aside) -> Mapping[str, Source]:
+    def _sources(self, manual_dir: Path, aside: RejectionSink) -> Mapping[str, Source]:
         """The splits. Sets the names of labels and calls `_write_people`, where there are any."""
 
     def info_of(self, fields: tfds.features.FeaturesDict) -> tfds.core.DatasetInfo:
@@ -96,8 +96,8 @@ class StreamedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     ) -> None:
         manual_dir = Path(dl_manager.manual_dir)
         self._learned: set[int] = set()
-        made_from.write(Path(self.data_dir), made_from.describe(self.tables(manual_dir)))
-        with SetAside(self.data_dir) as aside:
+        provenance.write(Path(self.data_dir), provenance.describe(self.tables(manual_dir)))
+        with RejectionLog(self.data_dir) as aside:
             self._open_sources = self._sources(manual_dir, aside)
             if download_config.beam_runner or download_config.beam_options:
                 super()._download_and_prepare(dl_manager, download_config)
@@ -117,7 +117,7 @@ class StreamedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             self._mark_seen()
         self.info.metadata['content'] = content
 
-    def _counted(self, split: str, source: Source, aside: Aside) -> Iterator[Record]:
+    def _counted(self, split: str, source: Source, aside: RejectionSink) -> Iterator[Record]:
         stage = f'{self.name}, {split}'
         unit = 'photo' if self.builder_config.name == 'identities' else 'clip'
         with progress.bar(total=len(source) or None, stage=stage, unit=unit) as bar:
@@ -140,7 +140,7 @@ class StreamedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _generate_examples(self) -> Iterator[Any]:
         raise NotImplementedError('records come from _sources')
 
-    def _gather_entries(self, aside: Aside) -> None:
+    def _gather_entries(self, aside: RejectionSink) -> None:
         for split in self._open_sources:
             path = Path(self.data_dir) / f'aside-{split}.json'
             for entry in json.loads(path.read_text(encoding='utf-8')):
@@ -235,7 +235,7 @@ def _read_in_beam(source: PartedSource, folder: Path, split: str) -> Any:
 def _read_part(read: PartReader, part: Any) -> Iterator[Any]:
     import apache_beam as beam
 
-    aside = Entries()
+    aside = RejectionList()
     for key, record in read(part, aside):
         yield beam.pvalue.TaggedOutput('people', int(record['identity']))
         yield key, record

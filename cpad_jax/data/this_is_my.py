@@ -16,14 +16,16 @@ from pathlib import Path
 
 import numpy as np
 
-from cpad_jax import strict_json
-from cpad_jax.data import clip_files, records, workers
-from cpad_jax.data.clip_files import ClipPlan
+from cpad_jax import strict_json, workers
+from cpad_jax.data import records as data_records
+from cpad_jax.data import video_clips
+from cpad_jax.data.csv_lists import read_rows
 from cpad_jax.data.records import IdentityRecord
-from cpad_jax.data.set_aside import Aside
+from cpad_jax.data.rejection_log import RejectionSink
+from cpad_jax.data.video_clips import ClipPlan
 from cpad_jax.errors import UserError
-from cpad_jax.media import images, video
-from cpad_jax.media.labelling.csv_lists import read_rows
+from cpad_jax.media import images
+from cpad_jax.media import video as media_video
 
 SEGMENTS, SHOWN, CAPTIONS = (
     'segments.csv',
@@ -121,7 +123,7 @@ def find(manual: Path) -> dict[str, Path]:
     return found
 
 
-def plan(manual: Path, aside: Aside) -> DataSet:
+def plan(manual: Path, aside: RejectionSink) -> DataSet:
     """Joins the lists, and looks for the videos.
 
     Args:
@@ -216,7 +218,7 @@ def _clip(
     people = []
     for number in shows:
         one = instances[number]
-        person = clip_files.person_in_clip(one.person_id, one.name, (), -1, (), ())
+        person = video_clips.person_in_clip(one.person_id, one.name, (), -1, (), ())
         person['identity'] = number
         people.append(person)
     return ClipPlan(
@@ -226,7 +228,7 @@ def _clip(
 
 
 def _read_captions(
-    path: Path, instances: Sequence[Instance], clips: set[str], aside: Aside
+    path: Path, instances: Sequence[Instance], clips: set[str], aside: RejectionSink
 ) -> list[dict[str, str]]:
     numbers = {instance.name: instance.person_id for instance in instances}
     found = []
@@ -262,7 +264,7 @@ class Photos:
     def __len__(self) -> int:
         return len(self.data_set.photos)
 
-    def records(self, aside: Aside) -> Iterator[IdentityRecord]:
+    def records(self, aside: RejectionSink) -> Iterator[IdentityRecord]:
         """Takes the frames, in their order; videos that cannot be read are set aside.
 
         Raises:
@@ -273,7 +275,7 @@ class Photos:
         for photo, picture in zip(self.data_set.photos, made, strict=True):
             if isinstance(picture, str):
                 line = photo.segment.line
-                aside.add(self.data_set.table, line, clip_files.UNREADABLE, picture)
+                aside.add(self.data_set.table, line, video_clips.UNREADABLE, picture)
                 continue
             instance = self.data_set.instances[photo.instance]
             record = IdentityRecord(
@@ -286,16 +288,16 @@ class Photos:
                 landmarks=np.full((5, 2), -1, np.float32),
                 source=photo.segment.video_id,
             )
-            records.check_identity(record)
+            data_records.check_identity(record)
             yield record
 
 
 def _middle(path: Path) -> bytes | str:
     """The frame in the middle as JPEG, or what is wrong with the video."""
     try:
-        info = video.probe(path)
-        size = min(clip_files.SHORTER_SIDE, info.height, info.width)
-        frames, _ = video.sample_frames(path, count=1, size=size)
+        info = media_video.probe(path)
+        size = min(video_clips.SHORTER_SIDE, info.height, info.width)
+        frames, _ = media_video.sample_frames(path, count=1, size=size)
     except UserError as error:
         return str(error)
     return images.encode_jpeg(frames[0])

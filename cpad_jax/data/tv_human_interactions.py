@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 
 from cpad_jax.data import text_lines
-from cpad_jax.data.set_aside import Aside
+from cpad_jax.data.rejection_log import RejectionSink
 from cpad_jax.errors import UserError
 
 INSTRUCTIONS = (
@@ -166,7 +166,7 @@ def _files(folder: Path, ending: str) -> list[Path]:
     ]
 
 
-def read_clips(videos: Path, annotations: Path, aside: Aside) -> list[Clip]:
+def read_clips(videos: Path, annotations: Path, aside: RejectionSink) -> list[Clip]:
     """Finds the clips.
 
     Args:
@@ -208,7 +208,7 @@ def read_clips(videos: Path, annotations: Path, aside: Aside) -> list[Clip]:
     return sorted(clips, key=lambda clip: (clip.split, clip.clip_id))
 
 
-def read_annotation(path: Path, aside: Aside) -> Annotation:
+def read_annotation(path: Path, aside: RejectionSink) -> Annotation:
     """Reads who is where and does what.
 
     Args:

@@ -10,10 +10,9 @@ import collections
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cpad_jax.data import clip_files
-from cpad_jax.data.clip_files import AnnotationTable, ClipPlan
+from cpad_jax.data import video_clips
 from cpad_jax.data.records import PersonInClip
-from cpad_jax.data.set_aside import Aside
+from cpad_jax.data.rejection_log import RejectionSink
 from cpad_jax.data.tv_human_interactions import (
     ACTIONS,
     SPLITS,
@@ -23,6 +22,7 @@ from cpad_jax.data.tv_human_interactions import (
     read_annotation,
     read_clips,
 )
+from cpad_jax.data.video_clips import AnnotationTable, ClipPlan
 from cpad_jax.errors import UserError
 from cpad_jax.media import video
 from cpad_jax.text.prompts import PLACES
@@ -88,7 +88,7 @@ def plan_clips(
     videos: Path,
     annotations: Path,
     table: AnnotationTable,
-    aside: Aside,
+    aside: RejectionSink,
     numbers: Mapping[str, int] = NUMBERS,
 ) -> dict[str, list[ClipPlan]]:
     """Joins clips, their annotations and the annotation table.
@@ -114,7 +114,7 @@ def plan_clips(
         try:
             info = video.probe(clip.video)
         except UserError as error:
-            aside.add(clip.video, None, clip_files.UNREADABLE, str(error))
+            aside.add(clip.video, None, video_clips.UNREADABLE, str(error))
             continue
         people: list[Person] = []
         if clip.annotation:
@@ -131,7 +131,7 @@ def plan_clips(
                 line=None,
                 clip_id=clip.clip_id,
                 source=row.source if row else 'show',
-                title=row.title if row else clip_files.UNKNOWN,
+                title=row.title if row else video_clips.UNKNOWN,
                 actions=tuple(sorted(actions)),
                 place=table.place(clip.clip_id, PLACES) if row else -1,
                 people=tuple(everybody),
@@ -147,7 +147,7 @@ def _everybody(
     info: video.VideoInfo,
     table: AnnotationTable,
     numbers: Mapping[str, int],
-    aside: Aside,
+    aside: RejectionSink,
 ) -> tuple[list[PersonInClip], bool]:
     """The people of the table, then those whom it leaves out; and whether all actions are known."""
     row = table[clip.clip_id]
@@ -166,7 +166,7 @@ def _everybody(
     places |= {person.person: len(named) + i for i, person in enumerate(others)}
     everybody, known = [], True
     for person, own, owner in zip(named, done, owners, strict=True):
-        entry = clip_files.annotated_person(person, own or ())
+        entry = video_clips.annotated_person(person, own or ())
         if own is None and owner:
             entry['actions'] = sorted(numbers[action] for action in owner.actions)
             entry['target'] = places.get(owner.target, -1)
@@ -174,9 +174,9 @@ def _everybody(
         everybody.append(entry)
     for person in others:
         everybody.append(
-            clip_files.person_in_clip(
+            video_clips.person_in_clip(
                 f'{clip.clip_id}/{person.person}',
-                clip_files.UNKNOWN,
+                video_clips.UNKNOWN,
                 (numbers[action] for action in person.actions),
                 places.get(person.target, -1),
                 *track_of(person, info),

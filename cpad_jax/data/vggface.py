@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cpad_jax.data import pictures, text_lines
+from cpad_jax.data import jpeg_validation, text_lines
 from cpad_jax.data.built_dataset import PersonEntry
 from cpad_jax.data.records import IdentityRecord, check_identity
-from cpad_jax.data.set_aside import Aside
+from cpad_jax.data.rejection_log import RejectionSink
 from cpad_jax.errors import UserError
 
 SOURCE = 'vggface'
@@ -119,13 +119,13 @@ class Pictures:
         """Not known before the folders were read, hence 0."""
         return 0
 
-    def records(self, aside: Aside, threads: int | None = None) -> Iterator[IdentityRecord]:
+    def records(self, aside: RejectionSink, threads: int | None = None) -> Iterator[IdentityRecord]:
         """All records, in the order of names and of the lines of their lists.
 
         Args:
             aside: Gets lines and pictures that are left out. Lines without a picture are counted,
                 one entry a person: there may be millions.
-            threads: As in `pictures.check_all`.
+            threads: As in `jpeg_validation.check_all`.
         """
         self._tell_strangers(aside)
         for _, record in self._keyed(aside, threads):
@@ -139,7 +139,9 @@ class Pictures:
         """Reads `parts` on another machine."""
         return PartReader(self.release)
 
-    def _keyed(self, aside: Aside, threads: int | None) -> Iterator[tuple[int, IdentityRecord]]:
+    def _keyed(
+        self, aside: RejectionSink, threads: int | None
+    ) -> Iterator[tuple[int, IdentityRecord]]:
         lists, folders = _lists(self.release), _folders(self.release)
         candidates = (
             (candidate, candidate.file)
@@ -151,14 +153,14 @@ class Pictures:
                 aside,
             )
         )
-        for candidate, picture in pictures.check_all(candidates, threads):
+        for candidate, picture in jpeg_validation.check_all(candidates, threads):
             if isinstance(picture, str):
                 aside.add(candidate.file, None, 'not a whole JPEG', picture)
             else:
                 key = (candidate.person['identity'] << 32) | candidate.line
                 yield key, _record(candidate, picture)
 
-    def _tell_strangers(self, aside: Aside) -> None:
+    def _tell_strangers(self, aside: RejectionSink) -> None:
         known = {person['person_id'].replace(' ', '_') for person in self.people}
         for entry in sorted(os.scandir(self.release.images), key=lambda e: e.name):
             name = _readable(entry.name)
@@ -167,7 +169,7 @@ class Pictures:
 
 
 def _candidates(
-    person: PersonEntry, lines: Path, folder: Path | None, aside: Aside
+    person: PersonEntry, lines: Path, folder: Path | None, aside: RejectionSink
 ) -> Iterator[_Candidate]:
     """Pictures of a person that a line of the list is about, unread; sets others aside."""
     there: dict[str, str] = {}  # ID → file, of which the first by name counts.
@@ -208,7 +210,9 @@ class PartReader(NamedTuple):
 
     release: Release
 
-    def __call__(self, person: PersonEntry, aside: Aside) -> Iterator[tuple[int, IdentityRecord]]:
+    def __call__(
+        self, person: PersonEntry, aside: RejectionSink
+    ) -> Iterator[tuple[int, IdentityRecord]]:
         """Records, with keys in the order of people and of lines."""
         return Pictures(self.release, [person])._keyed(aside, 1)
 
@@ -233,7 +237,7 @@ def _box(fields: Iterable[str]) -> tuple[float, ...] | None:
     return box if np.isfinite(box).all() and left < right and top < bottom else None
 
 
-def _record(candidate: _Candidate, picture: pictures.Picture) -> IdentityRecord:
+def _record(candidate: _Candidate, picture: jpeg_validation.Picture) -> IdentityRecord:
     person = candidate.person
     bbox = np.full(4, -1, np.float32)
     if candidate.box is not None:

@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cpad_jax.data import archives, pictures, vggface2_tables
+from cpad_jax.data import archives, jpeg_validation, vggface2_tables
 from cpad_jax.data.built_dataset import PersonEntry
 from cpad_jax.data.records import IdentityRecord, check_identity
-from cpad_jax.data.set_aside import Aside, Entries
+from cpad_jax.data.rejection_log import RejectionList, RejectionSink
 from cpad_jax.data.vggface2_release import INSTRUCTIONS, SPLITS, Release, find_release
 from cpad_jax.data.vggface2_tables import BOX, LANDMARKS, Listed, Measures, read_people
 
@@ -41,7 +41,9 @@ class _Candidate(NamedTuple):
 class Split:
     """The pictures of a split with all that is known of them."""
 
-    def __init__(self, release: Release, split: str, people: Iterable[PersonEntry], aside: Aside):
+    def __init__(
+        self, release: Release, split: str, people: Iterable[PersonEntry], aside: RejectionSink
+    ):
         """Reads the split's tables; 72 bytes of memory a row in all.
 
         Args:
@@ -70,18 +72,20 @@ class Split:
         there = {Path(entry) for entry in os.scandir(self._path)}
         return sorted(there | {self._path / person for person in self._listed.people()})
 
-    def records(self, aside: Aside, threads: int | None = None) -> Iterator[IdentityRecord]:
+    def records(self, aside: RejectionSink, threads: int | None = None) -> Iterator[IdentityRecord]:
         """All records, in the order of the archive or of the names of folders and files.
 
         Args:
             aside: Gets pictures that are left out, and those that are listed and not there.
-            threads: As in `pictures.check_all`.
+            threads: As in `jpeg_validation.check_all`.
         """
         candidates = (c for part in self.parts() for c in self._candidates(part, aside))
         yield from self._checked(candidates, aside, threads)
         self._listed.tell_absent(aside)
 
-    def part_records(self, part: Path, aside: Aside) -> Iterator[tuple[int, IdentityRecord]]:
+    def part_records(
+        self, part: Path, aside: RejectionSink
+    ) -> Iterator[tuple[int, IdentityRecord]]:
         """The records of one of `parts`, with keys in the order of their names."""
         for record in self._checked(self._candidates(part, aside), aside, 1):
             yield vggface2_tables.key(record['image_id']), record
@@ -95,15 +99,17 @@ class Split:
         return PartReader(self._release, self.name)
 
     def _checked(
-        self, candidates: Iterable[tuple[_Candidate, bytes | Path]], aside: Aside, threads
+        self, candidates: Iterable[tuple[_Candidate, bytes | Path]], aside: RejectionSink, threads
     ) -> Iterator[IdentityRecord]:
-        for candidate, picture in pictures.check_all(candidates, threads):
+        for candidate, picture in jpeg_validation.check_all(candidates, threads):
             if isinstance(picture, str):
                 aside.add(candidate.where, None, 'not a whole JPEG', f'{candidate.item}: {picture}')
             else:
                 yield self._record(candidate, picture)
 
-    def _candidates(self, part: Path, aside: Aside) -> Iterator[tuple[_Candidate, bytes | Path]]:
+    def _candidates(
+        self, part: Path, aside: RejectionSink
+    ) -> Iterator[tuple[_Candidate, bytes | Path]]:
         """Pictures that belong to the split, unread; sets others aside."""
         if part.is_dir():
             for entry in sorted(os.scandir(part), key=lambda e: e.name):
@@ -112,13 +118,13 @@ class Split:
                     yield candidate, Path(entry)
         elif part == self._path:
             refused = functools.partial(_refuse, part, aside)
-            for member in archives.members(part, pictures.LARGEST, refused):
+            for member in archives.members(part, jpeg_validation.LARGEST, refused):
                 if candidate := self._candidate(part, member.name, aside):
                     yield candidate, member.read()
         elif part.exists():
             aside.add(self._path, None, 'not a picture of the data set', part.name)
 
-    def _candidate(self, where: Path, item: str, aside: Aside) -> _Candidate | None:
+    def _candidate(self, where: Path, item: str, aside: RejectionSink) -> _Candidate | None:
         name_id = vggface2_tables.picture_id(item)
         if name_id is None:
             aside.add(where, None, 'not a picture of the data set', item)
@@ -138,7 +144,7 @@ class Split:
         aside.add(where, None, reason, item)
         return None
 
-    def _record(self, candidate: _Candidate, picture: pictures.Picture) -> IdentityRecord:
+    def _record(self, candidate: _Candidate, picture: jpeg_validation.Picture) -> IdentityRecord:
         person = self._people[candidate.name_id[:7]]
         size = np.asarray((picture.width, picture.height), np.float32)
         bbox, landmarks = np.full(4, -1, np.float32), np.full((5, 2), -1, np.float32)
@@ -172,24 +178,24 @@ class PartReader:
     release: Release
     split: str
 
-    def __call__(self, part: Path, aside: Aside) -> Iterator[tuple[int, IdentityRecord]]:
+    def __call__(self, part: Path, aside: RejectionSink) -> Iterator[tuple[int, IdentityRecord]]:
         """As `Split.part_records`."""
         key = (str(self.release), self.split)
         if key not in _opened:
             # What is wrong with the tables was told where the build was started.
-            people = read_people(self.release.meta, Entries())
-            _opened[key] = Split(self.release, self.split, people, Entries())
+            people = read_people(self.release.meta, RejectionList())
+            _opened[key] = Split(self.release, self.split, people, RejectionList())
         return _opened[key].part_records(part, aside)
 
 
 _opened: dict[tuple[str, str], Split] = {}
 
 
-def _once(tables: dict[str, Path], split: str, aside: Aside) -> Aside:
+def _once(tables: dict[str, Path], split: str, aside: RejectionSink) -> RejectionSink:
     """Where what is wrong with a table is told: of one that serves both splits, once."""
     first = next((other for other in SPLITS if tables.get(other) == tables.get(split)), split)
-    return aside if first == split else Entries()
+    return aside if first == split else RejectionList()
 
 
-def _refuse(archive: Path, aside: Aside, name: str, reason: str) -> None:
+def _refuse(archive: Path, aside: RejectionSink, name: str, reason: str) -> None:
     aside.add(archive, None, reason, name)

@@ -18,7 +18,7 @@ import numpy as np
 
 from cpad_jax.data import text_lines
 from cpad_jax.data.built_dataset import PersonEntry
-from cpad_jax.data.set_aside import Aside
+from cpad_jax.data.rejection_log import RejectionSink
 from cpad_jax.errors import UserError
 
 META = 'identity_meta.csv'
@@ -95,7 +95,7 @@ def kind(first: Iterable[str]) -> str | None:
     return None
 
 
-def read_people(path: Path, aside: Aside) -> list[PersonEntry]:
+def read_people(path: Path, aside: RejectionSink) -> list[PersonEntry]:
     """The table of people that identity_meta.csv holds, in its order.
 
     Args:
@@ -237,7 +237,9 @@ def _without_ending(name: str) -> str:
 class Rows:
     """Keys of a table with the line of each, sorted: 12 bytes a row, so that millions fit."""
 
-    def __init__(self, path: Path, keys: array.array, lines: array.array, aside: Aside, twice: str):
+    def __init__(
+        self, path: Path, keys: array.array, lines: array.array, aside: RejectionSink, twice: str
+    ):
         unsorted = np.frombuffer(keys, np.int64)
         self.order = np.argsort(unsorted, kind='stable')
         self.keys, self.lines = unsorted[self.order], np.frombuffer(lines, np.int32)[self.order]
@@ -260,7 +262,7 @@ class Rows:
 class Measures:
     """Boxes or landmarks by picture: as many numbers a row as its kind has."""
 
-    def __init__(self, path: Path | None, numbers: Sequence[str], aside: Aside):
+    def __init__(self, path: Path | None, numbers: Sequence[str], aside: RejectionSink):
         """Reads a table.
 
         Args:
@@ -324,7 +326,7 @@ def _floats(cells: Sequence[str]) -> list[float] | None:
 class Listed:
     """The pictures that a split is said to have, and which of them came."""
 
-    def __init__(self, path: Path | None, aside: Aside):
+    def __init__(self, path: Path | None, aside: RejectionSink):
         """Reads train_list.txt or the like.
 
         Args:
@@ -368,7 +370,7 @@ class Listed:
         """The person_id of everybody of whom a picture is listed."""
         return [f'n{number:06d}' for number in np.unique(self._rows.keys >> 34)]
 
-    def tell_absent(self, aside: Aside, person: str | None = None) -> None:
+    def tell_absent(self, aside: RejectionSink, person: str | None = None) -> None:
         """Sets listed pictures aside that did not come: all, or those of a person_id."""
         first, end = 0, len(self)
         if person is not None:

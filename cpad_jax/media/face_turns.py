@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from cpad_jax.media import canvas, faces
+from cpad_jax.media import faces, images
 from cpad_jax.media.images import scale_image
 
 # A detector's score hardly falls up to a slant of 30 degrees, and differs from face to face: the
@@ -105,4 +105,4 @@ def _turned(image: np.ndarray, degrees: int) -> np.ndarray:
     wide = math.ceil(abs(width * cosine) + abs(height * sine))
     turn = np.array([[cosine, -sine], [sine, cosine]])
     shift = np.array([wide, tall]) / 2 - turn @ np.array([width, height]) / 2
-    return canvas.warp(image, np.column_stack([turn, shift]), tall, wide)
+    return images.warp(image, np.column_stack([turn, shift]), tall, wide)

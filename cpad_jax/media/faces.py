@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from cpad_jax.errors import UserError
-from cpad_jax.media import canvas, model_files, onnx_files
+from cpad_jax.media import images, model_files, onnx_files
 from cpad_jax.media.images import scale_image
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -322,4 +322,4 @@ def align_face(image: np.ndarray, face: Face) -> np.ndarray:
             # Pixels count from their middles.
             matrix[:, 2] += matrix[:, :2] @ (0.5 - 0.5 / back)
             image = scale_image(part, height, width)
-    return canvas.warp(image, matrix, ALIGNED_SIZE, ALIGNED_SIZE)
+    return images.warp(image, matrix, ALIGNED_SIZE, ALIGNED_SIZE)

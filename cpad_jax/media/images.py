@@ -254,3 +254,16 @@ def _normalise(squares: np.ndarray, mean: Sequence[float], std: Sequence[float])
     pixels -= np.asarray(mean, np.float32)
     pixels /= np.asarray(std, np.float32)
     return pixels
+
+
+def blur(image: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian blur; `sigma` in pixels. Returns a new picture."""
+    return cv2.GaussianBlur(image, (0, 0), sigma)
+
+
+def warp(image: np.ndarray, matrix: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Maps `image` by a [2, 3] affine matrix (source to target); edges are repeated outwards."""
+    return cv2.warpAffine(
+        image, np.asarray(matrix, np.float64), (width, height),
+        flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE,
+    )  # fmt: skip

@@ -16,17 +16,12 @@ from pathlib import Path
 # once. A user's own choice stays.
 os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
 
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
+import cv2
+import numpy as np
 
-from cpad_jax import atomic  # noqa: E402
-from cpad_jax.errors import UserError  # noqa: E402
-from cpad_jax.media.video_stream import (  # noqa: E402
-    TIME_SLACK,
-    Shown,
-    VideoInfo,
-    VideoStream,
-)
+from cpad_jax import atomic
+from cpad_jax.errors import UserError
+from cpad_jax.media.video_stream import TIME_SLACK, Shown, VideoInfo, VideoStream
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 

@@ -27,7 +27,7 @@ def initial_token_embedding(vocab_size: int, width: int) -> np.ndarray:
     """The token embedding before training: the same draw always, everywhere.
 
     NumPy keeps the stream of `RandomState` for ever, so a file of weights can leave out the rows
-    that training never touched (see `weights.save_clip`).
+    that training never touched (see `folder.save_clip`).
 
     Args:
         vocab_size: Number of rows.

@@ -13,7 +13,7 @@ from cpad_jax.errors import UserError
 from cpad_jax.media import face_turns
 from cpad_jax.media import faces as media_faces
 from cpad_jax.media import images as media_images
-from cpad_jax.models.person import FACE_MARGIN
+from cpad_jax.models.person_adapter import FACE_MARGIN
 from cpad_jax.models.pretrained import PretrainedCLIP, find_clip, load_clip
 
 # 'clip' is the image tower on the face crop; a name or folder of another CLIP stands for the image

@@ -15,9 +15,10 @@ from PIL import Image
 
 from cpad_jax.errors import UserError
 from cpad_jax.media import images as media_images
-from cpad_jax.models import visual_prompts, weights
+from cpad_jax.models import visual_prompts
 from cpad_jax.models.clip import CLIP
 from cpad_jax.models.config import DTYPES, CLIPConfig
+from cpad_jax.models.weights import folder
 from cpad_jax.text.file_tokenizer import FileTokenizer
 from cpad_jax.text.tokenizer import ClipTokenizer, Tokenizer
 
@@ -34,7 +35,7 @@ class PretrainedCLIP:
     Attributes:
         config: Sizes.
         params: The parameter tree, float32, on the default device.
-        sha256: Of `weights.safetensors`: what features and checkpoints belong to.
+        sha256: Of `folder.safetensors`: what features and checkpoints belong to.
         tokenizer: Of the text tower.
         model: The Flax module.
     """
@@ -205,7 +206,7 @@ def load_clip(directory: str | os.PathLike[str], dtype: str = 'float32') -> Pret
     """Loads a CLIP.
 
     Args:
-        directory: A folder with `config.json` and `weights.safetensors`, or the name of a model
+        directory: A folder with `config.json` and `folder.safetensors`, or the name of a model
             that ships with the package, such as 'ViT-cast-16'.
         dtype: Type of the factors in matrix products: 'float32', or 'bfloat16', which is several
             times faster where the hardware knows it.
@@ -219,12 +220,12 @@ def load_clip(directory: str | os.PathLike[str], dtype: str = 'float32') -> Pret
     if dtype not in DTYPES:
         raise UserError(f"dtype is {dtype!r}, expected 'float32' or 'bfloat16'")
     directory = find_clip(directory)
-    config, params = weights.load_clip_variables(directory, jax.device_put)
+    config, params = folder.load_clip_variables(directory, jax.device_put)
     try:
         tokenizer = open_tokenizer(config, directory)
     except ValueError as error:
-        raise UserError(f'{directory / weights.CONFIG_FILE}: {error}') from error
-    sha256 = weights.checked_sha256(directory)
+        raise UserError(f'{directory / folder.CONFIG_FILE}: {error}') from error
+    sha256 = folder.checked_sha256(directory)
     return PretrainedCLIP(config, params, sha256, dtype, tokenizer)
 
 
@@ -245,7 +246,7 @@ def find_clip(directory: str | os.PathLike[str]) -> Path:
             f'({ships} does); tools/convert_openclip_weights.py makes a folder of weights of '
             'open_clip'
         )
-    weights.check_folder(directory)
+    folder.check_folder(directory)
     return directory
 
 

@@ -19,7 +19,7 @@ LowRank = Mapping[str, Mapping[str, Mapping[str, Array]]]
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 3))
-def product(spec: str, x: Array, y: Array, dtype: Any) -> Array:
+def einsum_f32(spec: str, x: Array, y: Array, dtype: Any) -> Array:
     """The one door for matrix products: an einsum of `dtype` factors, summed in float32.
 
     The backward pass goes through it too: a cotangent is rounded to `dtype` before it is
@@ -35,10 +35,10 @@ def product(spec: str, x: Array, y: Array, dtype: Any) -> Array:
     Returns:
         float32.
     """
-    return _product(spec, x, y, dtype)
+    return _einsum_f32(spec, x, y, dtype)
 
 
-def _product(spec: str, x: Array, y: Array, dtype: Any) -> Array:
+def _einsum_f32(spec: str, x: Array, y: Array, dtype: Any) -> Array:
     return jnp.einsum(
         spec,
         x.astype(dtype),
@@ -48,27 +48,27 @@ def _product(spec: str, x: Array, y: Array, dtype: Any) -> Array:
     )
 
 
-def _product_forward(spec: str, x: Array, y: Array, dtype: Any) -> tuple[Array, Any]:
+def _einsum_f32_forward(spec: str, x: Array, y: Array, dtype: Any) -> tuple[Array, Any]:
     # Kept for the backward pass as rounded: half the memory, and nothing to round again. The empty
     # arrays remember the types that the cotangents must have.
     kept = (x.astype(dtype), y.astype(dtype), jnp.zeros((), x.dtype), jnp.zeros((), y.dtype))
-    return _product(spec, x, y, dtype), kept
+    return _einsum_f32(spec, x, y, dtype), kept
 
 
-def _product_backward(spec: str, dtype: Any, kept: Any, cotangent: Array) -> tuple[Array, Array]:
+def _einsum_f32_backward(spec: str, dtype: Any, kept: Any, cotangent: Array) -> tuple[Array, Array]:
     x, y, x_like, y_like = kept
     factors, out = spec.split('->')
     left, right = factors.split(',')
-    dx = _product(f'{out},{right}->{left}', cotangent, y, dtype)
-    dy = _product(f'{left},{out}->{right}', x, cotangent, dtype)
+    dx = _einsum_f32(f'{out},{right}->{left}', cotangent, y, dtype)
+    dy = _einsum_f32(f'{left},{out}->{right}', x, cotangent, dtype)
     return dx.astype(x_like.dtype), dy.astype(y_like.dtype)
 
 
-product.defvjp(_product_forward, _product_backward)
+einsum_f32.defvjp(_einsum_f32_forward, _einsum_f32_backward)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
-def affine(x: Array, kernel: Array, bias: Array, dtype: Any) -> Array:
+def dense(x: Array, kernel: Array, bias: Array, dtype: Any) -> Array:
     """x·kernel + bias through `product`, with a backward pass that CPUs do well.
 
     Args:
@@ -80,21 +80,21 @@ def affine(x: Array, kernel: Array, bias: Array, dtype: Any) -> Array:
     Returns:
         float32 [n, o].
     """
-    return product('ab,bc->ac', x, kernel, dtype) + bias
+    return einsum_f32('ab,bc->ac', x, kernel, dtype) + bias
 
 
-def _affine_forward(x: Array, kernel: Array, bias: Array, dtype: Any) -> tuple[Array, Any]:
-    y, kept = _product_forward('ab,bc->ac', x, kernel, dtype)
+def _dense_forward(x: Array, kernel: Array, bias: Array, dtype: Any) -> tuple[Array, Any]:
+    y, kept = _einsum_f32_forward('ab,bc->ac', x, kernel, dtype)
     return y + bias, kept
 
 
-def _affine_backward(dtype: Any, kept: Any, cotangent: Array) -> tuple[Array, Array, Array]:
+def _dense_backward(dtype: Any, kept: Any, cotangent: Array) -> tuple[Array, Array, Array]:
     x, kernel, x_like, kernel_like = kept
     cotangent = _computed_once(cotangent)
     rounded = _computed_once(cotangent.astype(dtype))
     # What is summed over stands last in the left factor: several times faster on a CPU.
-    dkernel = _product('ba,ac->bc', _computed_once(_computed_once(x).T), rounded, dtype)
-    dx = _product('ac,bc->ab', rounded, kernel, dtype)
+    dkernel = _einsum_f32('ba,ac->bc', _computed_once(_computed_once(x).T), rounded, dtype)
+    dx = _einsum_f32('ac,bc->ab', rounded, kernel, dtype)
     return dx.astype(x_like.dtype), dkernel.astype(kernel_like.dtype), cotangent.sum(axis=0)
 
 
@@ -112,7 +112,7 @@ def _computed_once(x: Array) -> Array:
     return jax.lax.platform_dependent(x, cpu=write, default=lambda x: x)
 
 
-affine.defvjp(_affine_forward, _affine_backward)
+dense.defvjp(_dense_forward, _dense_backward)
 
 
 class Linear(nn.Module):
@@ -143,9 +143,9 @@ class Linear(nn.Module):
         x, kernel = x.reshape(-1, rows), kernel.reshape(rows, columns)
         if self.use_bias:
             bias = self.param('bias', nn.initializers.zeros, tuple(self.outputs))
-            x = affine(x, kernel, bias.reshape(columns), self.dtype)
+            x = dense(x, kernel, bias.reshape(columns), self.dtype)
         else:
-            x = product('ab,bc->ac', x, kernel, self.dtype)
+            x = einsum_f32('ab,bc->ac', x, kernel, self.dtype)
         return x.reshape(*lead, columns)
 
 
@@ -161,7 +161,7 @@ class LowRankUpdate:
         if layer not in self._factors:
             return 0.0
         a, b = self._factors[layer]['a'], self._factors[layer]['b']
-        x = product('blr,ro->blo', product('bli,ir->blr', x, a, self._dtype), b, self._dtype)
+        x = einsum_f32('blr,ro->blo', einsum_f32('bli,ir->blr', x, a, self._dtype), b, self._dtype)
         return self._gate[:, None, None] * x
 
 
@@ -170,7 +170,7 @@ def no_update(layer: str, x: Array) -> float:
     return 0.0
 
 
-def pick(x: Array, at: Array) -> Array:
+def take_position(x: Array, at: Array) -> Array:
     """One position of each row: [B, L, w] → [B, 1, w]; `at` is int [B]."""
     return jnp.take_along_axis(x, at[:, None, None], axis=1)
 
@@ -191,10 +191,10 @@ def attend(query: Array, key: Array, value: Array, mask: Array | None, dtype: An
     Returns:
         float32 [B, h, Q, d].
     """
-    weights = product('bhqd,bhkd->bhqk', query * query.shape[-1] ** -0.5, key, dtype)
+    weights = einsum_f32('bhqd,bhkd->bhqk', query * query.shape[-1] ** -0.5, key, dtype)
     if mask is not None:
         weights = jnp.where(mask, weights, jnp.finfo(weights.dtype).min)
-    return product('bhqk,bhkd->bhqd', jax.nn.softmax(weights, axis=-1), value, dtype)
+    return einsum_f32('bhqk,bhkd->bhqd', jax.nn.softmax(weights, axis=-1), value, dtype)
 
 
 class Attention(nn.Module):
@@ -292,7 +292,7 @@ def layer_norm(epsilon: float, name: str | None = None) -> nn.LayerNorm:
     return nn.LayerNorm(epsilon=epsilon, dtype=jnp.float32, use_fast_variance=False, name=name)
 
 
-class Gain(nn.Module):
+class LayerScale(nn.Module):
     """One learned factor per channel: LayerScale of Touvron et al. 2021.
 
     Attributes:
@@ -344,11 +344,11 @@ class Block(nn.Module):
         attn = Attention(c.heads, c.layers, self.dtype, name='attn')
         mlp = MLP(c.layers, c.mlp_width or 4 * c.width, c.activation, self.dtype, name='mlp')
         scaled = isinstance(c, ViTConfig) and c.layer_scale
-        gains = [Gain(name=name) if scaled else _same for name in ('ls_1', 'ls_2')]
+        gains = [LayerScale(name=name) if scaled else _same for name in ('ls_1', 'ls_2')]
         normed = layer_norm(c.epsilon, 'ln_1')(x)
         asking = None
         if at is not None:
-            x, asking = pick(x, at), pick(normed, at)
+            x, asking = take_position(x, at), take_position(normed, at)
             mask = None if mask is None else mask[at][:, None, None]  # [B, 1, 1, L]
         x = x + gains[0](attn(normed, asking, mask, update))
         return x + gains[1](mlp(layer_norm(c.epsilon, 'ln_2')(x), update))

@@ -13,10 +13,10 @@ import grain
 import numpy as np
 
 from cpad_jax.errors import UserError
+from cpad_jax.features.store import IdentityFeatures
 from cpad_jax.text import training_phrases
 from cpad_jax.text.prompts import PERSON_TOKEN
 from cpad_jax.text.tokenizer import Tokenizer
-from cpad_jax.training.feature_cache import IdentityFeatures
 
 # Numbers in `form`: which of the two ways of saying who it is a row has.
 FORMS = ('text', 'image', 'text_image')

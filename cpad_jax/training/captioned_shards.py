@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from cpad_jax import progress, strict_json
-from cpad_jax.data.synthetic import claims
 from cpad_jax.errors import UserError
+from cpad_jax.synthetic import attributes
 from cpad_jax.text import tokenizer
 
-_F = len(claims.FIELDS)
+_F = len(attributes.FIELDS)
 
 
 class Shards:
@@ -25,7 +25,7 @@ class Shards:
         texts: All different captions, [U].
         ids: Their token ids, int32 [U, L].
         captions: Per image the rows of `ids` that describe it, int32 [M, C].
-        claims: What each of these captions says, int32 [M, C, S, F]; see `claims.truth`.
+        claims: What each of these captions says, int32 [M, C, S, F]; see `attributes.truth`.
         facts: What is true of each image, int32 [M, P, F].
     """
 
@@ -48,12 +48,12 @@ class Shards:
         rows: list[list[int]] = []
         for path, images in zip(paths, self._images, strict=True):
             own = _open(_beside(path, '.claims.npy'), np.int32,
-                        (len(images), None, claims.MAX_SUBJECTS, _F))  # fmt: skip
+                        (len(images), None, attributes.MAX_SUBJECTS, _F))  # fmt: skip
             for captions in _read_captions(_beside(path, '.jsonl'), *own.shape[:2]):
                 rows.append([index.setdefault(caption, len(index)) for caption in captions])
             said.append(own)
             facts.append(_open(_beside(path, '.facts.npy'), np.int32,
-                               (len(images), claims.MAX_PEOPLE, _F)))  # fmt: skip
+                               (len(images), attributes.MAX_PEOPLE, _F)))  # fmt: skip
         if len({own.shape[1] for own in said}) > 1:
             raise UserError(f'{paths[0].parent}: not all shards have equally many captions')
         self.facts, self.claims = np.concatenate(facts), np.concatenate(said)

@@ -24,23 +24,18 @@ import numpy as np
 from cpad_jax.data import readers
 from cpad_jax.data.built_dataset import DatasetPaths
 from cpad_jax.errors import UserError
-from cpad_jax.models import cpad, cpad_files
-from cpad_jax.models.clip_adapter import ClipAdapter
-from cpad_jax.models.names import said_of
-from cpad_jax.models.personalised import PersonalisedCLIP
+from cpad_jax.features import store
+from cpad_jax.features.store import IdentityFeatures
+from cpad_jax.models import clip_pad, clip_pad_export
+from cpad_jax.models.clip_pad_api import PersonalizedCLIP
+from cpad_jax.models.name_adapter import encode_texts
 from cpad_jax.models.pretrained import PretrainedCLIP
+from cpad_jax.models.video_adapter import VideoAdapter
 from cpad_jax.text.prompts import NOBODY, PERSON_TOKEN
 from cpad_jax.text.training_phrases import BASE
-from cpad_jax.training import (
-    clip_truth,
-    feature_cache,
-    losses,
-    validation_curve,
-    word_learning,
-)
-from cpad_jax.training.compound_batches import Clips, CompoundBatches, Questions
+from cpad_jax.training import clip_labels, losses, validation_curve, word_learning
+from cpad_jax.training.compound_batches import Clips, CompoundBatches, CompoundQueries
 from cpad_jax.training.compound_captions import Captions, person_numbers
-from cpad_jax.training.feature_cache import IdentityFeatures
 
 _REMEMBERED = 4  # Of every fourth query's person it is asked what a photo of them was.
 
@@ -59,7 +54,7 @@ class ClipLearning:
     def __init__(
         self,
         config: Any,
-        model: PersonalisedCLIP,
+        model: PersonalizedCLIP,
         photos: IdentityFeatures,
         captions: Captions,
         nobody: Captions,
@@ -94,7 +89,7 @@ class ClipLearning:
         self._ids = model.clip.tokenize(captions.texts, model.saved.config.num_tokens)
         photo = BASE.format(PERSON_TOKEN)
         self._photo_ids = model.clip.tokenize([photo], model.saved.config.num_tokens)
-        self._cpad = cpad.CPAD(model.saved.config, model.clip.config)
+        self._cpad = clip_pad.CPAD(model.saved.config, model.clip.config)
         text = {name: p for name, p in model.clip.params.items() if name != 'visual'}
         self.frozen = {'clip': text, 'cpad': model.saved.params, 'clips': training.seen}
         self._embed = jax.jit(self._queries)
@@ -112,7 +107,7 @@ class ClipLearning:
         for questions in self.asks.of_steps(start_step, of_all=True):
             yield self.batch(questions)
 
-    def batch(self, questions: Questions) -> dict[str, np.ndarray]:
+    def batch(self, questions: CompoundQueries) -> dict[str, np.ndarray]:
         """B queries.
 
         Args:
@@ -133,7 +128,7 @@ class ClipLearning:
         """Embeddings [B, D] of queries, of length 1."""
         tokens = self._tokens(batch, frozen)
         clip = self._start.clip.model
-        return cpad.encode_query(clip, frozen['clip'], batch['ids'], tokens, params['low_rank'])
+        return clip_pad.encode_query(clip, frozen['clip'], batch['ids'], tokens, params['low_rank'])
 
     def _tokens(self, batch: Mapping[str, jax.Array], frozen: Any) -> jax.Array:
         """Tokens [B, K, W] of whom queries ask for."""
@@ -145,10 +140,10 @@ class ClipLearning:
         tokens = self._tokens(some, frozen)
         ids = jnp.broadcast_to(self._photo_ids, (len(tokens), self._photo_ids.shape[1]))
         now, before = (
-            cpad.encode_query(self._start.clip.model, frozen['clip'], ids, tokens, update)
+            clip_pad.encode_query(self._start.clip.model, frozen['clip'], ids, tokens, update)
             for update in (params['low_rank'], frozen['cpad']['low_rank'])
         )
-        return losses.agreement(now, before)
+        return losses.cross_form_consistency(now, before)
 
     def loss(
         self, params: Any, batch: Mapping[str, jax.Array], rng: jax.Array, frozen: Any = None
@@ -160,7 +155,7 @@ class ClipLearning:
         best = jnp.argmax(scores, axis=1)
         accuracy = jnp.take_along_axis(batch['true'], best[:, None], axis=1).mean()
         train = self.config.train
-        found = losses.retrieval(scores / train.temperature, batch['true'])
+        found = losses.infonce(scores / train.temperature, batch['true'])
         forgotten = self._forgotten(params, batch, frozen)
         scalars = {'accuracy': accuracy, 'retrieval': found, 'forgotten': forgotten}
         return found + train.remember * forgotten, scalars
@@ -200,20 +195,22 @@ class ClipLearning:
         learned.pop('clip_adapter', None)  # Of clips that the model started from has seen.
         if config.clip_width:
             learned['clip_adapter'] = self._words(config.clip_width, train.word_steps)
-        cpad_files.save_model(directory, dataclasses.replace(saved, config=config, params=learned))
+        clip_pad_export.save_model(
+            directory, dataclasses.replace(saved, config=config, params=learned)
+        )
 
     def _words(self, width: int, steps: int) -> Any:
         """Parameters of a clip adapter that knows what is done in the clips, and where."""
         return word_learning.learn_words(
-            ClipAdapter(width), self._plain, self.asks.training.shown, self._nobody,
-            said_of(self._start.clip, self._nobody.texts), steps=steps, seed=self.config.seed,
+            VideoAdapter(width), self._plain, self.asks.training.shown, self._nobody,
+            encode_texts(self._start.clip, self._nobody.texts), steps=steps, seed=self.config.seed,
         )  # fmt: skip
 
 
 def prepare(
     config: Any,
     workdir: Path,
-    model: PersonalisedCLIP,
+    model: PersonalizedCLIP,
     people: DatasetPaths,
     clips: Mapping[str, DatasetPaths],
 ) -> ClipLearning:
@@ -234,9 +231,9 @@ def prepare(
             f'config.features.face is {config.features.face!r}, and {config.start_from} has '
             f'learned faces by {model.face_feature!r}: set it to that'
         )
-    directory, size = feature_cache.folder(config, workdir), config.features.batch_size
+    directory, size = store.folder(config, workdir), config.features.batch_size
     pictures = readers.IdentityReader(people.part('identities'), 'train')
-    photos = feature_cache.photo_features(config, people, pictures, model.clip, directory)
+    photos = store.photo_features(config, people, pictures, model.clip, directory)
     known = person_numbers(people.read_people(), photos)
     opened = {
         split: readers.ClipReader(paths.part('clips'), 'test') for split, paths in clips.items()
@@ -244,15 +241,15 @@ def prepare(
 
     def seen(split: str, by: PretrainedCLIP) -> np.ndarray:
         frames = config.features.frames_per_clip
-        return feature_cache.clip_features(
+        return store.clip_features(
             opened[split], f'{clips[split].fingerprint}/clips/test', by, directory,
-            frames_per_clip=frames, batch_size=feature_cache.at_once(size, frames),
+            frames_per_clip=frames, batch_size=store.at_once(size, frames),
             dtype=config.dtype,
         ).embeddings  # fmt: skip
 
     def labelled(split: str) -> Clips:
         reader = opened[split]
-        shown = clip_truth.shown(reader, known, len(reader.actions))
+        shown = clip_labels.label_clips(reader, known, len(reader.actions))
         return Clips(seen(split, model.image_clip), shown, len(photos.names))
 
     names = opened['training']

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from cpad_jax.errors import UserError
-from cpad_jax.training.clip_truth import Shown
-from cpad_jax.training.compound_captions import Captions, Pairs, Photos, ask
-from cpad_jax.training.feature_cache import IdentityFeatures
+from cpad_jax.features.store import IdentityFeatures
+from cpad_jax.training.clip_labels import ClipLabels
+from cpad_jax.training.compound_captions import Captions, Pairs, Photos, sample_query
 
 _VALIDATION_QUERIES = 1024
 
@@ -25,7 +25,7 @@ class Clips:
         pairs: Of them and the people who can be asked for.
     """
 
-    def __init__(self, seen: Any, shown: Shown, known: int):
+    def __init__(self, seen: Any, shown: ClipLabels, known: int):
         """Takes N clips; people with a number below `known` have photos."""
         self.seen, self.shown, self.pairs = seen, shown, Pairs(shown, known)
 
@@ -34,7 +34,7 @@ class Clips:
 
 
 @dataclasses.dataclass(frozen=True)
-class Questions:
+class CompoundQueries:
     """Q compound queries.
 
     Attributes:
@@ -90,7 +90,7 @@ class CompoundBatches:
         self._seed, self._train, self._captions = config.seed, config.train, captions
         self._photos = Photos(photos, config.train.max_references)
 
-    def of_steps(self, start_step: int, of_all: bool = False) -> Iterator[Questions]:
+    def of_steps(self, start_step: int, of_all: bool = False) -> Iterator[CompoundQueries]:
         """About training clips, of the steps `start_step`, `start_step + 1`, …; see `batch`."""
         step = start_step
         while True:
@@ -98,14 +98,16 @@ class CompoundBatches:
             yield self.batch(self.training, rng, of_all)
             step += 1
 
-    def batch(self, clips: Clips, rng: np.random.Generator, of_all: bool = False) -> Questions:
+    def batch(
+        self, clips: Clips, rng: np.random.Generator, of_all: bool = False
+    ) -> CompoundQueries:
         """B queries, each about a clip; `true` is [B, B], of these clips, or of all: [B, N]."""
         train = self._train
         which, who = clips.pairs.draw(train.people_per_batch, train.clips_per_person, rng)
         among = slice(None) if of_all else which
         return self._ask(clips, which, who, train.get('nobody', 0.0), among, rng, rng)
 
-    def of_validation(self) -> Questions:
+    def of_validation(self) -> CompoundQueries:
         """About all validation clips, each time the same, by people's first photos."""
         clips, rng = self.validation, np.random.default_rng((self._seed, 6))
         each = -(-_VALIDATION_QUERIES // len(clips.pairs))
@@ -121,9 +123,9 @@ class CompoundBatches:
         among: Any,
         rng: np.random.Generator,
         photos_rng: np.random.Generator | None,
-    ) -> Questions:
-        asked = ask(clips.shown, which, who, nobody, rng)
+    ) -> CompoundQueries:
+        asked = sample_query(clips.shown, which, who, nobody, rng)
         captions = self._captions.draw(asked.action, asked.place, rng)
         photos, shown = self._photos.draw(asked.person, photos_rng)
         true = clips.shown[among].answer(asked.person, asked.action, asked.place)
-        return Questions(which, captions, photos, shown, true)
+        return CompoundQueries(which, captions, photos, shown, true)

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from cpad_jax.features.store import IdentityFeatures
 from cpad_jax.models.pretrained import PretrainedCLIP
 from cpad_jax.models.word_embeddings import WordReader
 from cpad_jax.text.prompts import NOBODY
 from cpad_jax.text.training_phrases import ACTIONS_SHOWN, PLACES_SHOWN
-from cpad_jax.training.clip_truth import UNSAID, Shown
-from cpad_jax.training.feature_cache import IdentityFeatures
+from cpad_jax.training.clip_labels import ANY, ClipLabels
 
 
 class Captions:
@@ -34,11 +34,9 @@ class Captions:
         """
         self.texts: list[str] = []
         self._numbers: dict[tuple[int, int], range] = {}
-        for action, place in itertools.product(
-            range(UNSAID, len(actions)), range(UNSAID, len(places))
-        ):
-            doing = ('',) if action == UNSAID else ACTIONS_SHOWN[actions[action]]
-            where = ('',) if place == UNSAID else PLACES_SHOWN[places[place]]
+        for action, place in itertools.product(range(ANY, len(actions)), range(ANY, len(places))):
+            doing = ('',) if action == ANY else ACTIONS_SHOWN[actions[action]]
+            where = ('',) if place == ANY else PLACES_SHOWN[places[place]]
             first = len(self.texts)
             self.texts += [
                 ' '.join(filter(None, (who, *what))) for what in itertools.product(doing, where)
@@ -46,7 +44,7 @@ class Captions:
             self._numbers[action, place] = range(first, len(self.texts))
 
     def draw(self, action: np.ndarray, place: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Numbers of captions, int64 [Q], that say these actions and places (or `UNSAID`) [Q]."""
+        """Numbers of captions, int64 [Q], that say these actions and places (or `ANY`) [Q]."""
         ranges = [self._numbers[int(a), int(p)] for a, p in zip(action, place, strict=True)]
         return np.array([rng.integers(r.start, r.stop) for r in ranges])
 
@@ -68,17 +66,21 @@ class WordedCaptions(Captions):
 
 
 @dataclasses.dataclass(frozen=True)
-class Asked:
-    """Compound queries: whom, what and where, or `UNSAID`; int64 [Q] each, see `Shown.answer`."""
+class SampledQuery:
+    """Compound queries: whom, what and where, or `ANY`; int64 [Q] each, see `Shown.answer`."""
 
     person: np.ndarray
     action: np.ndarray
     place: np.ndarray
 
 
-def ask(
-    shown: Shown, clips: np.ndarray, people: np.ndarray, nobody: float, rng: np.random.Generator
-) -> Asked:
+def sample_query(
+    shown: ClipLabels,
+    clips: np.ndarray,
+    people: np.ndarray,
+    nobody: float,
+    rng: np.random.Generator,
+) -> SampledQuery:
     """Draws a query about somebody in each clip: their action, the place, or both.
 
     Args:
@@ -88,16 +90,16 @@ def ask(
         nobody: Share of queries, 0 to 1, that do not say whom.
         rng: Source of chance.
     """
-    action, place = np.full(len(clips), UNSAID), shown.place[clips].copy()
+    action, place = np.full(len(clips), ANY), shown.place[clips].copy()
     form = rng.integers(3, size=len(clips))
     for row, (clip, person) in enumerate(zip(clips, people, strict=True)):
         done = np.flatnonzero(shown.doing[clip][shown.person[clip] == person].any(axis=0))
         if len(done) and form[row] != 1:
             action[row] = rng.choice(done)
             if form[row] == 0:
-                place[row] = UNSAID
-    person = np.where(rng.random(len(clips)) < nobody, UNSAID, people)
-    return Asked(person, action, place)
+                place[row] = ANY
+    person = np.where(rng.random(len(clips)) < nobody, ANY, people)
+    return SampledQuery(person, action, place)
 
 
 def person_numbers(people: Iterable[Mapping[str, Any]], photos: IdentityFeatures) -> dict[str, int]:
@@ -132,7 +134,7 @@ class Photos:
         """Photos of people.
 
         Args:
-            people: int [Q], numbers, or `UNSAID`, of whom there are none.
+            people: int [Q], numbers, or `ANY`, of whom there are none.
             rng: Draws how many, from 1 on, and which; None takes the first ones.
 
         Returns:
@@ -141,7 +143,7 @@ class Photos:
         faces = np.zeros((len(people), self.references, self._faces.shape[-1]), np.float32)
         weights = np.zeros(faces.shape[:2], np.float32)
         for row, person in enumerate(people):
-            if person == UNSAID:
+            if person == ANY:
                 continue
             own = self._of[person]
             if rng is not None:
@@ -158,7 +160,7 @@ class Pairs:
     Clips of one person differ in what is done and where, so that a face alone does not suffice.
     """
 
-    def __init__(self, shown: Shown, known: int):
+    def __init__(self, shown: ClipLabels, known: int):
         """Sorts clips by person; people with a number below `known` can be asked for."""
         self._clips: Mapping[int, np.ndarray] = {
             int(person): np.flatnonzero((shown.person == person).any(axis=1))

@@ -20,14 +20,14 @@ import optax
 
 from cpad_jax.errors import UserError
 from cpad_jax.media.images import read_image
-from cpad_jax.models import cpad
+from cpad_jax.models import clip_pad
 from cpad_jax.models.clip import CLIP
+from cpad_jax.models.clip_pad_api import FINE_TUNED, Person, PersonalizedCLIP
 from cpad_jax.models.face_features import Photo
-from cpad_jax.models.person import unit
-from cpad_jax.models.personalised import FINE_TUNED, Person, PersonalisedCLIP
+from cpad_jax.models.person_adapter import unit
 from cpad_jax.text import training_phrases
 from cpad_jax.text.prompts import PERSON_TOKEN
-from cpad_jax.training import losses
+from cpad_jax.training import losses as training_losses
 
 # What is said of the person in every step. The first of the photos' phrases is where steps start.
 PHOTOS = (training_phrases.BASE, '{}', 'this is {}')
@@ -67,8 +67,8 @@ def _loss(learned: Any, fixed: Any, clip: CLIP) -> jax.Array:
     guess, scale, ids = fixed['guess'], fixed['scale'], fixed['ids']
     tokens = jnp.broadcast_to(guess + scale * learned['token'], (len(ids), *guess.shape))
     update = _in_tower(learned.get('update'))
-    low_rank = cpad.with_update(fixed['low_rank'], update)
-    embedded = cpad.encode_query(clip, fixed['frozen'], ids, tokens, low_rank)
+    low_rank = clip_pad.with_update(fixed['low_rank'], update)
+    embedded = clip_pad.encode_query(clip, fixed['frozen'], ids, tokens, low_rank)
     photos, others = fixed['photos'], fixed['others']
     said = embedded[: len(PHOTOS)]
     right = said @ photos.T / TEMPERATURE  # [phrases, n]
@@ -76,7 +76,7 @@ def _loss(learned: Any, fixed: Any, clip: CLIP) -> jax.Array:
     total = jax.nn.logsumexp(jnp.concatenate([right, wrong], axis=1), axis=1, keepdims=True)
     loss = jnp.mean(total - right)
     steps = embedded[len(PHOTOS) :]
-    direction, length = losses.composition(
+    direction, length = training_losses.composition(
         steps, jnp.broadcast_to(said[:1], steps.shape), fixed['steps']
     )
     loss += COMPOSITION * direction + COMPOSITION_LENGTH * length
@@ -110,7 +110,7 @@ class FineTuner:
     """
 
     def __init__(
-        self, model: PersonalisedCLIP, background: np.ndarray | None = None, seed: int = 0
+        self, model: PersonalizedCLIP, background: np.ndarray | None = None, seed: int = 0
     ):
         self.model, self._seed = model, seed
         saved = model.saved
@@ -191,7 +191,7 @@ def _in_tower(update: Any) -> Any:
 
 
 def fine_tune(
-    model: PersonalisedCLIP,
+    model: PersonalizedCLIP,
     person: Person,
     photos: Sequence[Photo] = (),
     clips: Sequence[np.ndarray] = (),
@@ -211,7 +211,7 @@ def fine_tune(
         seed: See `FineTuner`.
 
     Returns:
-        The same person, of the form 'fine-tuned'. `models.people.People` stores it.
+        The same person, of the form 'fine-tuned'. `models.person_store.PersonStore` stores it.
 
     Raises:
         UserError: There is neither photo nor clip, one cannot be read, or there is nobody to tell

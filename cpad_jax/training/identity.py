@@ -16,13 +16,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cpad_jax.models import cpad, cpad_files, face_features, visual_prompts, weights
+from cpad_jax.features.statistics import face_statistics
+from cpad_jax.features.store import IdentityFeatures
+from cpad_jax.models import clip_pad, clip_pad_export, face_features, visual_prompts
 from cpad_jax.models.clip import CLIP
-from cpad_jax.models.names import name_features
-from cpad_jax.models.person import unit
+from cpad_jax.models.name_adapter import name_features, word_ids
+from cpad_jax.models.person_adapter import unit
+from cpad_jax.models.weights import folder
 from cpad_jax.text import training_phrases
-from cpad_jax.training import batches, losses, name_learning, target_photos
-from cpad_jax.training.feature_cache import IdentityFeatures
+from cpad_jax.training import batches as training_batches
+from cpad_jax.training import losses, name_learning, target_photos
 from cpad_jax.training.known_names import known_names
 
 _BACKGROUND = 1000  # Photos that the model keeps for fine-tuning, of a person each.
@@ -50,7 +53,7 @@ class IdentityLearning:
         """Prepares the task.
 
         Args:
-            config: The configuration: `backbone`, `dtype`, `seed`, `features.face`, `model` and
+            config: The configuration: `backbone`, `dtype`, `seed`, `tfds_features.face`, `model` and
                 `train` are read.
             clip: The frozen `PretrainedCLIP`.
             features: Of all training photos, by this CLIP.
@@ -71,22 +74,22 @@ class IdentityLearning:
         table = np.asarray(clip.params['text']['token_embedding']['embedding'])
         self._word = table[word_ids(clip, ['person'])[0]]
         face_clip = face_features.other_clip(config.features.face)
-        self.cpad_config = cpad.CPADConfig(
+        self.cpad_config = clip_pad.CPADConfig(
             face_feature=config.features.face,
             face_width=features.faces.shape[-1],
             num_tokens=model.num_tokens,
             adapter_width=model.adapter_width,
             adapter_layers=model.adapter_layers,
             rank=model.rank,
-            token_norm=cpad.vocabulary_norm(clip.params, phrase_ids(clip)),
+            token_norm=clip_pad.vocabulary_norm(clip.params, phrase_ids(clip)),
             name_width=model.name_width,
             visual_prompts=count,
-            face_sha256=weights.file_sha256(face_clip / weights.WEIGHTS_FILE) if face_clip else '',
+            face_sha256=folder.file_sha256(face_clip / folder.WEIGHTS_FILE) if face_clip else '',
         )
-        self.cpad = cpad.CPAD(self.cpad_config, clip.config)
-        self._batches = batches.IdentityBatches(
+        self.cpad = clip_pad.CPAD(self.cpad_config, clip.config)
+        self._batches = training_batches.IdentityBatches(
             features,
-            batches.BatchSizes(
+            training_batches.BatchSizes(
                 people=train.people_per_batch,
                 images=train.images_per_person,
                 references=train.max_references,
@@ -101,7 +104,7 @@ class IdentityLearning:
         )
         prompts = self._batches.prompts
         self._reads_photos = prompts.length_of([*training_phrases.PHOTOS, training_phrases.BASE])
-        self._reads_unnamed = prompts.length_of(batches.composition_phrases(), named=False)
+        self._reads_unnamed = prompts.length_of(training_batches.composition_phrases(), named=False)
 
     def init_params(self, rng: jax.Array) -> Any:
         """Freshly drawn; the default token starts as the word 'person'."""
@@ -146,7 +149,7 @@ class IdentityLearning:
         weights = self.config.train.loss
 
         def embed(ids: Sequence[jax.Array], shown: Sequence[jax.Array], read: int) -> jax.Array:
-            return cpad.encode_query(
+            return clip_pad.encode_query(
                 self.clip, frozen, jnp.concatenate(ids)[:, :read], jnp.concatenate(shown), low_rank
             )
 
@@ -169,10 +172,10 @@ class IdentityLearning:
             'identity': losses.contrastive(queries, image, identity, identity, scale),
             'composition': direction,
             'composition_length': length,
-            'agreement': losses.agreement(moved, taught),
+            'agreement': losses.cross_form_consistency(moved, taught),
         }
         if len(plain):
-            terms['named'] = losses.named(taught, plain, batch['named_known'])
+            terms['named'] = losses.name_distillation(taught, plain, batch['named_known'])
         loss = sum(weights.get(name, 0.0) * term for name, term in terms.items())
         found = identity[jnp.argmax(queries @ image.T, axis=-1)] == identity
         metrics = {f'loss_{name}': term for name, term in terms.items()}
@@ -193,13 +196,13 @@ class IdentityLearning:
         if self.cpad_config.name_width:
             params = dict(params)
             params['name_adapter'] = name_learning.learn_names(
-                cpad.name_adapter(self.cpad_config, self.clip.config),
+                clip_pad.name_adapter(self.cpad_config, self.clip.config),
                 name_features(self._clip, names),
                 memory,
                 steps=self.config.train.name_steps,
                 seed=self.config.seed,
             )
-        saved = cpad_files.SavedCPAD(
+        saved = clip_pad_export.SavedCPAD(
             config=self.cpad_config,
             params=params,
             backbone=self.config.backbone,
@@ -208,7 +211,7 @@ class IdentityLearning:
             memory=memory if self.config.model.name_memory else None,
             background=self._background(params),
         )
-        cpad_files.save_model(directory, saved)
+        clip_pad_export.save_model(directory, saved)
 
     def _background(self, params: Any) -> np.ndarray:
         """Embeddings of some training photos, of as many people as there are: [M, D]."""
@@ -226,15 +229,9 @@ class IdentityLearning:
         ])  # fmt: skip
 
 
-def word_ids(clip: Any, texts: Sequence[str]) -> np.ndarray:
-    """Ids of the words in texts, without the tokens that stand in every text, sorted: int64 [n]."""
-    everywhere = np.unique(clip.tokenizer.tokenize(['']))
-    return np.setdiff1d(clip.tokenizer.tokenize(texts), everywhere)
-
-
 def phrase_ids(clip: Any) -> np.ndarray:
     """Ids of the words that training uses, int64 [n]: a small CLIP has learned few others."""
-    phrases = [*training_phrases.PHOTOS, *batches.composition_phrases()]
+    phrases = [*training_phrases.PHOTOS, *training_batches.composition_phrases()]
     return word_ids(clip, [phrase.format('') for phrase in phrases])
 
 
@@ -247,34 +244,13 @@ def composition_steps(clip: Any) -> np.ndarray:
     Returns:
         float32 [number of composition phrases, D], differences of embeddings of length 1.
     """
-    phrases = [training_phrases.BASE, *batches.composition_phrases()]
+    phrases = [training_phrases.BASE, *training_batches.composition_phrases()]
     texts = [phrase.format(training_phrases.NOBODY) for phrase in phrases]
     embedded = clip.encode_text(clip.tokenize(texts), normalize=True)
     return embedded[1:] - embedded[:1]
 
 
-def face_statistics(faces: np.ndarray) -> tuple[np.ndarray, np.float32]:
-    """Mean and spread of face features of length 1.
-
-    Args:
-        faces: float [M, Df] of any length.
-
-    Returns:
-        Their mean, float32 [Df], and the root mean square of what is left per dimension.
-    """
-    total, squares = np.zeros(faces.shape[-1]), 0.0
-    for start in range(0, len(faces), 65536):
-        part = faces[start : start + 65536].astype(np.float64)
-        part /= np.maximum(np.linalg.norm(part, axis=-1, keepdims=True), 1e-12)
-        total += part.sum(axis=0)
-        squares += np.square(part).sum()
-    mean = total / len(faces)
-    variance = (squares / len(faces) - np.square(mean).sum()) / faces.shape[-1]
-    # All photos alike would otherwise be divided by zero.
-    return mean.astype(np.float32), np.float32(max(variance, 1e-12) ** 0.5)
-
-
-def name_memory(model: cpad.CPAD, params: Any, features: IdentityFeatures) -> np.ndarray:
+def name_memory(model: clip_pad.CPAD, params: Any, features: IdentityFeatures) -> np.ndarray:
     """The mean face token of every identity.
 
     Args:

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from cpad_jax.models.names import LEAST_PEOPLE, said_of_names
-from cpad_jax.models.person import unit
-from cpad_jax.training.feature_cache import IdentityFeatures
+from cpad_jax.features.store import IdentityFeatures
+from cpad_jax.models.name_adapter import LEAST_PEOPLE, encode_names
+from cpad_jax.models.person_adapter import unit
 
 _CHUNK = 1024  # Names compared with all people at once.
 
@@ -34,7 +34,7 @@ def known_names(clip: Any, features: IdentityFeatures) -> np.ndarray:
     pictures = np.zeros((count, features.images.shape[-1]), np.float32)
     np.add.at(pictures, features.labels, features.images.astype(np.float32))
     pictures = _without_mean(pictures)
-    names = _without_mean(said_of_names(clip, features.names))
+    names = _without_mean(encode_names(clip, features.names))
     best = [
         (names[start : start + _CHUNK] @ pictures.T).argmax(axis=1)
         for start in range(0, count, _CHUNK)

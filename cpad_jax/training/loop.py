@@ -21,7 +21,8 @@ import optax
 
 from cpad_jax import progress
 from cpad_jax.errors import UserError
-from cpad_jax.training import checkpoints, configs, optimisers, sharding
+from cpad_jax.models import sharding
+from cpad_jax.training import checkpoints, configs, optimisers
 
 Params = Any
 Batch = Mapping[str, np.ndarray]

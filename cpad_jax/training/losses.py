@@ -23,10 +23,10 @@ def multi_positive(logits: Array, positive: Array) -> Array:
         Scalar float32 >= 0: the mean of the two directions.
     """
     logits = logits.astype(jnp.float32)
-    return 0.5 * (retrieval(logits, positive) + retrieval(logits.T, positive.T))
+    return 0.5 * (infonce(logits, positive) + infonce(logits.T, positive.T))
 
 
-def retrieval(logits: Array, positive: Array) -> Array:
+def infonce(logits: Array, positive: Array) -> Array:
     """InfoNCE of queries against a gallery, in which a query may have several right answers.
 
     Args:
@@ -88,7 +88,7 @@ def composition(moved: Array, base: Array, reference: Array) -> tuple[Array, Arr
     return jnp.mean(1 - cosine), jnp.mean(jnp.log(length / wanted) ** 2)
 
 
-def agreement(queries: Array, taught: Array) -> Array:
+def cross_form_consistency(queries: Array, taught: Array) -> Array:
     """How far "NAME [TOK] running" is from "[TOK] running" that photos speak for.
 
     Photos generalise, so they teach: no gradient flows into `taught`.
@@ -104,7 +104,7 @@ def agreement(queries: Array, taught: Array) -> Array:
     return jnp.mean(1 - jnp.sum(queries.astype(jnp.float32) * taught, axis=-1))
 
 
-def named(taught: Array, plain: Array, known: Array) -> Array:
+def name_distillation(taught: Array, plain: Array, known: Array) -> Array:
     """How far "[TOK] running" that photos speak for is from plain CLIP's "NAME running".
 
     CLIP is frozen, so no gradient flows into `plain`.

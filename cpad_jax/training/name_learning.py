@@ -14,8 +14,8 @@ import numpy as np
 import optax
 
 from cpad_jax import progress
-from cpad_jax.models.names import NameAdapter
-from cpad_jax.models.person import unit
+from cpad_jax.models.name_adapter import NameAdapter
+from cpad_jax.models.person_adapter import unit
 from cpad_jax.training import optimisers
 
 BATCH = 2048  # Names at once.

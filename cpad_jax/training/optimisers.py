@@ -12,7 +12,7 @@ import optax
 from optax.contrib import MuonDimensionNumbers, muon
 
 from cpad_jax.errors import UserError
-from cpad_jax.training import sharding
+from cpad_jax.models import sharding
 
 FROZEN = 'frozen'
 METHODS = ('adamw', 'muon')

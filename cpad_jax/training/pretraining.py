@@ -16,9 +16,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cpad_jax.data.synthetic import claims
 from cpad_jax.errors import UserError
-from cpad_jax.models import clip, openclip, pretrained, weights, zoo
+from cpad_jax.models import clip, pretrained, zoo
+from cpad_jax.models.weights import folder, open_clip
+from cpad_jax.synthetic import attributes
 from cpad_jax.training import losses
 from cpad_jax.training.captioned_shards import Shards
 
@@ -51,12 +52,12 @@ def alike_indices(facts: np.ndarray, batch_size: int, rng: np.random.Generator) 
     Returns:
         Numbers of images; of a group smaller than B, the place's others fill up.
     """
-    place, doing = (facts[:, 0, claims.FIELDS.index(field)] for field in ('place', 'doing'))
+    place, doing = (facts[:, 0, attributes.FIELDS.index(field)] for field in ('place', 'doing'))
     kind = rng.integers(3)
-    portraits = np.flatnonzero(place == claims.NOBODY)
+    portraits = np.flatnonzero(place == attributes.NOBODY)
     if kind == 2 and len(portraits) >= batch_size:
         return rng.choice(portraits, batch_size, replace=False)
-    model = rng.choice(np.flatnonzero(place != claims.NOBODY))
+    model = rng.choice(np.flatnonzero(place != attributes.NOBODY))
     same = np.flatnonzero(place == place[model])
     if kind == 1:
         acting = np.flatnonzero((place == place[model]) & (doing == doing[model]))
@@ -160,14 +161,14 @@ class Pretraining:
         return jax.jit(self.model.init)(rng, pixels, ids)['params']
 
     def _start(self, start: pretrained.PretrainedCLIP) -> Any:
-        params, positions = weights.flatten(start.params), 'visual/positional_embedding'
+        params, positions = folder.flatten(start.params), 'visual/positional_embedding'
         if positions in params:
             old = np.asarray(params[positions])
-            params[positions] = openclip.resize_positions(old, self.clip_config.vision.grid)
+            params[positions] = open_clip.resize_positions(old, self.clip_config.vision.grid)
         found = {name: np.shape(array) for name, array in params.items()}
-        expected = weights.parameter_shapes(self.clip_config)
-        weights.check_shapes(found, expected, self.config.train.init_from, self.clip_config.name)
-        return weights.unflatten(params)
+        expected = folder.parameter_shapes(self.clip_config)
+        folder.check_shapes(found, expected, self.config.train.init_from, self.clip_config.name)
+        return folder.unflatten(params)
 
     def batches(self, start_step: int) -> Iterator[dict[str, np.ndarray]]:
         """Dicts of `images` uint8 [B, S, S, 3] and their `facts` int32 [B, P, F].
@@ -203,7 +204,7 @@ class Pretraining:
         text = self._encode(params, batch['ids'], 'encode_text')
         cosines = jnp.matmul(text, image.T, precision='highest')  # [T, B]
         scale = jnp.exp(params['logit_scale'])
-        true = claims.truth(batch['claims'], batch['facts'])
+        true = attributes.truth(batch['claims'], batch['facts'])
         best = jnp.argmax(cosines, axis=1)
         return losses.multi_positive(scale * cosines, true), {
             'precision@1': jnp.take_along_axis(true, best[:, None], axis=1).mean(),
@@ -220,7 +221,7 @@ class Pretraining:
 
     def export(self, params: Any, directory: Path) -> None:
         """Writes the folder that `cpad_jax.load_clip` reads."""
-        weights.save_clip(
+        folder.save_clip(
             directory, self.clip_config, params, dtype='float16', compact_vocabulary=True
         )
 
@@ -263,7 +264,7 @@ class Pretraining:
             every = np.arange(held_out.num_images)
             pixels = self._pixels(held_out.images(every).astype(np.float32))
             image, text = embed(params, pixels, 'encode_image'), embed(params, ids, 'encode_text')
-            true = np.asarray(claims.truth(said, held_out.facts))
+            true = np.asarray(attributes.truth(said, held_out.facts))
             # A tie counts against the images of which the caption is true.
             order = np.lexsort((true, -(text @ image.T)), axis=1)
             true = np.take_along_axis(true, order, axis=1)

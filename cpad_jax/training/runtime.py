@@ -11,7 +11,7 @@ from pathlib import Path
 from cpad_jax.printable import say
 
 
-def quiet() -> None:
+def silence_logs() -> None:
     """Keeps what TensorFlow, absl and JAX say about themselves off the user's terminal.
 
     Call it before any of them is imported.

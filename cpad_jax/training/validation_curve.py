@@ -10,7 +10,8 @@ import numpy as np
 
 from cpad_jax import digests
 from cpad_jax.errors import UserError
-from cpad_jax.training import checkpoints, loop, sharding
+from cpad_jax.models import sharding
+from cpad_jax.training import checkpoints, loop
 
 FILE = 'curve.json'
 

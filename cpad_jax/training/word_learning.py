@@ -15,10 +15,10 @@ import numpy as np
 import optax
 
 from cpad_jax import progress
-from cpad_jax.models.clip_adapter import ClipAdapter
+from cpad_jax.models.video_adapter import VideoAdapter
 from cpad_jax.training import losses, optimisers
-from cpad_jax.training.clip_truth import Shown
-from cpad_jax.training.compound_captions import Captions, ask
+from cpad_jax.training.clip_labels import ClipLabels
+from cpad_jax.training.compound_captions import Captions, sample_query
 
 BATCH = 256  # Clips at once.
 LEARNING_RATE = 1e-3
@@ -27,7 +27,7 @@ TEMPERATURE = 0.05
 
 
 def draw(
-    shown: Shown, captions: Captions, rng: np.random.Generator
+    shown: ClipLabels, captions: Captions, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Some clips, each with a caption of what somebody in it does, where it is, or both.
 
@@ -42,15 +42,15 @@ def draw(
     count = (shown.person >= 0).sum(axis=1)
     clips = rng.permutation(np.flatnonzero(count))[:BATCH]
     people = shown.person[clips, rng.integers(count[clips])]
-    asked = ask(shown, clips, people, 1.0, rng)
+    asked = sample_query(shown, clips, people, 1.0, rng)
     true = shown[clips].answer(asked.person, asked.action, asked.place)
     return clips, captions.draw(asked.action, asked.place, rng), true
 
 
 def learn_words(
-    adapter: ClipAdapter,
+    adapter: VideoAdapter,
     clips: np.ndarray,
-    shown: Shown,
+    shown: ClipLabels,
     captions: Captions,
     said: np.ndarray,
     *,

@@ -15,13 +15,13 @@ from cpad_jax.data import (
     build,
     celebrities_in_action,
     clip_builder,
-    features,
     hollywood2,
     streamed,
+    tfds_features,
     tv_human_interactions,
 )
 from cpad_jax.data.built_dataset import PEOPLE, check_digests, read_people
-from cpad_jax.data.set_aside import Aside
+from cpad_jax.data.rejection_log import RejectionSink
 from cpad_jax.errors import UserError
 
 
@@ -57,7 +57,7 @@ class Builder(clip_builder.ClipBuilder):
     def _info(self) -> tfds.core.DatasetInfo:
         if self.builder_config.name == 'clips':
             return super()._info()
-        return self.info_of(features.identity_features())
+        return self.info_of(tfds_features.identity_features())
 
     def tables(self, manual_dir: Path) -> dict[str, Path]:
         """The sources' lists and annotations, the annotation table, and the splits."""
@@ -70,7 +70,7 @@ class Builder(clip_builder.ClipBuilder):
             )
         return tables | clip_builder.chosen('splits', self._splits, manual_dir / 'splits.json')
 
-    def _sources(self, manual_dir: Path, aside: Aside) -> Mapping[str, streamed.Source]:
+    def _sources(self, manual_dir: Path, aside: RejectionSink) -> Mapping[str, streamed.Source]:
         splits = self.tables(manual_dir).get('splits')
         made = celebrities_in_action.plan(
             hollywood2.find(manual_dir, required=False),

@@ -7,8 +7,8 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 from etils import epath
 
-from cpad_jax.data import build, clip_builder, clip_files, hollywood2
-from cpad_jax.data.set_aside import Aside
+from cpad_jax.data import build, clip_builder, hollywood2, video_clips
+from cpad_jax.data.rejection_log import RejectionSink
 
 
 class Builder(clip_builder.ClipBuilder):
@@ -34,7 +34,7 @@ class Builder(clip_builder.ClipBuilder):
         lists = hollywood2.check_part(hollywood2.find(manual_dir), self.builder_config.name)
         return {lists.name: lists} | super().tables(manual_dir)
 
-    def _sources(self, manual_dir: Path, aside: Aside) -> dict[str, clip_files.Clips]:
+    def _sources(self, manual_dir: Path, aside: RejectionSink) -> dict[str, video_clips.Clips]:
         table, folder = self.annotation_table(manual_dir), hollywood2.find(manual_dir)
         plans = hollywood2.plan_clips(folder, self.builder_config.name, table, aside)
         # One table may be about both parts.

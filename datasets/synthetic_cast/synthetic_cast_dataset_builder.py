@@ -10,8 +10,8 @@ from typing import Any
 import tensorflow_datasets as tfds
 from etils import epath
 
-from cpad_jax.data import drawn_world, features, filming, records
-from cpad_jax.data.synthetic.world import World, WorldSpec
+from cpad_jax.data import filming, records, synthetic_cast, tfds_features
+from cpad_jax.synthetic.world import World, WorldSpec
 from cpad_jax.text.prompts import ACTIONS, PLACES
 
 
@@ -29,10 +29,10 @@ class SyntheticCastConfig(tfds.core.BuilderConfig):
 class Builder(tfds.core.GeneratorBasedBuilder):
     """Photos of people (`identities`) and clips with people in them (`clips`)."""
 
-    name = drawn_world.SYNTHETIC_CAST
+    name = synthetic_cast.SYNTHETIC_CAST
     # TFDS would look for README.md and CITATIONS.bib in a package, which this folder is not.
     pkg_dir_path = epath.Path(__file__).parent
-    VERSION = tfds.core.Version(drawn_world.SYNTHETIC_CAST_VERSION)
+    VERSION = tfds.core.Version(synthetic_cast.SYNTHETIC_CAST_VERSION)
     RELEASE_NOTES = {'1.0.0': 'First version.'}
     BUILDER_CONFIGS = [
         SyntheticCastConfig(
@@ -62,9 +62,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _info(self) -> tfds.core.DatasetInfo:
         if self.builder_config.name == 'clips':
-            kind = features.clip_features(ACTIONS, PLACES)
+            kind = tfds_features.clip_features(ACTIONS, PLACES)
         else:
-            kind = features.identity_features([p.person_id for p in World(self._spec).people])
+            kind = tfds_features.identity_features([p.person_id for p in World(self._spec).people])
         return self.dataset_info_from_configs(
             features=kind,
             # The world's own order, so that a record's number means the same in every build.
@@ -76,7 +76,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         del dl_manager  # Nothing is downloaded.
         # DIR/synthetic_cast, of DIR/synthetic_cast/clips/1.0.0.
         folder = Path(self.data_dir).parents[1]
-        drawn_world.claim_world(folder, self._spec)
+        synthetic_cast.claim_world(folder, self._spec)
         return {
             split: self._generate_examples(folder, split) for split in self.builder_config.splits
         }

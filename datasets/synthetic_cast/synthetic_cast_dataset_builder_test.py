@@ -4,14 +4,14 @@ import tempfile
 
 import tensorflow_datasets as tfds
 
-from cpad_jax.data import built_dataset, drawn_world
-from cpad_jax.data.synthetic.world import WorldSpec
+from cpad_jax.data import built_dataset, synthetic_cast
+from cpad_jax.synthetic.world import WorldSpec
 
 SPEC = WorldSpec(
     seed=3, movies=1, shows=1, clips_per_title=2, cast_size=3, train_people=3, cast_seen=3,
     cast_unseen=1, photos_per_person=(2,), reference_photos=1, seconds=0.5,
 )  # fmt: skip
-_builder = built_dataset.builder_module(drawn_world.SYNTHETIC_CAST)
+_builder = built_dataset.builder_module(synthetic_cast.SYNTHETIC_CAST)
 
 
 class IdentitiesTest(tfds.testing.DatasetBuilderTestCase):

@@ -8,8 +8,8 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 from etils import epath
 
-from cpad_jax.data import build, clip_builder, clip_files, features, streamed, this_is_my
-from cpad_jax.data.set_aside import Aside
+from cpad_jax.data import build, clip_builder, streamed, tfds_features, this_is_my, video_clips
+from cpad_jax.data.rejection_log import RejectionSink
 from cpad_jax.text.prompts import ALL_ACTIONS, PLACES
 
 
@@ -40,23 +40,23 @@ class Builder(streamed.StreamedBuilder):
 
     def _info(self) -> tfds.core.DatasetInfo:
         if self.builder_config.name == 'clips':
-            return self.info_of(features.clip_features(ALL_ACTIONS, PLACES))
-        return self.info_of(features.identity_features())
+            return self.info_of(tfds_features.clip_features(ALL_ACTIONS, PLACES))
+        return self.info_of(tfds_features.identity_features())
 
     def tables(self, manual_dir: Path) -> dict[str, Path]:
         """The three lists."""
         return this_is_my.find(manual_dir)
 
-    def _sources(self, manual_dir: Path, aside: Aside) -> Mapping[str, streamed.Source]:
+    def _sources(self, manual_dir: Path, aside: RejectionSink) -> Mapping[str, streamed.Source]:
         made = this_is_my.plan(manual_dir, aside)
         people = [(instance.person_id, instance.name) for instance in made.instances]
         self._write_people(clip_builder.entries(people, [False] * len(people)))
         if self.builder_config.name == 'identities':
             self.info.features['identity'].names = [person_id for person_id, _ in people]
             return {'references': this_is_my.Photos(made, self._processes)}
-        self.info.metadata['relevance'] = clip_files.relevance(made.clips)
+        self.info.metadata['relevance'] = video_clips.relevance(made.clips)
         self.info.metadata['captions'] = list(made.captions)
         self.info.metadata['categories'] = made.categories
         keep = build.unfinished(Path(self.data_dir).parents[1], self.builder_config.name)
-        clips = clip_files.Clips(made.clips, len(ALL_ACTIONS), len(PLACES), self._processes, keep)
+        clips = video_clips.Clips(made.clips, len(ALL_ACTIONS), len(PLACES), self._processes, keep)
         return {'test': clips}

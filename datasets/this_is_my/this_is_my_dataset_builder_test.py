@@ -1,10 +1,10 @@
 """TFDS's own checks of the builder, on tiny lists and segments that the tests write."""
 
-import builder_case
 import tensorflow_datasets as tfds
-from named_instances import write_this_is_my
 
 from cpad_jax.data import built_dataset
+from tests.support import builder_case
+from tests.support.named_instances import write_this_is_my
 
 _builder = built_dataset.builder_module('this_is_my')
 

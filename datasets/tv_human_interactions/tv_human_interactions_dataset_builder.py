@@ -7,8 +7,8 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 from etils import epath
 
-from cpad_jax.data import build, clip_builder, clip_files, tv_human_interactions, tv_human_plans
-from cpad_jax.data.set_aside import Aside
+from cpad_jax.data import build, clip_builder, tv_human_interactions, tv_human_plans, video_clips
+from cpad_jax.data.rejection_log import RejectionSink
 
 
 class Builder(clip_builder.ClipBuilder):
@@ -30,7 +30,7 @@ class Builder(clip_builder.ClipBuilder):
         tv_human_interactions.check(videos, annotations)
         return {annotations.name: annotations} | super().tables(manual_dir)
 
-    def _sources(self, manual_dir: Path, aside: Aside) -> dict[str, clip_files.Clips]:
+    def _sources(self, manual_dir: Path, aside: RejectionSink) -> dict[str, video_clips.Clips]:
         table, folders = self.annotation_table(manual_dir), tv_human_interactions.find(manual_dir)
         plans = tv_human_plans.plan_clips(*folders, table, aside)
         return self.annotated_sources(plans, table, aside)

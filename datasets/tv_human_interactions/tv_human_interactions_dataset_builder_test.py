@@ -1,10 +1,10 @@
 """TFDS's own checks of the builder, on a tiny TV Human Interactions that the tests write."""
 
-import builder_case
 import tensorflow_datasets as tfds
-from clip_archives import write_tv
 
 from cpad_jax.data import built_dataset
+from tests.support import builder_case
+from tests.support.clip_archives import write_tv
 
 _builder = built_dataset.builder_module('tv_human_interactions')
 

@@ -8,7 +8,7 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from cpad_jax.data import build, photo_builder, vggface
-from cpad_jax.data.set_aside import Aside
+from cpad_jax.data.rejection_log import RejectionSink
 
 
 class Builder(photo_builder.PhotoBuilder):
@@ -25,7 +25,7 @@ class Builder(photo_builder.PhotoBuilder):
         """The authors' lists."""
         return {'lists': vggface.find_release(manual_dir).lists}
 
-    def _sources(self, manual_dir: Path, aside: Aside) -> dict[str, vggface.Pictures]:
+    def _sources(self, manual_dir: Path, aside: RejectionSink) -> dict[str, vggface.Pictures]:
         release = vggface.find_release(manual_dir)
         people = vggface.read_people(release)
         self.set_people(people)

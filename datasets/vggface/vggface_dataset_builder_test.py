@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-import builder_case
 import numpy as np
 import tensorflow_datasets as tfds
 
 from cpad_jax.data import built_dataset
 from cpad_jax.media import images
+from tests.support import builder_case
 
 _builder = built_dataset.builder_module('vggface')
 

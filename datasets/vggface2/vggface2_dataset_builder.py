@@ -9,7 +9,7 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from cpad_jax.data import build, photo_builder, vggface2
-from cpad_jax.data.set_aside import Aside
+from cpad_jax.data.rejection_log import RejectionSink
 
 
 class Builder(photo_builder.PhotoBuilder):
@@ -29,7 +29,7 @@ class Builder(photo_builder.PhotoBuilder):
         paths = (release.meta, *(path for kind in kinds for path in kind.values()))
         return {path.name: path for path in paths}
 
-    def _sources(self, manual_dir: Path, aside: Aside) -> dict[str, vggface2.Split]:
+    def _sources(self, manual_dir: Path, aside: RejectionSink) -> dict[str, vggface2.Split]:
         release = vggface2.find_release(manual_dir)
         people = vggface2.read_people(release.meta, aside)
         self.set_people(people)

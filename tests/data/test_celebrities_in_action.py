@@ -6,7 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clip_archives import (
+
+from cpad_jax.data import build, readers, records, video_clips
+from cpad_jax.data import celebrities_in_action as celebrities
+from cpad_jax.data import hollywood2 as data_hollywood2
+from cpad_jax.data.video_clips import AnnotationTable
+from cpad_jax.errors import UserError
+from cpad_jax.media import images
+from tests.support.clip_archives import (
     CELEBRITIES,
     FACE,
     LARGE,
@@ -19,12 +26,6 @@ from clip_archives import (
     write_table,
     write_tv,
 )
-
-from cpad_jax.data import build, clip_files, hollywood2, readers, records
-from cpad_jax.data import celebrities_in_action as celebrities
-from cpad_jax.data.clip_files import AnnotationTable
-from cpad_jax.errors import UserError
-from cpad_jax.media import images
 
 
 @pytest.fixture(scope='module')
@@ -200,8 +201,8 @@ def test_faces_are_cut_where_they_are_largest(sources):
 
 def test_a_title_gives_few_references_and_trains_on_the_rest(tmp_path):
     def clip(number, title, size):
-        person = clip_files.person_in_clip('n1', 'Ada', (), -1, [0], [[0, 0, size, size]])
-        return clip_files.ClipPlan(
+        person = video_clips.person_in_clip('n1', 'Ada', (), -1, [0], [[0, 0, size, size]])
+        return video_clips.ClipPlan(
             tmp_path, tmp_path, None, f'{title}{number:02}', 'movie', title, (), -1, (person,), True
         )
 
@@ -245,7 +246,7 @@ def test_processes_make_the_same(sources, tmp_path):
 
     def made_by(processes):
         dropped = Dropped()
-        return repr(list(clip_files.Clips(clips, 13, 10, processes).records(dropped))), dropped
+        return repr(list(video_clips.Clips(clips, 13, 10, processes).records(dropped))), dropped
 
     assert made_by(1) == made_by(2)
     assert [where for where, _ in made_by(1)[1]] == ['list:3']
@@ -334,7 +335,7 @@ def test_what_is_missing_is_told(tmp_path):
 def test_an_interrupted_build_goes_on_with_what_was_decoded(sources, tmp_path, monkeypatch):
     hollywood2, tv, _ = sources
     manual, data = hollywood2.parent, tmp_path / 'data'
-    whole, decoded = clip_files.sample_clip, []
+    whole, decoded = video_clips.sample_clip, []
 
     def breaks(path):
         if len(decoded) == 2:
@@ -342,7 +343,7 @@ def test_an_interrupted_build_goes_on_with_what_was_decoded(sources, tmp_path, m
         decoded.append(path.stem)
         return whole(path)
 
-    monkeypatch.setattr(clip_files, 'sample_clip', breaks)
+    monkeypatch.setattr(video_clips, 'sample_clip', breaks)
     with pytest.raises(KeyboardInterrupt):
         build.prepare('tv_human_interactions', data, manual, processes=1)
     assert decoded == ['hug_0002', 'kiss_0009']
@@ -368,7 +369,7 @@ def test_kept_frames_are_of_the_same_video(sources, tmp_path, capsys):
     counts = []
     for frames in (25, 50):
         write_avi(video, frames)
-        (record,) = clip_files.Clips([clip], 13, 10, 1, tmp_path / 'keep').records(Dropped())
+        (record,) = video_clips.Clips([clip], 13, 10, 1, tmp_path / 'keep').records(Dropped())
         counts.append(len(record['frames']))
     assert counts == [2, 4]
     # Damaged, they are decoded again, and it is told.
@@ -377,7 +378,7 @@ def test_kept_frames_are_of_the_same_video(sources, tmp_path, capsys):
     for damaged in (b'', whole[:-50], whole.replace(b'times', b'timed')):
         kept.write_bytes(damaged)
         capsys.readouterr()
-        (again,) = clip_files.Clips([clip], 13, 10, 1, tmp_path / 'keep').records(Dropped())
+        (again,) = video_clips.Clips([clip], 13, 10, 1, tmp_path / 'keep').records(Dropped())
         assert again['frames'] == record['frames']
         said = capsys.readouterr().err
         assert said.startswith(f'{kept} is damaged (') and said.count('\n') == 1
@@ -393,7 +394,7 @@ def test_tables_as_other_systems_write_them(tmp_path, end):
     for path in (manual / 'Hollywood2' / 'AVIClips').glob('actioncliptrain00001.avi'):
         path.rename(path.with_suffix('.AVI'))
     made = celebrities.plan(
-        hollywood2.find(manual), None, AnnotationTable(manual / 'annotations.jsonl'),
+        data_hollywood2.find(manual), None, AnnotationTable(manual / 'annotations.jsonl'),
         celebrities.read_splits(manual / 'splits.json'), Dropped(manual),
     )  # fmt: skip
     assert [name for _, name in made.people] == ['I\u00f1grid Bergman', 'Humphrey Bogart']

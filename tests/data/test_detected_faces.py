@@ -3,8 +3,8 @@ import types
 import numpy as np
 
 from cpad_jax.data import detected_faces
+from cpad_jax.features import face_tracks
 from cpad_jax.media import faces, images
-from cpad_jax.training import face_tracks
 
 
 class Finder:

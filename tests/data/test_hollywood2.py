@@ -2,13 +2,13 @@ import shutil
 
 import numpy as np
 import pytest
-from clip_archives import FPS, Dropped, row, write_avi, write_hollywood2, write_table
 
-from cpad_jax.data import clip_files, hollywood2
-from cpad_jax.data.clip_files import AnnotationTable
-from cpad_jax.data.set_aside import SetAside
+from cpad_jax.data import hollywood2, video_clips
+from cpad_jax.data.rejection_log import RejectionLog
+from cpad_jax.data.video_clips import AnnotationTable
 from cpad_jax.errors import UserError
 from cpad_jax.media import images
+from tests.support.clip_archives import FPS, Dropped, row, write_avi, write_hollywood2, write_table
 
 NOBODY = AnnotationTable(None)
 
@@ -55,7 +55,7 @@ def test_lists_that_are_not_there_are_told_once_a_split(archive, tmp_path):
     for path in (root / 'ClipSets').glob('*_autotrain.txt'):
         path.unlink()
     (root / 'ClipSets' / 'Eat_test.txt').unlink()
-    with SetAside(tmp_path) as aside:
+    with RejectionLog(tmp_path) as aside:
         hollywood2.read_clips(root, 'actions', aside)
     told = aside.groups()['a list that is not there']
     assert told.count == 13 and len(told.first) == 2 and not told.more
@@ -82,7 +82,7 @@ def test_places_have_their_own_lists(archive):
 def test_records_of_whole_clips_and_the_broken_one_set_aside(archive):
     dropped = Dropped(archive)
     plans = hollywood2.plan_clips(archive, 'actions', NOBODY, Dropped())
-    made = list(clip_files.Clips(plans['train'], 12, 10, 1).records(dropped))
+    made = list(video_clips.Clips(plans['train'], 12, 10, 1).records(dropped))
     assert [(r['clip_id'], r['actions'], r['place'], r['title'], r['source']) for r in made] == [
         ('actioncliptrain00001', [6, 7], -1, 'unknown', 'movie'),
         ('actioncliptrain00002', [8], -1, 'unknown', 'movie'),
@@ -103,11 +103,11 @@ def test_records_of_whole_clips_and_the_broken_one_set_aside(archive):
 
 def test_large_and_long_videos_give_small_and_few_frames(tmp_path):
     write_avi(tmp_path / 'long.avi', frames=25 * 20, width=32, height=16)
-    frames, times = clip_files.sample_clip(tmp_path / 'long.avi')
+    frames, times = video_clips.sample_clip(tmp_path / 'long.avi')
     assert len(frames) == len(times) == 32
     np.testing.assert_allclose(np.diff(times), 20 / 32, atol=0.041)
     write_avi(tmp_path / 'large.avi', frames=5, width=768, height=512)
-    frames, times = clip_files.sample_clip(tmp_path / 'large.avi')
+    frames, times = video_clips.sample_clip(tmp_path / 'large.avi')
     assert [images.decode_jpeg(frame).shape for frame in frames] == [(256, 384, 3)]
     np.testing.assert_allclose(times, [2 / FPS], atol=1e-5)
 
@@ -138,10 +138,10 @@ def test_the_annotation_table_adds_titles_and_people(archive, tmp_path):
     clip = plans['test'][0]
     assert (clip.title, clip.source, clip.actions) == ('friends_s01', 'show', (11,))
     assert [p['actions'] for p in clip.people] == [[]] and not clip.who_does_what
-    assert clip_files.relevance(plans['train'][:1]) == 'person'
-    assert clip_files.relevance(plans['train'][:1] + plans['test']) == 'clip'
+    assert video_clips.relevance(plans['train'][:1]) == 'person'
+    assert video_clips.relevance(plans['train'][:1] + plans['test']) == 'clip'
     everybody = [plan for own in plans.values() for plan in own]
-    assert clip_files.number_people(everybody) == [
+    assert video_clips.number_people(everybody) == [
         ('n1', 'Ingrid Bergman'),
         ('n2', 'Humphrey Bogart'),
     ]

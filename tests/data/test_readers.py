@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cpad_jax.data import filming, readers, records
-from cpad_jax.data.synthetic.world import World
 from cpad_jax.errors import UserError
+from cpad_jax.synthetic.world import World
 from cpad_jax.text.prompts import ACTIONS, PLACES
 
 

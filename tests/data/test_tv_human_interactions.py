@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-from clip_archives import Dropped, row, write_table, write_tv
 
-from cpad_jax.data import clip_files, tv_human_plans
 from cpad_jax.data import tv_human_interactions as tv
-from cpad_jax.data.clip_files import AnnotationTable
+from cpad_jax.data import tv_human_plans, video_clips
+from cpad_jax.data.video_clips import AnnotationTable
 from cpad_jax.errors import UserError
 from cpad_jax.media import video
+from tests.support.clip_archives import Dropped, row, write_table, write_tv
 
 NOBODY = AnnotationTable(None)
 
@@ -140,12 +140,12 @@ def test_records(archive):
     everybody = [plan for own in plans.values() for plan in own]
     (unread,) = [why for where, why in dropped if where == 's_videos/highFive_0002.avi']
     assert unread.startswith('a video that cannot be read: ') and 'the file is empty' in unread
-    assert [name for name, _ in clip_files.number_people(everybody)] == [
+    assert [name for name, _ in video_clips.number_people(everybody)] == [
         'handShake_0001/1', 'handShake_0001/2', 'handShake_0001/5', 'hug_0002/1', 'hug_0002/2',
         'negative_0050/1', 'negative_0051/1',
     ]  # fmt: skip
     dropped = Dropped()
-    made = list(clip_files.Clips(plans['set2'], 4, 10, 1).records(dropped))
+    made = list(video_clips.Clips(plans['set2'], 4, 10, 1).records(dropped))
     assert dropped == []
     assert [(r['clip_id'], r['title'], r['source'], r['actions'], r['place']) for r in made] == [
         ('handShake_0001', 'unknown', 'show', [0], -1),

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from cpad_jax.data import build, readers, vggface
-from cpad_jax.data.set_aside import Entries
+from cpad_jax.data.rejection_log import RejectionList
 from cpad_jax.errors import UserError
 from cpad_jax.media import images
 
@@ -65,7 +65,7 @@ def test_exactly_the_records_whose_pictures_are_there(copy):
         ('No_Pictures', 'No Pictures', False),
         ('Zoe_Saldana', 'Zoe Saldana', True),
     ]
-    aside = Entries()
+    aside = RejectionList()
     source = vggface.Pictures(release, people)
     found = list(source.records(aside, threads=2))
     assert [(r['image_id'], r['identity'], r['name'], r['image']) for r in found] == [
@@ -96,7 +96,7 @@ def test_exactly_the_records_whose_pictures_are_there(copy):
     assert [entry for entry in aside.entries if entry not in broken] == expected
 
     # Person by person, as a cluster reads it: the same.
-    again = Entries()
+    again = RejectionList()
     keyed = [item for part in source.parts() for item in source.part_reader()(part, again)]
     assert repr([record for _, record in keyed]) == repr(found)
     keys = [key for key, _ in keyed]
@@ -157,7 +157,7 @@ def test_lists_as_other_systems_write_them(tmp_path):
             'Pene\u0301lope Cruz/00000005.gif': jpeg(5), 'José_García/1.jpg': jpeg(6),
         },
     )  # fmt: skip
-    people, aside = vggface.read_people(release), Entries()
+    people, aside = vggface.read_people(release), RejectionList()
     assert [(p['person_id'], p['name'], p['seen']) for p in people] == [
         ('José García', 'José García', True), ('Penélope_Cruz', 'Penélope Cruz', True),
         ('Zoë_Saldaña', 'Zoë Saldaña', True),
@@ -188,7 +188,7 @@ def test_lines_with_missing_columns_are_rejected_one_by_one(tmp_path, line):
         tmp_path, {'Ada_B.txt': text.encode()},
         {'Ada_B/00000001.jpg': jpeg(1), 'Ada_B/00000002.jpg': jpeg(2)},
     )  # fmt: skip
-    aside = Entries()
+    aside = RejectionList()
     found = list(vggface.Pictures(release, vggface.read_people(release)).records(aside, threads=1))
     assert [record['image_id'] for record in found] == ['Ada_B/00000002']
     assert aside.entries[0][1:4] == (1, 'not a line about a picture', line)
@@ -215,6 +215,6 @@ def test_lines_that_never_seem_to_end_are_read_at_once(tmp_path, filling):
         tmp_path, {'Ada_B.txt': f'1 a{long}b\n1 {long}\n{LINE.format(2, 2)}'.encode()},
         {'Ada_B/2.jpg': jpeg(1)},
     )  # fmt: skip
-    aside = Entries()
+    aside = RejectionList()
     found = list(vggface.Pictures(release, vggface.read_people(release)).records(aside, threads=1))
     assert [record['image_id'] for record in found] == ['Ada_B/2']

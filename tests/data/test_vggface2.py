@@ -9,7 +9,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from cpad_jax.data import build, readers, vggface2
-from cpad_jax.data.set_aside import Entries, read_groups
+from cpad_jax.data.rejection_log import RejectionList, read_groups
 from cpad_jax.errors import UserError
 from cpad_jax.media import images
 
@@ -152,7 +152,7 @@ def unpacked(tmp_path_factory):
 
 
 def read(folder, split, parts=False):
-    aside = Entries()
+    aside = RejectionList()
     release = vggface2.find_release(folder)
     people = vggface2.read_people(release.meta, aside)
     source = vggface2.Split(release, split, people, aside)
@@ -179,7 +179,7 @@ def test_names_and_rows_of_every_kind(encoding, header, tmp_path):
     path = tmp_path / 'identity_meta.csv'
     text = META if header else META.split('\n', 1)[1]
     path.write_bytes(text.replace('\n', '\r\n').encode(encoding))
-    aside = Entries()
+    aside = RejectionList()
     people = vggface2.read_people(path, aside)
     assert [tuple(person.values()) for person in people] == [
         ('n000001', '14th Dalai Lama', 'man', False, 0),

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from cpad_jax.data import build, readers, vggface2
-from cpad_jax.data.set_aside import Entries, read_groups
+from cpad_jax.data.rejection_log import RejectionList, read_groups
 from cpad_jax.errors import UserError
 from cpad_jax.media import images
 
@@ -110,7 +110,7 @@ def test_copies_are_found_however_they_are_laid_out(layout, tmp_path):
     tables = {'some/faces.csv': BOXES, 'some/landmarks_of_train.csv': POINTS}
     write(tmp_path, LAYOUTS[layout] | tables)
     release = vggface2.find_release(tmp_path)
-    aside = Entries()
+    aside = RejectionList()
     people = vggface2.read_people(release.meta, aside)
     assert [(person['person_id'], person['name']) for person in people] == [
         ('n000001', 'Zoë Saldaña'), ('n000002', 'A Fine Frenzy'),

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cpad_jax.data import vggface2_tables as tables
-from cpad_jax.data.set_aside import Entries
+from cpad_jax.data.rejection_log import RejectionList
 from cpad_jax.errors import UserError
 
 # What cells hold → the person's name.
@@ -85,7 +85,7 @@ FORMS = {
 
 def read(path, text, encoding='utf-8', end='\n'):
     path.write_bytes(text.replace('\n', end).encode(encoding))
-    aside = Entries()
+    aside = RejectionList()
     return tables.read_people(path, aside), aside.entries
 
 
@@ -182,7 +182,7 @@ def test_boxes_by_their_columns(header, row, tmp_path):
     lines = [row.format(name, *box) for name, box in BOXES.items()]
     path = tmp_path / 'loose_bb_train.csv'
     path.write_bytes('\r\n'.join([*([header] if header else []), *lines]).encode('utf-8-sig'))
-    aside = Entries()
+    aside = RejectionList()
     measures = tables.Measures(path, tables.BOX, aside)
     assert aside.entries == []
     for name, box in BOXES.items():
@@ -199,7 +199,7 @@ def test_landmarks_by_their_columns(tmp_path):
         + ','.join(str(numbers[name]) for name in order) + ',n000002/0001_01\n'
         + '1,2,3,4,5,6,7,8,9,n000002/0001_02\n'
     )  # fmt: skip
-    aside = Entries()
+    aside = RejectionList()
     measures = tables.Measures(path, tables.LANDMARKS, aside)
     assert measures.of(tables.key('n000002/0001_01')).tolist() == list(range(10))
     assert [entry[1:3] for entry in aside.entries] == [(3, 'not a row about a picture')]
@@ -228,7 +228,7 @@ def test_pictures_of_every_ending(ending, tmp_path):
     assert tables.picture_id(f'VGG-Face2/data/train/n000002/0001_01.{ending}') == 'n000002/0001_01'
     path = tmp_path / 'train_list.txt'
     path.write_text(f'n000002/0001_01.{ending}\r\ntrain/n000003/0004_02.{ending} 17\n')
-    aside = Entries()
+    aside = RejectionList()
     listed = tables.Listed(path, aside)
     assert (len(listed), aside.entries) == (2, [])
     assert listed.people() == ['n000002', 'n000003']
@@ -246,7 +246,7 @@ def test_lines_that_never_seem_to_end_are_read_at_once(tmp_path, filling):
     for start in ('n000002,', 'n000002/0001_01', '"'):
         path = tmp_path / 'table.csv'
         path.write_text(f'{row}\n{start}{long}x\n{start}{long}1\n')
-        aside = Entries()
+        aside = RejectionList()
         assert tables.read_people(path, aside)[0]['name'] == 'A B'
         tables.Measures(path, tables.BOX, aside)
         tables.Listed(path, aside)
@@ -266,7 +266,7 @@ def test_keys_sort_as_names_and_lead_back_to_them():
 
 @pytest.mark.parametrize('size', ['0,5', '5,0', '-1,5', 'nan,5'])
 def test_boxes_without_an_area_are_set_aside(tmp_path, size):
-    path, aside = tmp_path / 'boxes.csv', Entries()
+    path, aside = tmp_path / 'boxes.csv', RejectionList()
     path.write_text(f'n000002/0001_01,1,2,{size}\nn000002/0001_02,1,2,0.5,0.5\n')
     measures = tables.Measures(path, tables.BOX, aside)
     assert measures.of(tables.key('n000002/0001_01')) is None

@@ -8,10 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import films
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests.support import films
 
 COPIES = 200
 # In a process of its own it takes seconds.

@@ -8,17 +8,9 @@ import numpy as np
 import pytest
 
 from cpad_jax.errors import UserError
-from cpad_jax.media import (
-    canvas,
-    face_embedding,
-    faces,
-    images,
-    model_files,
-    onnx_files,
-    onnx_trial,
-)
+from cpad_jax.media import face_embedding, faces, images, model_files, onnx_files, onnx_trial
 from cpad_jax.media.face_quality import face_detail, face_quality
-from tests.media import drawn_faces as drawn
+from tests.support import drawn_faces as drawn
 
 
 @pytest.fixture
@@ -249,7 +241,7 @@ def test_blurred_and_turned_faces_are_worse():
     image, face = textured(150)
     sharp, shown = picture(drawn.ANN, side=150), drawn.face(40, 40, 150, score=0.95)
     blurred = [face_quality(sharp, shown)]
-    blurred += [face_quality(canvas.blur(sharp, sigma), shown) for sigma in (1, 2, 4)]
+    blurred += [face_quality(images.blur(sharp, sigma), shown) for sigma in (1, 2, 4)]
     assert blurred == sorted(blurred, reverse=True) and blurred[-1] < 0.75 * blurred[0]
     turned = []
     for aside in (0, 10, 20, 30):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from cpad_jax.errors import UserError
-from cpad_jax.media import face_embedding, face_turns, faces, find, images
+from cpad_jax.labelling import find_person
+from cpad_jax.media import face_embedding, face_turns, faces, images
 
 # A face is a bright square with a red mark on its forehead.
 SIDE = 40
@@ -118,7 +119,7 @@ def test_no_face_says_that_turning_did_not_help(tmp_path):
 
     told = []
     with pytest.raises(UserError, match='none of the photos shows a face'):
-        find.describe([tmp_path / 'a.png'], Blind(), None, told.append, pytest.fail)
+        find_person.describe([tmp_path / 'a.png'], Blind(), None, told.append, pytest.fail)
     assert str(told[0]) == (
         f'{tmp_path}/a.png: no face was found, however the photo is turned; use one in which one '
         'face is in plain view'

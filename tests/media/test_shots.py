@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from cpad_jax.data.synthetic import render
-from cpad_jax.data.synthetic.world import World, WorldSpec
 from cpad_jax.errors import UserError
 from cpad_jax.media import shots, video
+from cpad_jax.synthetic import render
+from cpad_jax.synthetic.world import World, WorldSpec
 
 FPS = 25
 

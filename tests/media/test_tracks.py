@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from cpad_jax.media import face_embedding, faces, tracks
-from tests.media import drawn_faces as drawn
-from tests.media.drawn_faces import ANN, BOB
+from tests.support import drawn_faces as drawn
+from tests.support.drawn_faces import ANN, BOB
 
 HEIGHT, WIDTH, SIDE = 120, 320, 40
 

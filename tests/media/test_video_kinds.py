@@ -1,12 +1,12 @@
 """Kinds of video whose frames were once black, another video's, or of the wrong shape."""
 
-import films
 import numpy as np
 import pytest
 from PIL import Image
 
 from cpad_jax.errors import UserError
 from cpad_jax.media import file_kinds, listing, video
+from tests.support import films
 
 TIMES = np.arange(30) / 25
 FIELDS = {'flags': '+ildct+ilme'}

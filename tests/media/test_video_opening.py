@@ -5,12 +5,12 @@ import subprocess
 import sys
 
 import av
-import films
 import numpy as np
 import pytest
 
 from cpad_jax.errors import UserError
 from cpad_jax.media import video
+from tests.support import films
 
 TIMES = np.arange(50) / 25
 

@@ -1,6 +1,5 @@
 """Reading by jumps gives, bit for bit, what reading every frame gives."""
 
-import films
 import numpy as np
 import pytest
 
@@ -8,6 +7,7 @@ from cpad_jax.errors import UserError
 from cpad_jax.media import video
 from cpad_jax.media.video_file import VideoFile
 from cpad_jax.media.video_stream import VideoStream
+from tests.support import films
 
 STEADY = np.arange(300) / 25
 # Frames of 20 to 120 ms, in whole milliseconds.

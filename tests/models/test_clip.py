@@ -3,8 +3,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cpad_jax.models import clip, transformer, weights, zoo
+from cpad_jax.models import clip, transformer, zoo
 from cpad_jax.models.config import CLIPConfig, TextConfig, ViTConfig
+from cpad_jax.models.weights import folder
 from cpad_jax.text import tokenizer
 
 
@@ -34,9 +35,9 @@ def small():
     rng = np.random.default_rng(0)
     flat = {
         name: 0.3 * rng.standard_normal(shape, np.float32)
-        for name, shape in weights.parameter_shapes(config).items()
+        for name, shape in folder.parameter_shapes(config).items()
     }
-    return Jitted(clip.CLIP(config)), {'params': weights.unflatten(flat)}
+    return Jitted(clip.CLIP(config)), {'params': folder.unflatten(flat)}
 
 
 TEXTS = ['a man eating', 'two people in a kitchen, one of them smiling', 'x']
@@ -141,13 +142,13 @@ def test_low_rank_is_an_addition_to_the_kernel(small, layer):
     for block in low_rank.values():
         for name in LAYERS:
             block[name]['b'] *= name == layer
-    flat = dict(weights.flatten(variables['params']))
+    flat = dict(folder.flatten(variables['params']))
     for block, layers in low_rank.items():
         part = 'mlp' if layer.startswith('c_') else 'attn'
         name = f'text/transformer/{block}/{part}/{layer}/kernel'
         delta = layers[layer]['a'] @ layers[layer]['b']
         flat[name] = flat[name] + delta.reshape(flat[name].shape)
-    merged = model.apply({'params': weights.unflatten(flat)}, ids, method='encode_text')
+    merged = model.apply({'params': folder.unflatten(flat)}, ids, method='encode_text')
     out = encode_updated(model, variables, ids, low_rank, jnp.ones(3))
     plain = model.apply(variables, ids, method='encode_text')
     assert np.abs(merged - plain).max() > 0.01
@@ -163,15 +164,17 @@ def test_low_rank_without_gate_is_refused(small):
 def test_product_by_hand():
     x, y = jnp.array([[1.0, 2.0], [3.0, 4.0]]), jnp.array([[5.0], [6.0]])
     np.testing.assert_array_equal(
-        transformer.product('ab,bc->ac', x, y, jnp.bfloat16), [[17.0], [39.0]]
+        transformer.einsum_f32('ab,bc->ac', x, y, jnp.bfloat16), [[17.0], [39.0]]
     )
     # 1 + 2⁻⁸ has one bit too many for bfloat16; as a factor it is rounded, as a sum it is not.
     fine = jnp.array([[1.0, 2.0**-8]])
     ones = jnp.ones((2, 1))
-    assert transformer.product('ab,bc->ac', fine, ones, jnp.bfloat16)[0, 0] == 1 + 2.0**-8
-    rounded = transformer.product('ab,bc->ac', jnp.array([[1 + 2.0**-8]]), ones[:1], jnp.bfloat16)
+    assert transformer.einsum_f32('ab,bc->ac', fine, ones, jnp.bfloat16)[0, 0] == 1 + 2.0**-8
+    rounded = transformer.einsum_f32(
+        'ab,bc->ac', jnp.array([[1 + 2.0**-8]]), ones[:1], jnp.bfloat16
+    )
     assert rounded[0, 0] == 1
-    exact = transformer.product('ab,bc->ac', jnp.array([[1 + 2.0**-8]]), ones[:1], jnp.float32)
+    exact = transformer.einsum_f32('ab,bc->ac', jnp.array([[1 + 2.0**-8]]), ones[:1], jnp.float32)
     assert exact[0, 0] == 1 + 2.0**-8
 
 
@@ -192,7 +195,7 @@ def test_product_has_the_gradient_of_einsum(spec, left, right):
 
     right_answer = through(lambda x, y: jnp.einsum(spec, x, y))
     for dtype, tolerance in ((jnp.float32, 1e-5), (jnp.bfloat16, 0.1)):
-        answer = through(lambda x, y, d=dtype: transformer.product(spec, x, y, d))
+        answer = through(lambda x, y, d=dtype: transformer.einsum_f32(spec, x, y, d))
         for a, b in zip(answer, right_answer, strict=True):
             np.testing.assert_allclose(a, b, atol=tolerance)
 
@@ -238,7 +241,7 @@ def test_affine_has_the_gradient_of_its_formula(shape):
 
     right_value, right = through(lambda x, kernel, bias: x @ kernel + bias)
     for dtype, tolerance in ((jnp.float32, 1e-5), (jnp.bfloat16, 0.02)):
-        value, answer = through(lambda *a, d=dtype: transformer.affine(*a, d))
+        value, answer = through(lambda *a, d=dtype: transformer.dense(*a, d))
         assert float(value) == pytest.approx(float(right_value), rel=tolerance, abs=100 * tolerance)
         for a, b in zip(answer, right, strict=True):
             np.testing.assert_allclose(a, b, atol=tolerance * float(np.abs(b).max()))
@@ -274,14 +277,14 @@ def test_every_large_product_of_a_bfloat16_step_takes_bfloat16_and_sums_in_float
 def test_image_embedding_by_hand():
     """With one patch and silent blocks only the class token is left."""
     config = tiny(vision={'image_size': 8})
-    flat = {k: np.zeros(s, np.float32) for k, s in weights.parameter_shapes(config).items()}
+    flat = {k: np.zeros(s, np.float32) for k, s in folder.parameter_shapes(config).items()}
     for name in ('ln_pre', 'ln_post'):
         flat[f'visual/{name}/scale'][:] = 1
     flat['visual/class_embedding'][0] = 4.0
     flat['visual/positional_embedding'][0, 1] = -4.0
     flat['visual/proj/kernel'][:8] = np.eye(8)
     out = Jitted(clip.CLIP(config)).apply(
-        {'params': weights.unflatten(flat)}, jnp.ones((1, 8, 8, 3)), method='encode_image'
+        {'params': folder.unflatten(flat)}, jnp.ones((1, 8, 8, 3)), method='encode_image'
     )
     # [4, −4, 0 … 0] of 16 has mean 0 and variance 2; so it becomes ±√8, which is kept.
     np.testing.assert_allclose(out, [[8**0.5, -(8**0.5), *[0] * 6]], rtol=1e-4)

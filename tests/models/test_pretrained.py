@@ -7,8 +7,9 @@ from PIL import Image
 
 import cpad_jax
 from cpad_jax.errors import UserError
-from cpad_jax.models import clip, pretrained, weights, zoo
+from cpad_jax.models import clip, pretrained, zoo
 from cpad_jax.models.config import CLIPConfig, TextConfig, ViTConfig
+from cpad_jax.models.weights import folder as weights_folder
 from cpad_jax.text import tokenizer
 
 CONFIG = CLIPConfig(
@@ -20,14 +21,16 @@ CONFIG = CLIPConfig(
 @pytest.fixture(scope='module')
 def params():
     rng = np.random.default_rng(0)
-    shapes = weights.parameter_shapes(CONFIG).items()
-    return weights.unflatten({k: 0.5 * rng.standard_normal(s, np.float32) for k, s in shapes})
+    shapes = weights_folder.parameter_shapes(CONFIG).items()
+    return weights_folder.unflatten(
+        {k: 0.5 * rng.standard_normal(s, np.float32) for k, s in shapes}
+    )
 
 
 @pytest.fixture(scope='module')
 def folder(params, tmp_path_factory):
     folder = tmp_path_factory.mktemp('clip')
-    weights.save_clip(folder, CONFIG, params)
+    weights_folder.save_clip(folder, CONFIG, params)
     return folder
 
 
@@ -38,7 +41,7 @@ def model(folder):
 
 def test_what_is_loaded_is_what_was_saved(model, folder, params):
     assert model.config == CONFIG
-    assert model.sha256 == weights.file_sha256(folder / 'weights.safetensors')
+    assert model.sha256 == weights_folder.file_sha256(folder / 'weights.safetensors')
     assert len(model.sha256) == 64
     np.testing.assert_array_equal(model.params['visual']['proj']['kernel'],
                                   params['visual']['proj']['kernel'])  # fmt: skip
@@ -132,8 +135,10 @@ def test_shipped_models_are_found_by_name(folder, monkeypatch, tmp_path):
 def test_another_vocabulary_is_refused(tmp_path):
     text = dataclasses.replace(CONFIG.text, vocab_size=100, end_token=99)
     config = dataclasses.replace(CONFIG, text=text)
-    shapes = weights.parameter_shapes(config).items()
-    weights.save_clip(tmp_path, config, weights.unflatten({k: np.zeros(s) for k, s in shapes}))
+    shapes = weights_folder.parameter_shapes(config).items()
+    weights_folder.save_clip(
+        tmp_path, config, weights_folder.unflatten({k: np.zeros(s) for k, s in shapes})
+    )
     with pytest.raises(UserError, match='vocab_size is 100, expected 49408'):
         cpad_jax.load_clip(tmp_path)
 

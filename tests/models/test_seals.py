@@ -6,44 +6,48 @@ import json
 import jax
 import numpy as np
 import pytest
-import tiny_cpad
 
 from cpad_jax.errors import UserError
-from cpad_jax.models import ce, ce_files, cpad_files, pretrained, seals, weights
-from cpad_jax.models.people import People
-from cpad_jax.models.personalised import Person, PersonalisedCLIP
+from cpad_jax.methods.ce import export, model
+from cpad_jax.models import clip_pad_export, pretrained, seals
+from cpad_jax.models.clip_pad_api import Person, PersonalizedCLIP
+from cpad_jax.models.person_store import PersonStore
+from cpad_jax.models.weights import folder as weights_folder
+from tests.support import tiny_cpad
 
 CLIP = tiny_cpad.CLIP_CONFIG
-CE = ce.CEConfig(clip_width=6, face_width=5, word_width=4, width=8, clusters=3, ghosts=1)
+CE = model.CEConfig(clip_width=6, face_width=5, word_width=4, width=8, clusters=3, ghosts=1)
 RNG = np.random.default_rng(0)
 
 
 def _drawn(shapes):
-    return weights.unflatten(
+    return weights_folder.unflatten(
         {name: RNG.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
     )
 
 
 def _save_clip(folder):
-    weights.save_clip(folder, CLIP, _drawn(weights.parameter_shapes(CLIP)), dtype='float16')
+    weights_folder.save_clip(
+        folder, CLIP, _drawn(weights_folder.parameter_shapes(CLIP)), dtype='float16'
+    )
 
 
 def _save_cpad(folder):
-    params = _drawn(cpad_files.parameter_shapes(tiny_cpad.CONFIG, CLIP))
-    saved = cpad_files.SavedCPAD(tiny_cpad.CONFIG, params, 'tiny', 'c' * 64, ['Zoë', 'Ann'])
-    cpad_files.save_model(folder, saved)
+    params = _drawn(clip_pad_export.parameter_shapes(tiny_cpad.CONFIG, CLIP))
+    saved = clip_pad_export.SavedCPAD(tiny_cpad.CONFIG, params, 'tiny', 'c' * 64, ['Zoë', 'Ann'])
+    clip_pad_export.save_model(folder, saved)
 
 
 def _save_ce(folder):
-    tree = jax.eval_shape(functools.partial(ce.init, CE), jax.random.key(0))
-    shapes = {name: leaf.shape for name, leaf in weights.flatten(tree).items()}
-    ce_files.save_model(folder, ce_files.SavedCE(CE, _drawn(shapes), 'tiny', 'c' * 64, 4, 2))
+    tree = jax.eval_shape(functools.partial(model.init, CE), jax.random.key(0))
+    shapes = {name: leaf.shape for name, leaf in weights_folder.flatten(tree).items()}
+    export.save_model(folder, export.SavedCE(CE, _drawn(shapes), 'tiny', 'c' * 64, 4, 2))
 
 
 FOLDERS = {
     'CLIP': (_save_clip, pretrained.load_clip),
-    'CLIP-PAD': (_save_cpad, lambda folder: cpad_files.load_model(folder, CLIP, 'c' * 64)),
-    'CE': (_save_ce, lambda folder: ce_files.load_model(folder, 'c' * 64)),
+    'CLIP-PAD': (_save_cpad, lambda folder: clip_pad_export.load_model(folder, CLIP, 'c' * 64)),
+    'CE': (_save_ce, lambda folder: export.load_model(folder, 'c' * 64)),
 }
 
 
@@ -95,7 +99,7 @@ def test_weights_of_another_folder_are_refused_and_the_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r'a/weights.safetensors is damaged: its sha256 is '):
         pretrained.load_clip(tmp_path / 'a')
     with pytest.raises(UserError, match=r'a/weights.safetensors is damaged: its sha256 is '):
-        weights.stored_params(tmp_path / 'a')
+        weights_folder.stored_params(tmp_path / 'a')
 
 
 def test_a_file_that_was_added_is_vouched_for(tmp_path):
@@ -143,10 +147,10 @@ def test_what_ships_is_sealed():
 
 
 def test_every_flipped_bit_of_a_person_is_refused_in_one_line(tmp_path):
-    params = _drawn(cpad_files.parameter_shapes(tiny_cpad.CONFIG, CLIP))
-    saved = cpad_files.SavedCPAD(tiny_cpad.CONFIG, params, 'tiny', 'c' * 64)
-    clip = pretrained.PretrainedCLIP(CLIP, _drawn(weights.parameter_shapes(CLIP)), 'c' * 64)
-    people = People(tmp_path, PersonalisedCLIP(clip, saved))
+    params = _drawn(clip_pad_export.parameter_shapes(tiny_cpad.CONFIG, CLIP))
+    saved = clip_pad_export.SavedCPAD(tiny_cpad.CONFIG, params, 'tiny', 'c' * 64)
+    clip = pretrained.PretrainedCLIP(CLIP, _drawn(weights_folder.parameter_shapes(CLIP)), 'c' * 64)
+    people = PersonStore(tmp_path, PersonalizedCLIP(clip, saved))
     tokens = RNG.normal(size=(2, 64)).astype(np.float32)
     path = people.save(Person('Anna', tokens, 'fine-tuned', 5))
     whole, rng = path.read_bytes(), np.random.default_rng(1)

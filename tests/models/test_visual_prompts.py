@@ -5,13 +5,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import tiny_cpad
 
 from cpad_jax.errors import UserError
-from cpad_jax.models import cpad_files, seals, visual_prompts, weights, zoo
+from cpad_jax.features import store
+from cpad_jax.models import clip_pad_export, seals, visual_prompts, zoo
 from cpad_jax.models.clip import CLIP
-from cpad_jax.models.personalised import PersonalisedCLIP
-from cpad_jax.training import feature_cache
+from cpad_jax.models.clip_pad_api import PersonalizedCLIP
+from cpad_jax.models.weights import folder
+from tests.support import tiny_cpad
 
 CONFIG = zoo.get('testing')
 SIGLIP = dataclasses.replace(
@@ -39,7 +40,7 @@ def prompted(model):
     saved = model.saved
     params = {**saved.params, 'visual_prompts': draw(3, 64)}
     sizes = dataclasses.replace(saved.config, visual_prompts=3)
-    return PersonalisedCLIP(model.clip, dataclasses.replace(saved, config=sizes, params=params))
+    return PersonalizedCLIP(model.clip, dataclasses.replace(saved, config=sizes, params=params))
 
 
 def test_the_class_token_sees_the_prompts_as_it_sees_patches(model):
@@ -86,9 +87,9 @@ def test_prompts_start_as_large_as_patches_do():
 
 
 def test_a_prompted_export_comes_back_and_embeds_clips_alike(model, prompted, tmp_path):
-    cpad_files.save_model(tmp_path / 'model', prompted.saved)
-    loaded = PersonalisedCLIP(
-        model.clip, cpad_files.load_model(tmp_path / 'model', CONFIG, model.clip.sha256)
+    clip_pad_export.save_model(tmp_path / 'model', prompted.saved)
+    loaded = PersonalizedCLIP(
+        model.clip, clip_pad_export.load_model(tmp_path / 'model', CONFIG, model.clip.sha256)
     )
     frames = np.random.default_rng(0).integers(0, 256, (3, 40, 50, 3), np.uint8)
     found = loaded.encode_clip(frames)
@@ -105,18 +106,18 @@ def test_a_prompted_export_comes_back_and_embeds_clips_alike(model, prompted, tm
 
 def test_without_prompts_nothing_is_new(model, tmp_path):
     assert model.image_clip is model.clip
-    cpad_files.save_model(tmp_path, model.saved)
+    clip_pad_export.save_model(tmp_path, model.saved)
     values = seals.bare(json.loads((tmp_path / 'config.json').read_text()))
     assert 'visual_prompts' not in values
-    assert not any('prompt' in name for name in weights.parameter_shapes(CONFIG))
+    assert not any('prompt' in name for name in folder.parameter_shapes(CONFIG))
     assert not any(
-        'prompt' in name for name in cpad_files.parameter_shapes(model.saved.config, CONFIG)
+        'prompt' in name for name in clip_pad_export.parameter_shapes(model.saved.config, CONFIG)
     )
-    assert cpad_files.load_model(tmp_path, CONFIG, 'c' * 64).config == model.saved.config
+    assert clip_pad_export.load_model(tmp_path, CONFIG, 'c' * 64).config == model.saved.config
     # An export that names prompts must hold them.
     (tmp_path / 'config.json').write_text(json.dumps(values | {'visual_prompts': 3}))
     with pytest.raises(UserError, match='missing params/visual_prompts'):
-        cpad_files.load_model(tmp_path, CONFIG, 'c' * 64)
+        clip_pad_export.load_model(tmp_path, CONFIG, 'c' * 64)
 
 
 def test_features_of_one_tower_are_never_served_to_another(model, prompted, tmp_path):
@@ -128,14 +129,14 @@ def test_features_of_one_tower_are_never_served_to_another(model, prompted, tmp_
     more = prompted.clip.prompted(prompted.saved.params['visual_prompts'] + 1e-6)
     towers = [model.clip, prompted.image_clip, more]
     found = [
-        feature_cache.clip_features(clips, 'f', tower, tmp_path, frames_per_clip=2, batch_size=2)
+        store.clip_features(clips, 'f', tower, tmp_path, frames_per_clip=2, batch_size=2)
         for tower in towers
     ]
     assert len(list(tmp_path.iterdir())) == 3
     assert np.abs(found[0].embeddings - found[1].embeddings).max() > 1e-2
     expected = prompted.encode_clip(np.stack([images.decode_jpeg(frame) for frame in frames]))
     np.testing.assert_allclose(found[1].embeddings[0], expected, atol=1e-3)
-    again = feature_cache.clip_features(
+    again = store.clip_features(
         [None] * 2, 'f', prompted.image_clip, tmp_path, frames_per_clip=2, batch_size=2
     )
     np.testing.assert_array_equal(again.embeddings, found[1].embeddings)

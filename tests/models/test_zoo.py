@@ -4,7 +4,8 @@ import math
 import pytest
 
 from cpad_jax.errors import UserError
-from cpad_jax.models import weights, zoo
+from cpad_jax.models import zoo
+from cpad_jax.models.weights import folder
 
 # Those of OpenAI's and open_clip's models of the same names.
 PARAMETERS = {
@@ -29,7 +30,7 @@ def test_every_model_is_listed():
 
 @pytest.mark.parametrize('name', PARAMETERS)
 def test_number_of_parameters(name):
-    shapes = weights.parameter_shapes(zoo.get(name))
+    shapes = folder.parameter_shapes(zoo.get(name))
     assert sum(math.prod(shape) for shape in shapes.values()) == PARAMETERS[name]
 
 

@@ -2,12 +2,12 @@ import re
 
 import numpy as np
 import pytest
-from clip_archives import row, write_celebrities, write_table, write_tv
 from PIL import Image
 
 from cpad_jax.data import build
 from cpad_jax.errors import UserError
 from cpad_jax.media import images
+from tests.support.clip_archives import row, write_celebrities, write_table, write_tv
 from tools import build_dataset
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from cpad_jax.errors import UserError
-from cpad_jax.retrieval import queries
-from cpad_jax.retrieval.methods.fusion import Fused
-from cpad_jax.retrieval.scenarios import Query
-from cpad_jax.retrieval.standard import standardised
+from cpad_jax.methods.fusion import Fused
+from cpad_jax.ranking import method
+from cpad_jax.ranking.query import Query
+from cpad_jax.ranking.zscore import zscore
 from tools import calibrate_fusion
 
 # Six clips; words like the first three best, faces the last three.
@@ -20,12 +20,10 @@ def query(number, seen, scenario='action'):
 
 
 def saying(scores):
-    return lambda some: np.tile(standardised(scores), (len(some), 1))
+    return lambda some: np.tile(zscore(scores), (len(some), 1))
 
 
-ROW = Fused(
-    queries.Method('late fusion', queries.IMAGE), (saying(WORDS), saying(SEEN)), (1.0, 99.0)
-)
+ROW = Fused(method.Method('late fusion', method.IMAGE), (saying(WORDS), saying(SEEN)), (1.0, 99.0))
 
 
 def test_every_weight_is_tried_and_hits_are_counted_by_cell():
@@ -73,9 +71,9 @@ def test_the_temperature_with_the_greatest_sum_is_chosen(monkeypatch):
         # At 0.5 what is done tells the answer; else it says nothing.
         assert kind == 'closed'
         told = np.eye(6) if temperature == 0.5 else np.zeros((6, 6))
-        return lambda some: np.stack([standardised(told[q.relevant[0]]) for q in some])
+        return lambda some: np.stack([zscore(told[q.relevant[0]]) for q in some])
 
-    monkeypatch.setattr(calibrate_fusion.word_bank, 'WordBank', bank)
+    monkeypatch.setattr(calibrate_fusion.querybank, 'QueryBank', bank)
     monkeypatch.setattr(
         calibrate_fusion.registry, 'make',
         lambda names, setting: [ROW] if names == ['late_fusion_closed'] else None,

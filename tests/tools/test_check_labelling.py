@@ -1,14 +1,14 @@
 import collections
 import types
 
-import made_up_faces
 import pytest
 
-from cpad_jax.data import drawn_world
-from cpad_jax.data.synthetic.world import WorldSpec
+from cpad_jax.data import synthetic_cast
+from cpad_jax.labelling.appearances import VideoFaces
 from cpad_jax.media.face_embedding import FaceEmbedder
 from cpad_jax.media.faces import FaceDetector
-from cpad_jax.media.labelling.appearances import VideoFaces
+from cpad_jax.synthetic.world import WorldSpec
+from tests.support import made_up_faces
 from tools import check_labelling
 from tools.check_labelling import Tally, Truth
 
@@ -103,7 +103,7 @@ def test_real_networks_on_a_small_drawn_world(real_data, tmp_path):
         seed=2, movies=1, shows=1, clips_per_title=12, cast_size=5, train_people=60, cast_seen=8,
         cast_unseen=2, photos_per_person=(6,), reference_photos=1,
     )  # fmt: skip
-    drawn_world.ensure_synthetic_cast(tmp_path, spec, 1)
+    synthetic_cast.ensure_synthetic_cast(tmp_path, spec, 1)
     world, videos = check_labelling.prepare(tmp_path, spec)
     models = real_data / 'models'
     rows = check_labelling.measure(

@@ -10,15 +10,10 @@ import pytest
 
 import cpad_jax
 from cpad_jax.errors import UserError
-from cpad_jax.models import (
-    openclip,
-    openclip_config,
-    safetensors_files,
-    sources,
-    weights,
-    zoo,
-)
+from cpad_jax.models import zoo
 from cpad_jax.models.config import CLIPConfig, ResNetConfig, TextConfig, ViTConfig
+from cpad_jax.models.weights import folder as weights_folder
+from cpad_jax.models.weights import open_clip, open_clip_config, safetensors, sources
 from tools import convert_openclip_weights as tool
 
 TOKENIZERS = Path(__file__).parents[1] / 'fixtures' / 'tokenizers'
@@ -50,7 +45,7 @@ def draw_state(config, dtype=np.float32):
     rng = np.random.default_rng(0)
     state = {
         name: rng.standard_normal(shape).astype(dtype)
-        for name, shape in openclip.shapes(config).items()
+        for name, shape in open_clip.shapes(config).items()
     }
     for name in [name for name in state if name.endswith('running_var')]:
         state[name] = np.abs(state[name])
@@ -59,8 +54,8 @@ def draw_state(config, dtype=np.float32):
 
 
 def write(path, state):
-    stored = {name: safetensors_files.Stored(array) for name, array in state.items()}
-    safetensors_files.write(path, stored)
+    stored = {name: safetensors.Stored(array) for name, array in state.items()}
+    safetensors.write(path, stored)
     return path
 
 
@@ -74,11 +69,13 @@ def test_there_and_back_bit_for_bit(tmp_path, config, dtype):
     state = draw_state(config, dtype)
     source = write(tmp_path / 'open_clip_model.safetensors', state)
     convert(source, '--model', config.name, '--out', tmp_path / 'ours', '--check')
-    loaded, params = weights.load_clip_variables(tmp_path / 'ours')
+    loaded, params = weights_folder.load_clip_variables(tmp_path / 'ours')
     assert loaded == config
-    assert {leaf.dtype for leaf in weights.flatten(params).values()} == {np.dtype(np.float32)}
+    assert {leaf.dtype for leaf in weights_folder.flatten(params).values()} == {
+        np.dtype(np.float32)
+    }
     convert(tmp_path / 'ours', '--to-openclip', '--out', tmp_path / 'back')
-    back = safetensors_files.read(tmp_path / 'back' / 'open_clip_model.safetensors')
+    back = safetensors.read(tmp_path / 'back' / 'open_clip_model.safetensors')
     assert back.keys() == state.keys()
     for name, array in state.items():
         assert back[name].dtype == array.dtype and back[name].shape == array.shape
@@ -92,15 +89,15 @@ def test_what_is_written(tmp_path, capsys):
     source = write(tmp_path / 'open_clip_model.safetensors', draw_state(CONFIG))
     convert(source, '--model', 'tiny', '--out', tmp_path / 'out', '--dtype', 'float16', '--check')
     out = capsys.readouterr().out
-    sha256 = weights.file_sha256(tmp_path / 'out' / 'weights.safetensors')
+    sha256 = weights_folder.file_sha256(tmp_path / 'out' / 'weights.safetensors')
     assert f'sha256 {sha256}' in out and 'every number is the same' in out
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == [
         '.cpad_jax.json', 'README.md', 'config.json', 'weights.safetensors'
     ]  # fmt: skip
     card = (tmp_path / 'out' / 'README.md').read_text()
-    assert sha256 in card and weights.file_sha256(source) in card
+    assert sha256 in card and weights_folder.file_sha256(source) in card
     assert 'open_clip_model.safetensors' in card and 'float32' in card
-    stored = safetensors_files.read(tmp_path / 'out' / 'weights.safetensors')
+    stored = safetensors.read(tmp_path / 'out' / 'weights.safetensors')
     assert {array.dtype for array in stored.values()} == {np.dtype(np.float16)}
 
 
@@ -109,7 +106,7 @@ def test_a_folder_says_which_model_it_is(tmp_path):
             '--out', tmp_path / 'first')  # fmt: skip
     convert(tmp_path / 'first', '--to-openclip', '--out', tmp_path / 'theirs')
     convert(tmp_path / 'theirs', '--out', tmp_path / 'second')
-    assert weights.load_clip_variables(tmp_path / 'second')[0] == QUICK
+    assert weights_folder.load_clip_variables(tmp_path / 'second')[0] == QUICK
     # open_clip's own files say nothing of what is as it is by default.
     path = tmp_path / 'theirs' / 'open_clip_config.json'
     said = json.loads(path.read_text())
@@ -127,12 +124,12 @@ def test_a_folder_says_which_model_it_is(tmp_path):
 
 def test_every_model_is_known_by_its_description():
     for config in zoo.CONFIGS.values():
-        assert openclip_config.find(openclip_config.model_cfg(config), zoo.CONFIGS.values()) == [
+        assert open_clip_config.find(open_clip_config.model_cfg(config), zoo.CONFIGS.values()) == [
             config
         ]
     # As open_clip writes ViT-B-32, with defaults left out.
     cfg = {'embed_dim': 512, 'vision_cfg': {'patch_size': 32}, 'text_cfg': {}}
-    assert openclip_config.find(cfg, zoo.CONFIGS.values()) == [zoo.get('ViT-B-32')]
+    assert open_clip_config.find(cfg, zoo.CONFIGS.values()) == [zoo.get('ViT-B-32')]
 
 
 def test_nothing_else_is_written_over(tmp_path):
@@ -159,7 +156,7 @@ def test_a_folder_says_what_it_needs(tmp_path):
     }
     (folder / 'open_clip_config.json').write_text(json.dumps(said))
     convert(folder, '--model', 'tiny', '--out', tmp_path / 'out')
-    config = weights.load_clip_variables(tmp_path / 'out')[0]
+    config = weights_folder.load_clip_variables(tmp_path / 'out')[0]
     assert config == dataclasses.replace(QUICK, mean=(0.5, 0.5, 0.5), resize='squash')
     assert '**Licence**: mit' in (tmp_path / 'out' / 'README.md').read_text()
 
@@ -170,7 +167,7 @@ def test_a_tag_says_which_model_it_is(tmp_path, monkeypatch):
     resolved = sources.Resolved((source,), 'https://huggingface.co/x/y at abc', tag=tag)
     monkeypatch.setattr(sources, 'resolve', lambda text: resolved)
     convert('tiny/openai', '--out', tmp_path / 'out')
-    config = weights.load_clip_variables(tmp_path / 'out')[0]
+    config = weights_folder.load_clip_variables(tmp_path / 'out')[0]
     assert config == dataclasses.replace(QUICK, interpolation='bilinear')
 
 
@@ -227,14 +224,14 @@ def test_what_does_not_fit_is_named(tmp_path):
 
 def test_check_sees_other_numbers(tmp_path, monkeypatch):
     source = write(tmp_path / 'open_clip_model.safetensors', draw_state(CONFIG))
-    right = tool.weights.load_clip_variables
+    right = tool.weights_folder.load_clip_variables
 
     def wrong(folder):
         config, params = right(folder)
         params['visual']['proj']['kernel'][0, 0] += 1
         return config, params
 
-    monkeypatch.setattr(tool.weights, 'load_clip_variables', wrong)
+    monkeypatch.setattr(tool.weights_folder, 'load_clip_variables', wrong)
     with pytest.raises(UserError, match='visual.proj was read back with other numbers'):
         tool.main([str(source), '--model', 'tiny', '--out', str(tmp_path / 'out'), '--check'])
     assert not (tmp_path / 'out').exists()

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from cpad_jax import errors
-from cpad_jax.media import face_embedding, faces, find, model_files
-from tests.media import drawn_faces as drawn
-from tests.media.drawn_faces import ANN, BOB
-from tests.media.test_find import cut_film, film, photo
+from cpad_jax.labelling import find_person as labelling_find_person
+from cpad_jax.media import face_embedding, faces, model_files
+from tests.support import drawn_faces as drawn
+from tests.support.drawn_faces import ANN, BOB, cut_film, film, photo
 from tools import find_person
 
 ROOT = Path(__file__).parents[2]
@@ -87,7 +87,9 @@ def test_what_photos_of_two_people_mean_is_said_before_the_search(given, monkeyp
     photo(given / 'bob.png', BOB)
     said = []
     monkeypatch.setattr(
-        find, 'find_moments', lambda *_: said.append(capsys.readouterr().err) or iter(())
+        labelling_find_person,
+        'find_moments',
+        lambda *_: said.append(capsys.readouterr().err) or iter(()),
     )
     find_person.main('--photos ann --videos videos/bob.mp4'.split())
     find_person.main('--photos ann/1.png bob.png --videos videos/bob.mp4'.split())
@@ -134,7 +136,7 @@ def test_nothing_that_can_be_used_is_an_error(given, capsys):
 
 
 def test_ctrl_c_shows_what_was_found_and_promises_nothing(given, monkeypatch, capsys):
-    whole = find.find_moments
+    whole = labelling_find_person.find_moments
 
     def stopped(path, *others):
         if path.name == 'c.mp4':
@@ -144,7 +146,7 @@ def test_ctrl_c_shows_what_was_found_and_promises_nothing(given, monkeypatch, ca
     (given / 'videos' / 'b.mp4').write_bytes(b'no video')
     film(given / 'videos' / 'c.mp4', 'A')
     (given / 'videos' / 'both.mp4').rename(given / 'videos' / 'a.mp4')
-    monkeypatch.setattr(find, 'find_moments', stopped)
+    monkeypatch.setattr(labelling_find_person, 'find_moments', stopped)
     command = '--photos ann --videos videos --threshold 0.8 --json a.json --sheet a.jpg'
     with pytest.raises(KeyboardInterrupt):
         find_person.main(command.split())
@@ -162,7 +164,7 @@ def test_ctrl_c_is_status_130_and_says_that_the_search_starts_anew(given, monkey
         raise KeyboardInterrupt
 
     script = str(ROOT / 'tools' / 'find_person.py')
-    monkeypatch.setattr(find, 'describe', stopped)
+    monkeypatch.setattr(labelling_find_person, 'describe', stopped)
     monkeypatch.setattr(sys, 'argv', [script, *'--photos ann --videos videos'.split()])
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(script, run_name='__main__')
@@ -211,7 +213,7 @@ def test_what_is_given_is_never_overwritten(given, monkeypatch, result, lost):
     (given / 'ann' / '2.png').rename(given / 'ann' / '2.jpg')
     (given / 'link.jpg').symlink_to('ann/2.jpg')
     before = (given / lost).read_bytes()
-    monkeypatch.setattr(find, 'describe', lambda *_: pytest.fail('it searched'))
+    monkeypatch.setattr(labelling_find_person, 'describe', lambda *_: pytest.fail('it searched'))
     option, path = result.split()
     says = f'{option} {path}: that would overwrite .*{lost}, which'
     with pytest.raises(errors.UserError, match=says) as raised:
@@ -302,7 +304,9 @@ def test_a_video_given_twice_is_searched_once(given, capsys):
     (0.12, 0.29, '0.29', '0.120'), (0.2947, 0.295, '0.295', '0.2947'),
 ])  # fmt: skip
 def test_what_is_too_little_is_less_in_print(capsys, score, threshold, least, nearest):
-    moment = find.Moment(Path('a.mp4'), 0.0, 1.0, score, 0.5, np.zeros(4, np.float32))
+    moment = labelling_find_person.Moment(
+        Path('a.mp4'), 0.0, 1.0, score, 0.5, np.zeros(4, np.float32)
+    )
     find_person.show([], [moment], threshold)
     said = f'nothing scores {least} or more; the nearest face scores {nearest} at 0:00.5 of a.mp4\n'
     assert capsys.readouterr().out == said
@@ -361,11 +365,15 @@ def test_of_a_real_photo_of_several_people_the_right_face_is_used(real_data, cap
     both, told = people / 'obama_and_biden.jpg', []
     own = {who: sorted((people / who).iterdir()) for who in ('obama', 'biden')}
     for who, left in (('obama', 1139), ('biden', 762)):
-        find.describe([*own[who], both], detector, embedder, pytest.fail, told.append)
+        labelling_find_person.describe(
+            [*own[who], both], detector, embedder, pytest.fail, told.append
+        )
         assert f'at x={left} y=' in told.pop() and not told
     aside = []
     photos = [*own['obama'], own['biden'][0]]
-    find.describe(photos, detector, embedder, aside.append, pytest.fail)
+    labelling_find_person.describe(photos, detector, embedder, aside.append, pytest.fail)
     assert str(aside.pop()).startswith(f'{photos[2]}: not the person in most') and not aside
-    find.describe([*own['obama'], *own['biden']], detector, embedder, pytest.fail, told.append)
+    labelling_find_person.describe(
+        [*own['obama'], *own['biden']], detector, embedder, pytest.fail, told.append
+    )
     assert told[0].startswith('warning: ') and '(cosine 0.19 at most' in told[0]

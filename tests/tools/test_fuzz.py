@@ -124,7 +124,7 @@ def test_every_kind_of_damage_takes_every_file(change, whole):
 
 
 def test_what_was_kept_in_a_zip_of_the_future_is_made_anew(tmp_path):
-    from cpad_jax.media.labelling import kept
+    from cpad_jax.labelling import kept
 
     kept.write(tmp_path / 'a.npz', 'key', {'x': np.ones(3)})
     whole = (tmp_path / 'a.npz').read_bytes()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from cpad_jax.errors import UserError
-from cpad_jax.retrieval import queries
+from cpad_jax.ranking import method
 from tools import judge
 from tools.judging import from_clips
 
@@ -35,7 +35,7 @@ def test_what_makes_no_sense_is_refused(words, says):
 def test_an_evaluation_is_asked_again_only_for_what_it_lacks(tmp_path, monkeypatch):
     config, _ = judge.configs.parse(['--config', str(judge.CONFIG), '--config.eval.methods='])
     assert not judge.asked_before(tmp_path, config)
-    ranks = {'CLIP/text': np.ones(3), queries.NO_PERSON.key: np.ones(3)}
+    ranks = {'CLIP/text': np.ones(3), method.NO_PERSON.key: np.ones(3)}
     np.savez(tmp_path / 'ranks.npz', **ranks)
     assert not judge.asked_before(tmp_path, config)
     for controls in ((), ('no person',)):
@@ -43,7 +43,7 @@ def test_an_evaluation_is_asked_again_only_for_what_it_lacks(tmp_path, monkeypat
         assert judge.asked_before(tmp_path, config)
     config.eval.ce = 'runs/ce'
     assert not judge.asked_before(tmp_path, config)
-    np.savez(tmp_path / 'ranks.npz', **ranks, **{queries.CE.key: np.ones(3)})
+    np.savez(tmp_path / 'ranks.npz', **ranks, **{method.CE.key: np.ones(3)})
     assert judge.asked_before(tmp_path, config)
     config.eval.methods = ('polar',)
     assert not judge.asked_before(tmp_path, config)
@@ -59,7 +59,7 @@ def test_a_table_that_cannot_be_made_says_what_makes_it(tmp_path):
     (tmp_path / 'seed0' / 'eval').mkdir(parents=True)
     np.savez(tmp_path / 'seed0' / 'eval' / 'ranks.npz', **{
         'query_id': np.array(['action/a/Eat', 'place/a/EXT-road']), 'seen': np.ones(2, bool),
-        'num_relevant': np.array([1, 2]), queries.PAD_IMAGE.key: np.array([1, 3, 4]),
+        'num_relevant': np.array([1, 2]), method.PAD_IMAGE.key: np.array([1, 3, 4]),
     })  # fmt: skip
     with pytest.raises(UserError, match=r'clips/eval: .* --seeds 0 --clips makes it'):
         judge.main(['table', '--workdir', str(tmp_path), '--clips'])

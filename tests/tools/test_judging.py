@@ -6,10 +6,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cpad_jax.data.synthetic.captioned import held_out_pairs
 from cpad_jax.errors import UserError
-from cpad_jax.retrieval import queries
-from cpad_jax.retrieval.scenarios import Query
+from cpad_jax.ranking.method import (
+    CE,
+    CLIP,
+    IMAGE,
+    NO_PERSON,
+    PAD_IMAGE,
+    PAD_TEXT,
+    PAD_TEXT_IMAGE,
+    PERSON_ONLY,
+    WITH_FACES,
+    Method,
+)
+from cpad_jax.ranking.query import Query
+from cpad_jax.synthetic.caption_shards import held_out_pairs
 from cpad_jax.training import configs
 from tools import judge
 from tools.judging import ablations, curves, difficulty, over_runs, report, version
@@ -42,12 +53,12 @@ def write_ranks(folder, first, people=20, unseen=5, read=None):
 
 
 METHODS = {
-    queries.CLIP: lambda person: 1 if person % 5 < 2 else 4,  # 0.4 / 1.0
-    queries.PAD_TEXT: lambda person: 1 if person % 5 < 4 else 9,  # 0.8 / 0.8
-    queries.PAD_IMAGE: lambda person: 1 if person % 5 < 4 else 9,
-    queries.PAD_TEXT_IMAGE: lambda person: 1,
-    queries.NO_PERSON: lambda person: 1 if person % 10 == 0 else 30,  # 0.1
-    queries.PERSON_ONLY: lambda person: 1 if person % 5 < 2 else 30,
+    CLIP: lambda person: 1 if person % 5 < 2 else 4,  # 0.4 / 1.0
+    PAD_TEXT: lambda person: 1 if person % 5 < 4 else 9,  # 0.8 / 0.8
+    PAD_IMAGE: lambda person: 1 if person % 5 < 4 else 9,
+    PAD_TEXT_IMAGE: lambda person: 1,
+    NO_PERSON: lambda person: 1 if person % 10 == 0 else 30,  # 0.1
+    PERSON_ONLY: lambda person: 1 if person % 5 < 2 else 30,
 }
 
 
@@ -58,8 +69,8 @@ def ranked(tmp_path):
 
 def test_ranks_are_read_as_they_were_written(ranked):
     assert len(ranked.scenario) == 100 and ranked.seen.sum() == 80
-    assert ranked.hits[queries.CLIP.key]['hit@1'].mean() == 0.4
-    assert ranked.hits[queries.CLIP.key]['hit@5'].mean() == 1
+    assert ranked.hits[CLIP.key]['hit@1'].mean() == 0.4
+    assert ranked.hits[CLIP.key]['hit@5'].mean() == 1
     assert ranked.pair[0] == ('Eat', '') and ranked.pair[25] == ('', 'INT-office')
     assert ranked.pair[50] == ('Eat', 'INT-office')
 
@@ -68,7 +79,7 @@ def test_seeds_are_averaged(tmp_path):
     good = write_ranks(tmp_path / 'a', METHODS)
     bad = write_ranks(tmp_path / 'b', {method: lambda person: 9 for method in METHODS})
     both = report.read([good, bad])
-    assert both.hits[queries.PAD_TEXT_IMAGE.key]['hit@1'].mean() == 0.5
+    assert both.hits[PAD_TEXT_IMAGE.key]['hit@1'].mean() == 0.5
 
 
 def lines_of(found, *words):
@@ -86,7 +97,7 @@ def test_gains_are_held_against_the_posters(ranked):
 
 
 def test_rows_with_faces_are_held_against_the_posters_photos(tmp_path):
-    some = METHODS | {queries.WITH_FACES: lambda person: 1 if person % 5 < 4 else 2}
+    some = METHODS | {WITH_FACES: lambda person: 1 if person % 5 < 4 else 2}
     found = report.gains(report.read([write_ranks(tmp_path / 'a', some)]))
     (line,) = lines_of(found, 'image + faces', 'action ', 'hit@1')
     # From 0.4 to 0.8, lower bound 0.2; the poster's photos have 0.645, 0.221 above its CLIP.
@@ -101,7 +112,7 @@ def test_order_strangers_controls_and_held_out_pairs(ranked):
     assert '1.00' in lines_of(found, 'image', 'place ')[0]
     # "Text" finds what "no person" does not: it has learned names that it should not know.
     assert all('MISSED' in line for line in lines_of(found, 'no person'))
-    asked = {key: own for key, own in ranked.hits.items() if key != queries.NO_PERSON.key}
+    asked = {key: own for key, own in ranked.hits.items() if key != NO_PERSON.key}
     without = report.strangers(dataclasses.replace(ranked, hits=asked))
     assert without == [line for line in found if 'no person' not in line]
     found = report.controls(ranked)
@@ -113,8 +124,8 @@ def test_order_strangers_controls_and_held_out_pairs(ranked):
 
 def test_what_is_behind_is_said_to_be_missed(tmp_path):
     worse = METHODS | {
-        queries.PAD_IMAGE: lambda person: 1 if person % 5 < 2 or person >= 40 else 9,
-        queries.PAD_TEXT_IMAGE: lambda person: 9,
+        PAD_IMAGE: lambda person: 1 if person % 5 < 2 or person >= 40 else 9,
+        PAD_TEXT_IMAGE: lambda person: 9,
     }
     ranked = report.read([write_ranks(tmp_path / 'a', worse)])
     assert len(lines_of(report.orders(ranked), 'MISSED')) == 6
@@ -132,7 +143,7 @@ def test_gain_of_photos_by_number_of_photos(ranked):
 
 def test_ablations_are_differences_to_the_default(tmp_path, ranked):
     other = report.read([write_ranks(tmp_path / 'b', METHODS | {
-        queries.PAD_TEXT: lambda person: 9,
+        PAD_TEXT: lambda person: 9,
     })])  # fmt: skip
     text = ablations.render(
         {
@@ -164,17 +175,15 @@ def test_chance_to_be_first_in_a_smaller_gallery():
 
 
 def test_the_posters_table_over_seeds_and_worlds(tmp_path, capsys):
-    further = queries.Method('CLIP and a face check', queries.IMAGE)
+    further = Method('CLIP and a face check', IMAGE)
     one = write_ranks(tmp_path / 'seed0' / 'eval', METHODS)
     two = write_ranks(tmp_path / 'seed0' / 'world201', METHODS | {
-        queries.PAD_TEXT: lambda person: 1 if person % 5 < 3 else 9,
+        PAD_TEXT: lambda person: 1 if person % 5 < 3 else 9,
         further: lambda person: 1,
-        queries.CE: lambda person: 1 if person % 2 else 3,
+        CE: lambda person: 1 if person % 2 else 3,
     })  # fmt: skip
     runs = [(0, report.read([one])), (0, report.read([two]))]
-    np.testing.assert_allclose(
-        over_runs.shares(runs, queries.PAD_TEXT.key, 'place', 'hit@1'), [0.8, 0.6]
-    )
+    np.testing.assert_allclose(over_runs.shares(runs, PAD_TEXT.key, 'place', 'hit@1'), [0.8, 0.6])
     judge.main(['table', '--workdir', str(tmp_path), '--worlds', '100,201'])
     text = capsys.readouterr().out
     assert 'over 2 runs' in text
@@ -212,17 +221,17 @@ def people_clips():
               (number,), ())
         for i, number in enumerate((0, 1, 2, 2, 3, 3))
     ]  # fmt: skip
-    first = {queries.PAD_IMAGE.key: np.array([1, 1, 1, 2, 2, 2])}
+    first = {PAD_IMAGE.key: np.array([1, 1, 1, 2, 2, 2])}
     return curves.Answers(asked, np.array([q.person_id for q in asked]), first), clips
 
 
 def test_strata_and_bounds_over_seeds(tmp_path):
     # Names of even people were read. Plain CLIP finds all of these and nobody else; CLIP-PAD finds
     # everybody with one initial seed, and only these with the other.
-    even = METHODS | {queries.CLIP: lambda person: 1 if person % 2 == 0 else 9}
+    even = METHODS | {CLIP: lambda person: 1 if person % 2 == 0 else 9}
     seeds = [
-        even | {queries.PAD_TEXT: lambda person: 1},
-        even | {queries.PAD_TEXT: lambda person: 1 if person % 2 == 0 else 9},
+        even | {PAD_TEXT: lambda person: 1},
+        even | {PAD_TEXT: lambda person: 1 if person % 2 == 0 else 9},
     ]
     folders = [
         write_ranks(tmp_path / str(n), own, read=lambda person: person % 2 == 0)
@@ -249,18 +258,18 @@ def test_strata_and_bounds_over_seeds(tmp_path):
 
 def test_curves_by_crowd_and_face_height():
     answers, clips = people_clips()
-    crowd = curves.by_crowd(answers, clips)[queries.PAD_IMAGE.key]
+    crowd = curves.by_crowd(answers, clips)[PAD_IMAGE.key]
     assert [(p.at, p.hit, p.queries) for p in crowd] == [('1', 1, 2), ('2', 0.25, 4)]
-    height = curves.by_face_height(answers, clips)[queries.PAD_IMAGE.key]
+    height = curves.by_face_height(answers, clips)[PAD_IMAGE.key]
     assert [(p.at, p.queries) for p in height] == [('20-30', 3), ('55-70', 3)]
     np.testing.assert_allclose([p.hit for p in height], [2 / 3, 1 / 3])
     photos = curves.by_photos(answers, {f'p{i}': 0 if i < 3 else 30 for i in range(6)})
-    assert [(p.at, p.hit) for p in photos[queries.PAD_IMAGE.key]] == [('0', 1), ('more', 0)]
+    assert [(p.at, p.hit) for p in photos[PAD_IMAGE.key]] == [('0', 1), ('more', 0)]
 
 
 def test_curves_by_gallery_end_at_the_whole_one():
     answers, _ = people_clips()
-    found = curves.by_gallery(answers, 501)[queries.PAD_IMAGE.key]
+    found = curves.by_gallery(answers, 501)[PAD_IMAGE.key]
     assert [p.at for p in found] == ['100', '250', '501']
     # A rank of 2 is first in a gallery of 100 of 500 wrong clips with chance 0.8.
     np.testing.assert_allclose([p.hit for p in found], [0.9, 0.75, 0.5])

@@ -1,10 +1,10 @@
-import drawn_faces
-import drawn_title
 import pytest
 
+from cpad_jax.data import annotations
 from cpad_jax.errors import UserError
+from cpad_jax.labelling import exemplars
 from cpad_jax.media import face_embedding, faces
-from cpad_jax.media.labelling import annotations, exemplars
+from tests.support import drawn_faces, drawn_title
 from tools import label_title
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from cpad_jax.errors import UserError
+from cpad_jax.features.store import IdentityFeatures
 from cpad_jax.text import prompts, training_phrases
 from cpad_jax.text.tokenizer import TOK, ClipTokenizer, tokenize
 from cpad_jax.training import batches
-from cpad_jax.training.feature_cache import IdentityFeatures
 
 PEOPLE, D = 12, 8
 

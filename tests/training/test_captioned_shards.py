@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from cpad_jax.data.synthetic import captioned, claims
 from cpad_jax.errors import UserError
+from cpad_jax.synthetic import attributes, caption_shards
 from cpad_jax.training import captioned_shards
 
 SAID = [
@@ -15,12 +15,12 @@ SAID = [
 
 def write(directory, number, greys):
     drawn = [
-        captioned.Captioned(
+        caption_shards.Captioned(
             np.full((8, 8, 3), grey, np.uint8), SAID[i % 2], [{'person': 1 + i % 2}]
         )
         for i, grey in enumerate(greys)
     ]  # fmt: skip
-    captioned.write_shard(directory, number, drawn)
+    caption_shards.write_shard(directory, number, drawn)
 
 
 def test_shards_hold_images_captions_and_the_truth(tmp_path):
@@ -35,8 +35,8 @@ def test_shards_hold_images_captions_and_the_truth(tmp_path):
     assert training.captions.tolist() == [[0, 1], [2, 1], [0, 1], [0, 1], [2, 1]]
     assert training.ids.shape == (3, 8)  # The shortest that holds all.
     assert (training.ids == 49407).sum(axis=1).tolist() == [1, 1, 1]
-    assert training.facts.shape == (5, claims.MAX_PEOPLE, len(claims.FIELDS))
-    true = np.asarray(claims.truth(training.claims[:2, 0], training.facts))
+    assert training.facts.shape == (5, attributes.MAX_PEOPLE, len(attributes.FIELDS))
+    true = np.asarray(attributes.truth(training.claims[:2, 0], training.facts))
     assert true.tolist() == [[True, False, True, True, False], [False, True, False, False, True]]
 
 

@@ -4,16 +4,17 @@ import jax
 import ml_collections
 import numpy as np
 import pytest
-import tiny_cpad
 
 import cpad_jax
 from cpad_jax.errors import UserError
-from cpad_jax.models import cpad, weights
+from cpad_jax.features.store import IdentityFeatures
+from cpad_jax.models import clip_pad
+from cpad_jax.models.weights import folder
 from cpad_jax.training import clip_learning, loop, validation_curve
-from cpad_jax.training.clip_truth import Shown
+from cpad_jax.training.clip_labels import ClipLabels
 from cpad_jax.training.compound_batches import Clips
 from cpad_jax.training.compound_captions import Captions
-from cpad_jax.training.feature_cache import IdentityFeatures
+from tests.support import tiny_cpad
 
 PEOPLE, WIDTH = 5, 32
 ACTIONS, PLACES = ['hug', 'eat', 'run'], ['kitchen', 'street']
@@ -59,7 +60,7 @@ def make_clips(seed, count=80, known=PEOPLE):
     shown = shown + 0.1 * rng.normal(size=shown.shape)
     shown /= np.linalg.norm(shown, axis=1, keepdims=True)
     doing = np.eye(len(ACTIONS), dtype=bool)[action][:, None]
-    truth = Shown(person[:, None], doing, place)
+    truth = ClipLabels(person[:, None], doing, place)
     return Clips(shown.astype(np.float32), truth, known)
 
 
@@ -104,7 +105,7 @@ def test_the_update_alone_learns_and_the_best_is_exported(model, photos, tmp_pat
 
     task.export(best, tmp_path / 'model')
     learned = cpad_jax.load(tmp_path / 'model', model.clip)
-    there, before = (weights.flatten(m.saved.params) for m in (learned, model))
+    there, before = (folder.flatten(m.saved.params) for m in (learned, model))
     moved = {name for name in before if np.abs(there[name] - before[name]).max() > 0}
     assert moved and {name.split('/')[0] for name in moved} == {'low_rank'}
     assert {name.split('/')[0] for name in set(there) - set(before)} == {'clip_adapter'}
@@ -144,7 +145,7 @@ def test_validation_asks_as_a_user_would(model, photos, tmp_path):
     batch = task.batch(asked)
     params = task.init_params(jax.random.key(0))
     tokens = model.tokens(batch['photos'], batch['shown'])
-    expected = cpad.encode_query(
+    expected = clip_pad.encode_query(
         model.clip.model, model.clip.params, batch['ids'], tokens, model.low_rank
     )
     got = task._queries(params, batch, task.frozen)

@@ -1,12 +1,12 @@
 import jax
 import numpy as np
 import pytest
-import tiny_cpad
 
 import cpad_jax
 from cpad_jax.errors import UserError
-from cpad_jax.models import cpad
+from cpad_jax.models import clip_pad
 from cpad_jax.training import fine_tuning
+from tests.support import tiny_cpad
 
 
 @pytest.fixture(scope='module')
@@ -59,7 +59,7 @@ def test_never_more_than_so_many_steps(monkeypatch, model, guess, shown):
 
 
 def test_words_come_nearer_to_the_photos(model, guess, shown, tuned):
-    start = cpad_jax.models.personalised.Person(None, guess, 'image')
+    start = cpad_jax.models.clip_pad_api.Person(None, guess, 'image')
     before = nearness(model, start, shown)
     for found in tuned:
         assert nearness(model, found.person, shown) > before + 0.02
@@ -88,7 +88,7 @@ def test_the_model_is_not_changed(model, guess, shown):
         return [np.array(leaf) for leaf in jax.tree.leaves(trees)]
 
     before = taken()
-    other = cpad_jax.models.personalised.Person(None, guess, 'image')
+    other = cpad_jax.models.clip_pad_api.Person(None, guess, 'image')
     texts = ['a person in a park', '[TOK] in a park']
     asked = model.encode_query(texts[0]), model.encode_query(texts[1], other)
     person = fine_tuning.FineTuner(model).fit(guess, shown, rank_one=True).person
@@ -124,14 +124,14 @@ def test_two_updates_add_up():
 
     shared = {'resblocks.0': {'value': layer(3), 'out': layer(3)}}
     own = {'resblocks.0': {'value': layer(1)}, 'resblocks.1': {'value': layer(1)}}
-    both = cpad.with_update(shared, own)
+    both = clip_pad.with_update(shared, own)
     one, two, three = (u['resblocks.0']['value'] for u in (shared, own, both))
     np.testing.assert_allclose(
         three['a'] @ three['b'], one['a'] @ one['b'] + two['a'] @ two['b'], rtol=1e-5
     )
     assert both['resblocks.0']['out'] is shared['resblocks.0']['out']
     assert both['resblocks.1'] == own['resblocks.1']
-    assert cpad.with_update(shared, None) is shared and cpad.with_update(None, None) is None
+    assert clip_pad.with_update(shared, None) is shared and clip_pad.with_update(None, None) is None
 
 
 def test_photos_and_clips(model):

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 
 import cpad_jax
-from cpad_jax.models import cpad, weights, zoo
+from cpad_jax.features.store import IdentityFeatures
+from cpad_jax.models import clip_pad, zoo
 from cpad_jax.models.clip import CLIP
 from cpad_jax.models.pretrained import PretrainedCLIP
+from cpad_jax.models.weights import folder as weights_folder
 from cpad_jax.text.tokenizer import tokenize
 from cpad_jax.training import batches, identity, loop
-from cpad_jax.training.feature_cache import IdentityFeatures
 
 CONFIG = zoo.get('testing')
 PEOPLE = 6
@@ -42,7 +43,7 @@ def folder(tmp_path_factory):
     model = CLIP(CONFIG)
     inputs = jnp.zeros((1, 32, 32, 3)), jnp.zeros((1, 8), int)
     params = jax.jit(model.init)(jax.random.key(0), *inputs)
-    weights.save_clip(folder, CONFIG, params['params'])
+    weights_folder.save_clip(folder, CONFIG, params['params'])
     return folder
 
 
@@ -90,9 +91,9 @@ def gradients(task, params):
 
 def test_gradients_reach_everything_that_is_learned(task, gradients, params):
     _, _, grads, _ = gradients
-    for name, grad in weights.flatten(grads).items():
+    for name, grad in weights_folder.flatten(grads).items():
         assert np.abs(grad).max() > 0, name
-    labels = weights.flatten(task.label_params(params))
+    labels = weights_folder.flatten(task.label_params(params))
     assert {name.split('/')[0] for name in labels} == {'adapter', 'default_token', 'low_rank'}
     frozen = {name for name, label in labels.items() if label == 'frozen'}
     assert frozen == {'adapter/centre', 'adapter/spread'}
@@ -116,7 +117,7 @@ def test_remat_changes_memory_and_not_gradients(clip, features, folder, gradient
 def test_loss_is_the_weighted_sum_of_what_the_product_computes(clip, task, gradients):
     batch, moved, _, metrics = gradients
     tokens, low_rank = task.cpad.apply({'params': moved}, batch['features'], batch['weights'])
-    queries = cpad.encode_query(task.clip, task.frozen, batch['ids'], tokens, low_rank)
+    queries = clip_pad.encode_query(task.clip, task.frozen, batch['ids'], tokens, low_rank)
     image = batch['image'] / np.linalg.norm(batch['image'], axis=1, keepdims=True)
     logits = np.asarray(queries, np.float64) @ image.T / 0.07
     same = batch['identity'][:, None] == batch['identity']
@@ -128,7 +129,7 @@ def test_loss_is_the_weighted_sum_of_what_the_product_computes(clip, task, gradi
     assert float(metrics['accuracy']) == pytest.approx(found.mean())
     row = batch['composition_row']
     ends = [
-        cpad.encode_query(
+        clip_pad.encode_query(
             task.clip, task.frozen, batch['composition_ids'][:, i], tokens[row], low_rank
         )
         for i in range(2)
@@ -137,7 +138,7 @@ def test_loss_is_the_weighted_sum_of_what_the_product_computes(clip, task, gradi
     cosine = (step * wanted).sum(1) / np.linalg.norm(step, axis=1) / np.linalg.norm(wanted, axis=1)
     assert float(metrics['loss_composition']) == pytest.approx((1 - cosine).mean(), rel=1e-4)
     shown, _ = task.cpad.apply({'params': moved}, batch['taught_features'], batch['taught_weights'])
-    taught = cpad.encode_query(task.clip, task.frozen, batch['taught_ids'], shown, low_rank)
+    taught = clip_pad.encode_query(task.clip, task.frozen, batch['taught_ids'], shown, low_rank)
     agreement = 1 - (np.asarray(ends[0]) * np.asarray(taught)).sum(1).mean()
     assert float(metrics['loss_agreement']) == pytest.approx(agreement, rel=1e-4)
     # Plain CLIP of the names: a row without [TOK] takes neither token nor update.

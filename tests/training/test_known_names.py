@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from cpad_jax.features.store import IdentityFeatures
 from cpad_jax.models import zoo
 from cpad_jax.models.clip import CLIP
 from cpad_jax.models.pretrained import PretrainedCLIP
 from cpad_jax.text import training_phrases
-from cpad_jax.training.feature_cache import IdentityFeatures
 from cpad_jax.training.known_names import known_names
 
 NAMES = np.array(['Orla Brandt', 'Anton Voss', 'Ada Abbott', 'Bo Lindqvist', 'Cleo Marsh'])

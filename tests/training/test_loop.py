@@ -12,7 +12,8 @@ from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.util import tensor_util
 
 from cpad_jax.errors import UserError
-from cpad_jax.training import loop, sharding
+from cpad_jax.models import sharding
+from cpad_jax.training import loop
 
 
 class Fit:

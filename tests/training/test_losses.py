@@ -76,8 +76,8 @@ def test_composition_of_no_step_has_a_gradient():
 
 def test_agreement_by_hand_moves_the_pupil_only():
     x, y = jnp.array([[1.0, 0.0], [0.0, 1.0]]), jnp.array([[0.6, 0.8], [0.0, 1.0]])
-    assert float(losses.agreement(x, y)) == pytest.approx((0.4 + 0) / 2)
-    pupil, teacher = jax.grad(losses.agreement, argnums=(0, 1))(x, y)
+    assert float(losses.cross_form_consistency(x, y)) == pytest.approx((0.4 + 0) / 2)
+    pupil, teacher = jax.grad(losses.cross_form_consistency, argnums=(0, 1))(x, y)
     np.testing.assert_allclose(pupil, -y / 2)
     assert not np.asarray(teacher).any()
 
@@ -86,10 +86,16 @@ def test_plain_clip_teaches_what_it_knows():
     taught = np.eye(3, 4, dtype=np.float32)
     plain = np.array([[0, 1, 0, 0], [0, 1, 0, 0], [0, 0, -1, 0]], np.float32)
     # 1 − cos is 1, 0 and 2.
-    assert float(losses.named(taught, plain, np.array([1.0, 1.0, 0.0]))) == pytest.approx(0.5)
-    assert float(losses.named(taught, plain, np.array([0.0, 0.0, 1.0]))) == pytest.approx(2)
-    assert float(losses.named(taught, plain, np.zeros(3))) == 0
-    gradients = jax.grad(losses.named, argnums=(0, 1))(taught, plain, np.array([1.0, 0.0, 0.0]))
+    assert float(
+        losses.name_distillation(taught, plain, np.array([1.0, 1.0, 0.0]))
+    ) == pytest.approx(0.5)
+    assert float(
+        losses.name_distillation(taught, plain, np.array([0.0, 0.0, 1.0]))
+    ) == pytest.approx(2)
+    assert float(losses.name_distillation(taught, plain, np.zeros(3))) == 0
+    gradients = jax.grad(losses.name_distillation, argnums=(0, 1))(
+        taught, plain, np.array([1.0, 0.0, 0.0])
+    )
     assert np.abs(gradients[0][0]).max() > 0 and not np.abs(gradients[0][1:]).any()
     assert not np.abs(gradients[1]).any()
 

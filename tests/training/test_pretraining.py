@@ -4,9 +4,10 @@ import ml_collections
 import numpy as np
 import pytest
 
-from cpad_jax.data.synthetic import captioned, claims
 from cpad_jax.errors import UserError
-from cpad_jax.models import pretrained, weights, zoo
+from cpad_jax.models import pretrained, zoo
+from cpad_jax.models.weights import folder
+from cpad_jax.synthetic import attributes, caption_shards
 from cpad_jax.training import captioned_shards, loop, pretraining
 
 COLOURS = {
@@ -16,8 +17,8 @@ COLOURS = {
 }  # fmt: skip
 
 
-PLACE, DOING, PERSON = (claims.FIELDS.index(name) for name in ('place', 'doing', 'person'))
-SUBJECTS, FIELDS = claims.MAX_SUBJECTS, len(claims.FIELDS)
+PLACE, DOING, PERSON = (attributes.FIELDS.index(name) for name in ('place', 'doing', 'person'))
+SUBJECTS, FIELDS = attributes.MAX_SUBJECTS, len(attributes.FIELDS)
 
 
 def write_shards(directory, counts=(24, 16, 16), size=32):
@@ -27,7 +28,7 @@ def write_shards(directory, counts=(24, 16, 16), size=32):
     portrait. Every fourth image is a portrait, the others in place 0 with action 0 or 1.
     """
     names = list(COLOURS)
-    kinds = [(claims.NOBODY, claims.NOBODY), (0, 0), (0, 1), (0, 1)]
+    kinds = [(attributes.NOBODY, attributes.NOBODY), (0, 0), (0, 1), (0, 1)]
     for shard, count in enumerate(counts):
         rng = np.random.default_rng(shard)
         drawn = []
@@ -43,8 +44,8 @@ def write_shards(directory, counts=(24, 16, 16), size=32):
                 ('inside', [{'place': 0}]) if place == 0 else ('something', [{}]),
             ]
             facts = {'person': colour, 'place': place, 'doing': doing}
-            drawn.append(captioned.Captioned(image, captions, [facts]))
-        captioned.write_shard(directory, shard, drawn)
+            drawn.append(caption_shards.Captioned(image, captions, [facts]))
+        caption_shards.write_shard(directory, shard, drawn)
     return directory
 
 
@@ -83,7 +84,7 @@ def test_two_different_captions_of_the_images_own(shards):
             assert len(set(own)) == 2
             seen[image].update(own)
         # Whatever is claimed of an image is true of it.
-        true = np.asarray(claims.truth(said, training.facts))
+        true = np.asarray(attributes.truth(said, training.facts))
         assert true[np.arange(80), np.arange(80) // 2].all()
     for image, captions in enumerate(seen):
         expected = training.ids[training.captions[image]].tolist()
@@ -99,7 +100,7 @@ def test_batches_of_images_that_are_alike(shards):
         kinds.add(tuple(sorted({(int(facts[i, 0, PLACE]), int(facts[i, 0, DOING]))
                                 for i in indices})))  # fmt: skip
     # Portraits only, one action only, and a place with whatever is done there.
-    nothing = (claims.NOBODY, claims.NOBODY)
+    nothing = (attributes.NOBODY, attributes.NOBODY)
     assert {(nothing,), ((0, 0),), ((0, 1),), ((0, 0), (0, 1))} == kinds
 
 
@@ -198,7 +199,7 @@ def test_learns_colours_and_leaves_unused_words(shards, tmp_path):
     assert after['precision@1'] > 0.8 > before and 0.75 < after['map'] <= 1
     drawn, learned = (p['text']['token_embedding']['embedding'] for p in (initial, params))
     task.export(params, tmp_path / 'model')
-    clip_config, loaded = weights.load_clip_variables(tmp_path / 'model')
+    clip_config, loaded = folder.load_clip_variables(tmp_path / 'model')
     assert clip_config == task.clip_config
     exact = jax.tree.map(lambda a, b: np.allclose(a, b, rtol=1e-3, atol=1e-6), params, loaded)
     assert all(jax.tree.leaves(exact))
@@ -215,7 +216,7 @@ def test_whoever_says_the_same_of_every_image_finds_what_is_true_of_all(shards):
     rng = np.random.default_rng((task.config.seed, 3))
     asked = rng.integers(held_out.num_images, size=-(-512 // pretraining.CAPTIONS))
     _, said = pretraining.draw_captions(held_out, asked, rng)
-    true = np.asarray(pretraining.claims.truth(said, held_out.facts))
+    true = np.asarray(pretraining.attributes.truth(said, held_out.facts))
     assert found['precision@1'] == pytest.approx(true.all(axis=1).mean())
     assert true[:, 0].mean() > found['precision@1']  # What the order of the images would give.
 
@@ -248,10 +249,10 @@ def test_too_few_images(shards):
 def test_goes_on_from_a_clip_that_saw_smaller_pictures(shards):
     config = make_config(init_from='ViT-cast-16')
     config.backbone = 'ViT-cast-16-128'
-    params = weights.flatten(
+    params = folder.flatten(
         pretraining.Pretraining(config, shards[0]).init_params(jax.random.key(0))
     )
-    before = weights.flatten(pretrained.load_clip('ViT-cast-16').params)
+    before = folder.flatten(pretrained.load_clip('ViT-cast-16').params)
     positions = 'visual/positional_embedding'
     assert {name for name in before if not np.array_equal(before[name], params[name])} == {
         positions

@@ -5,15 +5,16 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import pytest
-import tiny_cpad
 
 import cpad_jax
 from cpad_jax.errors import UserError
+from cpad_jax.features.store import IdentityFeatures
 from cpad_jax.media import images
-from cpad_jax.models import weights, zoo
+from cpad_jax.models import zoo
 from cpad_jax.models.clip import CLIP
+from cpad_jax.models.weights import folder as weights_folder
 from cpad_jax.training import identity, loop, target_photos
-from cpad_jax.training.feature_cache import IdentityFeatures
+from tests.support import tiny_cpad
 
 CONFIG = zoo.get('testing')
 PEOPLE = 4
@@ -40,7 +41,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp('clip')
     inputs = jnp.zeros((1, 32, 32, 3)), jnp.zeros((1, 8), int)
     params = jax.jit(CLIP(CONFIG).init)(jax.random.key(0), *inputs)['params']
-    weights.save_clip(folder, CONFIG, tiny_cpad.randomise(params, 0))
+    weights_folder.save_clip(folder, CONFIG, tiny_cpad.randomise(params, 0))
     return folder
 
 
@@ -96,7 +97,7 @@ def test_targets_are_what_the_prompted_clip_says_of_the_photos(task, clip, photo
 
 def test_prompts_get_a_gradient_and_clip_holds_still(task, batch):
     params = task.init_params(jax.random.key(0))
-    labels = weights.flatten(task.label_params(params))
+    labels = weights_folder.flatten(task.label_params(params))
     assert labels['visual_prompts'] == 'visual_prompts'
     assert not any(name.startswith('visual/') for name in labels)
     optimiser = loop.make_optimiser(task, task.config, params)

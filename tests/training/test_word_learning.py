@@ -2,9 +2,9 @@ import jax
 import numpy as np
 import pytest
 
-from cpad_jax.models.clip_adapter import ClipAdapter
+from cpad_jax.models.video_adapter import VideoAdapter
 from cpad_jax.training import word_learning
-from cpad_jax.training.clip_truth import UNSAID, Shown
+from cpad_jax.training.clip_labels import ANY, ClipLabels
 from cpad_jax.training.compound_captions import Captions
 
 ACTIONS, PLACES, WIDTH = ['HugPerson', 'Eat', 'Run'], ['INT-kitchen', 'EXT-road'], 16
@@ -34,14 +34,14 @@ def make_clips(seed, count=300):
     """Clips of up to two people, which show what and where by other directions than texts do."""
     rng = np.random.default_rng(seed)
     person = np.stack([rng.integers(9, size=count), rng.integers(-1, 2, size=count)], axis=1)
-    person[:3] = UNSAID  # Nobody is there.
+    person[:3] = ANY  # Nobody is there.
     doing = np.zeros((count, 2, 3), bool)
     doing[np.arange(count), 0, rng.integers(3, size=count)] = True
     place = rng.integers(2, size=count)
     act, where = (np.random.default_rng(5).normal(size=(n, WIDTH)) for n in (3, 2))
     seen = doing[:, 0] @ act + where[place] + 0.3 * rng.normal(size=(count, WIDTH))
     seen /= np.linalg.norm(seen, axis=1, keepdims=True)
-    return seen.astype(np.float32), Shown(person, doing, place)
+    return seen.astype(np.float32), ClipLabels(person, doing, place)
 
 
 def test_captions_are_true_of_their_clips(captions):
@@ -50,17 +50,17 @@ def test_captions_are_true_of_their_clips(captions):
     assert len(set(clips)) == word_learning.BATCH and clips.min() >= 3
     assert np.diagonal(true).all() and not true.all()
     what = {n: key for key, numbers in captions._numbers.items() for n in numbers}
-    forms = {tuple(np.array(what[t]) != UNSAID) for t in told}
+    forms = {tuple(np.array(what[t]) != ANY) for t in told}
     assert forms == {(True, False), (False, True), (True, True)}
     for row in range(20):
         action, place = what[told[row]]
-        does = shown.doing[clips, :, action].any(axis=1) if action != UNSAID else True
-        there = shown.place[clips] == place if place != UNSAID else True
+        does = shown.doing[clips, :, action].any(axis=1) if action != ANY else True
+        there = shown.place[clips] == place if place != ANY else True
         np.testing.assert_array_equal(true[row], does & there)
 
 
 def test_words_find_clips_that_were_not_learned_from(captions, said):
-    adapter = ClipAdapter(32)
+    adapter = VideoAdapter(32)
     seen, shown = make_clips(0)
     learned = [
         word_learning.learn_words(adapter, seen, shown, captions, said, steps=500, seed=0)
@@ -73,7 +73,7 @@ def test_words_find_clips_that_were_not_learned_from(captions, said):
 
     def right(clips):
         """Share of those who do it among the 50 clips that words are nearest to, over actions."""
-        words = said[[captions._numbers[action, UNSAID].start for action in range(3)]]
+        words = said[[captions._numbers[action, ANY].start for action in range(3)]]
         best = np.argsort(-words @ clips.T, axis=1)[:, :50]
         return np.mean([truth.doing[best[action], 0, action].mean() for action in range(3)])
 
@@ -84,6 +84,6 @@ def test_words_find_clips_that_were_not_learned_from(captions, said):
 
 def test_a_fresh_adapter_leaves_clips_where_they_are():
     seen, _ = make_clips(0, count=5)
-    adapter = ClipAdapter(8)
+    adapter = VideoAdapter(8)
     params = adapter.init(jax.random.key(0), seen)
     np.testing.assert_allclose(adapter.apply(params, seen), seen, atol=1e-6)

@@ -89,7 +89,7 @@ def vggface2(count: int) -> None:
 
 def main(copy: str, out: str) -> None:
     """Builds one copy, and prints seconds, seconds of CPU time and peak memory."""
-    runtime.quiet()
+    runtime.silence_logs()
     import tensorflow  # noqa: F401, PLC0415  (So that importing it is not counted.)
 
     built_dataset.builder_module('vggface2')

@@ -35,33 +35,38 @@ def fine_tuning(name: str) -> None:
 
 def main(name: str, form: str) -> None:
     """Fine-tunes once in a fresh process, and prints what it took."""
-    runtime.quiet()
+    runtime.silence_logs()
     import jax  # noqa: PLC0415
 
-    from cpad_jax.models import cpad, cpad_files, weights, zoo  # noqa: PLC0415
-    from cpad_jax.models.personalised import PersonalisedCLIP  # noqa: PLC0415
+    from cpad_jax.models import (
+        clip_pad,  # noqa: PLC0415
+        clip_pad_export,  # noqa: PLC0415
+        zoo,  # noqa: PLC0415
+    )
+    from cpad_jax.models.clip_pad_api import PersonalizedCLIP  # noqa: PLC0415
     from cpad_jax.models.pretrained import PretrainedCLIP  # noqa: PLC0415
-    from cpad_jax.training import fine_tuning  # noqa: PLC0415
+    from cpad_jax.models.weights import folder  # noqa: PLC0415
+    from cpad_jax.training import fine_tuning as training_fine_tuning  # noqa: PLC0415
 
     config, rng = zoo.get(name), np.random.default_rng(0)
 
     def drawn(shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
         draw = {path: rng.standard_normal(shape, np.float32) for path, shape in shapes.items()}
-        return weights.unflatten({path: 0.02 * array for path, array in draw.items()})
+        return folder.unflatten({path: 0.02 * array for path, array in draw.items()})
 
-    clip = PretrainedCLIP(config, drawn(weights.parameter_shapes(config)), '0' * 64)
-    sizes = cpad.CPADConfig('clip', config.embed_dim, rank=16)
+    clip = PretrainedCLIP(config, drawn(folder.parameter_shapes(config)), '0' * 64)
+    sizes = clip_pad.CPADConfig('clip', config.embed_dim, rank=16)
     people = rng.standard_normal((512, config.embed_dim), np.float32)
-    params = drawn(cpad_files.parameter_shapes(sizes, config))
-    saved = cpad_files.SavedCPAD(sizes, params, name, '0' * 64, background=people)
-    model = PersonalisedCLIP(clip, saved)
+    params = drawn(clip_pad_export.parameter_shapes(sizes, config))
+    saved = clip_pad_export.SavedCPAD(sizes, params, name, '0' * 64, background=people)
+    model = PersonalizedCLIP(clip, saved)
     photos = rng.standard_normal((PHOTOS, config.embed_dim), np.float32)
     guess = 0.02 * rng.standard_normal((1, config.text.width), np.float32)
     jax.block_until_ready(model.low_rank)
     # All steps are done, so that the time is the most that it can be.
-    fine_tuning.GAIN = -np.inf
+    training_fine_tuning.GAIN = -np.inf
     start, cpu = time.perf_counter(), time.process_time()
-    tuner = fine_tuning.FineTuner(model)
+    tuner = training_fine_tuning.FineTuner(model)
     losses = tuner.fit(guess, photos, rank_one=form != 'token').losses
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     again = time.perf_counter()

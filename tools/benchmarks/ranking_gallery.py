@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from cpad_jax import progress
-from cpad_jax.retrieval import metrics, scores
+from cpad_jax.ranking import exact_scores, metrics
 from tools.benchmarks.measuring import peak
 
 QUERIES, WIDTH, MOST_RELEVANT = 10_000, 512, 5
@@ -18,8 +18,8 @@ PIECE = 2000  # Queries between two moves of the progress bar.
 def directions(rng: np.random.Generator, count: int) -> np.ndarray:
     """Random float32 [count, 512] of length 1, made in place."""
     made = rng.standard_normal((count, WIDTH), np.float32)
-    for start in range(0, count, scores.CLIPS):
-        part = made[start : start + scores.CLIPS]
+    for start in range(0, count, exact_scores.CLIPS):
+        part = made[start : start + exact_scores.CLIPS]
         part /= np.linalg.norm(part, axis=1, keepdims=True)
     return made
 
@@ -47,7 +47,7 @@ def rank_gallery(clips: int) -> None:
     with progress.bar(total=QUERIES, stage='ranking', unit='query') as bar:
         for at in range(0, QUERIES, PIECE):
             piece = slice(at, at + PIECE)
-            found += scores.ranks(queries[piece], gallery, relevant[piece])
+            found += exact_scores.ranks(queries[piece], gallery, relevant[piece])
             bar.update(len(queries[piece]))
     seconds = time.perf_counter() - start
     print(f'ranked in {seconds:.0f} s; peak memory of the process {peak() / 1e9:.2f} GB')
@@ -56,8 +56,8 @@ def rank_gallery(clips: int) -> None:
     for number in checked:
         row = np.empty(clips)
         for at in range(0, clips, 100_000):
-            part = scores.on_grid(gallery[at : at + 100_000])
-            row[at : at + len(part)] = part @ scores.on_grid(queries[number])
+            part = exact_scores.quantise(gallery[at : at + 100_000])
+            row[at : at + len(part)] = part @ exact_scores.quantise(queries[number])
         (whole,) = metrics.relevant_ranks(row[None], [relevant[number]])
         differ += int((whole != found[number]).sum())
     print(f'ranks from whole rows of scores, {CHECKED} queries: {differ} differ')

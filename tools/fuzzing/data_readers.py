@@ -19,11 +19,11 @@ from cpad_jax.data import (
     vggface,
     vggface2,
 )
-from cpad_jax.data.clip_files import AnnotationTable
-from cpad_jax.data.synthetic import captioned
+from cpad_jax.data.video_clips import AnnotationTable
 from cpad_jax.media import images
+from cpad_jax.synthetic import caption_shards
 from cpad_jax.training import captioned_shards
-from tests.data import clip_archives, named_instances, photo_archives
+from tests.support import clip_archives, named_instances, photo_archives
 from tools.fuzzing.reader import Ignored, Reader, below
 
 _MEMBERS = {'a/b.txt': b'one\n' * 50, 'a/c.jpg': bytes(range(256)) * 4, 'd': b''}
@@ -126,10 +126,10 @@ def _shards(folder: Path) -> list[str]:
     said = [('a red wall', [{'person': 1}]), ('a wall', [{}])]
     for number in range(2):
         drawn = [
-            captioned.Captioned(np.full((8, 8, 3), grey, np.uint8), said, [{'person': 1}])
+            caption_shards.Captioned(np.full((8, 8, 3), grey, np.uint8), said, [{'person': 1}])
             for grey in (10, 20)
         ]
-        captioned.write_shard(folder, number, drawn)
+        caption_shards.write_shard(folder, number, drawn)
     return below(folder, '*')
 
 

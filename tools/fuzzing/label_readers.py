@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cpad_jax.media.labelling import annotations, cast, corrections, exemplars, kept
-from cpad_jax.training import kept_arrays
-from tests.data import clip_archives
+from cpad_jax.data import annotations as data_annotations
+from cpad_jax.features import array_store
+from cpad_jax.labelling import cast, corrections, exemplars, kept
+from tests.support import clip_archives
 from tools.fuzzing.reader import Reader, below
 
 _CAST = (
@@ -60,13 +61,13 @@ def _read_exemplars(folder: Path, name: str) -> None:
 def _kept(folder: Path) -> list[str]:
     arrays = {'features': np.eye(4, dtype=np.float32), 'aside': np.array(['a', 'bc'])}
     kept.write(folder / 'a.npz', _KEY, arrays)
-    kept_arrays.write(folder / 'b.npz', {'features': np.eye(9, dtype=np.float32)})
+    array_store.write(folder / 'b.npz', {'features': np.eye(9, dtype=np.float32)})
     return below(folder, '*')
 
 
 def _read_kept(folder: Path, name: str) -> None:
     kept.read(folder / name, _KEY)
-    kept_arrays.read(folder / name)
+    array_store.read(folder / name)
 
 
 READERS = (
@@ -75,7 +76,7 @@ READERS = (
     Reader(
         'annotations',
         _annotations,
-        lambda folder, name: list(annotations.read(folder / name)),
+        lambda folder, name: list(data_annotations.read(folder / name)),
         True,
     ),
     Reader('exemplars', _exemplars, _read_exemplars, True),

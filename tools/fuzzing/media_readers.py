@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from cpad_jax.labelling import subtitles
 from cpad_jax.media import face_embedding, images, shots, video
 from cpad_jax.media.image_files import jpeg_size
-from cpad_jax.media.labelling import subtitles
-from tests.media import drawn_faces, films
+from tests.support import drawn_faces, films
 from tools.fuzzing.reader import Reader, below
 
 _SUBTITLES = {

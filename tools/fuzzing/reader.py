@@ -28,7 +28,7 @@ class Ignored:
     """Takes notes of what readers leave out, and forgets them."""
 
     def add(self, *_, **__) -> None:
-        """See `cpad_jax.data.set_aside.SetAside.add`."""
+        """See `cpad_jax.data.rejection_log.RejectionLog.add`."""
 
 
 def below(folder: Path, *patterns: str) -> list[str]:

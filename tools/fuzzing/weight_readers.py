@@ -11,13 +11,16 @@ from typing import Any
 import jax
 import numpy as np
 
-from cpad_jax.models import ce, ce_files, cpad_files, openclip_choice, sources, weights
-from cpad_jax.models.people import People
-from cpad_jax.models.personalised import Person, PersonalisedCLIP
+from cpad_jax.methods.ce import export, model
+from cpad_jax.models import clip_pad_export
+from cpad_jax.models.clip_pad_api import Person, PersonalizedCLIP
+from cpad_jax.models.person_store import PersonStore
 from cpad_jax.models.pretrained import PretrainedCLIP, load_clip
+from cpad_jax.models.weights import folder as weights_folder
+from cpad_jax.models.weights import open_clip_choice, sources
 from cpad_jax.text.file_tokenizer import FileTokenizer
 from tests import tiny_cpad
-from tests.models import weight_files
+from tests.support import weight_files
 from tools.fuzzing.reader import Reader, below
 
 _TOKENIZERS = Path(__file__).resolve().parents[2] / 'tests' / 'fixtures' / 'tokenizers'
@@ -67,7 +70,7 @@ def _hub(folder: Path) -> list[str]:
 
 def _read_hub(folder: Path, name: str) -> None:
     resolved = sources.resolve(folder)
-    openclip_choice.choose_config(None, resolved)
+    open_clip_choice.choose_config(None, resolved)
     sources.read(resolved)
 
 
@@ -86,40 +89,42 @@ def _read_tokenizer(folder: Path, name: str) -> None:
 def _drawn(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     drawn = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
-    return weights.unflatten(drawn)
+    return weights_folder.unflatten(drawn)
 
 
 def _clip(folder: Path) -> list[str]:
-    params = _drawn(weights.parameter_shapes(tiny_cpad.CLIP_CONFIG))
-    weights.save_clip(folder, tiny_cpad.CLIP_CONFIG, params)
+    params = _drawn(weights_folder.parameter_shapes(tiny_cpad.CLIP_CONFIG))
+    weights_folder.save_clip(folder, tiny_cpad.CLIP_CONFIG, params)
     return below(folder, '*')
 
 
 def _trained(folder: Path) -> list[str]:
-    shapes = cpad_files.parameter_shapes(tiny_cpad.CONFIG, tiny_cpad.CLIP_CONFIG)
-    saved = cpad_files.SavedCPAD(tiny_cpad.CONFIG, _drawn(shapes), 'tiny', 'c' * 64, ['Ann Bell'])
-    cpad_files.save_model(folder / 'model', saved)
-    People(folder / 'people', _model(saved)).save(
+    shapes = clip_pad_export.parameter_shapes(tiny_cpad.CONFIG, tiny_cpad.CLIP_CONFIG)
+    saved = clip_pad_export.SavedCPAD(
+        tiny_cpad.CONFIG, _drawn(shapes), 'tiny', 'c' * 64, ['Ann Bell']
+    )
+    clip_pad_export.save_model(folder / 'model', saved)
+    PersonStore(folder / 'people', _model(saved)).save(
         Person('Anna', np.ones((2, 64), np.float32), 'image', 5)
     )
     return below(folder, '*')
 
 
 def _read_trained(folder: Path, name: str) -> None:
-    saved = cpad_files.load_model(folder / 'model', tiny_cpad.CLIP_CONFIG, 'c' * 64)
+    saved = clip_pad_export.load_model(folder / 'model', tiny_cpad.CLIP_CONFIG, 'c' * 64)
     if name.startswith('people'):
-        People(folder / 'people', _model(saved)).load('Anna')
+        PersonStore(folder / 'people', _model(saved)).load('Anna')
 
 
-def _model(saved: cpad_files.SavedCPAD) -> PersonalisedCLIP:
-    return PersonalisedCLIP(PretrainedCLIP(tiny_cpad.CLIP_CONFIG, {}, 'c' * 64), saved)
+def _model(saved: clip_pad_export.SavedCPAD) -> PersonalizedCLIP:
+    return PersonalizedCLIP(PretrainedCLIP(tiny_cpad.CLIP_CONFIG, {}, 'c' * 64), saved)
 
 
 def _experts(folder: Path) -> list[str]:
-    config = ce.CEConfig(clip_width=6, face_width=5, word_width=4, width=8, clusters=3, ghosts=1)
-    shapes = jax.eval_shape(lambda: ce.init(config, jax.random.key(0)))
+    config = model.CEConfig(clip_width=6, face_width=5, word_width=4, width=8, clusters=3, ghosts=1)
+    shapes = jax.eval_shape(lambda: model.init(config, jax.random.key(0)))
     variables = jax.tree.map(lambda array: np.ones(array.shape, np.float32), shapes)
-    ce_files.save_model(folder / 'ce', ce_files.SavedCE(config, variables, 'tiny', 'a' * 64, 4, 2))
+    export.save_model(folder / 'ce', export.SavedCE(config, variables, 'tiny', 'a' * 64, 4, 2))
     return below(folder, '*')
 
 
@@ -131,6 +136,6 @@ READERS = (
     Reader('trained_models', _trained, _read_trained, True),
     Reader(
         'collaborative_experts', _experts,
-        lambda folder, name: ce_files.load_model(folder / 'ce', 'a' * 64), True,
+        lambda folder, name: export.load_model(folder / 'ce', 'a' * 64), True,
     ),
 )  # fmt: skip

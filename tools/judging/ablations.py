@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from cpad_jax.retrieval import bootstrap, queries
-from cpad_jax.retrieval.scenarios import SCENARIOS
+from cpad_jax.ranking import bootstrap, method
+from cpad_jax.ranking.query import SCENARIOS
 from tools.judging.report import FORMS, SAMPLES, SEED, Ranked
 
 DEFAULT = 'as it is'
@@ -43,7 +43,7 @@ VARIANTS: dict[str, dict[str, str]] = {
 }
 
 
-def pooled(worlds: Sequence[Ranked], form: queries.Method) -> tuple[np.ndarray, np.ndarray]:
+def pooled(worlds: Sequence[Ranked], form: method.Method) -> tuple[np.ndarray, np.ndarray]:
     """hit@1 of all queries about seen people, and whom they are about, over all worlds."""
     hits = [world.hits[form.key]['hit@1'][world.seen] for world in worlds]
     return np.concatenate(hits), np.concatenate([world.person[world.seen] for world in worlds])

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from cpad_jax.data.synthetic.shots import HEIGHT
-from cpad_jax.retrieval import bootstrap, evaluation, queries, scorers
-from cpad_jax.retrieval.scenarios import SCENARIOS, Query
+from cpad_jax.protocols.compound import evaluate
+from cpad_jax.ranking import bootstrap, scorers
+from cpad_jax.ranking.method import CLIP, PAD_IMAGE, PAD_TEXT, PAD_TEXT_IMAGE, Method
+from cpad_jax.ranking.query import SCENARIOS, Query
+from cpad_jax.synthetic.shots import HEIGHT
 from tools.judging.report import PHOTOS
 
 SAMPLES, SEED = 1000, 0
@@ -20,7 +22,12 @@ SCENARIO = 'action+place'  # Of the curves over clips, where nearly every query 
 GALLERIES = (100, 250, 500, 1000, 2000, 4000)
 HEIGHTS = (0, 20, 30, 40, 55, 70, 90)  # Pixels of frames 168 pixels high.
 REFERENCES = (1, 3, 5, 10)
-METHODS = (queries.CLIP, queries.PAD_TEXT, queries.PAD_IMAGE, queries.PAD_TEXT_IMAGE)
+METHODS = (
+    CLIP,
+    PAD_TEXT,
+    PAD_IMAGE,
+    PAD_TEXT_IMAGE,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,12 +72,12 @@ class Answers:
         return np.array([test(query) for query in self.asked])
 
 
-def answer(material: evaluation.Material, methods: Sequence[queries.Method] = METHODS) -> Answers:
+def answer(material: evaluate.EvalContext, methods: Sequence[Method] = METHODS) -> Answers:
     """Asks all queries by all methods."""
     gallery = material.galleries[None]
     first: dict[str, np.ndarray] = {}
 
-    def use(method: queries.Method, ranks: list[np.ndarray]) -> None:
+    def use(method: Method, ranks: list[np.ndarray]) -> None:
         first[method.key] = np.array([own[0] for own in ranks])
 
     asking = [scorers.Cosine(method, material.encoder, gallery) for method in methods]
@@ -176,12 +183,12 @@ def by_photos(answers: Answers, photos: Mapping[str, int]) -> Curve:
 
 def by_references(workdir: Path, config: Any) -> Curve:
     """By reference photos of a query, seen people, all scenarios."""
-    forms = (queries.PAD_IMAGE, queries.PAD_TEXT_IMAGE)
+    forms = (PAD_IMAGE, PAD_TEXT_IMAGE)
     curve: Curve = {form.key: [] for form in forms}
     for count in REFERENCES:
         config = copy.deepcopy(config)
         config.eval.num_references = count
-        answers = answer(evaluation.prepare(workdir, config), forms)
+        answers = answer(evaluate.prepare(workdir, config), forms)
         seen = answers.where(lambda query: query.seen)
         for key, first in answers.first.items():
             curve[key].append(_point(str(count), (first[seen] <= 1) * 1.0, answers.person[seen]))
@@ -196,7 +203,7 @@ def measure(workdir: Path, config: Any, photos: Mapping[str, int]) -> dict[str, 
         config: Its configuration; `config.eval.data` says which world is searched.
         photos: person_id → training photos.
     """
-    material = evaluation.prepare(workdir, config)
+    material = evaluate.prepare(workdir, config)
     answers = answer(material)
     return {
         f'people in the shot ({SCENARIO})': by_crowd(answers, material.labels),

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from cpad_jax.data import build, readers
+from cpad_jax.features import store
 from cpad_jax.models.pretrained import load_clip
-from cpad_jax.retrieval import galleries, metrics, queries, scenarios, scores, table
+from cpad_jax.protocols.compound import queries, table
+from cpad_jax.ranking import exact_scores, galleries, method, metrics
+from cpad_jax.ranking import query as ranking_query
 from cpad_jax.text.prompts import query_text
-from cpad_jax.training import feature_cache
 
 # `{}` is a query such as 'Orla Brandt hugging someone in a kitchen'.
 PROMPTS = ('{}', 'a photo of {}', 'a picture of {}', 'a scene with {}', '{}.', 'here is {}')
@@ -35,15 +37,15 @@ def measure(config: Any, workdir: Path) -> dict[str, dict[str, Any]]:
     clips = readers.ClipReader(paths.part('clips'), 'test')
     clip = load_clip(config.backbone, dtype=config.dtype)
     gallery = galleries.embed_galleries(
-        clips, f'{paths.fingerprint}/clips/test', clip, feature_cache.folder(config, workdir), (),
+        clips, f'{paths.fingerprint}/clips/test', clip, store.folder(config, workdir), (),
         frames_per_clip=config.features.frames_per_clip, batch_size=config.features.batch_size,
         dtype=config.dtype, seed=config.seed,
     )[None]  # fmt: skip
     people = {person['person_id']: person for person in paths.read_people()}
     # Whoever is in a clip has reference photos; which ones does not matter to words.
     photo = [{'image_id': '', 'source': ''}]
-    labels = [scenarios.labels(clips[number]) for number in range(len(clips))]
-    asked = scenarios.build_queries(
+    labels = [ranking_query.labels(clips[number]) for number in range(len(clips))]
+    asked = queries.build_queries(
         labels, people, dict.fromkeys(people, photo),
         min_distractors=config.eval.min_distractors, actions=clips.actions, places=clips.places,
     )  # fmt: skip
@@ -53,16 +55,18 @@ def measure(config: Any, workdir: Path) -> dict[str, dict[str, Any]]:
 
 
 def _ask(
-    clip: Any, gallery: np.ndarray, asked: Sequence[scenarios.Query], prompt: str, named: bool
+    clip: Any, gallery: np.ndarray, asked: Sequence[ranking_query.Query], prompt: str, named: bool
 ) -> dict[str, dict[str, float]]:
     texts = [
         prompt.format(query_text(q.name if named else None, q.action, q.place, person_token=False))
         for q in asked
     ]
     embedded = np.asarray(clip.encode_text(clip.tokenize(texts), normalize=True))
-    values = metrics.query_metrics(scores.ranks(embedded, gallery, [q.relevant for q in asked]))
+    values = metrics.query_metrics(
+        exact_scores.ranks(embedded, gallery, [q.relevant for q in asked])
+    )
     cells = {}
-    for scenario in scenarios.SCENARIOS:
+    for scenario in ranking_query.SCENARIOS:
         which = [number for number, query in enumerate(asked) if query.scenario == scenario]
         cells[scenario] = {name: float(values[name][which].mean()) for name in ('hit@1', 'hit@5')}
         cells[scenario] |= {
@@ -81,11 +85,11 @@ def best_prompt(found: Mapping[str, Mapping[str, Any]]) -> str:
 def render(found: Mapping[str, Mapping[str, Any]]) -> str:
     """The measurement as text, with the poster's row and what lies too far from it."""
     best = best_prompt(found)
-    lines = [f'CLIP by prompt, hit@1 / hit@5 of seen people: {", ".join(scenarios.SCENARIOS)}']
+    lines = [f'CLIP by prompt, hit@1 / hit@5 of seen people: {", ".join(ranking_query.SCENARIOS)}']
     for prompt, cells in found.items():
         numbers = '   '.join(f'{c["hit@1"]:.3f} / {c["hit@5"]:.3f}' for c in cells.values())
         lines.append(f'  {prompt:<16} {numbers}')
-    poster = table.POSTER[queries.CLIP.key]
+    poster = table.POSTER[method.CLIP.key]
     numbers = '   '.join(f'{a / 100:.3f} / {b / 100:.3f}' for a, b in poster)
     lines.append(f'  {"the poster":<16} {numbers}')
     far = []

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cpad_jax.retrieval import bootstrap, queries, results, table
-from cpad_jax.retrieval.scenarios import SCENARIOS
+from cpad_jax.protocols.compound import results, table
+from cpad_jax.ranking import bootstrap
+from cpad_jax.ranking.method import CONTROLS
+from cpad_jax.ranking.query import SCENARIOS
 from tools.judging.report import SAMPLES, SEED, STRATIFIED, Ranked
 
 _METRICS = ('hit@1', 'hit@5')
@@ -112,7 +114,7 @@ def _grid(
 
 
 def _controls(runs: Runs) -> list[str]:
-    keys = [c.key for c in queries.CONTROLS if any(c.key in run.hits for _, run in runs)]
+    keys = [c.key for c in CONTROLS if any(c.key in run.hits for _, run in runs)]
     return _grid(runs, 'seen', 'controls, people seen', keys) if keys else []
 
 

@@ -8,10 +8,26 @@ from pathlib import Path
 
 import numpy as np
 
-from cpad_jax.data.synthetic.captioned import held_out_pairs
-from cpad_jax.retrieval import bootstrap, comparison, queries, results, table
-from cpad_jax.retrieval.methods import with_faces
-from cpad_jax.retrieval.scenarios import SCENARIOS
+from cpad_jax.methods import with_faces
+from cpad_jax.protocols.compound import comparison, results, table
+from cpad_jax.ranking import bootstrap, rows
+from cpad_jax.ranking.method import (
+    BLURRED_FACES,
+    CLIP,
+    CLIP_FACES,
+    CONTROLS,
+    LATE_FUSION,
+    NO_PERSON,
+    PAD_IMAGE,
+    PAD_TEXT,
+    PAD_TEXT_IMAGE,
+    PERSON_ONLY,
+    WITH_FACES,
+    WRONG_PERSON,
+    Method,
+)
+from cpad_jax.ranking.query import SCENARIOS
+from cpad_jax.synthetic.caption_shards import held_out_pairs
 
 SAMPLES, SEED = 2000, 0
 # Training photos of a person: label, fewest, most.
@@ -19,17 +35,17 @@ PHOTOS = (('0', 0, 0), ('1-5', 1, 5), ('6-20', 6, 20), ('more', 21, np.inf))
 KEPT = 0.85  # Of seen people's hits by unseen ones, of other pairs' by held-out ones.
 CEILING = 0.20  # Of the controls at hit@1 of action + place.
 SLACK = 0.02  # By which a form may fall behind the one that it is to be no worse than.
-FORMS = (queries.PAD_TEXT, queries.PAD_IMAGE, queries.PAD_TEXT_IMAGE)
+FORMS = (PAD_TEXT, PAD_IMAGE, PAD_TEXT_IMAGE)
 # Whose gains are held against which row of the poster.
 GAINED = {form: form for form in FORMS} | {
-    queries.WITH_FACES: queries.PAD_IMAGE, with_faces.NAMED: queries.PAD_TEXT_IMAGE,
+    WITH_FACES: PAD_IMAGE, with_faces.NAMED: PAD_TEXT_IMAGE,
 }  # fmt: skip
 # What stands in every table by strata.
 STRATIFIED = (
-    queries.CLIP, *FORMS, queries.CLIP_FACES, queries.LATE_FUSION, queries.WITH_FACES,
+    CLIP, *FORMS, CLIP_FACES, LATE_FUSION, WITH_FACES,
 )  # fmt: skip
 SHORT_CUTS = (
-    queries.PERSON_ONLY, queries.NO_PERSON, queries.WRONG_PERSON, queries.BLURRED_FACES,
+    PERSON_ONLY, NO_PERSON, WRONG_PERSON, BLURRED_FACES,
 )  # fmt: skip
 
 
@@ -57,13 +73,13 @@ class Ranked:
 
     def cell(self, scenario: str, people: str = 'seen') -> np.ndarray:
         """Which queries are of a scenario, about one of `results.GROUPS`: bool [Q]."""
-        return (self.scenario == scenario) & results.in_group(self.seen, self.read, people)
+        return (self.scenario == scenario) & rows.in_group(self.seen, self.read, people)
 
     def runs(
         self,
         which: np.ndarray,
-        a: queries.Method,
-        b: queries.Method | None = None,
+        a: Method,
+        b: Method | None = None,
         metric: str = 'hit@1',
         first_seed: int = 0,
     ) -> list[bootstrap.Run]:
@@ -115,15 +131,17 @@ def read(folders: Sequence[Path]) -> Ranked:
 
 
 def _difference(
-    ranked: Ranked, which: np.ndarray, a: queries.Method, b: queries.Method, metric: str = 'hit@1'
+    ranked: Ranked,
+    which: np.ndarray,
+    a: Method,
+    b: Method,
+    metric: str = 'hit@1',
 ) -> dict[str, float]:
     found = bootstrap.over_runs(ranked.runs(which, a, b, metric), SAMPLES, SEED)
     return {'difference': found['mean'], 'low': found['low'], 'high': found['high']}
 
 
-def _ratio(
-    ranked: Ranked, method: queries.Method, a: np.ndarray, b: np.ndarray
-) -> dict[str, float]:
+def _ratio(ranked: Ranked, method: Method, a: np.ndarray, b: np.ndarray) -> dict[str, float]:
     above, below = ranked.runs(a, method), ranked.runs(b, method)
     return bootstrap.ratio_over_runs(above, below, SAMPLES, SEED)
 
@@ -145,9 +163,9 @@ def gains(ranked: Ranked) -> list[str]:
             which = ranked.cell(scenario)
             for place, metric in enumerate(('hit@1', 'hit@5')):
                 theirs = table.POSTER[published.key][number][place] / 100
-                gain = theirs - table.POSTER[queries.CLIP.key][number][place] / 100
+                gain = theirs - table.POSTER[CLIP.key][number][place] / 100
                 hit = ranked.hits[form.key][metric][which].mean()
-                low = _difference(ranked, which, form, queries.CLIP, metric)['low']
+                low = _difference(ranked, which, form, CLIP, metric)['low']
                 short = [f'hit by {theirs - hit:.3f}'] if hit < theirs else []
                 short += [f'gain by {gain - low:.3f}'] if low < gain else []
                 lines.append(
@@ -161,8 +179,8 @@ def orders(ranked: Ranked) -> list[str]:
     """Text + image ≥ image ≥ text, at hit@1."""
     lines = ['order of forms at hit@1, seen people: difference and its 95 % interval']
     for a, b in (
-        (queries.PAD_TEXT_IMAGE, queries.PAD_IMAGE),
-        (queries.PAD_IMAGE, queries.PAD_TEXT),
+        (PAD_TEXT_IMAGE, PAD_IMAGE),
+        (PAD_IMAGE, PAD_TEXT),
     ):
         for scenario in SCENARIOS:
             found = _difference(ranked, ranked.cell(scenario), a, b)
@@ -181,14 +199,14 @@ def strangers(ranked: Ranked) -> list[str]:
         seen, unseen = ranked.cell(scenario), ranked.cell(scenario, 'unseen')
         if not seen.any() or not unseen.any():
             continue
-        kept = _ratio(ranked, queries.PAD_IMAGE, unseen, seen)
+        kept = _ratio(ranked, PAD_IMAGE, unseen, seen)
         lines.append(
             f'  image {scenario:<12} keeps {kept["ratio"]:.2f} [{kept["low"]:.2f}, '
             f"{kept['high']:.2f}] of seen people's  {_verdict(kept['ratio'] >= KEPT)}"
         )
-        if queries.NO_PERSON.key not in ranked.hits:
+        if NO_PERSON.key not in ranked.hits:
             continue
-        empty = _difference(ranked, unseen, queries.PAD_TEXT, queries.NO_PERSON)
+        empty = _difference(ranked, unseen, PAD_TEXT, NO_PERSON)
         lines.append(
             f'  text  {scenario:<12} − no person {empty["difference"]:+.3f} [{empty["low"]:+.3f}, '
             f'{empty["high"]:+.3f}]  {_verdict(empty["low"] <= 0 <= empty["high"])}'
@@ -199,7 +217,7 @@ def strangers(ranked: Ranked) -> list[str]:
 def controls(ranked: Ranked) -> list[str]:
     """Every control at hit@1, and those that must find next to nothing."""
     lines = [f'controls at hit@1, seen people: {", ".join(SCENARIOS)}']
-    for method in queries.CONTROLS:
+    for method in CONTROLS:
         if method.key not in ranked.hits:
             continue
         hits = [ranked.hits[method.key]['hit@1'][ranked.cell(s)].mean() for s in SCENARIOS]
@@ -228,7 +246,7 @@ def held_out(ranked: Ranked) -> list[str]:
 def strata(ranked: Ranked) -> list[str]:
     """The rows that matter, by whether plain CLIP has read the name."""
     lines = ['by whether plain CLIP has read the name: hit@1 and its 95 % interval']
-    for people in results.STRATA:
+    for people in rows.STRATA:
         for scenario in SCENARIOS:
             which = ranked.cell(scenario, people)
             if not which.any():
@@ -267,10 +285,9 @@ def by_photos(ranked: Ranked, photos: Mapping[str, int]) -> list[str]:
     for name, low, high in PHOTOS:
         which = (counts >= low) & (counts <= high)
         if which.any():
-            found = _difference(ranked, which, queries.PAD_TEXT_IMAGE, queries.PAD_TEXT)
+            found = _difference(ranked, which, PAD_TEXT_IMAGE, PAD_TEXT)
             text, both = (
-                ranked.hits[form.key]['hit@1'][which].mean()
-                for form in (queries.PAD_TEXT, queries.PAD_TEXT_IMAGE)
+                ranked.hits[form.key]['hit@1'][which].mean() for form in (PAD_TEXT, PAD_TEXT_IMAGE)
             )
             lines.append(
                 f'  {name:<5} {int(which.sum()):>5} queries  text {text:.3f}  text+image '

@@ -7,10 +7,10 @@ import hashlib
 import json
 from typing import Any
 
-from cpad_jax.data.drawn_world import world_spec
-from cpad_jax.data.synthetic.world import RENDERER_VERSION, World
+from cpad_jax.data.synthetic_cast import world_spec
 from cpad_jax.models.pretrained import find_clip
-from cpad_jax.models.weights import WEIGHTS_FILE, file_sha256
+from cpad_jax.models.weights.folder import WEIGHTS_FILE, file_sha256
+from cpad_jax.synthetic.world import RENDERER_VERSION, World
 
 # Fixed before any number of CLIP-PAD on it was known.
 VERSION = 1

@@ -1,0 +1,124 @@
+"""Collaborative Experts as a row of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cpad_jax.data import readers
+from cpad_jax.data.built_dataset import DatasetPaths
+from cpad_jax.errors import UserError
+from cpad_jax.methods.ce import export
+from cpad_jax.methods.ce import model as ce_model
+from cpad_jax.methods.ce.features import ClipExperts, clip_experts
+from cpad_jax.models import clip_pad_api, face_features
+from cpad_jax.models.person_adapter import padded
+from cpad_jax.models.pretrained import PretrainedCLIP
+from cpad_jax.models.word_embeddings import WordReader
+from cpad_jax.ranking import metrics
+from cpad_jax.ranking.method import CE
+from cpad_jax.ranking.query import Query
+from cpad_jax.text.prompts import query_text
+
+
+class ExpertsScorer:
+    """Asks with 'a person …' and the photos that CLIP-PAD gets; without any if there are none.
+
+    Args:
+        saved: What was learned.
+        clip: The CLIP whose features it reads.
+        experts: Of the gallery.
+        photos: image_id → face feature [Df].
+        num_references: Photos per query, at most.
+    """
+
+    method = CE
+
+    def __init__(
+        self,
+        saved: export.SavedCE,
+        clip: PretrainedCLIP,
+        experts: ClipExperts,
+        photos: Mapping[str, np.ndarray],
+        num_references: int,
+    ):
+        self._encoder = ce_model.Encoder(saved.config, saved.variables)
+        self._clips = self._encoder.clips(experts.features, experts.present)
+        self._present = experts.present
+        self._read = WordReader(clip)
+        self._photos, self._count = photos, num_references
+
+    def ranks(self, asked: Sequence[Query]) -> list[np.ndarray]:
+        """See `scorers.Scorer`."""
+        return metrics.relevant_ranks(self.score(asked), [query.relevant for query in asked])
+
+    def score(self, asked: Sequence[Query]) -> np.ndarray:
+        """How well each clip answers each query, −1 to 1: float32 [len(asked), N].
+
+        A query without references asks for nobody in particular.
+        """
+        texts = [query_text(None, q.action, q.place, person_token=False) for q in asked]
+        different = sorted(set(texts))
+        words, spoken = self._read(different)
+        rows = [different.index(text) for text in texts]
+        own = [[self._photos[name] for name in q.references[: self._count]] for q in asked]
+        photos, shown = padded(own, self._encoder.config.face_width, self._count)
+        found, weights = self._encoder.queries(words[rows], spoken[rows], photos, shown)
+        return ce_model.similarity(found, weights, self._clips, self._present)
+
+
+def model_folder(workdir: str | Path) -> Path:
+    """Where a training of CE leaves its export."""
+    return Path(workdir) / 'model'
+
+
+def load(
+    workdir: str | Path,
+    config: Any,
+    model: clip_pad_api.PersonalizedCLIP,
+    paths: DatasetPaths,
+    clips: readers.ClipReader,
+    cache: Path,
+    photos: Mapping[str, np.ndarray],
+) -> ExpertsScorer:
+    """The row of a trained CE beside a CLIP-PAD.
+
+    Args:
+        workdir: Of the training of CE, `config.eval.ce`.
+        config: The configuration of the evaluation.
+        model: The CLIP-PAD.
+        paths: Where the gallery is from.
+        clips: The gallery.
+        cache: Of features.
+        photos: As in `ExpertsScorer`.
+
+    Raises:
+        UserError: There is no CE, it reads another CLIP, or faces are told by another feature.
+    """
+    if model.face_feature != face_features.CLIP:
+        raise UserError(
+            f'config.eval.ce: CE reads faces by {face_features.CLIP!r} and this CLIP-PAD by '
+            f'{model.face_feature!r}: leave config.eval.ce out, or learn with that face feature'
+        )
+    saved = export.load_model(model_folder(workdir), model.clip.sha256)
+    experts = gallery(saved, config, model.clip, paths, clips, cache)
+    return ExpertsScorer(saved, model.clip, experts, photos, config.eval.num_references)
+
+
+def gallery(
+    saved: export.SavedCE,
+    config: Any,
+    clip: PretrainedCLIP,
+    paths: DatasetPaths,
+    clips: readers.ClipReader,
+    cache: Path,
+) -> ClipExperts:
+    """What the experts say of a gallery, looked at as in training."""
+    return clip_experts(
+        clips, f'{paths.fingerprint}/clips/test', clip, cache,
+        frames_per_clip=saved.frames_per_clip, faces_per_clip=saved.faces_per_clip,
+        batch_size=config.features.batch_size, dtype=config.dtype,
+    )  # fmt: skip

@@ -1,0 +1,256 @@
+"""Training of Collaborative Experts: the task of `config.task = 'ce'`; see `loop.Task`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cpad_jax.data import readers
+from cpad_jax.data.built_dataset import DatasetPaths
+from cpad_jax.errors import UserError
+from cpad_jax.features import store
+from cpad_jax.features.statistics import face_statistics
+from cpad_jax.features.store import IdentityFeatures
+from cpad_jax.methods.ce import export as ce_export
+from cpad_jax.methods.ce import model
+from cpad_jax.methods.ce.features import clip_experts
+from cpad_jax.models import face_features
+from cpad_jax.training import clip_labels, losses, validation_curve
+from cpad_jax.training.compound_batches import Clips, CompoundBatches, CompoundQueries
+from cpad_jax.training.compound_captions import WordedCaptions, person_numbers
+
+_CALIBRATION = 8  # Batches whose statistics batch normalisation keeps.
+_COMPARED = 4  # Batches on which the loss of the curve is taken.
+
+
+class CollaborativeExperts:
+    """Learns from clips with compound captions.
+
+    Attributes:
+        backbone_sha256: Of the CLIP that every feature comes from; checkpoints insist on it.
+        asks: The queries, and the clips that they are about: those to learn from, and those of
+            other titles by which a checkpoint is chosen.
+    """
+
+    def __init__(
+        self,
+        config: Any,
+        clip: Any,
+        photos: IdentityFeatures,
+        captions: WordedCaptions,
+        training: Clips,
+        validation: Clips,
+    ):
+        """Prepares the task.
+
+        Args:
+            config: The configuration: `backbone`, `seed`, `features`, `model` and `train`.
+            clip: The `PretrainedCLIP` that made the features.
+            photos: Of all training photos.
+            captions: What may be said.
+            training: Clips of titles to learn from.
+            validation: Clips of other titles.
+
+        Raises:
+            UserError: See `CompoundBatches`.
+        """
+        self.config, self.backbone_sha256 = config, clip.sha256
+        self._captions = captions
+        self.asks = CompoundBatches(config, photos, captions, training, validation)
+        self._faces = photos.faces
+        self.ce_config = model.CEConfig(
+            clip_width=training.seen.features['frames'].shape[-1],
+            face_width=photos.faces.shape[-1],
+            word_width=captions.words.shape[-1],
+            **config.model,
+        )
+        self.model = model.CE(self.ce_config)
+        self._stats = jax.eval_shape(
+            functools.partial(model.init, self.ce_config), jax.random.key(0)
+        )
+        self._apply = jax.jit(self._scores, static_argnames='train')
+
+    def init_params(self, rng: jax.Array) -> Any:
+        """Freshly drawn; centres and spreads are measured on the training clips."""
+        params = dict(model.init(self.ce_config, rng)['params'])
+        for name, features in self.asks.training.seen.features.items():
+            there = self.asks.training.seen.present[:, model.EXPERTS.index(name)]
+            features = features[there] if there.any() else self._faces
+            centre, spread = face_statistics(features)
+            params |= {f'centre_{name}': jnp.asarray(centre), f'spread_{name}': jnp.asarray(spread)}
+        return params
+
+    def label_params(self, params: Any) -> Any:
+        """One group; 'frozen' is what was measured."""
+        return {
+            name: jax.tree.map(
+                lambda _, n=name: 'frozen' if n.startswith(('centre_', 'spread_')) else 'ce', tree
+            )
+            for name, tree in params.items()
+        }
+
+    def batches(self, start_step: int) -> Iterator[dict[str, np.ndarray]]:
+        """See `batch`."""
+        for questions in self.asks.of_steps(start_step):
+            yield self.batch(self.asks.training, questions)
+
+    def batch(self, clips: Clips, questions: CompoundQueries) -> dict[str, np.ndarray]:
+        """B queries, and the B clips that they were asked about.
+
+        Args:
+            clips: Which clips.
+            questions: Of `CompoundBatches.batch`.
+
+        Returns:
+            `words` [B, L, E], `spoken` [B, L], `photos` [B, R, Df] and `shown` [B, R] of the
+            queries, each expert's features [B, width] and `present` [B, X] of the clips, and `true`
+            bool [B, B], queries by clips.
+        """
+        which, said = questions.clips, questions.captions
+        return {
+            'words': self._captions.words[said],
+            'spoken': self._captions.spoken[said],
+            'photos': questions.photos,
+            'shown': questions.shown,
+            'present': clips.seen.present[which],
+            'true': questions.true,
+            **{name: array[which] for name, array in clips.seen.features.items()},
+        }
+
+    def _drawn(self, clips: Clips, stream: int, number: int) -> dict[str, np.ndarray]:
+        """A batch that no step has, for measurements."""
+        rng = np.random.default_rng((self.config.seed, stream, number))
+        return self.batch(clips, self.asks.batch(clips, rng))
+
+    def _scores(self, variables: Any, batch: Mapping[str, jax.Array], train: bool) -> Any:
+        if not train:
+            return self.model.apply(variables, batch), variables['batch_stats']
+        scores, updated = self.model.apply(variables, batch, train=True, mutable=['batch_stats'])
+        return scores, updated['batch_stats']
+
+    def loss(
+        self, params: Any, batch: Mapping[str, jax.Array], rng: jax.Array
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """The margin loss, and how often the best clip of the batch answers the query."""
+        empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), self._stats['batch_stats'])
+        scores, _ = self._scores({'params': params, 'batch_stats': empty}, batch, train=True)
+        true = batch['true']
+        best = jnp.argmax(scores, axis=1)
+        accuracy = jnp.take_along_axis(true, best[:, None], axis=1).mean()
+        return losses.max_margin(scores, true, self.config.train.margin), {'accuracy': accuracy}
+
+    def calibrated(self, params: Any) -> Any:
+        """The variables to use after training.
+
+        Batch normalisation gets the mean of the statistics of some batches of training clips, by
+        these parameters alone (Wu and Johnson 2021): a checkpoint needs no running averages.
+        """
+        empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), self._stats['batch_stats'])
+        found = []
+        for number in range(_CALIBRATION):
+            batch = self._drawn(self.asks.training, 5, number)
+            variables = {'params': params, 'batch_stats': empty}
+            found.append(self._apply(variables, batch, train=True)[1])
+        mean = jax.tree.map(lambda *parts: sum(parts) / len(parts), *found)
+        return {'params': params, 'batch_stats': mean}
+
+    def evaluator(self, workdir: Path) -> Callable[[int, Any], dict[str, float]]:
+        """Retrieval of validation clips by compound queries, for `loop.run`.
+
+        Args:
+            workdir: Gets `curve.json`, one entry per evaluation.
+
+        Returns:
+            (step, params) → `map`, `hit@1` over all validation clips, asked by people's first
+            photos, and the losses `loss` (of validation) and `training_loss`.
+        """
+        clips, asked = self.asks.validation, self.asks.of_validation()
+        words, spoken = (
+            array[asked.captions] for array in (self._captions.words, self._captions.spoken)
+        )
+
+        def loss(variables: Any, clips: Clips) -> float:
+            found = []
+            for number in range(_COMPARED):
+                batch = self._drawn(clips, 7, number)
+                scores, _ = self._apply(variables, batch, train=False)
+                found.append(losses.max_margin(scores, batch['true'], self.config.train.margin))
+            return float(np.mean(found))
+
+        def evaluate(step: int, params: Any) -> dict[str, float]:
+            variables = self.calibrated(params)
+            encoder = model.Encoder(self.ce_config, variables)
+            queries, importance = encoder.queries(words, spoken, asked.photos, asked.shown)
+            embedded = encoder.clips(clips.seen.features, clips.seen.present)
+            scores = model.similarity(queries, importance, embedded, clips.seen.present)
+            found = {
+                **validation_curve.retrieval(scores, asked.true),
+                'loss': loss(variables, clips),
+                'training_loss': loss(variables, self.asks.training),
+            }
+            validation_curve.add(workdir, step, found)
+            return found
+
+        return evaluate
+
+    def export(self, params: Any, directory: Path) -> None:
+        """Writes the folder that `export.load_model` reads."""
+        ce_export.save_model(
+            directory,
+            ce_export.SavedCE(
+                config=self.ce_config,
+                variables=self.calibrated(params),
+                backbone=self.config.backbone,
+                backbone_sha256=self.backbone_sha256,
+                frames_per_clip=self.config.features.frames_per_clip,
+                faces_per_clip=self.config.features.faces_per_clip,
+            ),
+        )
+
+
+def prepare(
+    config: Any, workdir: Path, clip: Any, people: DatasetPaths, clips: Mapping[str, DatasetPaths]
+) -> CollaborativeExperts:
+    """The task of a configuration, with features from the cache or computed.
+
+    Args:
+        config: The configuration.
+        workdir: The run's folder.
+        clip: The `PretrainedCLIP` of `config.backbone`.
+        people: The data set whose training photos say who people are.
+        clips: 'training' and 'validation' → the data sets of clips.
+
+    Raises:
+        UserError: The configuration does not fit the data.
+    """
+    if config.features.face != face_features.CLIP:
+        raise UserError(
+            f'config.features.face is {config.features.face!r}: faces along tracks are embedded by '
+            f'CLIP, so photos must be, too: {face_features.CLIP!r}'
+        )
+    directory, size = store.folder(config, workdir), config.features.batch_size
+    pictures = readers.IdentityReader(people.part('identities'), 'train')
+    photos = store.photo_features(config, people, pictures, clip, directory)
+    known = person_numbers(people.read_people(), photos)
+    found, names = {}, None
+    for split, paths in clips.items():
+        reader = readers.ClipReader(paths.part('clips'), 'test')
+        experts = clip_experts(
+            reader, f'{paths.fingerprint}/clips/test', clip, directory,
+            frames_per_clip=config.features.frames_per_clip,
+            faces_per_clip=config.features.faces_per_clip, batch_size=size, dtype=config.dtype,
+        )  # fmt: skip
+        names = reader.actions, reader.places
+        found[split] = Clips(
+            experts, clip_labels.label_clips(reader, known, len(reader.actions)), len(photos.names)
+        )
+    captions = WordedCaptions(clip, *names)
+    return CollaborativeExperts(
+        config, clip, photos, captions, found['training'], found['validation']
+    )

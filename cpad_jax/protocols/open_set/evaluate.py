@@ -1,0 +1,232 @@
+"""Whether a gallery has an answer at all: every query, asked with its answers and without them.
+
+What is left matches by half: clips of the right person doing something else, and of others who do
+it (`queries.MIN_DISTRACTORS` of each). A system that is to say "nothing matches" has to tell the
+best of these from an answer by its score alone. What score to expect is said by background queries:
+people who were learned and are in no clip, asked for in the same words, and the person asked for in
+other words.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from cpad_jax.errors import UserError
+from cpad_jax.methods.querybank import ActionPlace
+from cpad_jax.models.clip_pad_api import PersonalizedCLIP
+from cpad_jax.protocols.open_set.scores import OpenSetScorer
+from cpad_jax.ranking import rejection
+from cpad_jax.ranking import rows as ranking_rows
+from cpad_jax.ranking.query import Query
+from cpad_jax.ranking.zscore import zscore
+
+NONE, BY_QUERY, BY_CLIP = 'the score itself', 'by the gallery', 'by clip'
+BY_STRANGERS, BY_BOTH = 'by strangers', 'by strangers and other words'
+CALIBRATIONS = (NONE, BY_QUERY, BY_CLIP, BY_STRANGERS, BY_BOTH)
+# What a false alarm's clip shows of the query.
+KINDS = ('the person otherwise', 'others doing it', 'neither')
+_FALSE_ALARMS = (0.01, 0.05, 0.1, 0.2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Background:
+    """Scores [B, N] of background queries, by their words."""
+
+    scores: Mapping[ActionPlace, np.ndarray]
+
+    @property
+    def all(self) -> np.ndarray:
+        """Of all words."""
+        return np.concatenate(list(self.scores.values()))
+
+
+def cohort(
+    model: PersonalizedCLIP, there: Sequence[str], count: int, seed: int
+) -> tuple[list[str], np.ndarray]:
+    """Names and tokens, float32 [S, K, W], of learned people who are in no clip.
+
+    Args:
+        model: The model.
+        there: Names of the people in the clips.
+        count: S, at most.
+        seed: Seed of the draw.
+
+    Raises:
+        UserError: The model keeps no tokens of people, or knows nobody else.
+    """
+    if model.saved.memory is None:
+        raise UserError(
+            'background queries need people whose tokens training kept: train with '
+            'config.model.name_memory=True'
+        )
+    absent = np.flatnonzero(~np.isin(model.saved.names, list(there)))
+    if len(absent) < 2:
+        raise UserError(
+            f'{len(absent)} of {len(model.saved.names)} people that were learned are in no clip, '
+            'expected 2 or more for background queries'
+        )
+    drawn = np.sort(np.random.default_rng((seed, 9)).permutation(absent)[:count])
+    return [str(model.saved.names[number]) for number in drawn], model.saved.memory[drawn]
+
+
+def ask_for(asker: OpenSetScorer, tokens: np.ndarray, words: Sequence[ActionPlace]) -> Background:
+    """Asks for all of some people in all of some words.
+
+    Args:
+        asker: Of the gallery.
+        tokens: float32 [S, K, W].
+        words: Actions and places.
+    """
+    return Background(dict(zip(words, asker.people(tokens, words), strict=True)))
+
+
+def expected(background: np.ndarray, kept: np.ndarray) -> float:
+    """The best score that background queries [B, N] reach in the clips `kept` [N]: their mean."""
+    return float(background.max(axis=1, where=kept, initial=-np.inf).mean())
+
+
+def all_trials(
+    scores: np.ndarray,
+    relevant: Sequence[Sequence[int]],
+    everybody: np.ndarray,
+    others: Callable[[int], np.ndarray],
+    otherwise: Callable[[int], np.ndarray],
+) -> dict[str, rejection.Trials]:
+    """Asks every query with and without its answers, by each of `CALIBRATIONS`.
+
+    Args:
+        scores: float [Q, N].
+        relevant: For each query the numbers of its answers.
+        everybody: float [B, N], all background queries.
+        others: Number of a query → float [B, N], strangers in the same words.
+        otherwise: Number of a query → float [B, N], the same person in other words.
+    """
+    whole = np.ones(scores.shape, bool)
+    left = whole.copy()
+    for row, numbers in zip(left, relevant, strict=True):
+        row[list(numbers)] = False
+
+    def usual(background: Callable[[int], np.ndarray]) -> list[np.ndarray]:
+        """[Q, 1] each: in the gallery with the query's answers, and without them."""
+        best = [
+            [expected(some, kept[number]) for kept in (whole, left)]
+            for number, some in enumerate(map(background, range(len(scores))))
+        ]
+        return list(np.array(best).T[..., None])
+
+    strange, own = usual(others), usual(otherwise)
+    by_clip = rejection.by_clip(scores, everybody)
+    calibrated = {
+        NONE: (scores, scores),
+        BY_QUERY: (zscore(scores), zscore(scores, left)),
+        BY_CLIP: (by_clip, by_clip),
+        BY_STRANGERS: (scores - strange[0], scores - strange[1]),
+        BY_BOTH: (scores - strange[0] - own[0], scores - strange[1] - own[1]),
+    }
+    return {name: rejection.trials(*both, relevant) for name, both in calibrated.items()}
+
+
+def _kind(query: Query, clip: Mapping[str, Any], actions: Sequence[str], places: Sequence[str]):
+    """Which of `KINDS` a clip is that does not answer a query."""
+    if any(person['person_id'] == query.person_id for person in clip['people']):
+        return KINDS[0]
+    doing = query.action is None or any(
+        actions.index(query.action) in person['actions'] for person in clip['people']
+    )
+    there = query.place is None or clip['place'] == places.index(query.place)
+    return KINDS[1] if doing and there else KINDS[2]
+
+
+def rows(
+    found: Mapping[str, rejection.Trials],
+    asked: Sequence[Query],
+    clips: Sequence[Mapping[str, Any]],
+    actions: Sequence[str],
+    places: Sequence[str],
+    samples: int,
+    seed: int,
+    method: str,
+) -> list[dict[str, Any]]:
+    """What came out for the queries of one scenario.
+
+    Args:
+        found: From `all_trials`.
+        asked: Q queries.
+        clips: Labels of the gallery.
+        actions: Names of actions.
+        places: Names of places.
+        samples: Bootstrap draws; people are what is drawn.
+        seed: Seed of the draws.
+        method: Who was asked.
+
+    Returns:
+        A row per calibration: `equal_error_rate` with `_low` and `_high`, the `floor` that the
+        ranking sets it, the `missed_at_…` some shares of false alarms, and what share of the false
+        alarms at the equal error rate shows what (`KINDS`).
+    """
+    who = np.array([query.person_id for query in asked])
+    written = []
+    for name, trials in found.items():
+        both = rejection.det_curve(trials.matching, trials.nothing)
+        rate, threshold = both.meeting
+        low, high = rejection.bounds(trials, who, samples, seed)
+        alarms = np.flatnonzero(trials.nothing >= threshold)
+        kinds = collections.Counter(
+            _kind(asked[n], clips[trials.best[n]], actions, places) for n in alarms
+        )
+        written.append(
+            {
+                'scenario': asked[0].scenario,
+                'method': method,
+                'calibration': name,
+                'num_queries': len(asked),
+                'num_people': len(set(who)),
+                'equal_error_rate': rate,
+                'equal_error_rate_low': ranking_rows.finite(low),
+                'equal_error_rate_high': ranking_rows.finite(high),
+                'hit@1': float(trials.found.mean()),
+                'floor': trials.floor,
+                **{f'missed_at_{share}': both.missed_at(share) for share in _FALSE_ALARMS},
+                **{kind: kinds[kind] / max(len(alarms), 1) for kind in KINDS},
+            }
+        )
+    return written
+
+
+def evaluate(
+    asker: OpenSetScorer, asked: Sequence[Query], background: Background
+) -> dict[str, rejection.Trials]:
+    """Asks the queries of one scenario.
+
+    Args:
+        asker: Of the gallery.
+        asked: Q queries of one scenario.
+        background: Of strangers, in all words that the queries have.
+    """
+    about = {query.person_id: query for query in asked}
+    words = list(background.scores)
+    every = [
+        dataclasses.replace(query, action=action, place=place)
+        for query in about.values()
+        for action, place in words
+    ]
+    own = asker.queries(every)  # [P · words, N]
+    by_person = dict(zip(about, np.split(own, len(about)), strict=True))
+    said = [(query.action, query.place) for query in asked]
+
+    def otherwise(number: int) -> np.ndarray:
+        in_all_words = by_person[asked[number].person_id]
+        return in_all_words[[word != said[number] for word in words]]
+
+    return all_trials(
+        asker.queries(asked),
+        [query.relevant for query in asked],
+        background.all,
+        lambda number: background.scores[said[number]],
+        otherwise,
+    )

@@ -1,0 +1,252 @@
+"""Ways to ask a gallery for two people, and how well each clip answers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from cpad_jax.methods.querybank import QueryBank
+from cpad_jax.models.clip_pad_api import PersonalizedCLIP
+from cpad_jax.protocols.pairs.queries import ACTION, TOGETHER, WITHOUT, PairQuery
+from cpad_jax.ranking import method
+from cpad_jax.ranking.zscore import zscore
+from cpad_jax.text.prompts import NOBODY, PERSON_TOKEN, SOMEONE, pair_text
+
+# One sentence with two tokens (or names), one of the two alone, and what these say together.
+SENTENCE, FIRST, SECOND = 'one sentence', 'A alone', 'B alone'
+LEAST, SUM, PARTS, DIFFERENCE = 'least of both', 'sum of both', 'both there, A doing it', 'A less B'
+FORMS = (method.IMAGE, method.TEXT_IMAGE)  # By tokens alone.
+FACES = 'image + faces'
+NAMES_ON_FACES = 'name on faces'  # By plain CLIP: the row 'CLIP + faces'.
+_WAYS = {
+    TOGETHER: (SENTENCE, LEAST, SUM, FIRST, SECOND),
+    ACTION: (SENTENCE, PARTS, LEAST, SUM, FIRST, SECOND),
+    WITHOUT: (SENTENCE, DIFFERENCE, FIRST),
+}
+_BY_NAME = (SENTENCE, PARTS, LEAST, DIFFERENCE)  # What plain CLIP is asked by.
+# Chosen on world 100. How much doing it counts beside being there, and what is unusual for a clip
+# of somebody else, in spreads of the scores.
+_DOING = 2.0
+_UNUSUAL = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """A row of the table.
+
+    Attributes:
+        name: How the two are asked for, e.g. `SENTENCE`.
+        form: One of `FORMS`, `FACES`, or for plain CLIP and names `method.TEXT` or
+            `NAMES_ON_FACES`.
+    """
+
+    name: str
+    form: str
+
+    @property
+    def key(self) -> str:
+        """A short name that is unique among ways."""
+        return f'{self.name}, {self.form}'
+
+
+@dataclasses.dataclass(frozen=True)
+class SeenFaces:
+    """What speaks beside a text with tokens, as in the row 'CLIP-PAD + faces'.
+
+    Attributes:
+        alike: person_id → float64 [N], of `ClipFaces.alike`.
+        bank: Says what is done.
+        faces: How much it counts who is seen.
+        words: How much it counts what is done, whoever does it.
+        by_name: person_id → float64 [N], of `clip_name_on_faces.NameMatch.alike`.
+        name: How much it counts who is seen, as against what is done, in 'CLIP + faces'.
+    """
+
+    alike: Mapping[str, np.ndarray]
+    bank: QueryBank
+    faces: float
+    words: float
+    by_name: Mapping[str, np.ndarray]
+    name: float
+
+
+def ways(scenario: str, forms: Sequence[str] = FORMS) -> tuple[Way, ...]:
+    """The rows of a scenario."""
+    names = _WAYS[scenario]
+    return (
+        *(Way(name, method.TEXT) for name in names if name in _BY_NAME),
+        *(Way(name, form) for form in forms for name in names),
+    )
+
+
+def least(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Scores of "A and B": a clip is as good as what speaks least for it; all float [Q, N]."""
+    return np.minimum(zscore(first), zscore(second))
+
+
+def parts(doing: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Scores of "A hugging B": both are there, and A hugs someone.
+
+    Args:
+        doing: float [Q, N], scores of "A hugging someone".
+        first: float [Q, N], scores of A.
+        second: float [Q, N], scores of B.
+
+    Returns:
+        float [Q, N], larger is better. A and B are alike in it, so that their order is told by who
+        does it and not by whose face is plain to see.
+    """
+    return least(first, second) + _DOING * zscore(doing)
+
+
+def difference(wanted: np.ndarray, excluded: np.ndarray) -> np.ndarray:
+    """Scores of "A without B": what is said of A, less what speaks for B above the usual.
+
+    Args:
+        wanted: float [Q, N], scores of A.
+        excluded: float [Q, N], scores of B.
+
+    Returns:
+        float [Q, N], larger is better.
+    """
+    return zscore(wanted) - np.maximum(zscore(excluded) - _UNUSUAL, 0)
+
+
+class PairAsker:
+    """Scores the clips of a gallery for queries about two people.
+
+    Args:
+        model: The model.
+        names: person_id → name.
+        tokens: One of `FORMS` → person_id → float32 [K, W].
+        gallery: float32 [N, D] of length 1, the clips as CLIP-PAD sees them.
+        plain_gallery: The same by CLIP itself; it differs where there are visual prompts.
+        faces: Of the clips; None where nobody looks at them.
+
+    Attributes:
+        forms: How people are said.
+    """
+
+    def __init__(
+        self,
+        model: PersonalizedCLIP,
+        names: Mapping[str, str],
+        tokens: Mapping[str, Mapping[str, np.ndarray]],
+        gallery: np.ndarray,
+        plain_gallery: np.ndarray,
+        faces: SeenFaces | None = None,
+    ):
+        self._model, self._names, self._tokens = model, names, tokens
+        self._gallery, self._plain_gallery, self._faces = gallery, plain_gallery, faces
+        self.forms = (*FORMS, *([FACES, NAMES_ON_FACES] if faces else []))
+        self._known: dict[tuple[str, tuple[str, ...], str], np.ndarray] = {}
+
+    def scores(self, way: Way, asked: Sequence[PairQuery]) -> np.ndarray:
+        """How well the clips answer.
+
+        Args:
+            way: How it is asked.
+            asked: Queries of one scenario.
+
+        Returns:
+            float32 [Q, N], larger is better.
+        """
+        if way.name == LEAST:
+            return least(*self._singles(way.form, asked))
+        if way.name == SUM:
+            return np.add(*self._singles(way.form, asked))
+        if way.name == DIFFERENCE:
+            return difference(*self._singles(way.form, asked))
+        if way.form == NAMES_ON_FACES and way.name != PARTS:
+            return self._by_names_on_faces(way, asked)
+        if way.name == PARTS and way.form == FACES:
+            # Faces say who is there, so that the sentence may speak, too.
+            doing = self.scores(Way(FIRST, method.IMAGE), asked)
+            return self.scores(Way(SENTENCE, FACES), asked) + _DOING * zscore(doing)
+        if way.name == PARTS:
+            there = [dataclasses.replace(query, scenario=TOGETHER) for query in asked]
+            doing = self.scores(Way(FIRST, way.form), asked)
+            return parts(doing, *self._singles(way.form, there))
+        wordings = [self._wording(way, query) for query in asked]
+        if way.form != FACES:
+            return self._score(way.form, wordings)
+        return self._with_faces(wordings, [query.action for query in asked])
+
+    def _singles(self, form: str, asked: Sequence[PairQuery]) -> tuple[np.ndarray, np.ndarray]:
+        return self.scores(Way(FIRST, form), asked), self.scores(Way(SECOND, form), asked)
+
+    def _with_faces(
+        self, wordings: Sequence[tuple[str, tuple[str, ...]]], actions: Sequence[str | None]
+    ) -> np.ndarray:
+        """Scores [Q, N] of texts, of who is seen, and of what is done.
+
+        Of two people who are asked for in one sentence the one counts who is less alike.
+        """
+        seen, found = self._faces, zscore(self._score(method.IMAGE, wordings))
+        # [Q, M, N] of M people per query.
+        alike = np.stack([[seen.alike[one] for one in who] for _, who in wordings])
+        found = found + seen.faces * zscore(alike).min(axis=1)
+        if None in actions:
+            return found
+        return found + seen.words * seen.bank.posterior([(action, None) for action in actions])
+
+    def _by_names_on_faces(self, way: Way, asked: Sequence[PairQuery]) -> np.ndarray:
+        """Scores [Q, N] of who is seen, by plain CLIP and the names, and of what is done.
+
+        Faces tell who is there and not who of two does it, so one sentence is both people.
+        """
+        own = self._faces
+        whom = {FIRST: ('first',), SECOND: ('second',)}.get(way.name, ('first', 'second'))
+        alike = np.stack(
+            [[own.by_name[getattr(query, one)] for one in whom] for query in asked]
+        )  # [Q, M, N]
+        found = own.name * zscore(alike).min(axis=1)
+        actions = [query.action for query in asked]
+        if None in actions:
+            return found
+        return found + own.bank.posterior([(action, None) for action in actions])
+
+    def _wording(self, way: Way, query: PairQuery) -> tuple[str, tuple[str, ...]]:
+        """The text, and who stands behind its [TOK]s."""
+        a, b = (self._says(way.form, person_id) for person_id in (query.first, query.second))
+        if way.name == FIRST:
+            text = pair_text(a, SOMEONE, query.action) if query.scenario == ACTION else a
+            return text, (query.first,)
+        if way.name == SECOND:
+            text = pair_text(NOBODY, b, query.action) if query.scenario == ACTION else b
+            return text, (query.second,)
+        if query.scenario == WITHOUT:
+            return f'{a} without {b}', (query.first, query.second)
+        return pair_text(a, b, query.action), (query.first, query.second)
+
+    def _says(self, form: str, person_id: str) -> str:
+        """What stands for a person in a text: 'Orla Brandt', '[TOK]' or 'Orla Brandt [TOK]'."""
+        name = self._names[person_id]
+        if form == method.TEXT:
+            return name
+        if form in (method.IMAGE, FACES) or self._model.knows(name):
+            return PERSON_TOKEN  # A learned name is said by the token.
+        return f'{name} {PERSON_TOKEN}'
+
+    def _score(self, form: str, wordings: Sequence[tuple[str, tuple[str, ...]]]) -> np.ndarray:
+        """Scores [Q, N]; what was asked before is not embedded again."""
+        keys = [(text, people, form) for text, people in wordings]
+        for count in (1, 2):
+            new = sorted({k for k in keys if k not in self._known and len(k[1]) == count})
+            if new:
+                embedded = self._model.encode_queries(
+                    [text for text, _, _ in new], self._behind(form, [who for _, who, _ in new])
+                )
+                self._known |= dict(zip(new, embedded, strict=True))
+        gallery = self._plain_gallery if form == method.TEXT else self._gallery
+        return np.stack([self._known[key] for key in keys]) @ gallery.T
+
+    def _behind(self, form: str, people: Sequence[tuple[str, ...]]) -> np.ndarray:
+        """Tokens [Q, M, K, W] of M people per query."""
+        if form == method.TEXT:  # No [TOK] stands in plain CLIP's queries.
+            shape = (len(people), len(people[0]), *self._model.default_token.shape)
+            return np.zeros(shape, np.float32)
+        own = self._tokens[form]
+        return np.stack([[own[person_id] for person_id in who] for who in people])

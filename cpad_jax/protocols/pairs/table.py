@@ -1,0 +1,176 @@
+"""The tables of two people and nobody: for a terminal, as Markdown, and as parts of a page."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cpad_jax.protocols.compound.table import aligned
+from cpad_jax.protocols.open_set import evaluate
+from cpad_jax.protocols.pairs import results, scores
+from cpad_jax.protocols.pairs.queries import ACTION, TOGETHER, WITHOUT
+from cpad_jax.ranking import method, rejection
+from cpad_jax.report import charts, page
+
+# Who is asked by what `person_query` says.
+_METHODS = {
+    method.TEXT: 'CLIP, text', method.IMAGE: 'CLIP-PAD, image',
+    method.TEXT_IMAGE: 'CLIP-PAD, text+image', scores.FACES: 'CLIP-PAD + faces, image',
+    scores.NAMES_ON_FACES: 'CLIP + faces, text',
+}  # fmt: skip
+_ASKED = {TOGETHER: '[A] and [B]', ACTION: '[A] hugging [B]', WITHOUT: '[A] without [B]'}
+# What is shown of the comparisons; all are in `results.json`.
+_COMPARED = ('hit@1', results.APART)
+_POINTS = 200  # Of a curve, at most.
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Words and numbers of one table; the first `labels` columns say what a row is."""
+
+    title: str
+    head: Sequence[str]
+    lines: Sequence[Sequence[str]]
+    labels: int = 2
+
+
+def _value(row: Mapping[str, Any], name: str, sign: str = '') -> str:
+    text, low, high = f'{row[name]:{sign}.3f}', row[f'{name}_low'], row[f'{name}_high']
+    return text if low is None else f'{text} [{low:{sign}.3f}, {high:{sign}.3f}]'
+
+
+def _pairs(found: Mapping[str, Any]) -> list[Table]:
+    tables = []
+    for scenario in dict.fromkeys(row['scenario'] for row in found['pairs']):
+        rows = [row for row in found['pairs'] if row['scenario'] == scenario]
+        every = (*results.METRICS, results.APART, results.BOTH)
+        names = [name for name in every if name in rows[0]]
+        lines = [[row['way'], _METHODS[row['person_query']], *(_value(row, n) for n in names)]
+                 for row in rows]  # fmt: skip
+        first = rows[0]
+        title = (
+            f'"{_ASKED[scenario]}": {first["num_queries"]} queries of {first["num_titles"]} '
+            f'titles, {first["num_relevant"]:.1f} right clips each among {found["num_clips"]}'
+        )
+        tables.append(Table(title, ['asked by', 'method', *names], lines))
+    lines = []
+    for row in found['comparisons']:
+        if row['metric'] not in _COMPARED:
+            continue
+        value = _value(
+            {'d': row['difference'], 'd_low': row['low'], 'd_high': row['high']}, 'd', '+'
+        )
+        lines.append([_ASKED[row['scenario']], row['metric'], row['a'], row['b'], value])
+    title = 'Both people less the better single one (A alone for A without B), on the same queries'
+    tables.append(Table(title, ['asked', 'metric', 'a', 'b', 'a − b'], lines, 4))
+    lines = [
+        [row['known'], _METHODS[row['person_query']], f'{row["hit@1"]:.3f}']
+        for row in found['bounds']
+    ]
+    title = f'What bounds "{_ASKED[ACTION]}": only clips in which a half is right are searched'
+    return [*tables, *([Table(title, ['known', 'method', 'hit@1'], lines)] if lines else [])]
+
+
+def _order(rows: Sequence[Mapping[str, Any]]) -> Table:
+    actions = list(dict.fromkeys(row['action'] for row in rows))
+    ways = dict.fromkeys((row['way'], row['person_query']) for row in rows)
+    told = {(row['way'], row['person_query'], row['action']): row for row in rows}
+    lines = [
+        [way, _METHODS[form], *(_value(told[way, form, action], 'told') for action in actions)]
+        for way, form in ways
+    ]
+    head = [f'{a or "all"} ({told[*next(iter(ways)), a]["num_pairs"]})' for a in actions]
+    title = 'Order told apart: "A … B" above "B … A" of a clip in which A does it; 0.5 is chance'
+    return Table(title, ['asked by', 'method', *head], lines)
+
+
+def _detection(rows: Sequence[Mapping[str, Any]]) -> Table:
+    lines = [
+        [
+            row['scenario'], row['method'], row['calibration'], _value(row, 'equal_error_rate'),
+            f'{row["floor"]:.3f}', f'{row["missed_at_0.1"]:.3f}',
+            *(f'{row[kind]:.2f}' for kind in evaluate.KINDS),
+        ]
+        for row in rows
+    ]  # fmt: skip
+    counts = ', '.join(
+        f'{count} of {scenario}'
+        for scenario, count in dict.fromkeys((r['scenario'], r['num_queries']) for r in rows)
+    )
+    title = (
+        'Nothing matches: each query with its answers in the gallery, and with what matches by '
+        f'half left ({counts})'
+    )
+    head = ['scenario', 'method', 'calibrated', 'equal error rate', 'floor']
+    head += ['missed at 10 % false alarms', *(f'alarm: {kind}' for kind in evaluate.KINDS)]
+    return Table(title, head, lines, 3)
+
+
+def tables(found: Mapping[str, Any]) -> list[Table]:
+    """All tables of `results.json`."""
+    made = _pairs(found)
+    made += [_order(found['order'])] if found['order'] else []
+    return made + ([_detection(found['detection'])] if found['detection'] else [])
+
+
+def render(found: Mapping[str, Any]) -> str:
+    """The tables for a terminal."""
+    lines = []
+    for table in tables(found):
+        lines += ['', table.title, *aligned([table.head, *table.lines])]
+    return '\n'.join([*lines, '', '[95 % intervals: whole titles drawn anew; of the last, people]'])
+
+
+def markdown(found: Mapping[str, Any]) -> str:
+    """The tables as Markdown."""
+    lines = []
+    for table in tables(found):
+        lines += [f'**{table.title}**', '', f'| {" | ".join(table.head)} |']
+        lines += ['|' + '---|' * table.labels + '---:|' * (len(table.head) - table.labels)]
+        lines += [f'| {" | ".join(line)} |' for line in table.lines] + ['']
+    return '\n'.join(lines)
+
+
+def sections(found: Mapping[str, Any], trials: Sequence[rejection.Trials]) -> list[page.Section]:
+    """The parts of the page.
+
+    Args:
+        found: What `results.json` holds.
+        trials: Of each row of its 'detection'.
+    """
+    grids = [
+        page.grid(
+            [page.text(word) for word in table.head],
+            [[page.text(word) for word in line] for line in table.lines],
+            table.title, labels=table.labels,
+        )
+        for table in tables(found)
+    ]  # fmt: skip
+    charted = _curves(found['detection'], trials)
+    last = [grids.pop()] if found['detection'] else []
+    return [
+        page.Section('pairs', 'Two people', ''.join(grids)),
+        page.Section('nothing', 'Nothing matches', ''.join([*last, charted])),
+    ]
+
+
+def _curves(rows: Sequence[Mapping[str, Any]], trials: Sequence[rejection.Trials]) -> str:
+    """The trade-offs, a chart for each scenario and method."""
+    drawn = []
+    kinds = list(evaluate.CALIBRATIONS)
+    for chart in dict.fromkeys((row['scenario'], row['method']) for row in rows):
+        lines = []
+        for row, own in zip(rows, trials, strict=True):
+            if (row['scenario'], row['method']) != chart:
+                continue
+            both = rejection.det_curve(own.matching, own.nothing)
+            step = -(-len(both.misses) // _POINTS)
+            series = charts.Series(row['calibration'], kinds.index(row['calibration']))
+            points = zip(both.false_alarms[::step], both.misses[::step], strict=True)
+            lines.append((series, [(float(a), float(b)) for a, b in points]))
+        drawn.append(charts.trade_off(', '.join(chart), lines, ('false alarms', 'missed')))
+    if not drawn:
+        return ''
+    legend = charts.legend([charts.Series(name, number) for number, name in enumerate(kinds)])
+    return f'{legend}<div class="charts">{"".join(drawn)}</div>'

@@ -1,0 +1,293 @@
+"""The page `season.html` of a season: its tables, how far down one must look, and timelines."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cpad_jax.protocols.season import table
+from cpad_jax.protocols.season.queries import SeasonQuery
+from cpad_jax.protocols.season.search import Condition, Segmentation, Values
+from cpad_jax.protocols.season.timeline import FULL, HALF, Lane, Mark, Piece, timeline
+from cpad_jax.ranking import bootstrap
+from cpad_jax.ranking.method import CLIP, PAD_TEXT_IMAGE
+from cpad_jax.report import charts, page, run_facts, strips
+from cpad_jax.report.page import Section, grid, name, text
+
+CUTOFFS = (1, 5, 10, 25, 50, 100, 250, 500, 1000)
+SHOWN = 4  # Queries with a timeline.
+FOUND = 0.5  # Of the right clips among the first 25, for a query that succeeds.
+_CUTTINGS = 2  # Timelines beside each other, at most.
+_HEADS = ('R@25', 'R@50', 'last rank')  # As `search.METRICS`.
+_VALUES = {'recall@25': '{:.2f}', 'recall@50': '{:.2f}', 'last_rank': '{:.0f}'}
+_DIFFERENCES = {'recall@25': '{:+.3f}', 'recall@50': '{:+.3f}', 'last_rank': '{:+.1f}'}
+
+
+@dataclasses.dataclass(frozen=True)
+class Searched:
+    """What a search of a season found.
+
+    Attributes:
+        rows: Of `season.json`.
+        differences: Of `season_comparisons.json`.
+        videos: The episodes' files.
+        cuttings: C ways in which they were cut.
+        asked: Q queries.
+        conditions: R ways to ask.
+        values: As `search.search` gives them.
+        kept: The arrays of `season_ranks.npz`.
+    """
+
+    rows: Sequence[Mapping[str, Any]]
+    differences: Sequence[Mapping[str, Any]]
+    videos: Sequence[Path]
+    cuttings: Sequence[Segmentation]
+    asked: Sequence[SeasonQuery]
+    conditions: Sequence[Condition]
+    values: Values
+    kept: Mapping[str, np.ndarray]
+
+    @property
+    def episodes(self) -> list[str]:
+        """Their names."""
+        return [video.stem for video in self.videos]
+
+    @property
+    def best(self) -> int:
+        """The number of the condition whose successes and failures are shown: the last one."""
+        return len(self.conditions) - 1
+
+    def series(self, number: int) -> charts.Series:
+        """Label and colour of a condition."""
+        condition = self.conditions[number]
+        method = condition.method
+        words = f'{method.name}, {method.control or method.person_query}'
+        words += ', fine-tuned' if condition.fine_tuned else ''
+        # A colour of its own for whatever timelines show: what comes first, the control, is last.
+        return charts.Series(words, (number - 1) % len(self.conditions))
+
+    def pieces(self, column: int) -> list[Piece]:
+        """The clips of a cutting by their numbers."""
+        return [
+            Piece(episode, *span)
+            for episode, spans in enumerate(self.cuttings[column].pieces)
+            for span in spans
+        ]
+
+    def first(self, column: int, row: int, query: int) -> np.ndarray:
+        """Numbers of the best clips for a query, best first, 50 at most."""
+        return self.kept[f'{self.cuttings[column].key}/{self.conditions[row].key}/best'][query]
+
+    def when(self, column: int, row: int, query: int) -> np.ndarray:
+        """The best moments of the clips of `first`, in seconds of their videos."""
+        return self.kept[f'{self.cuttings[column].key}/{self.conditions[row].key}/when'][query]
+
+    def ranks(self, column: int, row: int) -> list[np.ndarray]:
+        """Ranks of the right clips of each query, ascending."""
+        key = self.cuttings[column].key
+        ends = np.cumsum(self.kept[f'{key}/num_relevant'])[:-1]
+        return np.split(self.kept[f'{key}/{self.conditions[row].key}'], ends)
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """A query that is shown: its number, and pictures of the best clips in the first cutting."""
+
+    number: int
+    pictures: Sequence[strips.Picture] = ()
+
+
+def choose(searched: Searched, seed: int) -> list[int]:
+    """Queries to show, drawn by chance: as many that succeed as that fail, if there are.
+
+    A query succeeds if at least `FOUND` of its right clips are among the first 25 of the first
+    cutting.
+
+    Args:
+        searched: What came out.
+        seed: Seed of the draw.
+
+    Returns:
+        Numbers of at most `SHOWN` queries, those that succeed first.
+    """
+    found = searched.values[0, searched.best]['recall@25'] >= FOUND
+    rng = np.random.default_rng((seed, 11))
+    good, bad = (list(rng.permutation(np.flatnonzero(found == kind))) for kind in (True, False))
+    count = max(SHOWN // 2, SHOWN - len(bad))
+    good = good[:count]
+    return [int(number) for number in (*good, *bad[: SHOWN - len(good)])]
+
+
+def tables(searched: Searched) -> Section:
+    """The table of each cutting."""
+    body = ''.join(
+        grid(table.HEAD, [list(map(text, line)) for line in lines], title, labels=3)
+        for title, lines in table.tables(searched.rows)
+    )
+    body += (
+        '<p class="faint">R@K: share of all right clips inside the first K; last rank: of the last '
+        'right one; means over queries [95 % interval, people drawn anew]. The poster searched '
+        'another, real season by one query: compare the pattern, not the numbers.</p>'
+    )
+    return Section('table', 'Results', body)
+
+
+def comparisons(searched: Searched) -> Section:
+    """Before and after, and CLIP-PAD beside CLIP, on the same queries."""
+    lines: dict[tuple[str, str], list[str]] = {}
+    for row in searched.differences:
+        key = (
+            f'{row["clips_per_minute"]:g} {row["cut"]}',
+            f'{row["a"]} − {row["b"]}'.replace('/', ' '),
+        )
+        form = _DIFFERENCES[row['metric']]
+        cell = form.format(row['difference'])
+        if row['low'] is not None:
+            cell += f' [{form.format(row["low"])}, {form.format(row["high"])}]'
+        lines.setdefault(key, []).append(cell)
+    if not lines:
+        return Section('comparisons', 'Compared query by query', '')
+    body = grid(
+        ['Clips per minute', 'what', *_HEADS],
+        [[*map(text, key), *cells] for key, cells in lines.items()],
+        'Differences on the same queries [95 % interval, people drawn anew]', labels=2,
+    )  # fmt: skip
+    return Section('comparisons', 'Compared query by query', body)
+
+
+def curves(searched: Searched, samples: int, seed: int) -> Section:
+    """The share of right clips among the first K, for every cutting and condition."""
+    people = np.array([query.person_id for query in searched.asked])
+    draws = bootstrap.PersonBootstrap(people, samples, seed)
+    drawn = []
+    for column, cutting in enumerate(searched.cuttings):
+        at = [k for k in CUTOFFS if k <= cutting.num_clips]
+        lines = []
+        for row in range(len(searched.conditions)):
+            ranks = searched.ranks(column, row)
+            found = [np.array([(own <= k).mean() for own in ranks]) for k in at]
+            points = [charts.Point(float(s.mean()), *draws.mean_bounds(s)) for s in found]
+            lines.append((searched.series(row), points))
+        title = f'{cutting.clips_per_minute:g} clips per minute, {cutting.cut}: R@K in percent'
+        drawn.append(charts.curves(title, at, lines, 'K (clips)'))
+    key = charts.legend([searched.series(row) for row in range(len(searched.conditions))])
+    note = '<p>How many of the right clips are seen by who looks at the first K.</p>'
+    return Section(
+        'curves', 'How far down', f'{note}{key}<div class="charts">{"".join(drawn)}</div>'
+    )
+
+
+def _lanes(searched: Searched) -> list[int]:
+    """The conditions that timelines show: names by CLIP, and name and photos before and after."""
+    wanted = (CLIP, PAD_TEXT_IMAGE)
+    return [n for n, one in enumerate(searched.conditions) if one.method in wanted]
+
+
+def _columns(searched: Searched) -> list[int]:
+    """The cuttings that timelines show: those that cut as the first one does."""
+    cut = searched.cuttings[0].cut
+    return [n for n, one in enumerate(searched.cuttings) if one.cut == cut][:_CUTTINGS]
+
+
+def _timelines(searched: Searched, query: int) -> str:
+    asked, drawn = searched.asked[query], []
+    for column in _columns(searched):
+        cutting, pieces = searched.cuttings[column], searched.pieces(column)
+        right = set(map(int, asked.relevant[column]))
+        lanes = [
+            Lane(
+                searched.series(row),
+                [
+                    Mark(pieces[clip], rank, int(clip) in right)
+                    for rank, clip in enumerate(searched.first(column, row, query)[:HALF], start=1)
+                ],
+            )
+            for row in _lanes(searched)
+        ]
+        seconds = [spans[-1][1] for spans in cutting.pieces]
+        drawn.append(timeline(
+            f'{cutting.clips_per_minute:g} clips per minute, {cutting.cut}: {len(right)} of '
+            f'{cutting.num_clips} clips answer', searched.episodes, seconds,
+            [pieces[clip] for clip in sorted(right)], lanes,
+        ))  # fmt: skip
+    return f'<div class="charts">{"".join(drawn)}</div>'
+
+
+def _scores(searched: Searched, query: int) -> str:
+    lines, columns = [], _columns(searched)
+    for row in range(len(searched.conditions)):
+        own = [searched.values[column, row] for column in columns]
+        cells = [
+            form.format(value[metric][query]) for value in own for metric, form in _VALUES.items()
+        ]
+        lines.append([text(searched.series(row).label), *cells])
+    heads = [
+        f'{text(searched.cuttings[column].key)}<br>{metric}'
+        for column in columns
+        for metric in _HEADS
+    ]
+    return grid(['Method', *heads], lines, 'This query by every method')
+
+
+def timelines(searched: Searched, shown: Sequence[Shown]) -> Section:
+    """The season as some queries see it."""
+    best = searched.series(searched.best).label
+    body = (
+        f'<p>Queries drawn by chance, half of those that succeed by {text(best)} (at least '
+        f'{100 * FOUND:.0f} % of the right clips among the first {FULL}) and half of those that '
+        'fail, as far as there are. Each row is an episode; what answers is shaded. Marks are the '
+        f'clips that a method ranks first: tall up to rank {FULL}, short up to {HALF}; broad if '
+        'right, thin if wrong.</p>'
+    ) + charts.legend([searched.series(row) for row in _lanes(searched)])
+    found = searched.values[0, searched.best]['recall@25']
+    for one in shown:
+        query = searched.asked[one.number]
+        verdict = 'succeeds' if found[one.number] >= FOUND else 'fails'
+        body += f'<h3>{name(query.text(True, True))}</h3><p class="faint">{verdict}</p>'
+        body += _timelines(searched, one.number) + _scores(searched, one.number)
+        if one.pictures:
+            body += '<p>The photo that asks, and the five clips that stand first:</p>'
+            body += strips.strip(one.pictures)
+    return Section('timelines', 'The season, query by query', body if shown else '')
+
+
+def build(
+    searched: Searched,
+    shown: Sequence[Shown],
+    said: Mapping[str, str],
+    config: Any,
+) -> str:
+    """The whole page.
+
+    Args:
+        searched: What came out.
+        shown: The queries that have a timeline.
+        said: From `run_facts.collect`.
+        config: The configuration.
+    """
+    first = searched.rows[0]
+    people = len({query.person_id for query in searched.asked})
+    counts = (
+        f'its best {first["moment"]:g} seconds' if first['moment'] else 'the mean of its frames'
+    )
+    lead = (
+        f'<p>{page.text(first["season"])}, {len(searched.videos)} episodes of together '
+        f'{first["minutes"]:.0f} minutes: {len(searched.asked)} queries about {people} people; '
+        f'backbone {page.text(first["backbone"])}, up to {first["num_references"]} reference '
+        f'photos. A clip counts as {counts}.</p>'
+    )
+    return page.render(
+        f'Searching a season: {config.name}',
+        lead,
+        [
+            tables(searched),
+            curves(searched, config.eval.bootstrap_samples, config.seed),
+            timelines(searched, shown),
+            comparisons(searched),
+            Section('run', 'The run', run_facts.render(said, config)),
+        ],
+    )

@@ -1,0 +1,225 @@
+"""A season of a show in the drawn world, as a plan: episodes, scenes, beats and shots.
+
+An episode is a row of scenes. A scene stays in one of the show's sets with a few of its people. In
+each of its beats somebody does something, and shots show it: all of them, or a part of them from
+nearer. Every shot acts its doings out from the beginning to the end. What a season is made of comes
+from its seed and from the world whose people act in it; worlds know nothing of seasons.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from cpad_jax.errors import UserError
+from cpad_jax.synthetic.world import (
+    BULKY,
+    RENDERER_VERSION,
+    Performer,
+    World,
+    WorldSpec,
+    draw_performers,
+    faces_version,
+)
+from cpad_jax.text.prompts import ACTIONS, PLACES
+
+# Raised when the same plan would come out otherwise, as `world.RENDERER_VERSION`.
+VERSION = 1
+
+SETS = 14  # Each place once, and some of them twice.
+_PEOPLE_PER_SHOT = (15, 45, 40)  # Of 100 beats: people who are cast for it, before bystanders.
+_MOST = 5  # People in a shot.
+_BYSTANDER = 0.45  # Chance that one more stands by.
+_GUESTS = 4  # People of one episode only, beside the regular cast.
+_REGULARS_PER_EPISODE = 0.6
+# Fewest and most: people present in a scene, seconds of a scene, of a beat, and of a shot.
+_PRESENT, _SCENE, _BEAT, _SHOT = (4, 7), (45.0, 110.0), (6.0, 14.0), (2.5, 6.0)
+_WIDE = 0.35  # Chance that a shot after the first of a beat shows everybody again.
+_PUSH_IN = 0.4  # Chance that the camera of a shot moves close to somebody.
+
+
+@dataclasses.dataclass(frozen=True)
+class SeasonSpec:
+    """Everything that a season is made from.
+
+    Attributes:
+        world: The world whose cast acts in it.
+        seed: Names the season.
+        episodes: How many.
+        minutes: An episode is at least so long, and less than a scene longer.
+        cast: Regular people of the show, who come back in many episodes.
+    """
+
+    world: WorldSpec
+    seed: int = 0
+    episodes: int = 12
+    minutes: float = 20.0
+    cast: int = 24
+
+    def __post_init__(self) -> None:
+        for key, least in (('episodes', 1), ('cast', 4), ('seed', 0)):
+            if getattr(self, key) < least:
+                raise UserError(
+                    f'{key} of a season is {getattr(self, key)}, expected {least} or more'
+                )
+        if not 0 < self.minutes <= 600:
+            raise UserError(f'minutes of an episode are {self.minutes}, expected 600 at most')
+        most = self.world.cast_seen + self.world.cast_unseen
+        if self.cast > most:
+            raise UserError(
+                f'cast of a season is {self.cast}, but only {most} people act in the world '
+                '(cast_seen and cast_unseen): lower it'
+            )
+
+    def fingerprint(self) -> str:
+        """A sha256 that changes when the season would look different."""
+        value = {'renderer': RENDERER_VERSION, 'season': VERSION, **dataclasses.asdict(self)}
+        value |= faces_version(self.world)
+        return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class ShotPlan:
+    """One shot before it is filmed.
+
+    Attributes:
+        set: Number of the set, below `SETS`.
+        performers: Who is in the picture and does what.
+        seconds: How long it is.
+        seed: Of everything that is not said here.
+        approached: Index among the performers of the one whom the camera moves close to, or -1.
+    """
+
+    set: int
+    performers: tuple[Performer, ...]
+    seconds: float
+    seed: int
+    approached: int = -1
+
+
+@dataclasses.dataclass(frozen=True)
+class Episode:
+    """An episode: its id, and its shots in their order."""
+
+    episode_id: str
+    shots: tuple[ShotPlan, ...]
+
+
+class Season:
+    """The plan of a season.
+
+    Attributes:
+        spec: What it was made from.
+        world: Whose people act in it.
+        title: Its id; no title of any world has it.
+        cast: Person numbers of the regular people.
+        sets: The place of each set, one of `PLACES`.
+        style_seed: Of the show's look.
+        episodes: All of it.
+    """
+
+    def __init__(self, spec: SeasonSpec):
+        """Plans a season."""
+        self.spec = spec
+        self.title = f'season{spec.seed:03d}'
+        rng = np.random.default_rng((spec.world.seed, 6, spec.seed))
+        self.world = World(spec.world)
+        everybody = [int(person) for person in rng.permutation(self.world.cast)]
+        self.cast = tuple(everybody[: spec.cast])
+        self._others = everybody[spec.cast :]
+        more = rng.permutation(PLACES)[: SETS - len(PLACES)]
+        self.sets = (*PLACES, *(str(place) for place in more))
+        self.style_seed = int(rng.integers(1 << 31))
+        self.episodes = tuple(self._draw_episode(number) for number in range(spec.episodes))
+
+    def stage_seed(self, number: int) -> tuple[int, ...]:
+        """The seed by which set `number` is painted, in every episode."""
+        return (self.spec.world.seed, 7, self.spec.seed, number)
+
+    def _draw_episode(self, number: int) -> Episode:
+        rng = np.random.default_rng((self.spec.world.seed, 8, self.spec.seed, number))
+        regulars = max(_PRESENT[0], round(len(self.cast) * _REGULARS_PER_EPISODE))
+        here = [int(person) for person in rng.permutation(self.cast)[:regulars]]
+        if self._others:
+            here += [int(person) for person in rng.permutation(self._others)[:_GUESTS]]
+        wardrobe = {person: int(rng.integers(1 << 31)) for person in here}
+        shots: list[ShotPlan] = []
+        left = self.spec.minutes * 60
+        while left > 0:
+            scene = self._draw_scene(rng, here, wardrobe, min(left, float(rng.uniform(*_SCENE))))
+            left -= sum(shot.seconds for shot in scene)
+            shots += scene
+        return Episode(f'{self.title}_episode{number + 1:02d}', tuple(shots))
+
+    def _draw_scene(
+        self, rng: np.random.Generator, here: Sequence[int], wardrobe: dict[int, int], least: float
+    ) -> list[ShotPlan]:
+        place_set = int(rng.integers(SETS))
+        count = min(len(here), int(rng.integers(_PRESENT[0], _PRESENT[1] + 1)))
+        present = [int(person) for person in rng.permutation(here)[:count]]
+        shots: list[ShotPlan] = []
+        while sum(shot.seconds for shot in shots) < least:
+            performers = [
+                dataclasses.replace(performer, outfit_seed=wardrobe[performer.person])
+                for performer in self._draw_beat(rng, self.sets[place_set], present)
+            ]
+            shots += _draw_shots(rng, place_set, performers)
+        return shots
+
+    def _draw_beat(
+        self, rng: np.random.Generator, place: str, present: list[int]
+    ) -> list[Performer]:
+        performers = list(draw_performers(rng, place, present, people_per_shot=_PEOPLE_PER_SHOT))
+        acting = {performer.person for performer in performers}
+        bystanders = [person for person in present if person not in acting]
+        # A car, or a bed, leaves no room.
+        doings = {ACTIONS[action] for performer in performers for action in performer.actions}
+        if place == 'INT-car' or BULKY & doings:
+            return performers
+        for person in bystanders[: _MOST - len(performers)]:
+            if rng.random() < _BYSTANDER:
+                performers.append(Performer(person, (), -1, 0))
+        return performers
+
+
+def _draw_shots(
+    rng: np.random.Generator, place_set: int, performers: Sequence[Performer]
+) -> list[ShotPlan]:
+    """The shots of a beat: everybody first, then everybody or some, who belong together."""
+    units: list[list[int]] = []
+    for index, performer in enumerate(performers):
+        if performer.receives:
+            units[-1].append(index)
+        else:
+            units.append([index])
+    shots = []
+    left = float(rng.uniform(*_BEAT))
+    while left > 0:
+        shown = list(range(len(performers)))
+        if shots and rng.random() >= _WIDE:
+            shown = units[int(rng.integers(len(units)))]
+        seconds = round(float(rng.uniform(*_SHOT)), 1)
+        if left - seconds < _SHOT[0]:
+            seconds = max(_SHOT[0], round(left, 1))
+        approached = int(rng.integers(len(shown))) if rng.random() < _PUSH_IN else -1
+        shots.append(
+            ShotPlan(
+                place_set, subset(performers, shown), seconds, int(rng.integers(1 << 31)),
+                approached,
+            )
+        )  # fmt: skip
+        left -= seconds
+    return shots
+
+
+def subset(performers: Sequence[Performer], shown: Sequence[int]) -> tuple[Performer, ...]:
+    """Some of a shot's performers, ascending; who acts on somebody left out has no target."""
+    number = {index: place for place, index in enumerate(shown)}
+    return tuple(
+        dataclasses.replace(performers[i], target=number.get(performers[i].target, -1))
+        for i in shown
+    )

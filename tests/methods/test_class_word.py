@@ -1,0 +1,42 @@
+import types
+
+import numpy as np
+import pytest
+
+from cpad_jax.errors import UserError
+from cpad_jax.methods import class_word, registry
+from cpad_jax.ranking import method, scorers
+from cpad_jax.ranking.query import Query
+from tests.support import tiny_cpad
+
+ASKED = [
+    Query('q0', 'action', 'ada', 'Ada Lind', True, 'Eat', None, (0,), ('ada/1',)),
+    Query('q1', 'place', 'bo', 'Bo Ek', True, None, 'INT-car', (1, 2), ('bo/1',)),
+]
+
+
+def test_the_class_word_stands_before_the_name():
+    model = tiny_cpad.make()
+    wanted = model.clip.encode_text(
+        model.clip.tokenize(['the person Ada Lind eating a meal', 'the person Bo Ek inside a car']),
+        normalize=True,
+    )
+    gallery = np.eye(3, wanted.shape[-1], dtype=np.float32)
+    setting = types.SimpleNamespace(model=model, plain_gallery=gallery)
+    (scorer,) = registry.make(['class_word'], setting)
+    assert isinstance(scorer, scorers.Cosine) and scorer.method == class_word.METHOD
+    np.testing.assert_allclose(scorer.encoder.encode(scorer.method, ASKED), wanted, atol=1e-6)
+    best = np.argsort(-wanted @ gallery.T)
+    for query, order, ranks in zip(ASKED, best, scorer.ranks(ASKED), strict=True):
+        assert ranks.tolist() == sorted(order.tolist().index(r) + 1 for r in query.relevant)
+
+
+def test_an_unknown_method_is_named_with_those_there_are():
+    with pytest.raises(UserError, match="names 'clas_word', expected some of class_word"):
+        registry.rows(['clas_word'])
+
+
+def test_every_method_has_a_row_of_its_own():
+    rows = registry.rows(list(registry.METHODS))
+    assert len({row.key for row in rows}) == len(rows) and all(row.control is None for row in rows)
+    assert not {row.key for row in rows} & {row.key for row in method.METHODS}

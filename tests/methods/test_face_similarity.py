@@ -1,0 +1,74 @@
+import types
+
+import numpy as np
+import pytest
+
+from cpad_jax.errors import UserError
+from cpad_jax.features.face_tracks import FaceTrackFeatures
+from cpad_jax.methods import face_similarity
+from cpad_jax.ranking.query import Query
+from tests.support import tiny_cpad
+
+RNG = np.random.default_rng(4)
+PHOTOS = {f'ada/{n}': RNG.normal(size=32).astype(np.float32) for n in range(2)} | {
+    'bo/0': RNG.normal(size=32).astype(np.float32)
+}
+FACES = RNG.normal(size=(4, 3, 32)).astype(np.float16)
+# Two of the first person and one of the second; nobody; one alone; three people.
+TRACKS = np.array([[0, 1, 0], [-1, -1, -1], [0, -1, -1], [0, 1, 2]])
+CLIPS = FaceTrackFeatures(np.array(list('abcd')), FACES, TRACKS)
+
+
+def query(*photos):
+    return Query('', 'action', '', '', True, 'Eat', None, (0,), photos)
+
+
+@pytest.fixture(scope='module')
+def model():
+    return tiny_cpad.make()
+
+
+def said(model, *sets):
+    """'a photo of [TOK]' of sets of faces, one after the other."""
+    tokens = [model.tokens(np.stack(s)[None], np.ones((1, len(s)), np.float32)) for s in sets]
+    return model.encode_queries(['a photo of [TOK]'] * len(sets), np.concatenate(tokens))
+
+
+def test_the_most_alike_person_of_a_clip_counts_by_all_of_their_faces(model):
+    asked = [query('ada/0', 'ada/1'), query('bo/0'), query('ada/0', 'ada/1')]
+    match = face_similarity.FaceMatch(face_similarity.ClipFaces(model, CLIPS), PHOTOS)
+    wanted = said(model, [PHOTOS['ada/0'], PHOTOS['ada/1']], [PHOTOS['bo/0']])
+    people = said(
+        model, FACES[0][[0, 2]], FACES[0][[1]], FACES[2][[0]], *FACES[3][:, None]
+    )  # fmt: skip
+    alike = wanted @ people.T
+    expected = np.stack(
+        [alike[:, :2].max(axis=1), [np.nan] * 2, alike[:, 2], alike[:, 3:].max(axis=1)], axis=1
+    )[[0, 1, 0]]
+    found = match(asked)
+    np.testing.assert_allclose(found / 2.0**52, expected, atol=1e-5)
+    # It is whole numbers, so exact; and asked again, the same.
+    assert (found[:, [0, 2, 3]] == np.rint(found[:, [0, 2, 3]])).all()
+    np.testing.assert_array_equal(match(asked[1:]), found[1:])
+
+
+def test_somebody_is_most_like_themselves(model):
+    shown = dict(zip(('ada', 'bo'), RNG.normal(size=(2, 32)).astype(np.float32), strict=True))
+    faces = np.stack([shown['bo'], shown['ada']])[:, None].astype(np.float16)
+    clips = FaceTrackFeatures(np.array(['a', 'b']), faces, np.zeros((2, 1), int))
+    faces = face_similarity.ClipFaces(model, clips)
+    found = face_similarity.FaceMatch(faces, shown)([query('ada'), query('bo')])
+    assert found.argmax(axis=1).tolist() == [1, 0]
+
+
+def test_a_gallery_without_faces_says_nothing(model):
+    clips = FaceTrackFeatures(CLIPS.clip_ids, FACES, np.full((4, 3), -1))
+    faces = face_similarity.ClipFaces(model, clips)
+    assert np.isnan(face_similarity.FaceMatch(faces, PHOTOS)([query('bo/0')])).all()
+
+
+def test_a_model_that_reads_faces_otherwise_is_refused(model):
+    face_similarity.check(model)
+    other = types.SimpleNamespace(face_feature='colour_histogram')
+    with pytest.raises(UserError, match="'clip' and this CLIP-PAD reads faces by 'colour_hist"):
+        face_similarity.check(other)

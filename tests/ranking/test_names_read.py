@@ -1,0 +1,45 @@
+import numpy as np
+
+from cpad_jax.models import config
+from cpad_jax.ranking import names_read
+from cpad_jax.synthetic import people
+from tests.support import tiny_cpad
+
+
+def test_of_shipped_models_it_is_known(capsys):
+    drawn = {f'p{n}': people.person(n).name for n in (0, 149, 150, 599, 600, 5000)}
+    drawn['never'] = people.person(people.UNSEEN_OFFSET).name
+    data = {'name': 'synthetic_cast', 'faces_dir': ''}
+    for name, last in (('ViT-cast-16', 149), ('ViT-cast-16-128', 599)):
+        clip = tiny_cpad.make().clip
+        clip.config = config.dataclasses.replace(clip.config, name=name)
+        found = names_read.read(clip, data, drawn, {})
+        assert found == {who: who != 'never' and int(who[1:]) <= last for who in drawn}
+    assert not capsys.readouterr().err  # Nothing is measured.
+
+
+def test_of_others_it_is_measured_and_said(capsys):
+    clip = tiny_cpad.make().clip
+    names = {'a': 'Ada Lovelace', 'b': 'Bo Diddley', 'c': 'Cy Young', 'd': 'No Photo'}
+    ids = clip.tokenize([f'a photo of {name}' for name in names.values()])
+    said = np.asarray(clip.encode_text(ids, normalize=True))
+    # The photos of a and b are what their names say; those of c are b's, only a little less so.
+    photos = {'a': [said[0], 2 * said[0]], 'b': [said[1]], 'c': [said[1] + 0.1 * said[0]]}
+    for data in ({'name': 'vggface2'}, {'name': 'synthetic_cast', 'faces_dir': 'faces'}):
+        found = names_read.read(clip, data, names, photos)
+        assert found == {'a': True, 'b': True, 'c': False, 'd': False}
+        assert '2 of 4 names count as read by testing' in capsys.readouterr().err
+    assert not any(names_read.measured(clip, names, {}).values())
+
+
+def test_photos_of_one_or_two_people_say_nothing_of_their_names():
+    """Of one person the photos are the nearest whatever the name says, of two by a toss."""
+    clip = tiny_cpad.make().clip
+    names = {'a': 'Ada Lovelace', 'b': 'Bo Diddley', 'c': 'Cy Young'}
+    ids = clip.tokenize([f'a photo of {name}' for name in names.values()])
+    said = np.asarray(clip.encode_text(ids, normalize=True))
+    photos = {who: [row] for who, row in zip(names, said, strict=True)}
+    assert names_read.measured(clip, names, photos) == dict.fromkeys('abc', True)
+    for count in (0, 1, 2):
+        some = dict(list(photos.items())[:count])
+        assert names_read.measured(clip, names, some) == dict.fromkeys('abc', False)
