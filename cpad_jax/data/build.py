@@ -2,8 +2,8 @@
 
 A data set lies in `DIR/NAME/`: its parts, such as `identities/VERSION/` and `clips/VERSION/`, as
 TFDS writes them. The drawn world has `people.json`, `world.json` and the video files beside them;
-what is built from the user's own files has `people.json`, `provenance.json` and `rejection_log.txt` in
-the version's folder.
+what is built from the user's own files has `people.json`, `provenance.json` and `rejection_log.txt`
+in the version's folder.
 """
 
 from __future__ import annotations

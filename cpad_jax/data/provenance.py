@@ -14,7 +14,7 @@ from typing import TypedDict
 from cpad_jax import atomic, strict_json
 from cpad_jax.errors import UserError
 
-FILE = 'made_from.json'
+FILE = 'provenance.json'
 
 
 class Made(TypedDict):

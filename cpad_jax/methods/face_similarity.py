@@ -55,7 +55,7 @@ def clip_tracks(
     """The faces of a gallery, from the cache or embedded.
 
     Args:
-        config: The configuration; `tfds_features.batch_size` and `dtype` are read.
+        config: The configuration; `features.batch_size` and `dtype` are read.
         cache: Folder of features.
         clip: Embeds them.
         clips: The gallery.

@@ -420,7 +420,7 @@ def load(
 
     Args:
         path: The workdir of a training, or an export (a folder with `config.json` and
-            `folder.safetensors`).
+            `weights.safetensors`).
         clip: The CLIP that it was trained on, or its folder; by default from where training had it.
         dtype: Type of the factors in matrix products, where `clip` is not loaded yet.
 

@@ -83,7 +83,7 @@ def save_model(directory: str | os.PathLike[str], saved: SavedCPAD) -> None:
     """Writes the folder that `load_model` and `cpad_jax.load` read.
 
     Args:
-        directory: Appears whole or not at all, with `config.json` and `folder.safetensors`; one
+        directory: Appears whole or not at all, with `config.json` and `weights.safetensors`; one
             that is there is replaced.
         saved: What to write.
     """

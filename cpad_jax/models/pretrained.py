@@ -35,7 +35,7 @@ class PretrainedCLIP:
     Attributes:
         config: Sizes.
         params: The parameter tree, float32, on the default device.
-        sha256: Of `folder.safetensors`: what features and checkpoints belong to.
+        sha256: Of `weights.safetensors`: what features and checkpoints belong to.
         tokenizer: Of the text tower.
         model: The Flax module.
     """
@@ -206,7 +206,7 @@ def load_clip(directory: str | os.PathLike[str], dtype: str = 'float32') -> Pret
     """Loads a CLIP.
 
     Args:
-        directory: A folder with `config.json` and `folder.safetensors`, or the name of a model
+        directory: A folder with `config.json` and `weights.safetensors`, or the name of a model
             that ships with the package, such as 'ViT-cast-16'.
         dtype: Type of the factors in matrix products: 'float32', or 'bfloat16', which is several
             times faster where the hardware knows it.

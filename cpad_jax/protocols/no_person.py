@@ -168,7 +168,7 @@ def section(rows: Sequence[Mapping[str, Any]]) -> page.Section:
 
 
 def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
-    """Asks a trained CE and plain CLIP; writes `WORKDIR/eval/nobody.json` and prints it.
+    """Asks a trained CE and plain CLIP; writes `WORKDIR/eval/no_person.json` and prints it.
 
     Args:
         workdir: Of a finished training of CE.
@@ -186,6 +186,6 @@ def evaluate(workdir: Path, config: Any) -> list[dict[str, Any]]:
     own = ce_scorer.ExpertsScorer(saved, clip, experts, {}, 1)
     plain = PlainCLIP(clip, experts.features['frames'])
     rows = compare([own, plain], asked, config.eval.bootstrap_samples, config.seed)
-    atomic.write_json(workdir / 'eval' / 'nobody.json', rows)
+    atomic.write_json(workdir / 'eval' / 'no_person.json', rows)
     say(render(rows))
     return rows

@@ -53,7 +53,7 @@ class IdentityLearning:
         """Prepares the task.
 
         Args:
-            config: The configuration: `backbone`, `dtype`, `seed`, `tfds_features.face`, `model` and
+            config: The configuration: `backbone`, `dtype`, `seed`, `features.face`, `model` and
                 `train` are read.
             clip: The frozen `PretrainedCLIP`.
             features: Of all training photos, by this CLIP.

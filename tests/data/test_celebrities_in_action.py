@@ -283,11 +283,11 @@ def test_what_was_built_is_found_and_read(built):
         ('actioncliptrain00001/0', 'casablanca'),
         ('actioncliptest00001/0', 'notorious'),
     ]
-    listed = (paths.clips / 'set_aside.txt').read_text().splitlines()
+    listed = (paths.clips / 'rejection_log.txt').read_text().splitlines()
     line = f'{manual}/Hollywood2/ClipSets/Kiss_train.txt:7: not a clip and 1 or -1: '
     assert f'{line}actioncliptrain00005 yes' in listed and len(listed) == len(set(listed))
     # Two faces are too small.
-    assert len((paths.identities / 'set_aside.txt').read_text().splitlines()) == len(listed) + 2
+    assert len((paths.identities / 'rejection_log.txt').read_text().splitlines()) == len(listed) + 2
     assert photos.features['identity'].names == ['n1', 'n2', 'n3']
 
 

@@ -76,7 +76,7 @@ def test_what_is_built_is_compared_with_what_is_asked_for(built, tmp_path, monke
     assert {path: path.stat().st_mtime_ns for path in version.iterdir()} == before
     copy = shutil.copytree(data, tmp_path / 'data')
     (build.finished('tv_human_interactions', copy)[0] / provenance.FILE).unlink()
-    with pytest.raises(UserError, match=r'made_from.json does not say from what\): delete'):
+    with pytest.raises(UserError, match=r'provenance.json does not say from what\): delete'):
         again((manual, copy), annotations=table)
 
 
@@ -123,7 +123,7 @@ def test_a_refused_build_leaves_nothing(tmp_path):
     folder = data / 'hollywood2'
     assert [path.name for path in folder.iterdir() if path.name[0] != '.'] == ['actions']
     # Rows about clips of the other part are not without their clip.
-    assert 'a row' not in (folder / 'actions' / '1.0.0' / 'set_aside.txt').read_text()
+    assert 'a row' not in (folder / 'actions' / '1.0.0' / 'rejection_log.txt').read_text()
 
 
 @pytest.mark.parametrize('where', ['named', 'file', 'file/below', '/proc/nothing'])
@@ -149,7 +149,7 @@ def test_rows_without_their_clip_are_told(tmp_path, name):
         write_tv(tmp_path)
     write_table(tmp_path / 'annotations.jsonl', [row(clip, 'heat'), row('nowhere', 'heat')])
     paths = build.prepare(name, tmp_path / 'data', tmp_path, parts=(part,), processes=1)
-    told = (paths.parts[part] / 'set_aside.txt').read_text().splitlines()
+    told = (paths.parts[part] / 'rejection_log.txt').read_text().splitlines()
     assert [line for line in told if 'a row' in line] == [
         f'{tmp_path}/annotations.jsonl:2: a row without its clip: nowhere'
     ]

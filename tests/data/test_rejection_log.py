@@ -12,7 +12,7 @@ def test_every_entry_is_listed_and_counted(tmp_path):
         aside.add('meta.csv', 9, 'not a row')
         # Seen while it is being built, in case it never ends.
         assert not (tmp_path / 'set_aside.json').exists()
-    assert (tmp_path / 'set_aside.txt').read_text().splitlines() == [
+    assert (tmp_path / 'rejection_log.txt').read_text().splitlines() == [
         'meta.csv:3: not a row: a,b',
         f'{tmp_path}/a.tar: not a picture: x.txt',
         'meta.csv:9: not a row',
@@ -28,7 +28,7 @@ def test_a_long_list_is_cut_but_counted_in_full(tmp_path):
         for line in range(1, 6):
             aside.add('list.txt', line, 'absent')
         aside.add('list.txt', 7, 'twice', 'b', count=40)
-    assert (tmp_path / 'set_aside.txt').read_text().splitlines() == [
+    assert (tmp_path / 'rejection_log.txt').read_text().splitlines() == [
         'list.txt:1: absent',
         'list.txt:2: absent',
         'list.txt:7: twice: b',
@@ -54,7 +54,7 @@ def test_of_each_reason_the_first_few_are_told(tmp_path):
 def test_names_cannot_forge_lines(tmp_path):
     with RejectionLog(tmp_path) as aside:
         aside.add('a.tar', None, 'not a picture', 'x\nb.tar: fine\x1b[31m' + 'y' * 1000)
-    text = (tmp_path / 'set_aside.txt').read_text()
+    text = (tmp_path / 'rejection_log.txt').read_text()
     assert text.startswith('a.tar: not a picture: x\\nb.tar: fine\\x1b[31myyy')
     assert text.count('\n') == 1 and len(text) < 300
 
@@ -64,7 +64,7 @@ def test_what_failed_has_no_counts(tmp_path):
         aside.add('a', 1, 'bad')
         raise KeyError
     assert read_groups(tmp_path) == {}
-    assert (tmp_path / 'set_aside.txt').read_text() == 'a:1: bad\n'
+    assert (tmp_path / 'rejection_log.txt').read_text() == 'a:1: bad\n'
 
 
 def test_entries_travel(tmp_path):

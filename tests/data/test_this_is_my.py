@@ -107,7 +107,7 @@ def test_it_is_built_and_read(archive, tmp_path, capsys):
     clips = readers.ClipReader(paths.clips, 'test')
     assert clips.captions[0]['clip_id'] == 'g-0'
     assert clips.categories == {'instance00': 'man', 'instance01': 'dog'}
-    assert json.loads((paths.clips / 'made_from.json').read_text()).keys() == {
+    assert json.loads((paths.clips / 'provenance.json').read_text()).keys() == {
         'segments.csv', 'this-is-my_test-set.json', 'this-is-my_eval-captions.csv',
     }  # fmt: skip
     with pytest.raises(UserError, match='says itself what its clips show'):

@@ -109,7 +109,7 @@ def test_the_built_data_set(copy, tmp_path):
     photos = readers.IdentityReader(paths.identities, 'train')
     assert [photos[i]['image'] for i in range(len(photos))] == [jpeg(n) for n in (1, 2, 5, 11)]
     assert photos.features['identity'].names == ['Aamir_Khan', 'No_Pictures', 'Zoe_Saldana']
-    listed = (paths.identities / 'set_aside.txt').read_text()
+    listed = (paths.identities / 'rejection_log.txt').read_text()
     assert 'Aamir_Khan.txt: a line whose picture is not there: 2 of 6\n' in listed
 
 

@@ -138,15 +138,15 @@ def test_archives_are_built_and_what_was_left_out_is_told(tmp_path, capsys):
         'hollywood2: 1 people, of whom 0 are for training',
         'test: 2 clips',
         'autotrain: 1 clips',
-        'set aside: 3, all listed in hollywood2/scenes/1.0.0/set_aside.txt',
+        'set aside: 3, all listed in hollywood2/scenes/1.0.0/rejection_log.txt',
         'celebrities_in_action: 3 people, of whom 1 are for training',
         'identities, train: 1 photos',
         'identities, references: 2 photos',
-        'set aside: 34, all listed in celebrities_in_action/identities/1.0.0/set_aside.txt',
+        'set aside: 34, all listed in celebrities_in_action/identities/1.0.0/rejection_log.txt',
         'clips, train: 2 clips',
         'clips, validation: 1 clips',
         'clips, test: 1 clips',
-        'set aside: 32, all listed in celebrities_in_action/clips/1.0.0/set_aside.txt',
+        'set aside: 32, all listed in celebrities_in_action/clips/1.0.0/rejection_log.txt',
     ]
     # Two faces of four were set aside, and the bar comes to its end all the same.
     assert re.search(r'celebrities_in_action, references 4/4 .* photo/s, ', bars)
@@ -172,7 +172,7 @@ def test_a_data_set_from_the_users_files(tmp_path, capsys):
     data_dir = tmp_path / 'data'
     arguments = ['vggface', '--manual_dir', str(tmp_path), '--data_dir', str(data_dir)]
     build_dataset.main(arguments)
-    listed = data_dir / 'vggface' / 'identities' / '1.0.0' / 'set_aside.txt'
+    listed = data_dir / 'vggface' / 'identities' / '1.0.0' / 'rejection_log.txt'
     expected = [
         f'{data_dir}/vggface: 1 people, of whom 1 are for training',
         'train: 2 photos',

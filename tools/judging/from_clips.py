@@ -50,7 +50,7 @@ def experts(base: Any, workdir: Path, folder: Path) -> Path:
     made = folder / EXPERTS
     config = config_of(EXPERTS, base, workdir)
     configs.record(config, made)
-    if not (made / 'eval' / 'nobody.json').is_file():
+    if not (made / 'eval' / 'no_person.json').is_file():
         train.train(config, made)
     return made
 

@@ -1,6 +1,6 @@
 """CLIP's weights on disk: our own folder, and the way from and to open_clip's names.
 
-A folder holds `config.json` (a `CLIPConfig`) and `folder.safetensors` (the parameters, named by
+A folder holds `config.json` (a `CLIPConfig`) and `weights.safetensors` (the parameters, named by
 their path in the tree). Loading is strict: every parameter that is missing, unexpected or of
 another shape is named.
 """

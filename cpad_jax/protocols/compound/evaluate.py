@@ -340,7 +340,7 @@ def evaluate(workdir: Path, config: Any, folder: Path | None = None) -> list[dic
     atomic.write_bytes(folder / 'table.md', table.render(rows, comparisons, markdown=True).encode())
     without = _ask_for_nobody(material, samples, config.seed)
     if without:
-        atomic.write_json(folder / 'nobody.json', without)
+        atomic.write_json(folder / 'no_person.json', without)
     with atomic.writing(folder / 'ranks.npz') as temporary:
         np.savez(
             temporary,

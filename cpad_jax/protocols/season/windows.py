@@ -36,7 +36,7 @@ class Windows:
 
     @functools.cached_property
     def _on_grid(self) -> np.ndarray:
-        """The embeddings as `exact_scores.quantise` has them: every query in every condition needs it."""
+        """The embeddings as `exact_scores.quantise` has them, which every query needs."""
         return exact_scores.quantise(self.embeddings)
 
     def scores(self, queries: np.ndarray) -> np.ndarray:

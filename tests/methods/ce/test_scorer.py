@@ -36,12 +36,12 @@ def test_learns_and_becomes_a_row(tmp_path, capsys):
     data = f'--config.data.dir={tmp_path / "data"}'
     arguments = [*OWN, *SMALL, data, '--workdir', str(tmp_path / 'ce')]
     train.main(arguments)
-    rows = json.loads((tmp_path / 'ce' / 'eval' / 'nobody.json').read_text())
+    rows = json.loads((tmp_path / 'ce' / 'eval' / 'no_person.json').read_text())
     assert {row['method'] for row in rows} == {'CE', 'CLIP'}
     assert [e['step'] for e in validation_curve.read(tmp_path / 'ce')] == [2, 4]
     assert 'nobody in particular' in capsys.readouterr().out
     evaluate.main(arguments)  # Nothing is learned again, and the same comes out.
-    assert json.loads((tmp_path / 'ce' / 'eval' / 'nobody.json').read_text()) == rows
+    assert json.loads((tmp_path / 'ce' / 'eval' / 'no_person.json').read_text()) == rows
     nobody = rows
 
     pad = [
@@ -62,7 +62,7 @@ def test_learns_and_becomes_a_row(tmp_path, capsys):
     chosen = validation_curve.chosen_step(tmp_path / 'ce')
     assert f'Step {chosen} of 4 was chosen' in report
     # The same clips, asked the same, whichever workdir asks.
-    assert json.loads((tmp_path / 'pad' / 'eval' / 'nobody.json').read_text()) == nobody
+    assert json.loads((tmp_path / 'pad' / 'eval' / 'no_person.json').read_text()) == nobody
     # CLIP-PAD goes on learning from the clips of CE, and is evaluated beside it.
     features = f'--config.features.dir={tmp_path / "ce" / "features"}'
     own = [
@@ -79,7 +79,7 @@ def test_learns_and_becomes_a_row(tmp_path, capsys):
     train.main(clips)
     rows = json.loads((tmp_path / 'clips' / 'eval' / 'results.json').read_text())
     assert {'CE', 'CLIP', 'CLIP-PAD'} <= {r['method'] for r in rows}
-    taught = json.loads((tmp_path / 'clips' / 'eval' / 'nobody.json').read_text())
+    taught = json.loads((tmp_path / 'clips' / 'eval' / 'no_person.json').read_text())
     assert [row['method'] for row in taught[:3]] == ['CE', 'adapted', 'CLIP']
     assert [row for row in taught if row['method'] != 'adapted'] == nobody
     assert [e['step'] for e in validation_curve.read(tmp_path / 'clips')] == [2, 4]
