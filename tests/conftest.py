@@ -40,7 +40,7 @@ def pytest_configure(config):
 
 # What takes longer: JAX, other programs, videos, worlds that are drawn, and real footage.
 LONGER = re.compile(
-    r'\bjax\b|jnp|tensorflow|tfds|tiny_cpad|load_clip\(|drawn_photos'
+    r'\bjax\b|jnp|tensorflow|tfds|tiny_cpad|load_clip\(|drawn_photos|synthetic_cast'
     r'|subprocess|film|drawn_world|mini_world|real_data'
 )
 
