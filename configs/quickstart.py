@@ -77,15 +77,16 @@ def get_config() -> ml_collections.ConfigDict:
     config.eval.data = ml_collections.ConfigDict({'name': '', 'dir': ''})
     config.eval.ce = ''  # a workdir of configs/ce.py, which makes it a row of the table
     config.eval.methods = ()  # further ones, of cpad_jax/retrieval/methods
-    # What counts how much beside 1, as tools/calibrate_fusion.py finds it.
-    config.eval.late_fusion = ml_collections.ConfigDict({'faces': 2.5})
-    config.eval.clip_name_on_faces = ml_collections.ConfigDict({'faces': 2.5})
-    config.eval.with_faces = ml_collections.ConfigDict({'words': 2.0, 'faces': 5.0})
-    # The same for rows with the closed bank of words, and how sharply each bank tells.
-    config.eval.late_fusion_closed = ml_collections.ConfigDict({'faces': 2.5})
-    config.eval.clip_name_on_faces_closed = ml_collections.ConfigDict({'faces': 2.5})
-    config.eval.with_faces_closed = ml_collections.ConfigDict({'words': 2.0, 'faces': 5.0})
-    config.eval.word_bank = ml_collections.ConfigDict({'open': 0.3, 'closed': 0.3})
+    # What counts how much beside 1, and how sharply each bank of words tells: chosen on world 100 by
+    # tools/calibrate_fusion.py --config configs/synthetic_cast.py.
+    config.eval.late_fusion = ml_collections.ConfigDict({'faces': 1.5})
+    config.eval.clip_name_on_faces = ml_collections.ConfigDict({'faces': 2.0})
+    config.eval.with_faces = ml_collections.ConfigDict({'words': 2.5, 'faces': 4.0})
+    # The same for rows with the closed bank of words.
+    config.eval.late_fusion_closed = ml_collections.ConfigDict({'faces': 3.0})
+    config.eval.clip_name_on_faces_closed = ml_collections.ConfigDict({'faces': 3.0})
+    config.eval.with_faces_closed = ml_collections.ConfigDict({'words': 2.0, 'faces': 6.0})
+    config.eval.word_bank = ml_collections.ConfigDict({'open': 0.8, 'closed': 0.3})
     config.eval.num_references = 5
     config.eval.min_distractors = 5  # clips of each kind that make a query hard
     config.eval.bootstrap_samples = 1000

@@ -1,8 +1,9 @@
 """CLIP + faces: plain CLIP reads the name on the same face crops, without training and photos.
 
-How near 'a photo of NAME' is to the faces in a clip is CLIP's own knowledge of who that is. Fused
-with the same bank of words as late fusion, it says what of that row, and of CLIP-PAD + faces,
-looking at faces from near brings by itself.
+How near a name is to the faces in a clip is CLIP's own knowledge of who that is. The prompt is the
+name alone, by which plain CLIP finds most (`tools/judge.py difficulty`). Fused with the same bank of
+words as late fusion, it says what of that row, and of CLIP-PAD + faces, looking at faces from near
+brings by itself.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from cpad_jax.features.face_tracks import FaceTrackFeatures
 from cpad_jax.models.pretrained import PretrainedCLIP
 from cpad_jax.ranking import exact_scores
 from cpad_jax.ranking.query import Query
-from cpad_jax.text.training_phrases import BASE
 
 
 class NameMatch:
@@ -39,7 +39,7 @@ class NameMatch:
         self._said: dict[str, np.ndarray] = {}
 
     def alike(self, names: Sequence[str]) -> np.ndarray:
-        """How near the person of each clip is that is nearest to 'a photo of NAME'.
+        """How near the person of each clip is that is nearest to the name.
 
         Args:
             names: P names.
@@ -53,7 +53,7 @@ class NameMatch:
             return found
         new = sorted(set(names) - set(self._said))
         if new:
-            ids = self._clip.tokenize([BASE.format(name) for name in new])
+            ids = self._clip.tokenize(new)
             embedded = exact_scores.quantise(
                 np.asarray(self._clip.encode_text(ids, normalize=True))
             )
