@@ -77,8 +77,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.eval.data = ml_collections.ConfigDict({'name': '', 'dir': ''})
     config.eval.ce = ''  # a workdir of configs/ce.py, which makes it a row of the table
     config.eval.methods = ()  # further ones, of cpad_jax/retrieval/methods
-    # What counts how much beside 1, and how sharply each bank of words tells: chosen on world 100 by
-    # tools/calibrate_fusion.py --config configs/synthetic_cast.py.
+    # What counts how much beside 1, and how sharply each bank of words tells: chosen on world 100
+    # by tools/calibrate_fusion.py --config configs/synthetic_cast.py.
     config.eval.late_fusion = ml_collections.ConfigDict({'faces': 1.5})
     config.eval.clip_name_on_faces = ml_collections.ConfigDict({'faces': 2.0})
     config.eval.with_faces = ml_collections.ConfigDict({'words': 2.5, 'faces': 4.0})

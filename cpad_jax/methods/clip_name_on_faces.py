@@ -1,9 +1,9 @@
 """CLIP + faces: plain CLIP reads the name on the same face crops, without training and photos.
 
 How near a name is to the faces in a clip is CLIP's own knowledge of who that is. The prompt is the
-name alone, by which plain CLIP finds most (`tools/judge.py difficulty`). Fused with the same bank of
-words as late fusion, it says what of that row, and of CLIP-PAD + faces, looking at faces from near
-brings by itself.
+name alone, by which plain CLIP finds most (`tools/judge.py difficulty`). Fused with the same bank
+of words as late fusion, it says what of that row, and of CLIP-PAD + faces, looking at faces from
+near brings by itself.
 """
 
 from __future__ import annotations
