@@ -24,8 +24,7 @@ def write(path):
 """
 COMMAND = """
 import sys
-from cpad_jax import errors
-from cpad_jax.data import workers
+from cpad_jax import errors, workers
 import forever
 
 def main():

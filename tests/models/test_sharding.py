@@ -12,7 +12,8 @@ from cpad_jax.models import sharding
 
 EIGHT_DEVICES = """
 import jax, jax.numpy as jnp, numpy as np, ml_collections
-from cpad_jax.training import loop, sharding
+from cpad_jax.models import sharding
+from cpad_jax.training import loop
 
 class Contrast:
     rules = (('kernel', (None, 'model')),)

@@ -222,7 +222,7 @@ def test_hostile_pickles_do_harm_elsewhere(tmp_path, name):
 MEASURE = """
 import resource, sys
 from cpad_jax.errors import UserError
-from cpad_jax.models import sources
+from cpad_jax.models.weights import sources
 
 def peak():
     # The peak that getrusage gives begins at that of the parent; Linux has the process's own.
