@@ -19,8 +19,7 @@ from cpad_jax.models.pretrained import PretrainedCLIP, load_clip
 from cpad_jax.models.weights import folder as weights_folder
 from cpad_jax.models.weights import open_clip_choice, sources
 from cpad_jax.text.file_tokenizer import FileTokenizer
-from tests import tiny_cpad
-from tests.support import weight_files
+from tests.support import tiny_cpad, weight_files
 from tools.fuzzing.reader import Reader, below
 
 _TOKENIZERS = Path(__file__).resolve().parents[2] / 'tests' / 'fixtures' / 'tokenizers'
