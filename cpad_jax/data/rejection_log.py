@@ -15,7 +15,7 @@ from cpad_jax import atomic, strict_json
 from cpad_jax.errors import UserError
 from cpad_jax.printable import printable
 
-LIST, GROUPS = 'rejection_log.txt', 'set_aside.json'
+LIST, GROUPS = 'rejection_log.txt', 'rejection_log.json'
 # Entries that are listed of each reason; what goes beyond is counted.
 LISTED = 10_000
 FIRST = 3  # Entries of each reason that are told with its count.
@@ -72,7 +72,7 @@ class RejectionList:
 class RejectionLog:
     """Collects (file, line, reason, item); the list goes straight to a file, memory holds counts.
 
-    A context manager. `FOLDER/rejection_log.txt` grows as entries come, `FOLDER/set_aside.json` is
+    A context manager. `FOLDER/rejection_log.txt` grows as entries come, `FOLDER/rejection_log.json` is
     written when the block ends well, so that a folder that has it was finished.
     """
 

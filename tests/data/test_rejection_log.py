@@ -11,7 +11,7 @@ def test_every_entry_is_listed_and_counted(tmp_path):
         aside.add(tmp_path / 'a.tar', None, 'not a picture', 'x.txt')
         aside.add('meta.csv', 9, 'not a row')
         # Seen while it is being built, in case it never ends.
-        assert not (tmp_path / 'set_aside.json').exists()
+        assert not (tmp_path / 'rejection_log.json').exists()
     assert (tmp_path / 'rejection_log.txt').read_text().splitlines() == [
         'meta.csv:3: not a row: a,b',
         f'{tmp_path}/a.tar: not a picture: x.txt',

@@ -260,8 +260,8 @@ def test_the_built_data_set(packed, tmp_path):
     assert train.features['identity'].names == [f'n00000{n}' for n in range(1, 6)]
     assert paths.read_people()[3]['name'] == 'Robert Downey, Jr.'
     assert sorted(path.name for path in paths.identities.iterdir()) == [
-        'dataset_info.json', 'features.json', 'identity.labels.txt', 'provenance.json',
-        'metadata.json', 'people.json', 'set_aside.json', 'rejection_log.txt', 'sha256.json',
+        'dataset_info.json', 'features.json', 'identity.labels.txt', 'metadata.json',
+        'people.json', 'provenance.json', 'rejection_log.json', 'rejection_log.txt', 'sha256.json',
         'vggface2-test.array_record-00000-of-00001', 'vggface2-train.array_record-00000-of-00001',
     ]  # fmt: skip
     count = sum(group.count for group in read_groups(paths.identities).values())
