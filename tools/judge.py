@@ -7,9 +7,9 @@ python tools/judge.py curves --worlds 201 --figure curves.svg
 python tools/judge.py ablations --worlds 201,202,203 --seeds 0,1,2
 python tools/judge.py two_people --worlds 201
 
-`difficulty` asks a world by plain CLIP and holds it against the poster's row. `run` learns once
+`difficulty` asks a world by plain CLIP and holds it against the paper's row. `run` learns once
 per initial seed, searches the worlds, says which of the claims hold, and ends with the table.
-`table` is the poster's table of what `run` left behind: every method, means over seeds and worlds
+`table` is the paper's table of what `run` left behind: every method, means over seeds and worlds
 with their intervals, also by whether CLIP has read the name, and differences. With --clips both
 have what learns from clips, too: Collaborative Experts, and CLIP-PAD that learns on from the same
 clips, which is a table of its own. Rows of further methods are asked for by --config.eval.methods.
@@ -209,7 +209,7 @@ def run(
 def over_runs_tables(
     config: Any, workdir: Path, worlds: Sequence[int], seeds: Sequence[int], clips: bool
 ) -> str:
-    """The poster's table of evaluations that there are, and the one of what learned from clips.
+    """The paper's table of evaluations that there are, and the one of what learned from clips.
 
     Raises:
         UserError: One of them is not there.

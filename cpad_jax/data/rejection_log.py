@@ -72,8 +72,9 @@ class RejectionList:
 class RejectionLog:
     """Collects (file, line, reason, item); the list goes straight to a file, memory holds counts.
 
-    A context manager. `FOLDER/rejection_log.txt` grows as entries come, `FOLDER/rejection_log.json` is
-    written when the block ends well, so that a folder that has it was finished.
+    A context manager. `FOLDER/rejection_log.txt` grows as entries come,
+    `FOLDER/rejection_log.json` is written when the block ends well: a folder that has it was
+    finished.
     """
 
     def __init__(self, folder: str | os.PathLike[str], listed: int = LISTED):

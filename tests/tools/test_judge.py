@@ -107,7 +107,7 @@ def test_two_worlds_from_end_to_end(tmp_path, capsys, short_clips):
     assert 'NOT the judged benchmark' in told.err
     for world in (100, 201):
         assert f'World {world}\n\nseen people: hit' in told.out
-    # One command prints the whole table of the poster, and that of what clips have taught.
+    # One command prints the whole table of the paper, and that of what clips have taught.
     photos, clips = told.out.partition('CLIP-PAD that learns from photos\n')[2].split(
         'CLIP-PAD that learns on from the clips of CE\n'
     )

@@ -86,21 +86,21 @@ def lines_of(found, *words):
     return [line for line in found if all(word in line for word in words)]
 
 
-def test_gains_are_held_against_the_posters(ranked):
+def test_gains_are_held_against_the_papers(ranked):
     found = report.gains(ranked)
     (line,) = lines_of(found, 'text+image', 'action ', 'hit@1')
-    # From 0.4 to 1: the lower bound is above the poster's 0.226 (65.0 − 42.4).
+    # From 0.4 to 1: the lower bound is above the paper's 0.226 (65.0 − 42.4).
     assert '1.000' in line and '+0.226' in line and 'holds' in line
     (line,) = lines_of(found, '  text ', 'action+place', 'hit@5')
-    # 0.8 is below the poster's 0.811, and below CLIP's 1.
+    # 0.8 is below the paper's 0.811, and below CLIP's 1.
     assert 'MISSED hit by 0.011, gain by' in line
 
 
-def test_rows_with_faces_are_held_against_the_posters_photos(tmp_path):
+def test_rows_with_faces_are_held_against_the_papers_photos(tmp_path):
     some = METHODS | {WITH_FACES: lambda person: 1 if person % 5 < 4 else 2}
     found = report.gains(report.read([write_ranks(tmp_path / 'a', some)]))
     (line,) = lines_of(found, 'image + faces', 'action ', 'hit@1')
-    # From 0.4 to 0.8, lower bound 0.2; the poster's photos have 0.645, 0.221 above its CLIP.
+    # From 0.4 to 0.8, lower bound 0.2; the paper's photos have 0.645, 0.221 above its CLIP.
     assert '0.800' in line and '0.645  +0.221  MISSED gain by 0.021' in line
     assert len(found) == 1 + 4 * 6
 
@@ -174,7 +174,7 @@ def test_chance_to_be_first_in_a_smaller_gallery():
     assert abs(drawn - found[0]) < 0.01
 
 
-def test_the_posters_table_over_seeds_and_worlds(tmp_path, capsys):
+def test_the_papers_table_over_seeds_and_worlds(tmp_path, capsys):
     further = Method('CLIP and a face check', IMAGE)
     one = write_ranks(tmp_path / 'seed0' / 'eval', METHODS)
     two = write_ranks(tmp_path / 'seed0' / 'world201', METHODS | {
@@ -287,7 +287,7 @@ def test_curves_are_drawn(tmp_path, ending):
     assert '1: 1.000' in curves.render(found)
 
 
-def test_difficulty_says_how_far_it_is_from_the_poster():
+def test_difficulty_says_how_far_it_is_from_the_paper():
     cell = {'num_queries': 1000, 'num_people': 240, 'num_relevant': 3.0}
     near = [(0.40, 0.70), (0.60, 0.80), (0.45, 0.75)]
     found = {
@@ -305,7 +305,7 @@ def test_difficulty_says_how_far_it_is_from_the_poster():
     assert 'action: 1000 queries about 240 people, 3.0 right clips each' in text
     for cells in monkeyed.values():
         cells['place']['hit@5'] = 0.5
-    assert 'further than 0.08 from the poster: place hit@5 by -0.281' in difficulty.render(monkeyed)
+    assert 'further than 0.08 from the paper: place hit@5 by -0.281' in difficulty.render(monkeyed)
 
 
 def test_the_benchmark_is_what_it_was_when_it_was_fixed():

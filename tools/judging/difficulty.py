@@ -1,4 +1,4 @@
-"""How hard a world is for plain CLIP, by its best prompt, beside the poster's CLIP row."""
+"""How hard a world is for plain CLIP, by its best prompt, beside the paper's CLIP row."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cpad_jax.text.prompts import query_text
 
 # `{}` is a query such as 'Orla Brandt hugging someone in a kitchen'.
 PROMPTS = ('{}', 'a photo of {}', 'a picture of {}', 'a scene with {}', '{}.', 'here is {}')
-# How far a cell of hit@1 or hit@5 may lie from the poster's.
+# How far a cell of hit@1 or hit@5 may lie from the paper's.
 TOLERANCE = 0.08
 
 
@@ -83,17 +83,17 @@ def best_prompt(found: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def render(found: Mapping[str, Mapping[str, Any]]) -> str:
-    """The measurement as text, with the poster's row and what lies too far from it."""
+    """The measurement as text, with the paper's row and what lies too far from it."""
     best = best_prompt(found)
     lines = [f'CLIP by prompt, hit@1 / hit@5 of seen people: {", ".join(ranking_query.SCENARIOS)}']
     for prompt, cells in found.items():
         numbers = '   '.join(f'{c["hit@1"]:.3f} / {c["hit@5"]:.3f}' for c in cells.values())
         lines.append(f'  {prompt:<16} {numbers}')
-    poster = table.POSTER[method.CLIP.key]
-    numbers = '   '.join(f'{a / 100:.3f} / {b / 100:.3f}' for a, b in poster)
-    lines.append(f'  {"the poster":<16} {numbers}')
+    paper = table.PAPER[method.CLIP.key]
+    numbers = '   '.join(f'{a / 100:.3f} / {b / 100:.3f}' for a, b in paper)
+    lines.append(f'  {"the paper":<16} {numbers}')
     far = []
-    for (scenario, cell), (at_1, at_5) in zip(found[best].items(), poster, strict=True):
+    for (scenario, cell), (at_1, at_5) in zip(found[best].items(), paper, strict=True):
         lines.append(
             f'{scenario}: {cell["num_queries"]} queries about {cell["num_people"]} people, '
             f'{cell["num_relevant"]:.1f} right clips each'
@@ -103,7 +103,7 @@ def render(found: Mapping[str, Mapping[str, Any]]) -> str:
                 far.append(f'{scenario} {name} by {cell[name] - theirs:+.3f}')
     lines.append(
         f'best prompt {best!r}: '
-        + (f'further than {TOLERANCE} from the poster: {", ".join(far)}' if far else
-           f'every cell lies within {TOLERANCE} of the poster')
+        + (f'further than {TOLERANCE} from the paper: {", ".join(far)}' if far else
+           f'every cell lies within {TOLERANCE} of the paper')
     )  # fmt: skip
     return '\n'.join(lines)

@@ -1,4 +1,4 @@
-"""The poster's table over several initial seeds and worlds: means with their 95 % intervals.
+"""The paper's table over several initial seeds and worlds: means with their 95 % intervals.
 
 People and initial seeds are drawn anew (`bootstrap.over_runs`); worlds are as they were given.
 """
@@ -16,7 +16,7 @@ from cpad_jax.ranking.query import SCENARIOS
 from tools.judging.report import SAMPLES, SEED, STRATIFIED, Ranked
 
 _METRICS = ('hit@1', 'hit@5')
-_AT_1, _AT_5, _POSTERS = 21, 6, 5
+_AT_1, _AT_5, _PAPER_WIDTH = 21, 6, 5
 _WHO = {
     'seen': 'people seen',
     'read': 'seen, name read',
@@ -30,7 +30,7 @@ Runs = Sequence[tuple[int, Ranked]]  # Initial seed, and what came out of it on 
 
 
 def methods(runs: Runs) -> list[str]:
-    """`Method.key` of all that is no control in any run: the poster's rows first, CE always."""
+    """`Method.key` of all that is no control in any run: the paper's rows first, CE always."""
     return table.in_order(key for _, run in runs for key in run.hits)
 
 
@@ -83,7 +83,7 @@ def render(runs: Runs) -> str:
         keys = methods(runs)
         if people in ('read', 'unread'):
             keys = [key for key in keys if key in stratified]
-        lines += ['', *_grid(runs, people, who, keys, poster=people == 'seen')]
+        lines += ['', *_grid(runs, people, who, keys, paper=people == 'seen')]
     lines += ['', *_controls(runs), '', *_differences(runs)]
     fewer = {key: sum(key in run.hits for _, run in runs) for key in methods(runs)}
     lines += [''] + [
@@ -94,21 +94,19 @@ def render(runs: Runs) -> str:
     return '\n'.join(lines).rstrip()
 
 
-def _grid(
-    runs: Runs, people: str, who: str, keys: Sequence[str], poster: bool = False
-) -> list[str]:
+def _grid(runs: Runs, people: str, who: str, keys: Sequence[str], paper: bool = False) -> list[str]:
     heads = [f'{s} @1'.rjust(_AT_1) + '@5'.rjust(_AT_5) for s in SCENARIOS]
     lines = [f'{who:<{table.LABEL}} ' + ''.join(heads)]
-    if poster:
-        lines[0] += ' │ the poster: other data'
+    if paper:
+        lines[0] += ' │ the paper: other data'
     for key in keys:
         line = f'{table.label(key):<{table.LABEL}} '
         for scenario in SCENARIOS:
             for metric, width in zip(_METRICS, (_AT_1, _AT_5), strict=True):
                 line += _cell(_of(runs, scenario, people, metric, key), metric).rjust(width)
-        if poster:
-            theirs = [number for s in SCENARIOS for number in table.posters(key, s)]
-            line += ' │ ' + ' '.join(number.rjust(_POSTERS - 1) for number in theirs)
+        if paper:
+            theirs = [number for s in SCENARIOS for number in table.paper_values(key, s)]
+            line += ' │ ' + ' '.join(number.rjust(_PAPER_WIDTH - 1) for number in theirs)
         lines.append(line)
     return lines
 

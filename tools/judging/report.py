@@ -36,7 +36,7 @@ KEPT = 0.85  # Of seen people's hits by unseen ones, of other pairs' by held-out
 CEILING = 0.20  # Of the controls at hit@1 of action + place.
 SLACK = 0.02  # By which a form may fall behind the one that it is to be no worse than.
 FORMS = (PAD_TEXT, PAD_IMAGE, PAD_TEXT_IMAGE)
-# Whose gains are held against which row of the poster.
+# Whose gains are held against which row of the paper.
 GAINED = {form: form for form in FORMS} | {
     WITH_FACES: PAD_IMAGE, with_faces.NAMED: PAD_TEXT_IMAGE,
 }  # fmt: skip
@@ -151,10 +151,8 @@ def _verdict(holds: bool) -> str:
 
 
 def gains(ranked: Ranked) -> list[str]:
-    """Values and paired lower bounds of CLIP-PAD − CLIP, against the poster's, seen people."""
-    lines = [
-        "seen people: hit; paired lower bound of the gain over CLIP; the poster's hit and gain"
-    ]
+    """Values and paired lower bounds of CLIP-PAD − CLIP, against the paper's, seen people."""
+    lines = ["seen people: hit; paired lower bound of the gain over CLIP; the paper's hit and gain"]
     for form, published in GAINED.items():
         if form.key not in ranked.hits:
             continue
@@ -162,8 +160,8 @@ def gains(ranked: Ranked) -> list[str]:
         for number, scenario in enumerate(SCENARIOS):
             which = ranked.cell(scenario)
             for place, metric in enumerate(('hit@1', 'hit@5')):
-                theirs = table.POSTER[published.key][number][place] / 100
-                gain = theirs - table.POSTER[CLIP.key][number][place] / 100
+                theirs = table.PAPER[published.key][number][place] / 100
+                gain = theirs - table.PAPER[CLIP.key][number][place] / 100
                 hit = ranked.hits[form.key][metric][which].mean()
                 low = _difference(ranked, which, form, CLIP, metric)['low']
                 short = [f'hit by {theirs - hit:.3f}'] if hit < theirs else []

@@ -1,4 +1,4 @@
-"""The parts of the page that show numbers: the poster's table, curves, bars, failures, controls."""
+"""The parts of the page that show numbers: the paper's table, curves, bars, failures, controls."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Outcome:
 
     @property
     def scenarios(self) -> list[str]:
-        """Those that were asked, in the order of the poster."""
+        """Those that were asked, in the order of the paper."""
         return [s for s in SCENARIOS if any(query.scenario == s for query in self.asked)]
 
     def series(self, methods: Sequence[Method]) -> list[charts.Series]:
@@ -99,22 +99,22 @@ def _heads(scenarios: Sequence[str], before: str = '') -> list[str]:
     return [f'{before}{word}<br>@{k}' for word in words for k in (1, 5)]
 
 
-def poster(found: Outcome) -> Section:
-    """The poster's table, with the poster's own numbers beside ours, and people never seen."""
+def paper_table(found: Outcome) -> Section:
+    """The paper's table, with the paper's own numbers beside ours, and people never seen."""
     scenarios = found.scenarios
     lines = []
     for m in dict.fromkeys([CE, *found.methods]):
-        theirs = [number for s in scenarios for number in table.posters(m.key, s)]
+        theirs = [number for s in scenarios for number in table.paper_values(m.key, s)]
         ours = _cells(found, m.key, scenarios, 'seen')
         lines.append([text(m.name), text(m.person_query), *ours, *theirs])
     body = grid(
-        ['Method', 'person query', *_heads(scenarios), *_heads(scenarios, 'poster: ')], lines,
+        ['Method', 'person query', *_heads(scenarios), *_heads(scenarios, 'paper: ')], lines,
         'People seen in identity learning: hit@1 and hit@5 in percent, ± half of the 95 % interval '
         '(people drawn anew)', labels=2,
     )  # fmt: skip
     first = found.rows[0]
     rebuilt = first['dataset'] == 'celebrities_in_action'
-    note = ' '.join(table.REBUILT_NOTE if rebuilt else table.POSTER_NOTE)
+    note = ' '.join(table.REBUILT_NOTE if rebuilt else table.PAPER_NOTE)
     if first['relevance'] == 'clip':
         note += ' ' + table.CLIP_RELEVANCE_NOTE
     if CE not in found.methods:

@@ -41,7 +41,7 @@ def build(
         f'Person-centred video retrieval: {config.name}',
         lead,
         [
-            report.poster(found),
+            report.paper_table(found),
             report.curves(found),
             report.groups(found),
             report.failures(found, shown, failures),

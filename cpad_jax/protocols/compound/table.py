@@ -1,4 +1,4 @@
-"""The poster's table for a terminal and as Markdown, with the poster's own numbers beside ours."""
+"""The paper's table for a terminal and as Markdown, with the paper's own numbers beside ours."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from cpad_jax.ranking.query import SCENARIOS
 from cpad_jax.ranking.rows import STRATA
 
 # Korbar and Zisserman, BMVC 2022: R@1 and R@5 in percent for action, place, action + place.
-POSTER = {
+PAPER = {
     CE.key: ((35.3, 65.1), (36.7, 65.3), (32.1, 62.5)),
     CLIP.key: ((42.4, 73.5), (58.2, 78.1), (39.9, 72.0)),
     PAD_TEXT.key: ((62.1, 81.3), (67.8, 87.0), (64.2, 81.1)),
     PAD_IMAGE.key: ((64.5, 83.7), (68.2, 87.3), (64.9, 81.8)),
     PAD_TEXT_IMAGE.key: ((65.0, 85.4), (71.5, 88.6), (66.3, 82.7)),
 }
-POSTER_NOTE = (
-    'CE is Collaborative Experts. The poster of CLIP-PAD (BMVC 2022) measured on real films,',
+PAPER_NOTE = (
+    'CE is Collaborative Experts. The paper of CLIP-PAD (BMVC 2022) measured on real films,',
     'Celebrities in Action: another data set. Compare the pattern, not the numbers.',
 )
 # Of Celebrities in Action as it is built here.
 REBUILT_NOTE = (
-    'CE is Collaborative Experts. The poster of CLIP-PAD (BMVC 2022) had clips of this kind, but',
+    'CE is Collaborative Experts. The paper of CLIP-PAD (BMVC 2022) had clips of this kind, but',
     'which ones and whose is not public. Compare the pattern, not the numbers.',
 )
 CLIP_RELEVANCE_NOTE = (
@@ -58,7 +58,7 @@ _NOTHING = '–'
 _KNOWN = tuple(method.key for method in METHODS + CONTROLS)
 LABEL = 22  # Columns of the terminal: what a row is called, and one scenario of ours.
 _OURS = 13
-_POSTERS = 10
+_PAPER_WIDTH = 10
 
 Row = Mapping[str, Any]
 
@@ -99,7 +99,7 @@ def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
 
 
 def in_order(found: Iterable[str]) -> list[str]:
-    """`Method.key`s as the table has them: the poster's rows, CE always, then further methods.
+    """`Method.key`s as the table has them: the paper's rows, CE always, then further methods.
 
     Args:
         found: Keys of what was asked; controls are left out.
@@ -115,11 +115,11 @@ def _ours(rows: Sequence[Row], key: str, scenario: str, people: str) -> tuple[st
     return percent(row, 'hit@1', bounds=True), percent(row, 'hit@5', bounds=False)
 
 
-def posters(key: str, scenario: str) -> tuple[str, str]:
-    """The poster's R@1 and R@5 in percent of a method for a scenario, as text."""
-    if key not in POSTER:
+def paper_values(key: str, scenario: str) -> tuple[str, str]:
+    """The paper's R@1 and R@5 in percent of a method for a scenario, as text."""
+    if key not in PAPER:
         return _NOTHING, _NOTHING
-    at_1, at_5 = POSTER[key][SCENARIOS.index(scenario)]
+    at_1, at_5 = PAPER[key][SCENARIOS.index(scenario)]
     return f'{at_1:.1f}', f'{at_5:.1f}'
 
 
@@ -137,24 +137,24 @@ def label(key: str) -> str:
 
 
 def _plain_grid(
-    rows: Sequence[Row], keys: Sequence[str], scenarios: Sequence[str], people: str, poster: bool
+    rows: Sequence[Row], keys: Sequence[str], scenarios: Sequence[str], people: str, paper: bool
 ) -> list[str]:
     def line(label: str, ours: Sequence[str], theirs: Sequence[str]) -> str:
         left = ' '.join([label.ljust(LABEL), *(cell.rjust(_OURS) for cell in ours)])
-        right = ' │ ' + ' '.join(cell.rjust(_POSTERS) for cell in theirs)
-        return (left + (right if poster else '')).rstrip()
+        right = ' │ ' + ' '.join(cell.rjust(_PAPER_WIDTH) for cell in theirs)
+        return (left + (right if paper else '')).rstrip()
 
     count = len(scenarios)
     names = [s.replace('action+', 'act.+') for s in scenarios]
     lines = [line('', scenarios, names), line('', ['@1   @5'] * count, ['@1   @5'] * count)]
-    if poster:
+    if paper:
         ours = 'this data set, seen people'.rjust(count * (_OURS + 1))
-        theirs = 'the poster: other data'.rjust(count * (_POSTERS + 1) - 1)
+        theirs = 'the paper: other data'.rjust(count * (_PAPER_WIDTH + 1) - 1)
         lines.insert(0, f'{"":{LABEL}}{ours} │ {theirs}')
     lines.append('─' * max(map(len, lines)))
     for key in keys:
         ours = ['{:>8} {:>4}'.format(*_ours(rows, key, s, people)) for s in scenarios]
-        theirs = ['{:>4} {:>4}'.format(*posters(key, s)) for s in scenarios]
+        theirs = ['{:>4} {:>4}'.format(*paper_values(key, s)) for s in scenarios]
         lines.append(line(label(key), ours, theirs))
     return lines
 
@@ -164,19 +164,19 @@ def _pair(cells: tuple[str, str]) -> str:
 
 
 def _markdown_grid(
-    rows: Sequence[Row], keys: Sequence[str], scenarios: Sequence[str], people: str, poster: bool
+    rows: Sequence[Row], keys: Sequence[str], scenarios: Sequence[str], people: str, paper: bool
 ) -> list[str]:
     head = ['method', 'person query']
     head += [f'{scenario} @1 · @5' for scenario in scenarios]
-    if poster:
-        head += [f'*poster: {scenario}*' for scenario in scenarios]
+    if paper:
+        head += [f'*paper: {scenario}*' for scenario in scenarios]
     cells = [head, ['---', '---'] + ['---:'] * (len(head) - 2)]
     for key in keys:
         method, form, *control = key.split('/')
         cells.append([f'{method}, {control[0]}' if control else method, form])
         cells[-1] += [_pair(_ours(rows, key, s, people)) for s in scenarios]
-        if poster:
-            theirs = [_pair(posters(key, s)) for s in scenarios]
+        if paper:
+            theirs = [_pair(paper_values(key, s)) for s in scenarios]
             cells[-1] += [cell if cell == _NOTHING else f'*{cell}*' for cell in theirs]
     return ['| ' + ' | '.join(line) + ' |' for line in cells]
 
@@ -210,7 +210,7 @@ def render(
         markdown: Markdown instead of plain text.
 
     Returns:
-        Seen people with the poster's numbers beside ours, unseen people, controls, comparisons. In
+        Seen people with the paper's numbers beside ours, unseen people, controls, comparisons. In
         plain text no line is longer than 100 characters.
     """
     first = rows[0]
@@ -222,7 +222,7 @@ def render(
         keys = [method.key for method in methods]
         return [key for key in keys if any(find(rows, key, s, 'all') for s in scenarios)]
 
-    order = in_order(map(key_of, rows))  # With CE, which the poster has.
+    order = in_order(map(key_of, rows))  # With CE, which the paper has.
     methods = [key for key in order if any(find(rows, key, s, 'all') for s in scenarios)]
 
     def title(text: str) -> list[str]:
@@ -238,7 +238,7 @@ def render(
         order,
         scenarios,
         'seen',
-        poster=True,
+        paper=True,
     )
     if any(method in order for method in FACES):
         lines += ['', *FACES_NOTE]
@@ -247,7 +247,7 @@ def render(
         f'{first["dataset"]} {first["dataset_version"]}{world}: '
         f'{first["num_clips"]} clips; queries: {asked("seen")}.',
         f'Backbone {first["backbone"]}; up to {first["num_references"]} reference photos a query.',
-        *(POSTER_NOTE if first['dataset'] != 'celebrities_in_action' else REBUILT_NOTE),
+        *(PAPER_NOTE if first['dataset'] != 'celebrities_in_action' else REBUILT_NOTE),
     ]
     if first['relevance'] == 'clip':
         lines.append(CLIP_RELEVANCE_NOTE)
@@ -255,10 +255,10 @@ def render(
         if any(row['people'] == people for row in rows):
             keys = [key for key in methods if key in STRATIFIED or people == 'unseen']
             lines += title(f'{who} (queries: {asked(people)})')
-            lines += grid(rows, keys, scenarios, people, poster=False)
+            lines += grid(rows, keys, scenarios, people, paper=False)
     if controls := present(CONTROLS):
         lines += title('Controls, seen people: how often the clip of the right person is found')
-        lines += grid(rows, controls, scenarios, 'seen', poster=False)
+        lines += grid(rows, controls, scenarios, 'seen', paper=False)
     comparisons = [item for item in comparisons if item['metric'] == 'hit@1']
     if comparisons:
         lines += title('Compared query by query at hit@1 [95 % interval, people drawn anew]')

@@ -1,6 +1,6 @@
 """Searches a season: long videos cut into so many clips per minute, and a person doing something.
 
-The poster's "real world" scenario. R@K is the share of all relevant clips inside the first K, and
+The paper's "real world" scenario. R@K is the share of all relevant clips inside the first K, and
 "last rank" the rank of the last relevant one. Photos that say who somebody is come from the data
 set of photos, never from a title of the season.
 """

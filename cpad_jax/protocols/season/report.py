@@ -130,7 +130,7 @@ def tables(searched: Searched) -> Section:
     )
     body += (
         '<p class="faint">R@K: share of all right clips inside the first K; last rank: of the last '
-        'right one; means over queries [95 % interval, people drawn anew]. The poster searched '
+        'right one; means over queries [95 % interval, people drawn anew]. The paper searched '
         'another, real season by one query: compare the pattern, not the numbers.</p>'
     )
     return Section('table', 'Results', body)

@@ -1,4 +1,4 @@
-"""The table of a season, with the poster's values beside ours."""
+"""The table of a season, with the paper's values beside ours."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 from cpad_jax.protocols.compound.table import aligned
 
-# The poster: Seinfeld, season 2, "Michael Richards [TOK] entering the room", one query.
+# The paper: Seinfeld, season 2, "Michael Richards [TOK] entering the room", one query.
 # (fine-tuned, clips per minute) → R@25, R@50, last rank.
-POSTER = {
+PAPER = {
     (False, 2): (0.61, 0.92, 53),
     (True, 2): (0.84, 1.0, 42),
     (False, 4): (0.46, 0.58, 113),
@@ -29,10 +29,10 @@ def _rows(rows: Sequence[Mapping[str, Any]], clips_per_minute: float) -> list[tu
                 _bounds(row, 'last_rank', '{:.0f}'),
             )
         )  # fmt: skip
-    for (tuned, number), (first, second, last) in POSTER.items():
+    for (tuned, number), (first, second, last) in PAPER.items():
         if number == clips_per_minute:
             lines.append(
-                ('poster: Seinfeld', 'name + [TOK]', 'yes' if tuned else 'no', f'{first:.2f}',
+                ('paper: Seinfeld', 'name + [TOK]', 'yes' if tuned else 'no', f'{first:.2f}',
                  f'{second:.2f}', f'{last}')
             )  # fmt: skip
     return lines

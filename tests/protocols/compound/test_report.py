@@ -48,7 +48,7 @@ def test_numbers_are_those_of_results_json(made):
                 assert float(cells[2 * number + place].split('±')[0]) == pytest.approx(
                     100 * row[metric], abs=0.05
                 )
-    # The poster's stand beside ours.
+    # The paper's stand beside ours.
     assert own['CLIP-PAD', 'image'][6:] == ['64.5', '83.7', '68.2', '87.3', '64.9', '81.8']
     assert own['CE', 'image'][6] == '35.3'
     # Unseen people are another table, of one person: no bounds.
@@ -174,7 +174,7 @@ def test_what_was_not_asked_is_not_shown(made, config):
     read = Reader(report_page.build(small, PAD_TEXT_IMAGE, [], {}, config))
     assert read.sections() == ['table', 'curves', 'groups', 'run']
     assert 'By action' not in read.words and 'By place' in read.words
-    # Without CE the poster's own numbers stand in its row.
+    # Without CE the paper's own numbers stand in its row.
     (row,) = [line for line in read.tables[0] if line[0] == 'CE']
     assert row[2:5] == ['–', '–', '36.7']
 

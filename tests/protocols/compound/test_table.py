@@ -40,7 +40,7 @@ RATIO = {'kind': 'ratio', 'scenario': 'action', 'metric': 'hit@1', 'ratio': 0.78
          'high': 0.881, 'what': 'unseen to seen people'}  # fmt: skip
 
 
-def test_our_numbers_and_the_posters_stand_in_one_line_apart(rows):
+def test_our_numbers_and_the_papers_stand_in_one_line_apart(rows):
     for row in rows:
         if (row['method'], row['person_query'], row['people']) == ('CLIP-PAD', 'image', 'seen'):
             if row['control'] is None:
@@ -52,13 +52,13 @@ def test_our_numbers_and_the_posters_stand_in_one_line_apart(rows):
     assert ours.split()[2:] == ['50.0±3.0', '70.0', '51.0±3.0', '71.0', '52.0±3.0', '72.0']
     assert theirs.split() == ['64.5', '83.7', '68.2', '87.3', '64.9', '81.8']
     assert 'Celebrities in Action: another data set.' in '\n'.join(lines)
-    # What the poster has and we do not, and the other way round.
+    # What the paper has and we do not, and the other way round.
     assert any(line.startswith('CE        image') and '35.3 65.1' in line for line in lines)
     (memory,) = [line for line in lines if 'name memory' in line and '│' in line]
     assert set(memory.split('│')[1].split()) == {'–'}
 
 
-def test_celebrities_in_action_says_what_differs_from_the_posters(rows):
+def test_celebrities_in_action_says_what_differs_from_the_papers(rows):
     assert 'synthetic_cast 1.0.0, world 0: 2516 clips' in table.render(rows, [])
     for row in rows:
         row |= {'dataset': 'celebrities_in_action', 'seed': None, 'relevance': 'clip'}
@@ -128,7 +128,7 @@ def test_only_what_was_asked_is_shown(rows):
     assert max(map(len, table.render(few, []).splitlines())) < 90
 
 
-def test_further_methods_follow_those_of_the_poster(rows):
+def test_further_methods_follow_those_of_the_paper(rows):
     late = Method('late fusion', TEXT_IMAGE)
     lines = table.render([*rows, make_row(late, 'action', 'seen', 0.25)], []).splitlines()
     starts = [line for line in lines if '│' in line]

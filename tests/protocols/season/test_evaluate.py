@@ -158,7 +158,7 @@ def test_a_season_from_end_to_end(tmp_path, capsys):
     assert {(row['clips_per_minute'], row['cut']) for row in rows} == {
         (n, c) for n in (2, 4) for c in segmentation.CUTS
     }
-    assert 'poster: Seinfeld' in capsys.readouterr().out
+    assert 'paper: Seinfeld' in capsys.readouterr().out
     kept = np.load(tmp_path / 'eval' / 'season_ranks.npz')
     assert kept['4 equal pieces/pieces'].shape == (3, 3)
     page = (tmp_path / 'eval' / 'season.html').read_text()

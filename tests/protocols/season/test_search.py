@@ -111,11 +111,11 @@ def test_before_and_after_are_paired(searched):
     assert pairs[before, 'CLIP/text', 'recall@50'] == 0
 
 
-def test_the_posters_values_stand_beside_ours(searched):
+def test_the_papers_values_stand_beside_ours(searched):
     rows = rows_of(searched[0])
     text = table.render(rows, [])
     assert '2 clips per minute, equal pieces: 100 clips, 3 queries about 3 people' in text
     assert 'by chance R@25 is 0.25' in text
-    (tuned,) = [line for line in text.splitlines() if line.startswith('poster') and 'yes' in line]
+    (tuned,) = [line for line in text.splitlines() if line.startswith('paper') and 'yes' in line]
     assert tuned.split()[-3:] == ['0.84', '1.00', '42']
     assert '| 0.84 | 1.00 | 42 |' in table.markdown(rows, [])
