@@ -275,7 +275,8 @@ def ask_two_people(config: Any, workdir: Path, world: int, seed: int) -> None:
     own, folder = learned(config, workdir, seed)
     own = world_config(own, workdir, world)
     own.eval.controls, own.eval.methods = (), ()
-    own.eval.two_people = configs.load(str(TWO_PEOPLE)).eval.two_people
+    with own.eval.unlocked():
+        own.eval.two_people = configs.load(str(TWO_PEOPLE)).eval.two_people
     own.eval.two_people.dir = str(workdir / f'pairs{world}')
     build.ensure(build.evaluation_data(own), workdir)
     pairs_evaluate.evaluate(folder, own, folder / f'two_people{world}')

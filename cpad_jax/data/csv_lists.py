@@ -86,6 +86,8 @@ def _delimiter(text: str, needed: Sequence[str]) -> str:
             return line[len(_SEPARATOR)]
         if not line.strip(' \t;,'):
             continue
+        if len(line) > csv.field_size_limit():
+            break  # No header, and the reader of the rows says what is wrong.
         for delimiter in _DELIMITERS:
             cells = next(csv.reader([line], skipinitialspace=True, delimiter=delimiter), [])
             if set(needed) <= {cell.strip().casefold() for cell in cells}:

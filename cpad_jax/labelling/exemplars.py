@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import csv
 import dataclasses
 import json
 import os
@@ -236,13 +235,13 @@ def _vggface2_names(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     names = {}
-    with path.open(encoding='utf-8-sig', errors='replace', newline='') as file:
-        for row in csv.reader(file, skipinitialspace=True, quoting=csv.QUOTE_NONE):
-            if len(row) < 5:
-                continue
+    with path.open(encoding='utf-8-sig', errors='replace') as file:
+        for line in file:
             # `n000002, "A_Fine_Frenzy",315,1, f,`: what stands between the id and the last three.
-            cells = [cell.strip() for cell in row]
-            while cells and not cells[-1]:
+            cells = [cell.strip() for cell in line.split(',')]
+            if len(cells) < 5 or not cells[0]:
+                continue
+            while not cells[-1]:
                 cells.pop()
             names[cells[0]] = person_names.key(' '.join(cells[1:-3]))
     return names

@@ -1,3 +1,5 @@
+import csv
+
 import pytest
 
 from cpad_jax.data import csv_lists
@@ -73,3 +75,10 @@ def test_names_in_scripts_without_capitals(tmp_path):
     assert [m.name for m in read(tmp_path, text)] == [
         '王小明', 'मनीष', 'मनोज', 'משה כהן', 'محمد علي', '김철수', 'สมชาย',
     ]  # fmt: skip
+
+
+def test_a_first_line_that_no_csv_reader_takes_is_refused(tmp_path):
+    path = tmp_path / 'cast.csv'
+    path.write_text('name' + 'x' * csv.field_size_limit())
+    with pytest.raises(UserError, match=r'cast\.csv:1: this is not CSV \(field larger'):
+        list(csv_lists.read_rows(path, 'cast list', 1 << 20, ('name',)))

@@ -50,12 +50,16 @@ def test_a_folder_for_each_person_called_by_name_or_id(tmp_path):
 
 
 # Of the real file: spaces, a quote that does not start the field, commas at the end and in a name.
-META = """Class_ID, Name, Sample_Num, Flag, Gender
+META = (
+    """Class_ID, Name, Sample_Num, Flag, Gender
 n000002, "Ada_Abbott",315,1, f,
 n000007, Jose_"Diaz",400,0, m
 n000009, "Smith,_Jr.",99,1, m,
 n000010
+,,,,,
 """
+    + f'n000011, "{"x" * 140_000}", 1, 1, f\n'
+)
 
 
 def test_as_vggface2_has_them(tmp_path):

@@ -32,6 +32,19 @@ def test_what_makes_no_sense_is_refused(words, says):
         judge.main(words)
 
 
+def test_two_people_are_asked_of_a_test_world(tmp_path, monkeypatch):
+    config, _ = judge.configs.parse(['--config', str(judge.CONFIG)])
+    given = []
+    monkeypatch.setattr(judge, 'learned', lambda config, *_: (config, tmp_path / 'seed0'))
+    monkeypatch.setattr(judge.build, 'ensure', lambda *_: None)
+    monkeypatch.setattr(judge.pairs_evaluate, 'evaluate', lambda *words: given.append(words))
+    judge.ask_two_people(config, tmp_path, 201, 0)
+    [(folder, own, out)] = given
+    assert (folder, out) == (tmp_path / 'seed0', tmp_path / 'seed0' / 'two_people201')
+    assert own.eval.data.world_seed == 201
+    assert own.eval.two_people.dir == str(tmp_path / 'pairs201')
+
+
 def test_an_evaluation_is_asked_again_only_for_what_it_lacks(tmp_path, monkeypatch):
     config, _ = judge.configs.parse(['--config', str(judge.CONFIG), '--config.eval.methods='])
     assert not judge.asked_before(tmp_path, config)
