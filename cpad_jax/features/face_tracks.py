@@ -111,7 +111,7 @@ def face_track_features(
     Args:
         source: Records of the `clips` schema by number.
         fingerprint: Changes with the data.
-        clip: A `PretrainedCLIP`.
+        clip: A `CLIPModel`.
         directory: Where the files lie.
         faces_per_clip: C.
         batch_size: Clips per batch, a multiple of the number of devices.

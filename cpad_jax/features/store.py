@@ -102,7 +102,7 @@ def identity_features(
             `identity`, `name`, `bbox` [4] (ymin xmin ymax xmax in fractions of the picture; −1
             where the photo is a face crop already).
         fingerprint: Changes with the data: dataset, version, split and hash.
-        clip: A `PretrainedCLIP`.
+        clip: A `CLIPModel`.
         directory: Where the files lie, created if need be.
         face_feature: Who reads the faces, as `face_features.tower` takes it.
         batch_size: Photos per batch, a multiple of the number of devices.
@@ -183,7 +183,7 @@ def photo_features(
         config: The configuration; `features` and `dtype` are read.
         paths: Of the data set.
         reader: One of its splits.
-        clip: A `PretrainedCLIP`.
+        clip: A `CLIPModel`.
         directory: Where the files lie.
     """
     return identity_features(
@@ -211,7 +211,7 @@ def clip_features(
         source: Records of the `clips` schema by number; `clip_id` and `frames` (a list of one or
             more JPEGs) are read.
         fingerprint: Changes with the data.
-        clip: A `PretrainedCLIP`.
+        clip: A `CLIPModel`.
         directory: Where the files lie.
         frames_per_clip: T, how many frames are taken, evenly spread; of a clip with fewer, all.
         batch_size: Clips per batch, a multiple of the number of devices.
@@ -306,7 +306,7 @@ def frame_pixels(frames: np.ndarray, config: CLIPConfig) -> np.ndarray:
 
 
 def conditions(clip: Any, dtype: str, count: int) -> dict[str, Any]:
-    """What every feature of `count` items by a `PretrainedCLIP` depends on."""
+    """What every feature of `count` items by a `CLIPModel` depends on."""
     return {
         'version': VERSION,
         'backbone': clip.sha256,

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cpad_jax.methods.context import Setting
-from cpad_jax.models.pretrained import PretrainedCLIP
+from cpad_jax.models.pretrained import CLIPModel
 from cpad_jax.ranking import scorers
 from cpad_jax.ranking.method import TEXT, Method
 from cpad_jax.ranking.query import Query
@@ -26,7 +26,7 @@ CLASS_WORD = 'the person'
 class Encoder:
     """Writes the class word before the name."""
 
-    clip: PretrainedCLIP
+    clip: CLIPModel
 
     def encode(self, method: Method, queries: Sequence[Query]) -> np.ndarray:
         """Embeds queries: float32 [Q, D] of length 1."""

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cpad_jax.features.face_tracks import FaceTrackFeatures
-from cpad_jax.models.pretrained import PretrainedCLIP
+from cpad_jax.models.pretrained import CLIPModel
 from cpad_jax.ranking import exact_scores
 from cpad_jax.ranking.query import Query
 
@@ -26,7 +26,7 @@ class NameMatch:
         clips: Faces of the N clips.
     """
 
-    def __init__(self, clip: PretrainedCLIP, clips: FaceTrackFeatures):
+    def __init__(self, clip: CLIPModel, clips: FaceTrackFeatures):
         self._clip, self._count = clip, len(clips.tracks)
         seen = [
             (number, _mean_direction(faces[own == person]))

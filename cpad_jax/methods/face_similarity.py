@@ -20,7 +20,7 @@ from cpad_jax.features.face_tracks import FaceTrackFeatures, face_track_features
 from cpad_jax.models import face_features
 from cpad_jax.models.clip_pad_api import PersonalizedCLIP
 from cpad_jax.models.person_adapter import padded
-from cpad_jax.models.pretrained import PretrainedCLIP
+from cpad_jax.models.pretrained import CLIPModel
 from cpad_jax.ranking import exact_scores
 from cpad_jax.ranking.query import Query
 from cpad_jax.text.prompts import PERSON_TOKEN
@@ -47,7 +47,7 @@ def check(model: PersonalizedCLIP) -> None:
 def clip_tracks(
     config: Any,
     cache: Path,
-    clip: PretrainedCLIP,
+    clip: CLIPModel,
     clips: readers.ClipReader,
     fingerprint: str,
     detector: detected_faces.Detector | None = None,

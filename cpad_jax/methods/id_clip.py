@@ -27,7 +27,7 @@ from cpad_jax.methods import pseudo_words
 from cpad_jax.methods.context import Setting
 from cpad_jax.models import clip_pad
 from cpad_jax.models.person_adapter import padded, pool, unit
-from cpad_jax.models.pretrained import PretrainedCLIP
+from cpad_jax.models.pretrained import CLIPModel
 from cpad_jax.ranking import scorers
 from cpad_jax.ranking.method import IMAGE, Method
 from cpad_jax.ranking.query import Query
@@ -107,7 +107,7 @@ def draw_batches(labels: np.ndarray, steps: int, rng: np.random.Generator) -> di
 
 
 def learn(
-    clip: PretrainedCLIP, features: IdentityFeatures, *, steps: int, rate: float, seed: int
+    clip: CLIPModel, features: IdentityFeatures, *, steps: int, rate: float, seed: int
 ) -> dict[str, Any]:
     """Learns the translator from cached features.
 
@@ -191,7 +191,7 @@ class Encoder:
         photos: image_id → face feature [Df] of a reference photo.
     """
 
-    clip: PretrainedCLIP
+    clip: CLIPModel
     learned: Mapping[str, Any]
     photos: Mapping[str, np.ndarray]
 

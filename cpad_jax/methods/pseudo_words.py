@@ -25,7 +25,7 @@ from cpad_jax.methods.context import Setting
 from cpad_jax.models import clip_pad, name_adapter
 from cpad_jax.models.clip import CLIP
 from cpad_jax.models.person_adapter import unit
-from cpad_jax.models.pretrained import PretrainedCLIP
+from cpad_jax.models.pretrained import CLIPModel
 from cpad_jax.models.weights import folder
 from cpad_jax.ranking.method import Method
 from cpad_jax.ranking.query import Query
@@ -99,7 +99,7 @@ class Network:
         params: Of the `SetEncoder`, once there are any.
     """
 
-    def __init__(self, recipe: Recipe, clip: PretrainedCLIP, images: np.ndarray):
+    def __init__(self, recipe: Recipe, clip: CLIPModel, images: np.ndarray):
         self.recipe, self.clip = recipe, clip
         self.params: Any = None
         table = clip.params['text']['token_embedding']['embedding']
@@ -222,7 +222,7 @@ def learned(recipe: Recipe, setting: Setting, by_person: bool) -> Network:
 _encode = jax.jit(clip_pad.encode_query, static_argnums=0)
 
 
-def say(clip: PretrainedCLIP, texts: Sequence[str], words: np.ndarray) -> np.ndarray:
+def say(clip: CLIPModel, texts: Sequence[str], words: np.ndarray) -> np.ndarray:
     """Embeds texts with pseudo-words by plain CLIP.
 
     Args:
@@ -251,7 +251,7 @@ class Encoder:
         words: Learns tokens [P, 1, W].
     """
 
-    clip: PretrainedCLIP
+    clip: CLIPModel
     words: reference_photos.PerPerson
 
     def encode(self, method: Method, queries: Sequence[Query]) -> np.ndarray:

@@ -19,7 +19,7 @@ from cpad_jax.models import clip_pad, clip_pad_export, visual_prompts
 from cpad_jax.models import face_features as models_face_features
 from cpad_jax.models.name_adapter import name_and_face, name_features
 from cpad_jax.models.person_adapter import unit
-from cpad_jax.models.pretrained import PretrainedCLIP, load_clip
+from cpad_jax.models.pretrained import CLIPModel, load_clip
 from cpad_jax.models.transformer import LowRank
 from cpad_jax.models.video_adapter import adapt_clips
 from cpad_jax.text import person_names
@@ -68,7 +68,7 @@ class PersonalizedCLIP:
         face_feature: What the adapter reads, as `face_features.tower` takes it.
     """
 
-    def __init__(self, clip: PretrainedCLIP, saved: clip_pad_export.SavedCPAD):
+    def __init__(self, clip: CLIPModel, saved: clip_pad_export.SavedCPAD):
         """Puts the two together; see `load`."""
         self.clip = clip
         self.saved = saved
@@ -159,7 +159,7 @@ class PersonalizedCLIP:
         return clip_pad.fingerprint(self.saved.params)
 
     @functools.cached_property
-    def face_clip(self) -> PretrainedCLIP | None:
+    def face_clip(self) -> CLIPModel | None:
         """The CLIP that reads faces; None where a histogram is read."""
         found = models_face_features.tower(self.face_feature, self.clip)
         wanted = self.saved.config.face_sha256
@@ -413,7 +413,7 @@ def _turns(count: int) -> list[tuple[int, int, int]]:
 
 def load(
     path: str | os.PathLike[str],
-    clip: PretrainedCLIP | str | os.PathLike[str] | None = None,
+    clip: CLIPModel | str | os.PathLike[str] | None = None,
     dtype: str = 'float32',
 ) -> PersonalizedCLIP:
     """Loads a CLIP-PAD.
@@ -439,6 +439,6 @@ def load(
         path = path / EXPORT
     if clip is None:
         clip = clip_pad_export.read_backbone(path)
-    if not isinstance(clip, PretrainedCLIP):
+    if not isinstance(clip, CLIPModel):
         clip = load_clip(clip, dtype)
     return PersonalizedCLIP(clip, clip_pad_export.load_model(path, clip.config, clip.sha256))

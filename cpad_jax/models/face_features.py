@@ -14,7 +14,7 @@ from cpad_jax.media import face_turns
 from cpad_jax.media import faces as media_faces
 from cpad_jax.media import images as media_images
 from cpad_jax.models.person_adapter import FACE_MARGIN
-from cpad_jax.models.pretrained import PretrainedCLIP, find_clip, load_clip
+from cpad_jax.models.pretrained import CLIPModel, find_clip, load_clip
 
 # 'clip' is the image tower on the face crop; a name or folder of another CLIP stands for the image
 # tower of that one. The histogram is a control: it tells colours of skin, hair and clothes, and
@@ -45,7 +45,7 @@ def other_clip(face_feature: str) -> Path | None:
         ) from error
 
 
-def tower(face_feature: str, clip: PretrainedCLIP) -> PretrainedCLIP | None:
+def tower(face_feature: str, clip: CLIPModel) -> CLIPModel | None:
     """The CLIP whose image tower reads faces.
 
     Args:
@@ -65,7 +65,7 @@ def tower(face_feature: str, clip: PretrainedCLIP) -> PretrainedCLIP | None:
 
 
 def of_photos(
-    photos: Sequence[Photo], tower: PretrainedCLIP | None, detector: Any, cropped: bool
+    photos: Sequence[Photo], tower: CLIPModel | None, detector: Any, cropped: bool
 ) -> np.ndarray:
     """Face features of photos that show one person each.
 

@@ -76,7 +76,7 @@ def name_features(clip: Any, names: Sequence[str]) -> np.ndarray:
     What it says is alike for all names it has not read; their words always tell them apart.
 
     Args:
-        clip: A `PretrainedCLIP`.
+        clip: A `CLIPModel`.
         names: N names.
 
     Returns:

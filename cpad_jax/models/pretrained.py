@@ -29,7 +29,7 @@ TOKENIZER_FILE = 'tokenizer.json'
 _BATCH_SIZES = (1, 8, 64)
 
 
-class PretrainedCLIP:
+class CLIPModel:
     """CLIP's two towers with their weights.
 
     Attributes:
@@ -65,7 +65,7 @@ class PretrainedCLIP:
         self._image = jax.jit(self._apply('encode_image'), static_argnums=2)
         self._text = jax.jit(self._apply('encode_text'), static_argnums=2)
 
-    def prompted(self, prompts: np.ndarray) -> PretrainedCLIP:
+    def prompted(self, prompts: np.ndarray) -> CLIPModel:
         """This CLIP with visual prompts in its image tower.
 
         Args:
@@ -80,7 +80,7 @@ class PretrainedCLIP:
         digest.update(prompts.tobytes())
         params = visual_prompts.into(self.params, prompts)
         sha256 = digest.hexdigest()
-        return PretrainedCLIP(self.config, params, sha256, self.model.dtype, self.tokenizer)
+        return CLIPModel(self.config, params, sha256, self.model.dtype, self.tokenizer)
 
     def _apply(self, method: str) -> Callable:
         def apply(params: Any, inputs: jax.Array, normalize: bool) -> jax.Array:
@@ -202,7 +202,7 @@ class PretrainedCLIP:
         return np.concatenate(outputs)
 
 
-def load_clip(directory: str | os.PathLike[str], dtype: str = 'float32') -> PretrainedCLIP:
+def load_clip(directory: str | os.PathLike[str], dtype: str = 'float32') -> CLIPModel:
     """Loads a CLIP.
 
     Args:
@@ -226,7 +226,7 @@ def load_clip(directory: str | os.PathLike[str], dtype: str = 'float32') -> Pret
     except ValueError as error:
         raise UserError(f'{directory / folder.CONFIG_FILE}: {error}') from error
     sha256 = folder.checked_sha256(directory)
-    return PretrainedCLIP(config, params, sha256, dtype, tokenizer)
+    return CLIPModel(config, params, sha256, dtype, tokenizer)
 
 
 def find_clip(directory: str | os.PathLike[str]) -> Path:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cpad_jax.models.clip import CLIP
-from cpad_jax.models.pretrained import PretrainedCLIP
+from cpad_jax.models.pretrained import CLIPModel
 
 _TEXTS = 32  # Per call.
 
@@ -21,7 +21,7 @@ class WordReader:
     at the end: of a causal tower, the text up to that token.
     """
 
-    def __init__(self, clip: PretrainedCLIP):
+    def __init__(self, clip: CLIPModel):
         """Takes the CLIP that gives tokenizer and text tower."""
         self._clip = clip
 

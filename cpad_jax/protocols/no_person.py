@@ -14,7 +14,7 @@ from cpad_jax.data import build, readers
 from cpad_jax.features import store
 from cpad_jax.methods.ce import export
 from cpad_jax.methods.ce import scorer as ce_scorer
-from cpad_jax.models.pretrained import PretrainedCLIP, load_clip
+from cpad_jax.models.pretrained import CLIPModel, load_clip
 from cpad_jax.printable import say
 from cpad_jax.ranking import bootstrap, exact_scores, metrics
 from cpad_jax.ranking import query as ranking_query
@@ -86,7 +86,7 @@ class PlainCLIP:
         name: Of the row.
     """
 
-    def __init__(self, clip: PretrainedCLIP, gallery: np.ndarray, name: str = 'CLIP'):
+    def __init__(self, clip: CLIPModel, gallery: np.ndarray, name: str = 'CLIP'):
         self._clip, self._gallery = clip, gallery
         self.method = Method(name, NONE)
 

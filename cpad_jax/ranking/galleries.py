@@ -34,7 +34,7 @@ def embed_galleries(
     Args:
         clips: Records of the `clips` schema by number.
         fingerprint: Changes with them.
-        clip: A `PretrainedCLIP`.
+        clip: A `CLIPModel`.
         directory: Of the feature cache.
         controls: Those of `method.SPOILED_CLIPS` that are wanted; others are no matter here.
         frames_per_clip: As in `store.clip_features`.

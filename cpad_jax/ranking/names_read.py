@@ -15,7 +15,7 @@ import numpy as np
 
 from cpad_jax.data import synthetic_cast
 from cpad_jax.models.name_adapter import LEAST_PEOPLE
-from cpad_jax.models.pretrained import PretrainedCLIP
+from cpad_jax.models.pretrained import CLIPModel
 from cpad_jax.synthetic import people as drawn_people
 from cpad_jax.text.training_phrases import BASE
 
@@ -25,7 +25,7 @@ SHIPPED = {'ViT-cast-16': 150, 'ViT-cast-16-128': 600}
 
 
 def read(
-    clip: PretrainedCLIP,
+    clip: CLIPModel,
     data: Mapping[str, Any],
     names: Mapping[str, str],
     photos: Mapping[str, Sequence[np.ndarray]],
@@ -57,7 +57,7 @@ def read(
 
 
 def measured(
-    clip: PretrainedCLIP, names: Mapping[str, str], photos: Mapping[str, Sequence[np.ndarray]]
+    clip: CLIPModel, names: Mapping[str, str], photos: Mapping[str, Sequence[np.ndarray]]
 ) -> dict[str, bool]:
     """Whose photos are, of all people's, the nearest to "a photo of NAME".
 

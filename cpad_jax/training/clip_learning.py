@@ -29,7 +29,7 @@ from cpad_jax.features.store import IdentityFeatures
 from cpad_jax.models import clip_pad, clip_pad_export
 from cpad_jax.models.clip_pad_api import PersonalizedCLIP
 from cpad_jax.models.name_adapter import encode_texts
-from cpad_jax.models.pretrained import PretrainedCLIP
+from cpad_jax.models.pretrained import CLIPModel
 from cpad_jax.models.video_adapter import VideoAdapter
 from cpad_jax.text.prompts import NOBODY, PERSON_TOKEN
 from cpad_jax.text.training_phrases import BASE
@@ -239,7 +239,7 @@ def prepare(
         split: readers.ClipReader(paths.part('clips'), 'test') for split, paths in clips.items()
     }
 
-    def seen(split: str, by: PretrainedCLIP) -> np.ndarray:
+    def seen(split: str, by: CLIPModel) -> np.ndarray:
         frames = config.features.frames_per_clip
         return store.clip_features(
             opened[split], f'{clips[split].fingerprint}/clips/test', by, directory,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cpad_jax.features.store import IdentityFeatures
-from cpad_jax.models.pretrained import PretrainedCLIP
+from cpad_jax.models.pretrained import CLIPModel
 from cpad_jax.models.word_embeddings import WordReader
 from cpad_jax.text.prompts import NOBODY
 from cpad_jax.text.training_phrases import ACTIONS_SHOWN, PLACES_SHOWN
@@ -57,7 +57,7 @@ class WordedCaptions(Captions):
         spoken: bool [V, L], which of them are there.
     """
 
-    def __init__(self, clip: PretrainedCLIP, actions: Sequence[str], places: Sequence[str]):
+    def __init__(self, clip: CLIPModel, actions: Sequence[str], places: Sequence[str]):
         """As `Captions`, about nobody in particular; `clip` embeds the words."""
         super().__init__(actions, places)
         words, spoken = WordReader(clip)(self.texts)

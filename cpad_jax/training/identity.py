@@ -55,7 +55,7 @@ class IdentityLearning:
         Args:
             config: The configuration: `backbone`, `dtype`, `seed`, `features.face`, `model` and
                 `train` are read.
-            clip: The frozen `PretrainedCLIP`.
+            clip: The frozen `CLIPModel`.
             features: Of all training photos, by this CLIP.
             photos: Their records, in the same order; only visual prompts need them.
 
@@ -239,7 +239,7 @@ def composition_steps(clip: Any) -> np.ndarray:
     """The step of plain CLIP from 'a photo of a person' to each phrase about 'a person'.
 
     Args:
-        clip: A `PretrainedCLIP`.
+        clip: A `CLIPModel`.
 
     Returns:
         float32 [number of composition phrases, D], differences of embeddings of length 1.

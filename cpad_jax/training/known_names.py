@@ -21,7 +21,7 @@ def known_names(clip: Any, features: IdentityFeatures) -> np.ndarray:
     """Finds the names whose bearer is, of all people, most like what the name says.
 
     Args:
-        clip: The frozen `PretrainedCLIP`.
+        clip: The frozen `CLIPModel`.
         features: Of all training photos, by this CLIP.
 
     Returns:

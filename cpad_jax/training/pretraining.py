@@ -160,7 +160,7 @@ class Pretraining:
         ids = jnp.zeros((1, self.clip_config.text.context_length), jnp.int32)
         return jax.jit(self.model.init)(rng, pixels, ids)['params']
 
-    def _start(self, start: pretrained.PretrainedCLIP) -> Any:
+    def _start(self, start: pretrained.CLIPModel) -> Any:
         params, positions = folder.flatten(start.params), 'visual/positional_embedding'
         if positions in params:
             old = np.asarray(params[positions])

@@ -8,7 +8,7 @@ from cpad_jax.features import face_tracks, store
 from cpad_jax.media import images
 from cpad_jax.models import zoo
 from cpad_jax.models.clip import CLIP
-from cpad_jax.models.pretrained import PretrainedCLIP
+from cpad_jax.models.pretrained import CLIPModel
 
 CONFIG = zoo.get('testing')
 
@@ -77,7 +77,7 @@ def test_a_face_far_from_every_frame_in_time_is_none():
 def test_features_are_those_of_the_face_crops(tmp_path):
     inputs = jnp.zeros((1, 32, 32, 3)), jnp.zeros((1, 8), int)
     params = jax.jit(CLIP(CONFIG).init)(jax.random.key(0), *inputs)['params']
-    clip = PretrainedCLIP(CONFIG, params, 'a' * 64)
+    clip = CLIPModel(CONFIG, params, 'a' * 64)
     rng = np.random.default_rng(0)
     frames = [
         images.encode_jpeg(rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)) for _ in range(2)

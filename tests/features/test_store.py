@@ -8,7 +8,7 @@ from cpad_jax.features import store
 from cpad_jax.media import faces, images
 from cpad_jax.models import face_features, zoo
 from cpad_jax.models.clip import CLIP
-from cpad_jax.models.pretrained import PretrainedCLIP, load_clip
+from cpad_jax.models.pretrained import CLIPModel, load_clip
 from cpad_jax.models.weights import folder as weights_folder
 
 CONFIG = zoo.get('testing')
@@ -19,7 +19,7 @@ def clip():
     model = CLIP(CONFIG)
     inputs = jnp.zeros((1, 32, 32, 3)), jnp.zeros((1, 8), int)
     params = jax.jit(model.init)(jax.random.key(0), *inputs)
-    return PretrainedCLIP(CONFIG, params['params'], 'a' * 64)
+    return CLIPModel(CONFIG, params['params'], 'a' * 64)
 
 
 @pytest.fixture(scope='module')
@@ -118,7 +118,7 @@ def test_cached_features_read_no_photo(clip, tmp_path):
     assert not source.read
     for name, array in vars(first).items():
         np.testing.assert_array_equal(getattr(again, name), array)
-    other_clip = PretrainedCLIP(CONFIG, clip.params, 'b' * 64)
+    other_clip = CLIPModel(CONFIG, clip.params, 'b' * 64)
     for number, (c, fingerprint, dtype) in enumerate(
         [(clip, 'g', 'float32'), (other_clip, 'f', 'float32'), (clip, 'f', 'bfloat16')], start=2
     ):

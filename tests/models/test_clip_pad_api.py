@@ -269,7 +269,7 @@ def test_what_cannot_be_loaded(workdir, model, tmp_path):
     (tmp_path / 'checkpoints').mkdir()
     with pytest.raises(UserError, match='there is no CLIP-PAD in .*model'):
         cpad_jax.load(tmp_path)
-    other = clip_pad_api.PretrainedCLIP(CLIP_CONFIG, model.clip.params, 'f' * 64)
+    other = clip_pad_api.CLIPModel(CLIP_CONFIG, model.clip.params, 'f' * 64)
     with pytest.raises(UserError, match='trained on the CLIP'):
         cpad_jax.load(workdir / 'run', clip=other)
 

@@ -149,7 +149,7 @@ def test_what_ships_is_sealed():
 def test_every_flipped_bit_of_a_person_is_refused_in_one_line(tmp_path):
     params = _drawn(clip_pad_export.parameter_shapes(tiny_cpad.CONFIG, CLIP))
     saved = clip_pad_export.SavedCPAD(tiny_cpad.CONFIG, params, 'tiny', 'c' * 64)
-    clip = pretrained.PretrainedCLIP(CLIP, _drawn(weights_folder.parameter_shapes(CLIP)), 'c' * 64)
+    clip = pretrained.CLIPModel(CLIP, _drawn(weights_folder.parameter_shapes(CLIP)), 'c' * 64)
     people = PersonStore(tmp_path, PersonalizedCLIP(clip, saved))
     tokens = RNG.normal(size=(2, 64)).astype(np.float32)
     path = people.save(Person('Anna', tokens, 'fine-tuned', 5))

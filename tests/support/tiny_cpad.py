@@ -6,7 +6,7 @@ import numpy as np
 
 from cpad_jax.models import clip_pad, clip_pad_export, zoo
 from cpad_jax.models.clip import CLIP
-from cpad_jax.models.clip_pad_api import PersonalizedCLIP, PretrainedCLIP
+from cpad_jax.models.clip_pad_api import CLIPModel, PersonalizedCLIP
 
 CLIP_CONFIG = zoo.get('testing')
 CONFIG = clip_pad.CPADConfig('clip', 32, num_tokens=2, adapter_width=16, rank=3, token_norm=0.5)
@@ -31,4 +31,4 @@ def make(seed=1, background=True):
         CONFIG, randomise(params['params'], seed), 'tiny', 'c' * 64, ['Orla Brandt'],
         background=others if background else None,
     )  # fmt: skip
-    return PersonalizedCLIP(PretrainedCLIP(CLIP_CONFIG, randomise(clip, 0), 'c' * 64), saved)
+    return PersonalizedCLIP(CLIPModel(CLIP_CONFIG, randomise(clip, 0), 'c' * 64), saved)

@@ -8,7 +8,7 @@ import cpad_jax
 from cpad_jax.features.store import IdentityFeatures
 from cpad_jax.models import clip_pad, zoo
 from cpad_jax.models.clip import CLIP
-from cpad_jax.models.pretrained import PretrainedCLIP
+from cpad_jax.models.pretrained import CLIPModel
 from cpad_jax.models.weights import folder as weights_folder
 from cpad_jax.text.tokenizer import tokenize
 from cpad_jax.training import batches, identity, loop
@@ -230,4 +230,4 @@ def test_name_memory_is_the_mean_token(task, params, features, monkeypatch):
 
 def test_checkpoints_know_their_backbone(clip, task):
     assert task.backbone_sha256 == clip.sha256
-    assert isinstance(clip, PretrainedCLIP)
+    assert isinstance(clip, CLIPModel)

@@ -8,7 +8,7 @@ import pytest
 from cpad_jax.features.store import IdentityFeatures
 from cpad_jax.models import zoo
 from cpad_jax.models.clip import CLIP
-from cpad_jax.models.pretrained import PretrainedCLIP
+from cpad_jax.models.pretrained import CLIPModel
 from cpad_jax.text import training_phrases
 from cpad_jax.training.known_names import known_names
 
@@ -20,7 +20,7 @@ def clip():
     config = zoo.get('testing')
     inputs = jnp.zeros((1, 32, 32, 3)), jnp.zeros((1, 8), int)
     params = jax.jit(CLIP(config).init)(jax.random.key(0), *inputs)
-    return PretrainedCLIP(config, params['params'], 'a' * 64)
+    return CLIPModel(config, params['params'], 'a' * 64)
 
 
 class Says:

@@ -38,13 +38,9 @@ def main(name: str, form: str) -> None:
     runtime.silence_logs()
     import jax  # noqa: PLC0415
 
-    from cpad_jax.models import (
-        clip_pad,  # noqa: PLC0415
-        clip_pad_export,  # noqa: PLC0415
-        zoo,  # noqa: PLC0415
-    )
+    from cpad_jax.models import clip_pad, clip_pad_export, zoo
     from cpad_jax.models.clip_pad_api import PersonalizedCLIP  # noqa: PLC0415
-    from cpad_jax.models.pretrained import PretrainedCLIP  # noqa: PLC0415
+    from cpad_jax.models.pretrained import CLIPModel  # noqa: PLC0415
     from cpad_jax.models.weights import folder  # noqa: PLC0415
     from cpad_jax.training import fine_tuning as training_fine_tuning  # noqa: PLC0415
 
@@ -54,7 +50,7 @@ def main(name: str, form: str) -> None:
         draw = {path: rng.standard_normal(shape, np.float32) for path, shape in shapes.items()}
         return folder.unflatten({path: 0.02 * array for path, array in draw.items()})
 
-    clip = PretrainedCLIP(config, drawn(folder.parameter_shapes(config)), '0' * 64)
+    clip = CLIPModel(config, drawn(folder.parameter_shapes(config)), '0' * 64)
     sizes = clip_pad.CPADConfig('clip', config.embed_dim, rank=16)
     people = rng.standard_normal((512, config.embed_dim), np.float32)
     params = drawn(clip_pad_export.parameter_shapes(sizes, config))

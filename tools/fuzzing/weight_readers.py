@@ -15,7 +15,7 @@ from cpad_jax.methods.ce import export, model
 from cpad_jax.models import clip_pad_export
 from cpad_jax.models.clip_pad_api import Person, PersonalizedCLIP
 from cpad_jax.models.person_store import PersonStore
-from cpad_jax.models.pretrained import PretrainedCLIP, load_clip
+from cpad_jax.models.pretrained import CLIPModel, load_clip
 from cpad_jax.models.weights import folder as weights_folder
 from cpad_jax.models.weights import open_clip_choice, sources
 from cpad_jax.text.file_tokenizer import FileTokenizer
@@ -116,7 +116,7 @@ def _read_trained(folder: Path, name: str) -> None:
 
 
 def _model(saved: clip_pad_export.SavedCPAD) -> PersonalizedCLIP:
-    return PersonalizedCLIP(PretrainedCLIP(tiny_cpad.CLIP_CONFIG, {}, 'c' * 64), saved)
+    return PersonalizedCLIP(CLIPModel(tiny_cpad.CLIP_CONFIG, {}, 'c' * 64), saved)
 
 
 def _experts(folder: Path) -> list[str]:

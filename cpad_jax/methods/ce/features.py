@@ -43,7 +43,7 @@ def clip_experts(
     Args:
         clips: Records of the `clips` schema.
         fingerprint: Changes with them.
-        clip: A `PretrainedCLIP`.
+        clip: A `CLIPModel`.
         directory: Of the feature cache.
         frames_per_clip: As in `store.clip_features`.
         faces_per_clip: As in `face_tracks.face_track_features`.

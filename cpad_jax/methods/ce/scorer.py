@@ -16,7 +16,7 @@ from cpad_jax.methods.ce import model as ce_model
 from cpad_jax.methods.ce.features import ClipExperts, clip_experts
 from cpad_jax.models import clip_pad_api, face_features
 from cpad_jax.models.person_adapter import padded
-from cpad_jax.models.pretrained import PretrainedCLIP
+from cpad_jax.models.pretrained import CLIPModel
 from cpad_jax.models.word_embeddings import WordReader
 from cpad_jax.ranking import metrics
 from cpad_jax.ranking.method import CE
@@ -40,7 +40,7 @@ class ExpertsScorer:
     def __init__(
         self,
         saved: export.SavedCE,
-        clip: PretrainedCLIP,
+        clip: CLIPModel,
         experts: ClipExperts,
         photos: Mapping[str, np.ndarray],
         num_references: int,
@@ -111,7 +111,7 @@ def load(
 def gallery(
     saved: export.SavedCE,
     config: Any,
-    clip: PretrainedCLIP,
+    clip: CLIPModel,
     paths: DatasetPaths,
     clips: readers.ClipReader,
     cache: Path,

@@ -51,7 +51,7 @@ class CollaborativeExperts:
 
         Args:
             config: The configuration: `backbone`, `seed`, `features`, `model` and `train`.
-            clip: The `PretrainedCLIP` that made the features.
+            clip: The `CLIPModel` that made the features.
             photos: Of all training photos.
             captions: What may be said.
             training: Clips of titles to learn from.
@@ -222,7 +222,7 @@ def prepare(
     Args:
         config: The configuration.
         workdir: The run's folder.
-        clip: The `PretrainedCLIP` of `config.backbone`.
+        clip: The `CLIPModel` of `config.backbone`.
         people: The data set whose training photos say who people are.
         clips: 'training' and 'validation' → the data sets of clips.
 

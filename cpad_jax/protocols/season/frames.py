@@ -66,7 +66,7 @@ class SeasonFrames:
 
     Args:
         videos: The files.
-        clip: A `PretrainedCLIP`.
+        clip: A `CLIPModel`.
         directory: Of the feature cache.
         rate: Frames per second.
         batch_size: Frames at once, a multiple of `FRAMES` times the number of devices.
