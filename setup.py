@@ -17,7 +17,11 @@ setup(
     # Named, because a bare find_packages() would install `datasets`, `configs` and `tools` as
     # global packages and hide the Hugging Face package called `datasets`.
     packages=find_packages(include=['cpad_jax', 'cpad_jax.*']),
-    package_data={'cpad_jax.models': ['shipped/*/*'], 'cpad_jax.models.weights': ['*.json']},
+    package_data={
+        'cpad_jax': ['py.typed'],
+        'cpad_jax.models': ['shipped/*/*'],
+        'cpad_jax.models.weights': ['*.json'],
+    },
     install_requires=[
         'absl-py>=2.1',
         'array_record>=0.8; sys_platform == "linux"',

@@ -12,12 +12,13 @@ from cpad_jax.errors import UserError
 
 
 @contextlib.contextmanager
-def locked(folder: Path, others: str) -> Iterator[None]:
+def locked(folder: Path, others: str = '', wait: bool = False) -> Iterator[None]:
     """Keeps other processes out of a folder; on a file system without locks, nobody is kept out.
 
     Args:
         folder: Created if need be.
         others: What to say when another process has it, and what to do then.
+        wait: Whether to wait until the other process has ended, rather than raise.
 
     Raises:
         UserError: Another process has it, or there can be no such folder.
@@ -33,7 +34,7 @@ def locked(folder: Path, others: str) -> Iterator[None]:
             ) from error
         try:
             try:
-                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(opened, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError:
                 raise UserError(f'{folder}: {others}') from None
             except OSError:

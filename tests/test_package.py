@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import cpad_jax
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / 'cpad_jax'
 # A module may import from its own layer and from those to the right of it.
@@ -19,7 +21,9 @@ FOUNDATIONS = {
     'array_files', 'atomic', 'bounds', 'digests', 'errors', 'interruption', 'locks', 'printable',
     'progress', 'standard_streams', 'strict_json', 'whole_folders', 'workers',
 }  # fmt: skip
-HEAVY = ('tensorflow', 'tensorflow_datasets', 'clu', 'torch', 'orbax', 'cv2', 'jax')
+# What only training and building data sets need, and what `import cpad_jax` does not import.
+TRAINING = ('tensorflow', 'tensorflow_datasets', 'clu', 'torch', 'grain', 'array_record')
+HEAVY = (*TRAINING, 'orbax', 'cv2', 'jax')
 # The only places that may import a fragile dependency.
 DOORS = {
     'orbax': {'training/checkpoints.py'},
@@ -87,17 +91,50 @@ def test_fragile_dependencies_have_one_door(dependency):
     assert users <= DOORS[dependency]
 
 
+def run_python(code):
+    return subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout.splitlines()
+
+
 def test_import_is_light():
     code = (
         'import sys, cpad_jax\n'
         f'print([name for name in {HEAVY!r} if name in sys.modules])\n'
-        'cpad_jax.load_clip, cpad_jax.load\n'
-        f'print([name for name in {HEAVY[:4]!r} if name in sys.modules])\n'
+        'for name in cpad_jax.__all__:\n'
+        '    getattr(cpad_jax, name)\n'
+        f'print([name for name in {TRAINING!r} if name in sys.modules])\n'
     )
-    run = subprocess.run(
-        [sys.executable, '-c', code], capture_output=True, text=True, check=True, cwd=ROOT
-    )
-    assert run.stdout.split('\n')[:2] == ['[]', '[]']
+    assert run_python(code) == ['[]', '[]']
+
+
+PUBLIC = {
+    'CLIPModel', 'Person', 'PersonStore', 'PersonalizedCLIP', 'UserError', '__version__',
+    'fine_tune', 'list_models', 'load', 'load_clip', 'sample_frames',
+}  # fmt: skip
+
+
+def test_the_public_api():
+    assert set(cpad_jax.__all__) == PUBLIC and len(cpad_jax.__all__) == len(PUBLIC)
+    assert PUBLIC <= set(dir(cpad_jax))
+    for name in PUBLIC - {'__version__'}:
+        public = getattr(cpad_jax, name)
+        assert (public.__name__, public.__module__) == (name, cpad_jax._MODULES[name])
+        assert public.__doc__ and f'`{name}' in cpad_jax.__doc__ or name in {
+            'CLIPModel', 'PersonalizedCLIP'
+        }, name  # fmt: skip
+    with pytest.raises(AttributeError, match="'cpad_jax' has no attribute 'People'"):
+        _ = cpad_jax.People
+
+
+def test_type_checkers_see_the_same_names():
+    """A checker reads the imports under TYPE_CHECKING, Python the table."""
+    tree = ast.parse((PACKAGE / '__init__.py').read_text(encoding='utf-8'))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    assert ast.unparse(block.test) == 'TYPE_CHECKING'
+    seen = {alias.asname: node.module for node in block.body for alias in node.names}
+    assert seen == cpad_jax._MODULES
+    assert (PACKAGE / 'py.typed').is_file()
 
 
 def test_only_cpad_jax_is_installed():

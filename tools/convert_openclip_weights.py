@@ -11,123 +11,44 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-import ml_dtypes  # Lets NumPy know bfloat16.  # noqa: F401
-import numpy as np
 
 # Run as a script, the package beside this folder is found without being installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cpad_jax import (
-    atomic,
-    errors,
-    whole_folders,
-)
-from cpad_jax.models import pretrained, seals
-from cpad_jax.models.config import CLIPConfig
+from cpad_jax import atomic, errors, whole_folders
+from cpad_jax.models import conversion, tokenizers
 from cpad_jax.models.weights import folder as weights_folder
 from cpad_jax.models.weights import open_clip, open_clip_config, safetensors, sources
-from cpad_jax.models.weights.open_clip_choice import (
-    activation,
-    choose_config,
-    with_sizes_of,
-)
 from cpad_jax.printable import say
 
 OPEN_CLIP_WEIGHTS = 'open_clip_model.safetensors'
 SAME = 'same'
 
 
-def convert(
-    source: str,
-    model: str | None,
-    out: Path,
-    dtype: str,
-    tokenizer: Path | None,
-    check: bool,
-    image_size: int | None = None,
-) -> None:
-    """Converts weights of open_clip.
+def convert(source: str, out: Path, check: bool, **options) -> None:
+    """Converts weights of open_clip, and prints what was written.
 
     Args:
         source: See `sources.resolve`.
-        model: See `choose_config`.
         out: The folder to write; it appears whole or not at all.
-        dtype: Type of the numbers written, or 'same'.
-        tokenizer: A `tokenizer.json`; None for the one beside the weights.
         check: Whether to read the folder back and compare.
-        image_size: Pixels that the position embeddings of the image tower are resized to; None for
-            those that the weights were trained for.
+        **options: As `conversion.convert` takes them.
 
     Raises:
         UserError: The source is of another kind, broken, or of another model.
     """
     source = os.path.expanduser(source)
     whole_folders.check(out, '--out', Path(source))
-    resolved = sources.resolve(source)
-    state, remarks = sources.read_with_remarks(resolved)
-    config = choose_config(model, resolved, state)
-    config, said = activation(config, model, resolved, remarks)
-    config, more = with_sizes_of(state, config, resolved, image_size)
-    params = open_clip.from_open_clip(state, config, resolved.origin)
-    tokenizer = tokenizer or resolved.tokenizer
-    kept = None if dtype == SAME else dtype
-    with whole_folders.writing(out) as temporary:
-        weights_folder.save_clip(temporary, config, params, kept, aside=open_clip.unused(state))
-        if config.text.tokenizer == 'file':
-            if tokenizer is None:
-                raise errors.UserError(
-                    f'{config.name} has a tokenizer of its own, and there is none beside '
-                    f'{resolved.origin}: give its tokenizer.json with --tokenizer'
-                )
-            shutil.copyfile(tokenizer, temporary / pretrained.TOKENIZER_FILE)
-            pretrained.open_tokenizer(config, temporary)
-            seals.add(temporary / weights_folder.CONFIG_FILE, pretrained.TOKENIZER_FILE)
-        atomic.write_bytes(
-            temporary / 'README.md', _card(config, resolved, state, temporary).encode()
-        )
-        if check:
-            _check(temporary, state, kept)
-    say('\n'.join((*remarks, *more, said)))
-    sha256 = seals.written_sha256(out / weights_folder.CONFIG_FILE, weights_folder.WEIGHTS_FILE)
-    rounded = f' as rounded to {kept}' if kept else ''
+    converted = conversion.convert(source, out, check=check, **options)
+    say('\n'.join(converted.remarks))
+    rounded = f' as rounded to {options["dtype"]}' if options['dtype'] else ''
     compared = f'; read back, every number is the same{rounded}' if check else ''
-    say(f'wrote {out}: {config.name}, {len(state)} arrays, sha256 {sha256}{compared}')
-
-
-def _check(folder: Path, state: Mapping[str, np.ndarray], dtype: str | None) -> None:
-    """Holds what was written against what was read."""
-    config, params = weights_folder.load_clip_variables(folder)
-    for name, array in open_clip.to_open_clip(params, config).items():
-        right = state.get(name, state.get(f'text.{name}'))
-        if right is None or right.shape != array.shape:
-            continue  # A position embedding that was resized.
-        right = right.astype(dtype or right.dtype).astype(np.float32)
-        if not np.array_equal(array, right, equal_nan=True):
-            raise errors.UserError(f'{name} was read back with other numbers: convert again')
-
-
-def _card(
-    config: CLIPConfig, resolved: sources.Resolved, state: Mapping[str, np.ndarray], folder: Path
-) -> str:
-    """A model card: where the weights come from."""
-    sha256 = seals.written_sha256(folder / weights_folder.CONFIG_FILE, weights_folder.WEIGHTS_FILE)
-    types = ', '.join(sorted({array.dtype.name for array in state.values()}))
-    files = '\n'.join(
-        f'  - `{p.name}`, sha256 {weights_folder.file_sha256(p)}' for p in resolved.paths
+    say(
+        f'wrote {out}: {converted.config.name}, {converted.num_arrays} arrays, '
+        f'sha256 {converted.sha256}{compared}'
     )
-    return f"""# {config.name}
-
-Weights of open_clip, converted by cpad_jax for `cpad_jax.load_clip`.
-
-- **Source**: {resolved.origin}
-{files}
-- **Numbers in the source**: {types}
-- **`{weights_folder.WEIGHTS_FILE}`**: sha256 {sha256}
-- **Licence**: {resolved.licence or 'not named beside the weights; see their source'}
-"""
 
 
 def convert_back(source: Path, out: Path) -> None:
@@ -152,7 +73,7 @@ def convert_back(source: Path, out: Path) -> None:
             'preprocess_cfg': open_clip_config.preprocess_cfg(config),
         }
         atomic.write_json(temporary / sources.CONFIG_FILE, said)
-        for name in (pretrained.TOKENIZER_FILE, 'README.md'):
+        for name in (tokenizers.TOKENIZER_FILE, 'README.md'):
             if (source / name).is_file():
                 shutil.copyfile(source / name, temporary / name)
     say(f'wrote {out}: {config.name} for open_clip, {len(state)} arrays')
@@ -195,8 +116,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.to_openclip:
         convert_back(errors.given_path(options.source), options.out)
     else:
-        convert(options.source, options.model, options.out, options.dtype, options.tokenizer,
-                options.check, options.image_size)  # fmt: skip
+        convert(
+            options.source,
+            options.out,
+            options.check,
+            model=options.model,
+            dtype=None if options.dtype == SAME else options.dtype,
+            tokenizer=options.tokenizer,
+            image_size=options.image_size,
+        )
 
 
 if __name__ == '__main__':

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import os
 import warnings
@@ -18,43 +17,19 @@ from cpad_jax.errors import UserError
 from cpad_jax.models import clip_pad, clip_pad_export, visual_prompts
 from cpad_jax.models import face_features as models_face_features
 from cpad_jax.models.name_adapter import name_and_face, name_features
+from cpad_jax.models.person import Person
 from cpad_jax.models.person_adapter import unit
 from cpad_jax.models.pretrained import CLIPModel, load_clip
+from cpad_jax.models.tracing import is_traced, refuse_traced
 from cpad_jax.models.transformer import LowRank
 from cpad_jax.models.video_adapter import adapt_clips
 from cpad_jax.text import person_names
 from cpad_jax.text.prompts import PERSON_TOKEN, check_person_tokens, check_spelling, without_name
 
-# What a `Person` may come from.
-FORMS = ('text', 'memory', 'image', 'text+image', 'fine-tuned')
-FINE_TUNED = FORMS[-1]
 EXPORT = 'model'  # Where a workdir keeps its export.
 
 # Queries and people are padded to one of these, so that few programs are compiled.
 _BATCH_SIZES = (1, 8, 64)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Person:
-    """Somebody as the text tower is told.
-
-    Attributes:
-        name: The person's name, if one was given.
-        tokens: float32 [K, W], what stands in for [TOK].
-        form: 'text' (the name says who), 'memory' (the face token kept from training), 'image'
-            (from photos), 'text+image', or 'fine-tuned' (see `training.fine_tuning`).
-        name_in_token: Whether the tokens say the name, so that the query need not.
-        num_images: How many photos it comes from.
-        update: What this person alone adds to the low-rank update of the text tower, of the same
-            form, or None.
-    """
-
-    name: str | None
-    tokens: np.ndarray = dataclasses.field(repr=False)
-    form: str
-    num_images: int = 0
-    name_in_token: bool = dataclasses.field(default=False, repr=False)
-    update: LowRank | None = dataclasses.field(default=None, repr=False)
 
 
 class PersonalizedCLIP:
@@ -84,6 +59,13 @@ class PersonalizedCLIP:
         if saved.config.name_width:
             self._name_adapter = clip_pad.name_adapter(saved.config, clip.config)
         self._encode = jax.jit(functools.partial(clip_pad.encode_query, clip.model))
+
+    def __repr__(self) -> str:
+        learned = sum(leaf.size for leaf in jax.tree.leaves(self._params))
+        return (
+            f'PersonalizedCLIP({self.clip!r}, names={len(self.names)}, '
+            f'tokens_per_person={self.saved.config.num_tokens}, learned_parameters={learned:_})'
+        )
 
     def person(
         self,
@@ -195,8 +177,10 @@ class PersonalizedCLIP:
                 the default token.
 
         Returns:
-            float32 [P, K, W].
+            float32 [P, K, W]; traced inside `jax.jit`.
         """
+        if is_traced(features, weights):
+            return self._tokens(self._params, features, weights)
         parts = []
         for start, stop, size in _turns(len(features)):
             rows = np.minimum(np.arange(start, start + size), stop - 1)
@@ -285,6 +269,9 @@ class PersonalizedCLIP:
         if not people:
             tokens = np.zeros((1, *self.default_token.shape), np.float32)
             return self.encode_queries([text], tokens)[0]
+        refuse_traced(
+            'encode_query', [one.tokens for one in people], 'use encode_queries(texts, tokens)'
+        )
         for one in people:
             text = self._worded(text, one)
         update = functools.reduce(clip_pad.with_update, [one.update for one in people])
@@ -320,7 +307,8 @@ class PersonalizedCLIP:
             update: `Person.update`, which then holds for every query with a [TOK].
 
         Returns:
-            float32 [B, D], of length 1.
+            float32 [B, D], L2-normalised; inside `jax.jit` or `jax.grad`, where `tokens` are
+            traced, a traced array.
 
         Warns:
             UserWarning: The end of a text is cut off, as CLIP does, since it reads so many tokens.
@@ -347,13 +335,15 @@ class PersonalizedCLIP:
                     f'{reads}: its end is not seen',
                     stacklevel=2,
                 )
+        low_rank = clip_pad.with_update(self.low_rank, update)
+        if is_traced(tokens, update):
+            return self._encode(self.clip.params, ids, tokens, low_rank)
         embedded = np.zeros((len(ids), self.clip.config.embed_dim), np.float32)
         # Apart, so that a query without a person runs through the very program of plain CLIP.
         plain = found == 0
         if plain.any():
             embedded[plain] = self.clip.encode_text(ids[plain], normalize=True)
         about = np.flatnonzero(~plain)
-        low_rank = clip_pad.with_update(self.low_rank, update)
         for start, stop, size in _turns(len(about)):
             rows = about[np.minimum(np.arange(start, start + size), stop - 1)]
             embedded[about[start:stop]] = np.asarray(
@@ -390,6 +380,11 @@ class PersonalizedCLIP:
         Raises:
             UserError: There are no frames, or this is no such array.
         """
+        refuse_traced(
+            'encode_clip', frames,
+            'call image_clip.preprocess_frames(frames) before, and inside '
+            'image_clip.encode_image(pixels, normalize=True).mean(axis=0), L2-normalised',
+        )  # fmt: skip
         frames = np.asarray(frames)
         if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not len(frames):
             raise UserError(

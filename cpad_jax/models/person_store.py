@@ -18,7 +18,8 @@ from cpad_jax import digests, strict_json
 from cpad_jax.array_files import digest
 from cpad_jax.errors import UserError
 from cpad_jax.models.clip_pad import UPDATED_LAYERS
-from cpad_jax.models.clip_pad_api import FORMS, Person, PersonalizedCLIP
+from cpad_jax.models.clip_pad_api import PersonalizedCLIP
+from cpad_jax.models.person import FORMS, Person
 from cpad_jax.models.weights import folder as weights_folder
 from cpad_jax.models.weights import safetensors
 from cpad_jax.text import person_names

@@ -15,15 +15,13 @@ from PIL import Image
 
 from cpad_jax.errors import UserError
 from cpad_jax.media import images as media_images
-from cpad_jax.models import visual_prompts
+from cpad_jax.models import catalogue, conversion, visual_prompts
 from cpad_jax.models.clip import CLIP
 from cpad_jax.models.config import DTYPES, CLIPConfig
+from cpad_jax.models.tokenizers import open_tokenizer
+from cpad_jax.models.tracing import is_traced, refuse_traced
 from cpad_jax.models.weights import folder
-from cpad_jax.text.file_tokenizer import FileTokenizer
-from cpad_jax.text.tokenizer import ClipTokenizer, Tokenizer
-
-SHIPPED = Path(__file__).with_name('shipped')
-TOKENIZER_FILE = 'tokenizer.json'
+from cpad_jax.text.tokenizer import Tokenizer
 
 # Inputs are padded to one of these, so that few programs are compiled; more go in several turns.
 _BATCH_SIZES = (1, 8, 64)
@@ -31,6 +29,11 @@ _BATCH_SIZES = (1, 8, 64)
 
 class CLIPModel:
     """CLIP's two towers with their weights.
+
+    `encode_image` and `encode_text` may be called inside `jax.jit`, `jax.grad` and `jax.vmap`,
+    where they return traced arrays of the batch size that they are given. The parameters are
+    constants there; to differentiate with respect to them, apply the Flax module:
+    `clip.model.apply({'params': params}, pixels, True, method='encode_image')`.
 
     Attributes:
         config: Sizes.
@@ -64,6 +67,14 @@ class CLIPModel:
         self.model = CLIP(config, dtype=jnp.dtype(dtype).type)
         self._image = jax.jit(self._apply('encode_image'), static_argnums=2)
         self._text = jax.jit(self._apply('encode_text'), static_argnums=2)
+
+    def __repr__(self) -> str:
+        count = sum(leaf.size for leaf in jax.tree.leaves(self.params))
+        return (
+            f'CLIPModel({self.config.name!r}, embed_dim={self.config.embed_dim}, '
+            f'image_size={self.config.image_size}, dtype={jnp.dtype(self.model.dtype).name!r}, '
+            f'parameters={count:_})'
+        )
 
     def prompted(self, prompts: np.ndarray) -> CLIPModel:
         """This CLIP with visual prompts in its image tower.
@@ -107,6 +118,7 @@ class CLIPModel:
         Raises:
             UserError: A path cannot be read as an image.
         """
+        refuse_traced('preprocess', images, 'call it before, and pass its pixels')
         single = isinstance(images, (Image.Image, str, os.PathLike)) or (
             isinstance(images, np.ndarray) and images.ndim == 3
         )
@@ -123,6 +135,7 @@ class CLIPModel:
         Returns:
             float32 [T, S, S, 3].
         """
+        refuse_traced('preprocess_frames', frames, 'call it before, and pass its pixels')
         return media_images.preprocess_frames(
             frames, self.config.image_size, **preprocessing(self.config)
         )
@@ -136,12 +149,14 @@ class CLIPModel:
             texts, num_person_tokens=num_person_tokens, cut=self.tokenizer.can_cut
         )
 
-    def encode_image(self, pixels: np.ndarray | jax.Array, normalize: bool = False) -> np.ndarray:
+    def encode_image(
+        self, pixels: np.ndarray | jax.Array, normalize: bool = False
+    ) -> np.ndarray | jax.Array:
         """Embeds images.
 
         Args:
             pixels: float32 [B, S, S, 3] as `preprocess` makes them; any B.
-            normalize: Whether to scale to length 1.
+            normalize: Whether to L2-normalise; static inside `jax.jit`.
 
         Returns:
             float32 [B, D].
@@ -149,20 +164,25 @@ class CLIPModel:
         Raises:
             UserError: These are no such pixels.
         """
-        pixels, size = np.asarray(pixels), self.config.image_size
+        pixels, size = _in_memory(pixels, normalize, 'encode_image'), self.config.image_size
         if pixels.shape[1:] != (size, size, 3) or not jnp.issubdtype(pixels.dtype, jnp.floating):
             raise UserError(
                 f'encode_image takes pixels float32 [B, {size}, {size}, 3], not {pixels.dtype} '
                 f'{list(pixels.shape)}: write encode_image(clip.preprocess(images))'
             )
+        if is_traced(pixels):
+            return self._image(self.params, pixels, normalize)
         return self._in_batches(self._image, pixels, normalize)
 
-    def encode_text(self, ids: np.ndarray | jax.Array, normalize: bool = False) -> np.ndarray:
+    def encode_text(
+        self, ids: np.ndarray | jax.Array, normalize: bool = False
+    ) -> np.ndarray | jax.Array:
         """Embeds texts without a person.
 
         Args:
-            ids: int32 [B, L] as `tokenize` makes them; any B.
-            normalize: Whether to scale to length 1.
+            ids: int32 [B, L] as `tokenize` makes them; any B. Inside `jax.jit` their values cannot
+                be checked.
+            normalize: Whether to L2-normalise; static inside `jax.jit`.
 
         Returns:
             float32 [B, D].
@@ -171,11 +191,13 @@ class CLIPModel:
             UserError: These are no token ids, or there is a [TOK], which means nothing to CLIP
                 itself.
         """
-        ids = np.asarray(ids)
+        ids = _in_memory(ids, normalize, 'encode_text')
         if ids.ndim != 2 or not np.issubdtype(ids.dtype, np.integer):
             raise UserError(
                 'encode_text takes token ids [B, L]: write encode_text(clip.tokenize(texts))'
             )
+        if is_traced(ids):
+            return self._text(self.params, ids, normalize)
         text = self.config.text
         if (ids >= text.vocab_size).any():
             raise UserError(
@@ -202,24 +224,38 @@ class CLIPModel:
         return np.concatenate(outputs)
 
 
-def load_clip(directory: str | os.PathLike[str], dtype: str = 'float32') -> CLIPModel:
+def _in_memory(inputs: Any, normalize: bool, method: str) -> Any:
+    """The inputs of an encoder as an array of NumPy, unless they are traced."""
+    if is_traced(normalize):
+        raise UserError(
+            f'normalize decides what {method} computes and cannot be traced: write '
+            f'jax.jit(clip.{method}, static_argnames="normalize") and pass it by name'
+        )
+    return inputs if is_traced(inputs) else np.asarray(inputs)
+
+
+def load_clip(source: str | os.PathLike[str], dtype: str = 'float32') -> CLIPModel:
     """Loads a CLIP.
 
     Args:
-        directory: A folder with `config.json` and `weights.safetensors`, or the name of a model
-            that ships with the package, such as 'ViT-cast-16'.
-        dtype: Type of the factors in matrix products: 'float32', or 'bfloat16', which is several
-            times faster where the hardware knows it.
+        source: A folder with `config.json` and `weights.safetensors`; the name of a model that
+            comes with the package, such as 'ViT-cast-16'; or weights of open_clip on the Hugging
+            Face hub, as MODEL/TAG, such as 'ViT-B-32/laion2b_s34b_b79k', or as
+            'hf-hub:ORGANISATION/REPOSITORY'. The latter are fetched and converted once, see
+            `conversion.cached`. `list_models` lists names and tags.
+        dtype: Compute dtype: 'float32', or 'bfloat16', which is several times faster where the
+            hardware has it.
 
     Returns:
         The model.
 
     Raises:
-        UserError: The folder is missing, or something in it is or does not fit.
+        UserError: The folder is missing, something in it is missing or does not fit, or the
+            weights cannot be downloaded.
     """
     if dtype not in DTYPES:
         raise UserError(f"dtype is {dtype!r}, expected 'float32' or 'bfloat16'")
-    directory = find_clip(directory)
+    directory = find_clip(source)
     config, params = folder.load_clip_variables(directory, jax.device_put)
     try:
         tokenizer = open_tokenizer(config, directory)
@@ -229,23 +265,32 @@ def load_clip(directory: str | os.PathLike[str], dtype: str = 'float32') -> CLIP
     return CLIPModel(config, params, sha256, dtype, tokenizer)
 
 
-def find_clip(directory: str | os.PathLike[str]) -> Path:
-    """The folder of a CLIP, which may be named as `load_clip` takes it.
+def find_clip(source: str | os.PathLike[str]) -> Path:
+    """The folder of a CLIP.
+
+    Args:
+        source: As `load_clip` takes it. What exists on this machine comes first.
+
+    Returns:
+        The folder, which holds a configuration and weights.
 
     Raises:
-        UserError: There is no such folder, or no configuration in it.
+        UserError: There is no such folder, no configuration in it, or the weights cannot be
+            downloaded.
     """
-    directory = Path(directory)
-    shipped = SHIPPED / directory.name
-    if not directory.exists() and len(directory.parts) == 1 and shipped.is_dir():
-        directory = shipped
-    if not directory.exists() and len(directory.parts) == 1:
-        ships = ', '.join(sorted(path.name for path in SHIPPED.iterdir() if path.is_dir()))
-        raise UserError(
-            f'there is no folder {directory}, and no CLIP of that name ships with the package '
-            f'({ships} does); tools/convert_openclip_weights.py makes a folder of weights of '
-            'open_clip'
-        )
+    directory = Path(source)
+    if not directory.exists():
+        shipped = catalogue.SHIPPED / directory.name
+        if len(directory.parts) == 1 and shipped.is_dir():
+            directory = shipped
+        elif conversion.is_remote(os.fspath(source)):
+            directory = conversion.cached(os.fspath(source))
+        elif len(directory.parts) == 1:
+            raise UserError(
+                f'there is no folder {directory}, and no CLIP of that name comes with the package '
+                f'({", ".join(catalogue.shipped_models())} do); expected one of these, a folder, '
+                'or MODEL/TAG of open_clip such as ViT-B-32/laion2b_s34b_b79k'
+            )
     folder.check_folder(directory)
     return directory
 
@@ -254,32 +299,3 @@ def preprocessing(config: CLIPConfig) -> dict[str, Any]:
     """How images are brought to the image tower, as the functions of `media.images` take it."""
     names = ('resize', 'interpolation', 'mean', 'std')
     return {name: getattr(config, name) for name in names}
-
-
-def open_tokenizer(config: CLIPConfig, directory: Path | None) -> Tokenizer:
-    """The tokenizer that a text tower was trained with.
-
-    Raises:
-        UserError: Its file is missing or broken.
-        ValueError: The configuration does not fit CLIP's own, or there is no folder to find one in.
-    """
-    text = config.text
-    if text.tokenizer == 'clip':
-        clip_vocabulary = ClipTokenizer.person_id
-        if text.vocab_size != clip_vocabulary:
-            raise ValueError(
-                f"text.vocab_size is {text.vocab_size}, expected {clip_vocabulary}, that of CLIP's "
-                'tokenizer'
-            )
-        return ClipTokenizer(text.context_length, can_cut=text.causal)
-    if directory is None:
-        raise ValueError(f'{config.name} needs a tokenizer: give one')
-    return FileTokenizer(
-        directory / TOKENIZER_FILE,
-        context_length=text.context_length,
-        vocab_size=text.vocab_size,
-        pad_id=text.pad_token,
-        clean=text.clean,
-        strip_separator=text.strip_separator,
-        can_cut=text.causal,
-    )

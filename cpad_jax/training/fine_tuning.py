@@ -22,8 +22,9 @@ from cpad_jax.errors import UserError
 from cpad_jax.media.images import read_image
 from cpad_jax.models import clip_pad
 from cpad_jax.models.clip import CLIP
-from cpad_jax.models.clip_pad_api import FINE_TUNED, Person, PersonalizedCLIP
+from cpad_jax.models.clip_pad_api import PersonalizedCLIP
 from cpad_jax.models.face_features import Photo
+from cpad_jax.models.person import FINE_TUNED, Person
 from cpad_jax.models.person_adapter import unit
 from cpad_jax.text import training_phrases
 from cpad_jax.text.prompts import PERSON_TOKEN

@@ -328,3 +328,52 @@ def test_names_are_known_however_they_are_spelt(model, spelt):
 def test_a_name_within_another_word_names_nobody(model):
     with pytest.raises(UserError, match='does not name Anton Voss'):
         model.encode_query('Santon Voss [TOK]', model.person('Anton Voss'))
+
+
+def test_repr_says_what_it_is(model):
+    learned = sum(np.size(leaf) for leaf in jax.tree.leaves(model.saved.params))
+    assert repr(model) == (
+        f'PersonalizedCLIP({model.clip!r}, names=3, tokens_per_person=2, '
+        f'learned_parameters={learned:_})'
+    )
+    assert "CLIPModel('testing', embed_dim=32, image_size=32, dtype='float32'" in repr(model)
+
+
+def test_queries_may_be_jitted_and_differentiated(model):
+    texts = ['Orla Brandt [TOK] in a park', 'a kitchen', '[TOK] eating']
+    tokens = np.stack([model.person(images=photos(i), cropped=True).tokens for i in range(3)])
+    expected = model.encode_queries(texts, tokens)
+    traced = jax.jit(lambda tokens: model.encode_queries(texts, tokens))(tokens)
+    assert isinstance(traced, jax.Array)
+    np.testing.assert_allclose(traced, expected, atol=1e-5)
+
+    def similarity(tokens):
+        return (model.encode_queries(texts, tokens)[:2] * expected[2]).sum()
+
+    gradient = np.asarray(jax.grad(similarity)(jnp.asarray(tokens)))
+    # The second query has no [TOK], and the third does not enter.
+    assert np.abs(gradient[0]).max() > 1e-4 and not gradient[1:].any()
+    step = 1e-2 * gradient / np.linalg.norm(gradient)
+    slope = (similarity(tokens + step) - similarity(tokens - step)) / 2e-2
+    np.testing.assert_allclose(slope, np.linalg.norm(gradient), rtol=0.02)
+
+
+def test_tokens_may_be_jitted(model):
+    features = np.stack([model.face_features(photos(i), cropped=True) for i in range(2)])
+    weights = np.array([[1, 1], [1, 0]], np.float32)
+    np.testing.assert_allclose(
+        jax.jit(model.tokens)(features, weights), model.tokens(features, weights), atol=1e-5
+    )
+
+
+def test_what_cannot_be_traced_is_refused_in_one_line(model):
+    person = model.person(images=photos(0), cropped=True)
+    for call, words in (
+        (lambda x: model.encode_clip(x), r'image_clip\.encode_image\(pixels, normalize=True\)'),
+        (lambda x: model.encode_query(
+            '[TOK] eating', dataclasses.replace(person, tokens=person.tokens + x.sum())
+        ), r'encode_query does not work inside jax\.jit.*use encode_queries\(texts, tokens\)'),
+    ):  # fmt: skip
+        with pytest.raises(UserError, match=words) as error:
+            jax.jit(call)(np.zeros((2, 8, 8, 3), np.uint8))
+        assert '\n' not in str(error.value) and len(str(error.value)) < 400

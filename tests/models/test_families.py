@@ -15,7 +15,7 @@ import cpad_jax
 from cpad_jax.features.store import IdentityFeatures
 from cpad_jax.models import zoo
 from cpad_jax.models.clip import CLIP
-from cpad_jax.models.pretrained import TOKENIZER_FILE
+from cpad_jax.models.tokenizers import TOKENIZER_FILE
 from cpad_jax.models.weights import folder as weights_folder
 from cpad_jax.training import identity, loop
 from tools import check_parity

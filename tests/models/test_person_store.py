@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from cpad_jax.errors import UserError
-from cpad_jax.models.clip_pad_api import Person, PersonalizedCLIP
+from cpad_jax.models.clip_pad_api import PersonalizedCLIP
+from cpad_jax.models.person import Person
 from cpad_jax.models.person_store import PersonStore
 from cpad_jax.models.weights import safetensors
 from tests.support import tiny_cpad

@@ -7,7 +7,7 @@ from PIL import Image
 
 import cpad_jax
 from cpad_jax.errors import UserError
-from cpad_jax.models import clip, pretrained, zoo
+from cpad_jax.models import catalogue, clip, zoo
 from cpad_jax.models.config import CLIPConfig, TextConfig, ViTConfig
 from cpad_jax.models.weights import folder as weights_folder
 from cpad_jax.text import tokenizer
@@ -125,7 +125,7 @@ def test_bfloat16_stays_near(model, folder):
 
 
 def test_shipped_models_are_found_by_name(folder, monkeypatch, tmp_path):
-    monkeypatch.setattr(pretrained, 'SHIPPED', folder.parent)
+    monkeypatch.setattr(catalogue, 'SHIPPED', folder.parent)
     monkeypatch.chdir(tmp_path)
     assert cpad_jax.load_clip(folder.name).config == CONFIG
     with pytest.raises(UserError, match='there is no folder .*ViT-nowhere'):
@@ -147,8 +147,83 @@ def test_the_shipped_model_is_whole_and_small(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model = cpad_jax.load_clip('ViT-cast-16')
     assert model.config == zoo.get('ViT-cast-16')
-    assert sum(p.stat().st_size for p in (pretrained.SHIPPED / 'ViT-cast-16').iterdir()) < 20e6
+    assert sum(p.stat().st_size for p in (catalogue.SHIPPED / 'ViT-cast-16').iterdir()) < 20e6
     # It was trained on what people do: other words for the same come closer than other doings.
     texts = ['a woman hugs a man', 'a woman embraces a man', 'a man drives a car']
     a, same, other = model.encode_text(model.tokenize(texts), normalize=True)
     assert a @ same > a @ other + 0.5
+
+
+def test_repr_says_what_it_is(model, folder, params):
+    count = sum(leaf.size for leaf in jax.tree.leaves(params))
+    assert repr(model) == (
+        f"CLIPModel('tiny', embed_dim=8, image_size=16, dtype='float32', parameters={count:_})"
+    )
+    assert "dtype='bfloat16'" in repr(cpad_jax.load_clip(folder, dtype='bfloat16'))
+
+
+# Inside jax.jit, jax.grad and jax.vmap.
+
+
+def test_encoders_may_be_jitted(model, seventy):
+    pixels, images, _ = seventy
+    encode = jax.jit(model.encode_image, static_argnames='normalize')
+    out = encode(pixels[:3])
+    assert isinstance(out, jax.Array) and out.shape == (3, 8)
+    np.testing.assert_allclose(out, images[:3], atol=1e-5)
+    np.testing.assert_allclose(
+        encode(pixels[:3], normalize=True), model.encode_image(pixels[:3], True), atol=1e-5
+    )
+    ids = model.tokenize(['a cat', 'two people in a kitchen'])
+    np.testing.assert_allclose(
+        jax.jit(lambda ids: model.encode_text(ids, normalize=True))(ids),
+        model.encode_text(ids, normalize=True), atol=1e-5,
+    )  # fmt: skip
+    one = jax.vmap(lambda image: model.encode_image(image[None])[0])(pixels[:3])
+    np.testing.assert_allclose(one, images[:3], atol=1e-5)
+
+
+def test_gradients_with_respect_to_pixels(model, seventy):
+    pixels = seventy[0][:1]
+    text = model.encode_text(model.tokenize('a cat'), normalize=True)[0]
+
+    def similarity(pixels):
+        return (model.encode_image(pixels, normalize=True) @ text).sum()
+
+    gradient = jax.grad(similarity)(pixels)
+    # The slope along the gradient, by central differences.
+    step = 1e-2 * gradient / np.linalg.norm(gradient)
+    slope = (similarity(pixels + step) - similarity(pixels - step)) / 2e-2
+    np.testing.assert_allclose(slope, np.linalg.norm(gradient), rtol=0.02)
+    assert slope > 1e-3
+
+
+def test_gradients_with_respect_to_parameters(model, seventy):
+    def energy(params):
+        arguments = seventy[0][:2], True
+        out = model.model.apply({'params': params}, *arguments, method='encode_image')
+        return (out[0] @ out[1]) ** 2
+
+    gradient = jax.jit(jax.grad(energy))(model.params)
+    assert jax.tree.structure(gradient) == jax.tree.structure(model.params)
+    assert np.abs(gradient['visual']['proj']['kernel']).max() > 1e-4
+    assert not np.abs(gradient['logit_scale']).any()
+
+
+@pytest.mark.parametrize(
+    'call, words',
+    [
+        (lambda m, x: m.encode_image(x, x.sum() > 0), 'static_argnames="normalize"'),
+        (lambda m, x: m.encode_text(x[..., 0, 0].astype(int), x.sum() > 0), 'static_argnames'),
+        (lambda m, x: m.encode_image(x[..., 0]), r'encode_image\(clip.preprocess\(images\)\)'),
+        (lambda m, x: m.encode_text(x), r'encode_text\(clip.tokenize\(texts\)\)'),
+        (lambda m, x: m.preprocess(x), 'call it before, and pass its pixels'),
+        (lambda m, x: m.preprocess([x[0], x[0]]), 'call it before, and pass its pixels'),
+        (lambda m, x: m.preprocess_frames(x), 'call it before, and pass its pixels'),
+    ],
+)
+def test_what_cannot_be_traced_is_refused_in_one_line(model, seventy, call, words):
+    for transform in (jax.jit, jax.vmap):
+        with pytest.raises(UserError, match=words) as error:
+            transform(lambda x: call(model, x))(seventy[0][:2][None])
+        assert '\n' not in str(error.value)

@@ -9,8 +9,9 @@ import pytest
 
 from cpad_jax.errors import UserError
 from cpad_jax.methods.ce import export, model
-from cpad_jax.models import clip_pad_export, pretrained, seals
-from cpad_jax.models.clip_pad_api import Person, PersonalizedCLIP
+from cpad_jax.models import catalogue, clip_pad_export, pretrained, seals
+from cpad_jax.models.clip_pad_api import PersonalizedCLIP
+from cpad_jax.models.person import Person
 from cpad_jax.models.person_store import PersonStore
 from cpad_jax.models.weights import folder as weights_folder
 from tests.support import tiny_cpad
@@ -138,7 +139,7 @@ def test_names_that_lead_elsewhere_are_refused(tmp_path, files):
 
 
 def test_what_ships_is_sealed():
-    for folder in pretrained.SHIPPED.iterdir():
+    for folder in catalogue.SHIPPED.iterdir():
         values = json.loads((folder / 'config.json').read_text())
         assert values['files'] == {
             'weights.safetensors': seals.file_sha256(folder / 'weights.safetensors')

@@ -13,7 +13,13 @@ from cpad_jax.errors import UserError
 from cpad_jax.models import zoo
 from cpad_jax.models.config import CLIPConfig, ResNetConfig, TextConfig, ViTConfig
 from cpad_jax.models.weights import folder as weights_folder
-from cpad_jax.models.weights import open_clip, open_clip_config, safetensors, sources
+from cpad_jax.models.weights import (
+    open_clip,
+    open_clip_choice,
+    open_clip_config,
+    safetensors,
+    sources,
+)
 from tools import convert_openclip_weights as tool
 
 TOKENIZERS = Path(__file__).parents[1] / 'fixtures' / 'tokenizers'
@@ -180,7 +186,7 @@ def test_a_tag_says_which_model_it_is(tmp_path, monkeypatch):
 def test_tags_that_need_quick_gelu(name, quick):
     model, _, tag = name.partition('/')
     resolved = sources.Resolved((), name, tag=sources.find_tag(model, tag))
-    config = tool.choose_config(None, resolved)
+    config = open_clip_choice.choose_config(None, resolved)
     assert (config.text.activation == 'quick_gelu') == quick
 
 

@@ -59,7 +59,7 @@ def test_never_more_than_so_many_steps(monkeypatch, model, guess, shown):
 
 
 def test_words_come_nearer_to_the_photos(model, guess, shown, tuned):
-    start = cpad_jax.models.clip_pad_api.Person(None, guess, 'image')
+    start = cpad_jax.models.person.Person(None, guess, 'image')
     before = nearness(model, start, shown)
     for found in tuned:
         assert nearness(model, found.person, shown) > before + 0.02
@@ -88,7 +88,7 @@ def test_the_model_is_not_changed(model, guess, shown):
         return [np.array(leaf) for leaf in jax.tree.leaves(trees)]
 
     before = taken()
-    other = cpad_jax.models.clip_pad_api.Person(None, guess, 'image')
+    other = cpad_jax.models.person.Person(None, guess, 'image')
     texts = ['a person in a park', '[TOK] in a park']
     asked = model.encode_query(texts[0]), model.encode_query(texts[1], other)
     person = fine_tuning.FineTuner(model).fit(guess, shown, rank_one=True).person

@@ -38,7 +38,11 @@ def main(name: str, form: str) -> None:
     runtime.silence_logs()
     import jax  # noqa: PLC0415
 
-    from cpad_jax.models import clip_pad, clip_pad_export, zoo
+    from cpad_jax.models import (
+        clip_pad,  # noqa: PLC0415
+        clip_pad_export,  # noqa: PLC0415
+        zoo,  # noqa: PLC0415
+    )
     from cpad_jax.models.clip_pad_api import PersonalizedCLIP  # noqa: PLC0415
     from cpad_jax.models.pretrained import CLIPModel  # noqa: PLC0415
     from cpad_jax.models.weights import folder  # noqa: PLC0415

@@ -13,7 +13,8 @@ import numpy as np
 
 from cpad_jax.methods.ce import export, model
 from cpad_jax.models import clip_pad_export
-from cpad_jax.models.clip_pad_api import Person, PersonalizedCLIP
+from cpad_jax.models.clip_pad_api import PersonalizedCLIP
+from cpad_jax.models.person import Person
 from cpad_jax.models.person_store import PersonStore
 from cpad_jax.models.pretrained import CLIPModel, load_clip
 from cpad_jax.models.weights import folder as weights_folder

@@ -116,7 +116,7 @@ def resolve(source: str | os.PathLike[str]) -> Resolved:
     """
     text = os.fspath(source)
     if text.startswith(_HUB):
-        return _from_hub(text.removeprefix(_HUB))
+        return _from_hub(repository(text))
     path = Path(text)
     if path.is_dir():
         return _from_folder(path, origin=str(path))
@@ -318,9 +318,19 @@ def _licence(card: Path) -> str | None:
 # The hub.
 
 
+def repository(source: str) -> str:
+    """The ORGANISATION/NAME of 'hf-hub:ORGANISATION/NAME'.
+
+    Raises:
+        UserError: It is none.
+    """
+    name = source.removeprefix(_HUB)
+    if not _REPOSITORY.fullmatch(name):
+        raise UserError(f'{_HUB}{name} is no repository; expected {_HUB}ORGANISATION/NAME')
+    return name
+
+
 def _from_hub(repository: str) -> Resolved:
-    if not _REPOSITORY.fullmatch(repository):
-        raise UserError(f'{_HUB}{repository} is no repository; expected {_HUB}ORGANISATION/NAME')
     import huggingface_hub as hub  # Slow to import, and most sources are files.
 
     origin = f'https://huggingface.co/{repository}'

@@ -24,7 +24,8 @@ from cpad_jax.errors import UserError
 from cpad_jax.features import store
 from cpad_jax.media import images
 from cpad_jax.models import clip_pad_api
-from cpad_jax.models.clip_pad_api import Person, PersonalizedCLIP
+from cpad_jax.models.clip_pad_api import PersonalizedCLIP
+from cpad_jax.models.person import Person
 from cpad_jax.models.person_adapter import padded
 from cpad_jax.printable import say
 from cpad_jax.protocols.season import pictures as season_pictures

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from cpad_jax import progress
-from cpad_jax.models.clip_pad_api import Person, PersonalizedCLIP
+from cpad_jax.models.clip_pad_api import PersonalizedCLIP
+from cpad_jax.models.person import Person
 from cpad_jax.protocols.season.frames import SeasonFrames
 from cpad_jax.protocols.season.queries import SeasonQuery
 from cpad_jax.protocols.season.segmentation import Span

@@ -1,6 +1,5 @@
 import json
 import sys
-import types
 
 import numpy as np
 import pytest
@@ -8,6 +7,7 @@ import safetensors.numpy
 
 from cpad_jax.errors import UserError
 from cpad_jax.models.weights import sources
+from tests.support import fake_hub
 from tests.support import hostile_files as hostile
 from tests.support import weight_files as files
 
@@ -190,43 +190,9 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
 # The hub.
 
 
-class Hub(types.ModuleType):
-    """Stands in for huggingface_hub: repositories are folders."""
-
-    def __init__(self, root):
-        super().__init__('huggingface_hub')
-        self.root, self.online, self.cached, self.fetched = root, True, None, None
-
-    def model_info(self, repository):
-        if not self.online:
-            raise ConnectionError('Name or service\nnot known')
-        folder = self.root / repository
-        if not folder.is_dir():
-            raise type('RepositoryNotFoundError', (Exception,), {})('404')
-        files = [str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file()]
-        siblings = [types.SimpleNamespace(rfilename=name) for name in files]
-        return types.SimpleNamespace(sha='abc123', siblings=siblings)
-
-    def snapshot_download(
-        self, repository, revision=None, allow_patterns=None, local_files_only=False
-    ):
-        if local_files_only:
-            if self.cached is None:
-                raise FileNotFoundError('nothing there')
-            return str(self.cached)
-        assert revision == 'abc123'
-        if not self.online:
-            raise TimeoutError('too slow')
-        self.fetched, self.cached = sorted(allow_patterns), self.root / 'cache' / 'abc123'
-        for name in allow_patterns:
-            self.cached.mkdir(parents=True, exist_ok=True)
-            (self.cached / name).write_bytes((self.root / repository / name).read_bytes())
-        return str(self.cached)
-
-
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    module = Hub(tmp_path / 'hub')
+    module = fake_hub.Hub(tmp_path / 'hub')
     monkeypatch.setitem(sys.modules, 'huggingface_hub', module)
     return module
 

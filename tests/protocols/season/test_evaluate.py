@@ -7,7 +7,7 @@ import pytest
 from cpad_jax import eval as evaluation
 from cpad_jax import train
 from cpad_jax.errors import UserError
-from cpad_jax.models.clip_pad_api import Person
+from cpad_jax.models.person import Person
 from cpad_jax.protocols.season import evaluate, segmentation
 from cpad_jax.ranking import method, references
 from cpad_jax.ranking.references import Reference
