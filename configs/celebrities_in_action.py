@@ -15,6 +15,6 @@ def get_config() -> ml_collections.ConfigDict:
     """As configs/quickstart.py, with a ViT-B-32 and the data set in place of the drawn world."""
     config = configs.load(str(Path(__file__).with_name('quickstart.py')))
     config.name = 'celebrities_in_action'
-    config.backbone = 'weights/vit_b32'  # tools/convert_openclip_weights.py writes it
+    config.backbone = 'weights/vit_b32'  # cpad-convert writes it
     config.data.name = 'celebrities_in_action'
     return config

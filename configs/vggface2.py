@@ -14,7 +14,7 @@ def get_config() -> ml_collections.ConfigDict:
     """As configs/quickstart.py, with a ViT-B-32 and batches for 8,631 people."""
     config = configs.load(str(Path(__file__).with_name('quickstart.py')))
     config.name = 'vggface2'
-    config.backbone = 'weights/vit_b32'  # tools/convert_openclip_weights.py writes it
+    config.backbone = 'weights/vit_b32'  # cpad-convert writes it
     config.data.name = 'vggface2'
     config.eval.data.name = 'celebrities_in_action'
 

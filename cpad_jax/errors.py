@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
-from cpad_jax import interruption, standard_streams
+from cpad_jax import extras, interruption, standard_streams
 from cpad_jax.printable import say, shortened
 
 _STDOUT = 1  # As the system numbers it, whatever `sys.stdout` is.
@@ -86,6 +86,16 @@ def numbers(text: str) -> tuple[int, ...]:
 
 
 _GOES_ON = 'run the same command again to go on from here'
+
+
+def require_training() -> None:
+    """Makes sure, before any work, that what training needs is installed.
+
+    Raises:
+        UserError: Packages of the extra `train` are missing; they are named.
+    """
+    if missing := extras.missing_for_training():
+        raise UserError(missing)
 
 
 def run_command(main: Callable[[], None], interrupted: str = _GOES_ON) -> None:
@@ -184,6 +194,8 @@ _QUOTED_PATH = re.compile(r'"([^"\n]*/[^"\n]*)"')
 
 def _refused(error: BaseException) -> str | None:
     """What the system refused and what to do, in a line; None where it is no refusal."""
+    if isinstance(error, ModuleNotFoundError):
+        return extras.advice(error)
     if isinstance(error, MemoryError):
         return f'memory ran out: {_ADVICE[errno.ENOMEM]}'
     if isinstance(error, OSError) and not isinstance(error, ConnectionError) and error.errno:

@@ -2,6 +2,7 @@
 
 usage: python -m cpad_jax.eval --config FILE [--workdir DIR] [--config.eval.KEY=VALUE …]
        python -m cpad_jax.eval --compare A B [--out FILE]
+       cpad-eval is the same command
 
   --config   the configuration file that the workdir was trained with
   --workdir  where the trained model lies (default: runs/<config.name>)
@@ -21,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cpad_jax.errors import naming, run_command
+from cpad_jax.errors import naming, require_training, run_command
 from cpad_jax.training import runtime
 
 
@@ -32,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(__doc__)
         return
     runtime.silence_logs()
+    require_training()
     if '--compare' in argv:
         from cpad_jax.protocols.compound import comparison
 

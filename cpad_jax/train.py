@@ -1,9 +1,10 @@
 """Learns, then evaluates: `python -m cpad_jax.train --config configs/quickstart.py`.
 
 usage: python -m cpad_jax.train --config FILE [--workdir DIR] [--config.KEY=VALUE …]
+       cpad-train is the same command
 
-  --config      a configuration file, e.g. configs/quickstart.py; FILE:ARGUMENT calls
-                get_config('ARGUMENT')
+  --config      a configuration file, e.g. configs/quickstart.py, or the name of one that comes with
+                the package, e.g. quickstart; FILE:ARGUMENT calls get_config('ARGUMENT')
   --workdir     where everything goes (default: runs/<config.name>); a run that was stopped goes on
                 from its last checkpoint, and what is there already is used again
   --config.KEY  overrides one key, e.g. --config.train.steps=500
@@ -16,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cpad_jax.errors import naming, run_command
+from cpad_jax.errors import naming, require_training, run_command
 from cpad_jax.locks import locked
 from cpad_jax.training.runtime import keep_compiled, silence_logs, stage
 
@@ -229,6 +230,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(__doc__)
         return
     silence_logs()
+    require_training()
     from cpad_jax.training import configs
 
     config, workdir = configs.parse(argv)

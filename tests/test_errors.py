@@ -126,8 +126,8 @@ def test_commands_say_of_their_folder_what_is_refused_without_a_name(
     tmp_path, monkeypatch, capsys, command
 ):
     from cpad_jax import eval as evaluating
+    from cpad_jax.commands import build_dataset
     from cpad_jax.training import configs
-    from tools import build_dataset
 
     def full(*_):
         raise OSError(errno.ENOSPC, 'No space left on device')

@@ -13,12 +13,13 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / 'cpad_jax'
 # A module may import from its own layer and from those to the right of it.
 LAYERS = (
-    'train', 'eval', 'protocols', 'report', 'methods', 'ranking', 'training', 'features', 'models',
-    'labelling', 'data', 'synthetic', 'media', 'text',
+    'commands', 'train', 'eval', 'protocols', 'report', 'methods', 'ranking', 'training',
+    'features', 'models', 'labelling', 'data', 'synthetic', 'media', 'text',
 )  # fmt: skip
 # These know nothing of the rest and serve everybody.
 FOUNDATIONS = {
-    'array_files', 'atomic', 'bounds', 'digests', 'errors', 'interruption', 'locks', 'printable',
+    'array_files', 'atomic', 'bounds', 'companions', 'digests', 'errors', 'extras', 'interruption',
+    'locks', 'printable',
     'progress', 'standard_streams', 'strict_json', 'whole_folders', 'workers',
 }  # fmt: skip
 # What only training and building data sets need, and what `import cpad_jax` does not import.

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cpad_jax import errors, progress
+from cpad_jax.commands import find_person
 from cpad_jax.printable import as_cell, from_cell, printable, say
 from cpad_jax.report import page
-from tools import find_person
 
 
 @pytest.mark.parametrize(('text', 'shown'), [

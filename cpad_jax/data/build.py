@@ -163,7 +163,7 @@ def find(
         if not is_complete(part):
             raise UserError(
                 f'{part}: the data set is not there, or was not finished; '
-                f'`python tools/build_dataset.py {name} --manual_dir DIR --data_dir {directory}` '
+                f'`cpad-build-dataset {name} --manual_dir DIR --data_dir {directory}` '
                 'builds it, from files that you have'
             )
         # The first holds the digest of all records, the other who their numbers are.

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypedDict
 
-from cpad_jax import digests, strict_json
+from cpad_jax import companions, digests, strict_json
 from cpad_jax.errors import UserError
 from cpad_jax.locks import locked
 
@@ -161,18 +161,18 @@ def drawn_alone(folder: Path) -> AbstractContextManager[None]:
 
 
 def builder_module(name: str) -> ModuleType:
-    """Loads `datasets/NAME/NAME_dataset_builder.py` of the repository, which imports TFDS.
+    """Loads `datasets/NAME/NAME_dataset_builder.py`, which imports TFDS.
 
     By its path and not by import, because `datasets` is the name of another well-known package.
 
     Raises:
-        UserError: The package was installed without its repository.
+        UserError: The file is missing.
     """
-    path = Path(__file__).parents[2] / 'datasets' / name / f'{name}_dataset_builder.py'
+    path = companions.folder('datasets') / name / f'{name}_dataset_builder.py'
     if not path.is_file():
         raise UserError(
-            f'{path}: the code that builds {name} is not there, as it is not part of the installed '
-            'package; clone the repository, install it with `pip install -e .` and run from there'
+            f'{path}: the code that builds {name} is not there; install the package again, or '
+            'clone the repository and run from there'
         )
     if path.stem in sys.modules:
         return sys.modules[path.stem]  # TFDS registers a builder once.

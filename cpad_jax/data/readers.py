@@ -40,7 +40,7 @@ class _Reader:
         if not (self.directory / 'dataset_info.json').is_file():
             raise UserError(
                 f'{self.directory}: there is no data set (no dataset_info.json); build it with '
-                '`python tools/build_dataset.py NAME --data_dir DIR`'
+                '`cpad-build-dataset NAME --data_dir DIR`'
             )
         built_dataset.check_digests(self.directory)
         with _whole(self.directory):

@@ -50,7 +50,7 @@ class ModelFile:
     def where(self) -> str:
         """How to come by it, for messages."""
         return (
-            f'`python tools/find_person.py --fetch` downloads {self.name} of opencv_zoo ('
+            f'`cpad-find --fetch` downloads {self.name} of opencv_zoo ('
             f'{self.licence} licence, '
             f'{self.size} bytes, sha256 {self.sha256}); or give the path of one, or set '
             f'{self.variable} to it'

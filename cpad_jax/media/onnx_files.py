@@ -25,7 +25,7 @@ MAX_BYTES = 512 << 20
 
 _SECONDS = 300  # For machines that do much else; the processor's time is limited by the trial.
 _GOOD: set[tuple[str, str]] = set()
-_MEND = 'download it again; `python tools/find_person.py --fetch` gets one that works'
+_MEND = 'download it again; `cpad-find --fetch` gets one that works'
 
 
 def read(path: Path, kind: str) -> tuple[bytes, str]:

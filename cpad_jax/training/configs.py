@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import ml_collections
 
-from cpad_jax import atomic, bounds, strict_json
+from cpad_jax import atomic, bounds, companions, strict_json
 from cpad_jax.errors import UserError, expanded
 from cpad_jax.models.config import DTYPES
 from cpad_jax.training import checkpoints
@@ -76,7 +76,8 @@ def load(path: str) -> ml_collections.ConfigDict:
     """Loads a configuration file.
 
     Args:
-        path: `configs/x.py`, or `configs/x.py:argument` to call `get_config('argument')`.
+        path: A file such as `configs/x.py`, or the bare name of one that comes with the package,
+            such as `x`; `configs/x.py:argument` calls `get_config('argument')`.
 
     Returns:
         What its `get_config` returns.
@@ -84,14 +85,8 @@ def load(path: str) -> ml_collections.ConfigDict:
     Raises:
         UserError: The file is missing, does not run, or has no `get_config`.
     """
-    file, _, argument = path.partition(':')
-    file = str(expanded(file))
-    if not Path(file).is_file():
-        folder = Path(file).parent
-        there = sorted(str(p) for p in folder.glob('*.py')) if folder.is_dir() else []
-        near = difflib.get_close_matches(file, there, n=3, cutoff=0.5)
-        hint = f': did you mean {" or ".join(near)}?' if near else ''
-        raise UserError(f'no configuration file {file}{hint}')
+    name, _, argument = path.partition(':')
+    file = str(_find(name))
     spec = importlib.util.spec_from_file_location(f'config_{Path(file).stem}', file)
     try:
         module = importlib.util.module_from_spec(spec)
@@ -111,6 +106,26 @@ def load(path: str) -> ml_collections.ConfigDict:
     if not isinstance(config, ml_collections.ConfigDict):
         raise UserError(f'get_config of {file} must return an ml_collections.ConfigDict')
     return config.copy_and_resolve_references()
+
+
+def _find(name: str) -> Path:
+    """The file of a configuration; a bare name is one of `companions.folder('configs')`."""
+    file, folder = expanded(name), companions.folder('configs')
+    packaged = folder / f'{file.stem}.py'
+    if file.is_file():
+        return file
+    if file.name == name == file.stem and packaged.is_file():
+        return packaged
+    beside = sorted(str(p) for p in file.parent.glob('*.py')) if file.parent.is_dir() else []
+    bare = sorted(path.stem for path in folder.glob('*.py'))
+    near = difflib.get_close_matches(str(file), beside, n=3, cutoff=0.5)
+    near = near or difflib.get_close_matches(file.stem, bare, n=3, cutoff=0.5)
+    hint = (
+        f'did you mean {" or ".join(near)}?'
+        if near
+        else f'expected a file, or one of {", ".join(bare)}'
+    )
+    raise UserError(f'no configuration file {file}: {hint}')
 
 
 def parse(argv: Sequence[str]) -> CommandLine:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cpad_jax import locks
+from cpad_jax import companions, locks
 from cpad_jax.data import build, built_dataset, filming, synthetic_cast
 from cpad_jax.errors import UserError
 from cpad_jax.media import images, video
@@ -209,11 +209,9 @@ def test_every_part_of_the_world_can_be_configured():
     assert synthetic_cast.world_spec(data) == default
 
 
-def test_without_the_repository_the_user_is_told(monkeypatch, tmp_path):
-    monkeypatch.setattr(
-        built_dataset, '__file__', str(tmp_path / 'site-packages/cpad_jax/data/built_dataset.py')
-    )
-    with pytest.raises(UserError, match='clone the repository'):
+def test_without_its_builder_a_data_set_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(companions, '_PACKAGE', tmp_path / 'site-packages/cpad_jax')
+    with pytest.raises(UserError, match=r'the code that builds synthetic_cast.*clone the repo'):
         built_dataset.builder_module('synthetic_cast')
 
 

@@ -4,13 +4,13 @@ import shutil
 import numpy as np
 import pytest
 
+from cpad_jax.commands import build_dataset
 from cpad_jax.data import build, readers, this_is_my
 from cpad_jax.errors import UserError
 from cpad_jax.media import images
 from tests.support.clip_archives import Dropped
 from tests.support.films import read_number
 from tests.support.named_instances import write_this_is_my
-from tools import build_dataset
 
 
 @pytest.fixture(scope='module')

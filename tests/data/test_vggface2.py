@@ -300,7 +300,7 @@ def test_a_build_that_fails_leaves_nothing_and_can_be_repeated(packed, tmp_path)
         build.prepare('vggface2', tmp_path / 'data', copy)
     identities = tmp_path / 'data' / 'vggface2' / 'identities'
     assert not (tmp_path / 'data').exists()
-    with pytest.raises(UserError, match='tools/build_dataset.py vggface2'):
+    with pytest.raises(UserError, match='cpad-build-dataset vggface2'):
         build.find('vggface2', tmp_path / 'data')
     # As a killed build would leave it, by the name that TFDS gives it.
     with tfds.core.utils.incomplete_dir(identities / '1.0.0') as temporary:

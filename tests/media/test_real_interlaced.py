@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from tools import find_person
+from cpad_jax.commands import find_person
 
 SIZE = (640, 360)
 FIELDS = {'flags': '+ildct+ilme'}

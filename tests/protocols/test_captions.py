@@ -5,13 +5,13 @@ import pytest
 
 from cpad_jax import eval as evaluation
 from cpad_jax import train
+from cpad_jax.commands import build_dataset
 from cpad_jax.errors import UserError
 from cpad_jax.protocols import captions
 from cpad_jax.protocols.season.search import Condition
 from cpad_jax.ranking import method
 from cpad_jax.training import configs
 from tests.support.named_instances import write_this_is_my
-from tools import build_dataset
 
 PEOPLE = [{'person_id': 'i0', 'name': 'Bob'}, {'person_id': 'i1', 'name': "Ann's dog"},
           {'person_id': 'i2', 'name': 'Unseen'}]  # fmt: skip

@@ -149,6 +149,40 @@ def test_missing_file_names_the_nearest(file):
         configs.load(file.replace('try.py', 'tri.py'))
 
 
+def test_a_bare_name_is_a_configuration_of_the_package(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert configs.parse(['--config', 'testing']).config.name == 'testing'
+    config, workdir = configs.parse(['--config=season:testing', '--config.seed=3'])
+    assert config.eval.season.episodes == 12 and config.seed == 3
+    assert workdir == Path('runs/testing')
+    # A file of that name in the current folder comes first, and a folder does not count.
+    (tmp_path / 'quickstart').mkdir()
+    assert configs.load('quickstart').name == 'quickstart'
+    (tmp_path / 'testing').write_text('def get_config(:')
+    with pytest.raises(UserError, match='testing gives no configuration'):
+        configs.load('testing')
+
+
+@pytest.mark.parametrize(
+    ('name', 'words'),
+    [
+        ('testin', 'did you mean testing'),
+        (
+            'configs/quickstart.py',
+            r'no configuration file .*: did you mean quickstart',
+        ),
+        ('xyzzy', 'expected a file, or one of benchmark_clip, ce, .*vggface2$'),
+        ('datasets', 'expected a file, or one of'),
+        ('../configs/testing', 'did you mean testing'),
+    ],
+)
+def test_other_names_lead_to_those_of_the_package(tmp_path, monkeypatch, name, words):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=words) as error:
+        configs.load(name)
+    assert len(str(error.value)) < 400
+
+
 @pytest.mark.parametrize(
     'source', ['x = 1', 'def get_config():\n  return 3', 'def get_config(:', 'import nothing_there']
 )

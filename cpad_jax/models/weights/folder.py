@@ -239,12 +239,12 @@ def check_folder(directory: Path) -> None:
     if not directory.is_dir():
         raise UserError(
             f'there is no folder {directory}; expected one with {CONFIG_FILE} and {WEIGHTS_FILE}, '
-            'as tools/convert_openclip_weights.py writes it'
+            'as cpad-convert writes it'
         )
     if (directory / OPEN_CLIP_CONFIG).is_file() and not (directory / CONFIG_FILE).is_file():
         raise UserError(
             f'{directory} holds weights of open_clip: convert them first, '
-            f'`python tools/convert_openclip_weights.py {directory} --out FOLDER`'
+            f'`cpad-convert {directory} --out FOLDER`'
         )
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         if not (directory / name).is_file():

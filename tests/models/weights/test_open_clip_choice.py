@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from cpad_jax.commands import convert as tool
 from cpad_jax.errors import UserError
 from cpad_jax.models import zoo
 from cpad_jax.models.config import CLIPConfig, TextConfig, ViTConfig
@@ -20,7 +21,6 @@ from cpad_jax.models.weights import (
     sources,
     torch_files,
 )
-from tools import convert_openclip_weights as tool
 
 B32 = {
     'embed_dim': 512,

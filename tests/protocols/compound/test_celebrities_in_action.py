@@ -124,7 +124,9 @@ def test_people_of_vggface2_are_searched_in_celebrities_in_action(
         f'--config.data.dir={faces}', '--config.eval.data.name=celebrities_in_action',
     ]  # fmt: skip
     # Said before anything is learned: it is not in the folder that training data lies in.
-    with pytest.raises(UserError, match=r'celebrities_in_action.*build_dataset.py celeb') as error:
+    with pytest.raises(
+        UserError, match=r'celebrities_in_action.*cpad-build-dataset celeb'
+    ) as error:
         train.train(configs.parse(arguments).config, tmp_path)
     assert '\n' not in str(error.value)
     assert {path.name for path in tmp_path.iterdir()} == {'config.json'}

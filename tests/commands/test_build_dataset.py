@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cpad_jax.commands import build_dataset
 from cpad_jax.data import build
 from cpad_jax.errors import UserError
 from cpad_jax.media import images
 from tests.support.clip_archives import row, write_celebrities, write_table, write_tv
-from tools import build_dataset
 
 
 def test_a_small_world_and_its_picture(tmp_path, capsys):

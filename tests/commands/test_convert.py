@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import cpad_jax
+from cpad_jax.commands import convert as tool
 from cpad_jax.errors import UserError
 from cpad_jax.models import zoo
 from cpad_jax.models.config import CLIPConfig, ResNetConfig, TextConfig, ViTConfig
@@ -20,9 +21,9 @@ from cpad_jax.models.weights import (
     safetensors,
     sources,
 )
-from tools import convert_openclip_weights as tool
 
-TOKENIZERS = Path(__file__).parents[1] / 'fixtures' / 'tokenizers'
+ROOT = Path(__file__).parents[2]
+TOKENIZERS = ROOT / 'tests' / 'fixtures' / 'tokenizers'
 
 CONFIG = CLIPConfig(
     'tiny', 8, ViTConfig(image_size=16, patch_size=8, width=16, layers=1, heads=2),
@@ -246,7 +247,7 @@ def test_check_sees_other_numbers(tmp_path, monkeypatch):
 def test_on_the_command_line(tmp_path):
     command = [
         sys.executable,
-        tool.__file__,
+        ROOT / 'tools' / 'convert_openclip_weights.py',
         'none.safetensors',
         '--model',
         'testing',

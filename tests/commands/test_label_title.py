@@ -1,11 +1,11 @@
 import pytest
 
+from cpad_jax.commands import label_title
 from cpad_jax.data import annotations
 from cpad_jax.errors import UserError
 from cpad_jax.labelling import exemplars
 from cpad_jax.media import face_embedding, faces
 from tests.support import drawn_faces, drawn_title
-from tools import label_title
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from cpad_jax import errors
+from cpad_jax.commands import find_person
 from cpad_jax.labelling import find_person as labelling_find_person
 from cpad_jax.media import face_embedding, faces, model_files
 from tests.support import drawn_faces as drawn
 from tests.support.drawn_faces import ANN, BOB, cut_film, film, photo
-from tools import find_person
 
 ROOT = Path(__file__).parents[2]
 
