@@ -36,7 +36,7 @@ def pretrain(config: Any, workdir: Path) -> None:
     folder = Path(data.dir) if data.dir else workdir / 'captioned'
     stage(1, 3, f'captioned pictures in {folder}')
     if not data.dir:
-        caption_shards.ensure_captioned(
+        caption_shards.ensure_shards(
             folder, data.shards, data.seed, data.famous, clip.image_size, data.people_per_shot
         )
     training, held_out = captioned_shards.open_shards(

@@ -122,10 +122,10 @@ def write_shards(directory):
     rng = np.random.default_rng(0)
     for shard in range(2):
         drawn = [
-            caption_shards.Captioned(
+            caption_shards.CaptionedPicture(
                 picture=rng.integers(0, 256, (32, 32, 3), dtype=np.uint8),
                 captions=[('a picture', [{}]), (f'picture {i}', [{'person': i}])],
-                facts=[{'person': i, 'place': 0, 'doing': i % 3}],
+                people=[{'person': i, 'place': 0, 'doing': i % 3}],
             )
             for i in range(16)
         ]

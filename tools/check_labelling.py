@@ -22,11 +22,7 @@ from pathlib import Path
 # Run as a script, the package beside this folder is found without being installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cpad_jax import (
-    atomic,
-    errors,
-    train,
-)
+from cpad_jax import atomic, errors, train
 
 # Thresholds were chosen on the worlds of seeds 101 and 202; figures are reported on another one.
 SEED = 303

@@ -1,9 +1,9 @@
-"""The twelve Hollywood2 actions, acted out: a pose for every moment of each.
+"""Poses of the twelve Hollywood2 actions as functions of time.
 
-Every function is given the time of the clip, 0 to 1, and a few numbers that make one performance
-differ from the next, and returns a pose facing right. Actions that look alike in a still picture
-differ as they do in life: who sits down feels for the chair behind, who stands up pushes off the
-knees.
+Every function takes the time of the clip, 0 to 1, and the numbers by which one performance differs
+from the next, and returns a pose facing right. Actions that look alike in a still picture
+differ as they do in life: a person who sits down feels for the chair behind, one who stands up
+pushes off the knees.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Manner:
         pace: Repetitions per clip.
         sway: Size of small movements, 0 to 1.
         start: Share of the clip before a single movement begins.
-        expression: Face while nothing else asks for another.
+        expression: Facial expression, unless the action has its own.
     """
 
     phase: float
@@ -110,7 +110,7 @@ def eat(t: float, manner: Manner) -> Pose:
 
 
 def fight(t: float, manner: Manner) -> Pose:
-    """Lunges and throws punches at somebody's head."""
+    """Lunges and throws punches at the other person's head."""
     punch = 0.5 + 0.5 * _wave(t, manner)
     near = _between((0.55, -3.35), (1.6, -3.85), punch)
     far = _between((1.6, -3.75), (0.6, -3.4), punch)
@@ -150,7 +150,7 @@ def shake_hands(t: float, manner: Manner) -> Pose:
 
 
 def hug(t: float, manner: Manner) -> Pose:
-    """Puts both arms round somebody's back."""
+    """Puts both arms round the other person's back."""
     close = _ease(t, 0.0, 0.15 + manner.start)
     return Pose(
         hip=(0.1 * close, HIP), lean=0.1, turn=0.65, yaw=0.4, tilt=0.1, expression='smile',
@@ -159,7 +159,7 @@ def hug(t: float, manner: Manner) -> Pose:
 
 
 def is_hugged(t: float, manner: Manner) -> Pose:
-    """Stands in somebody's arms, hands down."""
+    """Stands in the other person's arms, hands down."""
     return Pose(
         lean=0.05, turn=0.65, yaw=0.35, tilt=0.08, expression=manner.expression,
         hands=((0.3, -1.8), (-0.35, -1.8)),
@@ -167,7 +167,7 @@ def is_hugged(t: float, manner: Manner) -> Pose:
 
 
 def kiss(t: float, manner: Manner) -> Pose:
-    """Leans over to somebody's face, a hand on their shoulder."""
+    """Leans over to the other person's face, a hand on their shoulder."""
     close = _ease(t, 0.0, 0.2 + manner.start)
     return Pose(
         hip=(0.0, HIP), lean=0.1 + 0.1 * close, turn=0.6, yaw=0.62, tilt=0.16 * close,
@@ -243,7 +243,7 @@ PERFORMANCES = {
     'SitUp': sit_up,
     'StandUp': stand_up,
 }
-# What the other person does while it is done to them.
+# Poses of the person who receives the action.
 RECEIVING = {
     'FightPerson': fend_off,
     'HandShake': shake_hands,

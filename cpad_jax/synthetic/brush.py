@@ -84,7 +84,7 @@ class Brush:
         return red * 255, green * 255, blue * 255
 
     def paint(self, low: float = 0.45, high: float = 0.9, saturation: float = 0.45) -> RGB:
-        """A random colour of a painted or woven thing; `low` to `high` is its brightness."""
+        """A random colour of a painted or woven surface; `low` to `high` is its brightness."""
         hue = self.rng.normal(0.0, 0.22)
         return self.colour(hue, self.between(0.05, saturation), self.between(low, high))
 

@@ -172,7 +172,7 @@ def mix_channels(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 def multiply(image: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """The product of two uint8 pictures of one shape, where 255 stands for 1."""
+    """The product of two uint8 pictures of one shape, where 255 means 1."""
     return cv2.multiply(image, other, scale=1 / 255)
 
 

@@ -1,7 +1,7 @@
 """Captioned pictures of other worlds, in shards, for pre-training the small CLIP.
 
-A quarter of the action-place pairs never occurs in them, so that evaluation can tell whether a
-model composes what it has not seen together.
+A quarter of the action-place pairs never occurs in them, so that evaluation measures whether a
+model composes pairs that it has never seen together.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from cpad_jax.text.prompts import PLACES
 SHARD_SIZE = 2048
 # Shots filmed on one painted stage: painting costs more than filming.
 _SHOTS_PER_STAGE = 3
-# Extras of other worlds: seen people far above those who get training photos in a quickstart.
+# Extras of other worlds: seen people numbered far above those with training photos in a quickstart.
 _EXTRAS = (4000, 10_000)
 _PORTRAIT_SHARE = 0.22
 _CLOSE_SHARE = 0.4  # of the scenes
@@ -42,7 +42,7 @@ _WORLD_SEED_OFFSET = 900_000
 
 
 def held_out_pairs() -> frozenset[tuple[str, str]]:
-    """The quarter of the possible (action, place) pairs that no captioned picture shows."""
+    """The quarter of the possible (action, place) pairs that occur in no captioned picture."""
     pairs = sorted((action, place) for place, possible in PLAUSIBLE.items() for action in possible)
     order = np.random.default_rng(41).permutation(len(pairs))
     return frozenset(pairs[i] for i in order[: len(pairs) // 4])
@@ -64,7 +64,7 @@ def _draw_people(rng: np.random.Generator, count: int, famous: int) -> list[int]
 def _close_up(
     rng: np.random.Generator, shape: tuple[int, ...], box: np.ndarray
 ) -> tuple[slice, slice]:
-    """The part of a picture, in its own aspect, that one face is the middle of."""
+    """The crop of a picture, at its aspect ratio, that is centred on one face."""
     height, width = shape[:2]
     share = float(rng.uniform(0.42, 0.7))
     rows, columns = round(height * share), round(width * share)
@@ -76,33 +76,33 @@ def _close_up(
 
 
 @dataclasses.dataclass(frozen=True)
-class Captioned:
-    """A picture uint8 [S, S, 3], its captions with their claims, and what is true of it."""
+class CaptionedPicture:
+    """A picture uint8 [S, S, 3], its captions, and the attributes of its people."""
 
     picture: np.ndarray
-    captions: list[synthetic_captions.Sentence]
-    facts: list[dict[str, int]]
+    captions: list[synthetic_captions.Caption]
+    people: list[synthetic_captions.Attributes]
 
 
 def _in_view(
     performers: Sequence[Performer], seen: Sequence[SeenFace], view: tuple[slice, slice]
 ) -> tuple[Performer, ...]:
-    """Those whose face is in a part of a picture, in their order."""
+    """The performers whose face lies in a crop of the picture, in their order."""
     inside = []
     for index, face in enumerate(seen):
         y, x = (face.box[0] + face.box[2]) / 2, (face.box[1] + face.box[3]) / 2
         if view[0].start <= y < view[0].stop and view[1].start <= x < view[1].stop:
             inside.append(index)
-    number = {index: place for place, index in enumerate(inside)}
+    positions = {index: position for position, index in enumerate(inside)}
     return tuple(
-        dataclasses.replace(performers[i], target=number.get(performers[i].target, -1))
+        dataclasses.replace(performers[i], target=positions.get(performers[i].target, -1))
         for i in inside
     )
 
 
 def _scene_pictures(
     rng: np.random.Generator, famous: int, size: int, people_per_shot: Sequence[int]
-) -> Iterator[Captioned]:
+) -> Iterator[CaptionedPicture]:
     style = TitleStyle.draw(rng)
     place = str(rng.choice(PLACES))
     stage = draw_place(place, rng, STAGE_HEIGHT, STAGE_WIDTH, style)
@@ -114,19 +114,19 @@ def _scene_pictures(
         picture = style.grade(picture, rng)
         view = (slice(0, picture.shape[0]), slice(0, picture.shape[1]))
         if rng.random() < _CLOSE_SHARE:
-            # A closer look at one of them: the way from portraits to wide shots.
+            # A crop around one person: between portraits and wide shots.
             nearest = int(rng.integers(len(performers)))
             view = _close_up(rng, picture.shape, seen[nearest].box)
         performers = _in_view(performers, seen, view)
         if performers:
-            yield Captioned(
+            yield CaptionedPicture(
                 canvas.resize(picture[view], size, size),
                 synthetic_captions.scene_captions(rng, performers, place, famous),
-                attributes.scene_facts(performers, place),
+                attributes.scene_attributes(performers, place),
             )
 
 
-def _portrait(rng: np.random.Generator, famous: int, size: int) -> Captioned:
+def _portrait(rng: np.random.Generator, famous: int, size: int) -> CaptionedPicture:
     person = _draw_people(rng, 1, famous)[0]
     # Photo numbers far above those of the training and reference photos.
     seed = int(rng.integers(1_000_000, 2_000_000))
@@ -140,7 +140,7 @@ def _portrait(rng: np.random.Generator, famous: int, size: int) -> Captioned:
     else:
         image = canvas.resize(image, size, size)
     texts = synthetic_captions.portrait_captions(rng, person, outfit, famous)
-    return Captioned(image, texts, [attributes.person_facts(person, outfit)])
+    return CaptionedPicture(image, texts, [attributes.person_attributes(person, outfit)])
 
 
 def make_shard(
@@ -149,18 +149,18 @@ def make_shard(
     famous: int,
     size: int,
     people_per_shot: Sequence[int] = PEOPLE_PER_SHOT,
-) -> list[Captioned]:
+) -> list[CaptionedPicture]:
     """Draws the `SHARD_SIZE` pictures of one shard.
 
     Args:
         number: Number of the shard.
-        seed: Seed of the whole set.
+        seed: Seed of all shards.
         famous: People with a number below this appear often and are named.
         size: Side of the pictures, pixels.
         people_per_shot: As in `draw_performers`, of scenes.
     """
     rng = np.random.default_rng((_WORLD_SEED_OFFSET + seed, number))
-    drawn: list[Captioned] = []
+    drawn: list[CaptionedPicture] = []
     while len(drawn) < SHARD_SIZE:
         if rng.random() < _PORTRAIT_SHARE * _SHOTS_PER_STAGE / (1 + _PORTRAIT_SHARE * 2):
             drawn.append(_portrait(rng, famous, size))
@@ -170,14 +170,15 @@ def make_shard(
     return [drawn[i] for i in rng.permutation(SHARD_SIZE)]
 
 
-def write_shard(folder: Path, number: int, drawn: Sequence[Captioned]) -> None:
+def write_shard(folder: Path, number: int, drawn: Sequence[CaptionedPicture]) -> None:
     """Writes `shard-NNNNN.jsonl`, `.facts.npy`, `.claims.npy` and last `.images.npy`.
 
     Args:
-        folder: Where.
+        folder: Folder of shards.
         number: Number of the shard.
-        drawn: n pictures of one size with equally many captions C each. Facts are int32 [n,
-            `MAX_PEOPLE`, F], claims int32 [n, C, `MAX_SUBJECTS`, F]; see `claims`.
+        drawn: n pictures of one size with equally many captions C each. The facts are the
+            attributes of the people, int32 [n, `MAX_PEOPLE`, F], the claims those that the
+            captions state, int32 [n, C, `MAX_SUBJECTS`, F]; see `attributes`.
     """
     stem = folder / f'shard-{number:05d}'
     texts = ([text for text, _ in one.captions] for one in drawn)
@@ -186,20 +187,20 @@ def write_shard(folder: Path, number: int, drawn: Sequence[Captioned]) -> None:
     )
     arrays = {
         'facts': [
-            attributes.pack(one.facts, attributes.MAX_PEOPLE, attributes.NOBODY) for one in drawn
+            attributes.pack(one.people, attributes.MAX_PEOPLE, attributes.ABSENT) for one in drawn
         ],
         'claims': [
             [
-                attributes.pack(said, attributes.MAX_SUBJECTS, attributes.UNSAID)
-                for _, said in one.captions
+                attributes.pack(stated, attributes.MAX_SUBJECTS, attributes.ANY)
+                for _, stated in one.captions
             ]
             for one in drawn
         ],
-        # The pictures come last: a shard counts as there when they are.
+        # The pictures come last: a shard is complete once they are written.
         'images': [one.picture for one in drawn],
     }
-    for kind, rows in arrays.items():
-        with atomic.writing(stem.with_suffix(f'.{kind}.npy')) as temporary:
+    for name, rows in arrays.items():
+        with atomic.writing(stem.with_suffix(f'.{name}.npy')) as temporary:
             np.save(temporary, np.array(rows))
 
 
@@ -209,7 +210,7 @@ def _draw_shard(
     write_shard(Path(folder), number, make_shard(number, seed, famous, size, people_per_shot))
 
 
-def ensure_captioned(
+def ensure_shards(
     folder: Path,
     shards: int,
     seed: int,
@@ -217,12 +218,12 @@ def ensure_captioned(
     size: int,
     people_per_shot: Sequence[int] = PEOPLE_PER_SHOT,
 ) -> None:
-    """Draws the shards that are not there yet, on all cores.
+    """Draws the shards that are missing, on all cores.
 
     Args:
-        folder: Where the files of `write_shard` go.
-        shards: How many; each holds `SHARD_SIZE` pictures.
-        seed: Names the set.
+        folder: Folder for the files of `write_shard`.
+        shards: Number of shards; each holds `SHARD_SIZE` pictures.
+        seed: Seed of all shards.
         famous: People with a number below this appear often and are named.
         size: Side of the pictures, pixels.
         people_per_shot: As in `draw_performers`, of scenes.

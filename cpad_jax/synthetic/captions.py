@@ -1,7 +1,7 @@
-"""What people might write under a picture of the synthetic world, for pre-training a small CLIP.
+"""Captions of drawn pictures, for pre-training a small CLIP.
 
-Some captions name somebody, most describe looks, action and place. No phrase of `text.prompts`, by
-which evaluation asks, occurs in any caption.
+Some captions name a person, most describe looks, action and place. No phrase of `text.prompts`,
+which the queries of evaluation use, occurs in any caption.
 """
 
 from __future__ import annotations
@@ -56,11 +56,12 @@ _WHERE = {
 }  # fmt: skip
 _SKIN = {'pale': 'very pale skin', 'fair': 'fair skin', 'tan': 'tanned skin', 'brown': 'brown skin',
          'dark': 'dark skin'}  # fmt: skip
-_SOMEBODY = ('somebody', 'another person', 'a friend')
+_OTHERS = ('somebody', 'another person', 'a friend')
 COUNT = 8  # Captions per picture.
 
-Claim = dict[str, int]  # Of one person: field of `attributes.FIELDS` -> code.
-Sentence = tuple[str, list[Claim]]  # A caption, and what it claims of its one or two people.
+Attributes = dict[str, int]  # Of one person: name in `attributes.FIELDS` -> code.
+# A caption, and the attributes that it states of each person.
+Caption = tuple[str, list[Attributes]]
 
 
 def _pick(rng: np.random.Generator, options: Sequence[str]) -> str:
@@ -72,7 +73,7 @@ def _article(noun: str) -> str:
 
 
 def _hair(rng: np.random.Generator, looks: people.Looks) -> tuple[str, tuple[str, ...]]:
-    """A phrase for somebody's hair, and the fields that it speaks of."""
+    """A phrase for a person's hair, and the attributes that it states."""
     colour, style = looks.hair_colour, looks.hair_style
     if style == 'bald':
         return 'a bald head', ('hair_style',)
@@ -88,53 +89,53 @@ def _hair(rng: np.random.Generator, looks: people.Looks) -> tuple[str, tuple[str
 
 def describe(
     rng: np.random.Generator, number: int, outfit: people.Outfit, detail: float
-) -> tuple[str, Claim]:
-    """A noun phrase for somebody, e.g. 'a young woman with long red hair in a blue shirt'.
+) -> tuple[str, Attributes]:
+    """A noun phrase for a person, e.g. 'a young woman with long red hair in a blue shirt'.
 
     Args:
-        rng: Source of chance.
-        number: Who.
-        outfit: Dressed how.
+        rng: NumPy random generator.
+        number: Person number.
+        outfit: What the person wears.
         detail: Probability, 0 to 1, that each attribute is mentioned.
 
     Returns:
-        The phrase, and what it claims.
+        The phrase, and the attributes that it states.
     """
     looks = people.person(number).looks
-    said = {'gender'}
+    mentioned = {'gender'}
     features = []
-    # Hair is what everybody mentions first.
+    # Descriptions of people mention the hair first.
     if rng.random() < detail + 0.25:
         text, fields = _hair(rng, looks)
         features.append(text)
-        said.update(fields)
+        mentioned.update(fields)
     if rng.random() < detail and looks.facial_hair != 'none':
         features.append(f'a {looks.facial_hair}')
-        said.add('facial_hair')
+        mentioned.add('facial_hair')
     if rng.random() < detail and looks.glasses != 'none':
         exactly = rng.random() < 0.5
         features.append(f'{looks.glasses} glasses' if exactly else 'glasses')
-        said.add('glasses' if exactly else 'any_glasses')
+        mentioned.add('glasses' if exactly else 'any_glasses')
     if rng.random() < detail * 0.7:
         features.append(_SKIN[looks.skin])
-        said.add('skin')
+        mentioned.add('skin')
     age = attributes.age(looks, outfit)
     text = looks.gender
     if rng.random() < detail and age != 'middle':
         text = f'{age} {text}'
-        said.add('age')
+        mentioned.add('age')
     text = _article(text)
     if features:
         rng.shuffle(features)
         text += ' with ' + ' and '.join(features)
     if rng.random() < detail * 0.35:
         text += f' in {_article(outfit.top_colour)} {outfit.top}'
-        said.update(('top', 'top_colour'))
+        mentioned.update(('top', 'top_colour'))
     if outfit.head_covering != 'none' and rng.random() < detail:
         text += f' wearing {_article(outfit.covering_colour)} {outfit.head_covering}'
-        said.update(('covering', 'covering_colour'))
-    facts = attributes.person_facts(number, outfit)
-    return text, {field: facts[field] for field in said}
+        mentioned.update(('covering', 'covering_colour'))
+    values = attributes.person_attributes(number, outfit)
+    return text, {field: values[field] for field in mentioned}
 
 
 def _doing(rng: np.random.Generator, performer: Performer, other: str) -> str:
@@ -145,103 +146,104 @@ def _doing(rng: np.random.Generator, performer: Performer, other: str) -> str:
     return _pick(rng, _IDLE)
 
 
-def _sentence(
-    rng: np.random.Generator, performers: Sequence[Performer], index: int, subject: Sentence
-) -> Sentence:
-    """What a performer, of whom `subject` speaks, does; and to whom."""
+def _add_action(
+    rng: np.random.Generator, performers: Sequence[Performer], index: int, subject: Caption
+) -> Caption:
+    """Adds what a performer does, and to whom, to a caption that describes them."""
     partner = attributes.partner(performers, index)
-    text, (claim, *_) = subject
-    claim = claim | {'doing': attributes.doing(performers[index])}
-    other, more = _pick(rng, _SOMEBODY), []
+    text, (stated, *_) = subject
+    stated = stated | {'doing': attributes.doing(performers[index])}
+    other, second = _pick(rng, _OTHERS), []
     if partner >= 0 and rng.random() < 0.5:
-        other, about = describe(rng, performers[partner].person, performers[partner].outfit(), 0.35)
-        claim, more = claim | {'partner': 0}, [about]
-    return f'{text} {_doing(rng, performers[index], other)}', [claim, *more]
+        receiver = performers[partner]
+        other, described = describe(rng, receiver.person, receiver.outfit(), 0.35)
+        stated, second = stated | {'partner': 0}, [described]
+    return f'{text} {_doing(rng, performers[index], other)}', [stated, *second]
 
 
 def scene_captions(
     rng: np.random.Generator, performers: Sequence[Performer], place: str, famous: int
-) -> list[Sentence]:
-    """`COUNT` captions for one frame, with what they claim.
+) -> list[Caption]:
+    """`COUNT` captions for one frame.
 
     Args:
-        rng: Source of chance.
-        performers: Who is in the frame and does what.
+        rng: NumPy random generator.
+        performers: The people in the frame, with their actions.
         place: One of `PLACES`.
         famous: People with a number below this are named in some captions.
 
     Returns:
-        Captions of differing kind: what happens and where, who it is by looks, by name (with what
-        they do, where, both or neither); the last one says what the main person does and where, and
-        nothing about who it is.
+        Captions that state action and place, looks, or a name (with action, place, both or
+        neither). The last one states only the action and place of the main person.
     """
     main = int(rng.integers(len(performers)))
     active = [i for i, p in enumerate(performers) if p.actions]
     if active and rng.random() < 0.8:
         main = active[int(rng.integers(len(active)))]
 
-    def look(index: int, low: float, high: float) -> Sentence:
-        who, detail = performers[index], float(rng.uniform(low, high))
-        text, claim = describe(rng, who.person, who.outfit(), detail)
-        return text, [claim]
+    def looks(index: int, low: float, high: float) -> Caption:
+        performer, detail = performers[index], float(rng.uniform(low, high))
+        text, stated = describe(rng, performer.person, performer.outfit(), detail)
+        return text, [stated]
 
-    def does(index: int, low: float, high: float) -> Sentence:
-        return _sentence(rng, performers, index, look(index, low, high))
+    def acts(index: int, low: float, high: float) -> Caption:
+        return _add_action(rng, performers, index, looks(index, low, high))
 
-    def placed(sentence: Sentence) -> Sentence:
-        text, (claim, *more) = sentence
+    def placed(caption: Caption) -> Caption:
+        text, (stated, *second) = caption
         where = {'place': attributes.code('place', place)}
-        return f'{text} {_pick(rng, _WHERE[place])}', [claim | where, *more]
+        return f'{text} {_pick(rng, _WHERE[place])}', [stated | where, *second]
 
     pair = [int(i) for i in rng.permutation(len(performers))[:2]]
-    said = [look(i, 0.2, 0.8) for i in pair]
+    described = [looks(i, 0.2, 0.8) for i in pair]
     together = (
-        ' and '.join(text for text, _ in said), [claim for _, about in said for claim in about]
+        ' and '.join(text for text, _ in described),
+        [stated for _, people_stated in described for stated in people_stated],
     )  # fmt: skip
     other = int(rng.integers(len(performers)))
     captions = [
-        placed(does(main, 0.2, 0.9)),
-        does(main, 0.3, 0.9),
+        placed(acts(main, 0.2, 0.9)),
+        acts(main, 0.3, 0.9),
         placed(together) if rng.random() < 0.3 else together,
-        placed(does(other, 0.2, 0.9)),
-        look(other, 0.3, 0.95),
+        placed(acts(other, 0.2, 0.9)),
+        looks(other, 0.3, 0.95),
     ]
 
-    def named(index: int) -> Sentence:
-        # As often as not only a part is said: a name must mean the same without the rest.
+    def named(index: int) -> Caption:
+        # Often with a part of the attributes only: a name must mean the same without the others.
         person = people.person(performers[index].person)
-        sentence: Sentence = (person.name, [{'person': person.index}])
+        caption: Caption = (person.name, [{'person': person.index}])
         form = rng.random()
         if form < 0.75:
-            sentence = _sentence(rng, performers, index, sentence)
-        return placed(sentence) if form < 0.45 or 0.75 <= form < 0.9 else sentence
+            caption = _add_action(rng, performers, index, caption)
+        return placed(caption) if form < 0.45 or 0.75 <= form < 0.9 else caption
 
     known = [i for i, p in enumerate(performers) if p.person < famous]
     if known:
         captions += [named(known[int(rng.integers(len(known)))]) for _ in range(2)]
     else:
-        captions += [look(other, 0.1, 0.6), does(main, 0.2, 0.7)]
-    someone = _pick(rng, ('a person', 'someone', 'one person'))
-    act = _doing(rng, performers[main], _pick(rng, _SOMEBODY))
-    captions.append(placed((f'{someone} {act}', [{'doing': attributes.doing(performers[main])}])))
+        captions += [looks(other, 0.1, 0.6), acts(main, 0.2, 0.7)]
+    person = _pick(rng, ('a person', 'someone', 'one person'))
+    act = _doing(rng, performers[main], _pick(rng, _OTHERS))
+    captions.append(placed((f'{person} {act}', [{'doing': attributes.doing(performers[main])}])))
     return captions
 
 
 def portrait_captions(
     rng: np.random.Generator, person: int, outfit: people.Outfit, famous: int
-) -> list[Sentence]:
-    """`COUNT` captions for a portrait of `person` (a person number), with what they claim."""
+) -> list[Caption]:
+    """`COUNT` captions for a portrait of `person` (a person number)."""
 
-    def say(low: float, high: float) -> Sentence:
+    def portrait(low: float, high: float) -> Caption:
         opening = _pick(rng, ('', 'a portrait of ', 'the face of ', 'a close picture of '))
-        text, claim = describe(rng, person, outfit, float(rng.uniform(low, high)))
-        return opening + text, [claim]
+        text, stated = describe(rng, person, outfit, float(rng.uniform(low, high)))
+        return opening + text, [stated]
 
-    captions = [say(0.7, 1.0) for _ in range(COUNT // 2)]
-    captions += [say(0.1, 0.8) for _ in range(COUNT - 1 - len(captions))]
+    captions = [portrait(0.7, 1.0) for _ in range(COUNT // 2)]
+    captions += [portrait(0.1, 0.8) for _ in range(COUNT - 1 - len(captions))]
     if person < famous:
         text = _pick(rng, ('{}', 'a portrait of {}', '{} looks at us'))
         captions.append((text.format(people.person(person).name), [{'person': person}]))
     else:
-        captions.append(say(0.5, 1.0))
+        captions.append(portrait(0.5, 1.0))
     return captions

@@ -1,4 +1,4 @@
-"""The look of a title: what a film's camera, stock and colourist do to every frame of it."""
+"""Colour grading of a title: the effect of camera, film stock and colourist on every frame."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from cpad_jax.synthetic import canvas
 
 ERAS = ('monochrome', 'technicolor', 'faded', 'video', 'digital')
 _LUMA = np.array([0.299, 0.587, 0.114])
-# The cached grain is larger than a frame by this much, so that each frame cuts another piece.
+# The cached grain is larger than a frame by this much, so that each frame takes another crop.
 _GRAIN_MARGIN = 64
 _GRAIN_STD = 32.0
 
 
 @dataclass(frozen=True)
 class TitleStyle:
-    """A title's look.
+    """The colour grading of a title.
 
     Attributes:
         hue: Turn of the sets' palette, 0 to 1 (a full circle).
@@ -40,7 +40,7 @@ class TitleStyle:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> TitleStyle:
-        """A random look; one title in sixteen is black and white."""
+        """Draws a random style; one title in sixteen is black and white."""
         era = str(rng.choice(ERAS, p=(0.0625, 0.2, 0.2, 0.2, 0.3375)))
         contrast, saturation, grain = {
             'monochrome': (1.1, 0.0, 7.0),
@@ -71,7 +71,7 @@ class TitleStyle:
         """
         height, width = frame.shape[:2]
         frame = canvas.lookup(canvas.mix_channels(frame, _matrix(self)), _curve(self.era))
-        # Steps of 2 % keep the cache small; nobody sees them.
+        # Steps of 2 % keep the cache small and are invisible.
         amount = round(self.vignette * 50) / 50
         if amount:
             frame = canvas.multiply(frame, _vignette(height, width, amount))

@@ -1,6 +1,6 @@
-"""What is said in the drawn world, as subtitles: people are named while they are there, and not.
+"""Subtitles of the drawn world, which name people both in and out of view.
 
-Only for measuring how well labelling does with subtitles: pixels do not depend on it.
+Only for measuring labelling with subtitles: no pixel depends on them.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import numpy as np
 from cpad_jax.synthetic import people
 from cpad_jax.synthetic.world import ClipPlan, World
 
-# Of the lines of a shot, so many name somebody; of those, so many name somebody who is seen in it.
-# A film has some hundred lines with a name in it. A title here has a few dozen shots, so that as
-# many as in a film are said in each of them.
+# Lines per shot, the share of them that name a person, and the share of those who are in view.
+# A film has some hundred lines with a name. A title here has a few dozen shots, so these values
+# give it as many.
 LINES, NAMING, PRESENT = 2, 0.6, 0.7
-_SPEAKER = 0.1  # Of the lines, these say who speaks them.
+_SPEAKER = 0.1  # Share of the lines that begin with the speaker's name.
 _WITH_NAME = (
     '{}, are you coming?', 'Listen to me, {}.', 'Have you seen {}?', '{} said it would be fine.',
     'That is what I told {}.', 'Ask {} about the car.', "It's {}'s house, not mine.",
@@ -28,7 +28,7 @@ _WITHOUT = (
 
 
 def draw_subtitles(world: World, plan: ClipPlan) -> str:
-    """Writes what is said in a clip.
+    """Writes the subtitles of a clip.
 
     Args:
         world: The world that the plan belongs to.
@@ -48,8 +48,8 @@ def draw_subtitles(world: World, plan: ClipPlan) -> str:
         text = str(rng.choice(_WITHOUT))
         if rng.random() < NAMING:
             named = present if rng.random() < PRESENT or not absent else absent
-            called = _called(rng, people.person(int(rng.choice(named))))
-            text = str(rng.choice(_WITH_NAME)).format(called)
+            name = _form_of_address(rng, people.person(int(rng.choice(named))))
+            text = str(rng.choice(_WITH_NAME)).format(name)
         if rng.random() < _SPEAKER:
             speaker = people.person(int(rng.choice(present))).name.split()[0]
             text = f'{speaker.upper()}: {text}'
@@ -58,10 +58,10 @@ def draw_subtitles(world: World, plan: ClipPlan) -> str:
     return '\n'.join(cues)
 
 
-def _called(rng: np.random.Generator, who: people.Person) -> str:
-    first, last = who.name.split()[0], who.name.split()[-1]
-    title = 'Ms.' if who.looks.gender == 'woman' else 'Mr.'
-    return str(rng.choice([first, who.name, f'{title} {last}'], p=[0.6, 0.2, 0.2]))
+def _form_of_address(rng: np.random.Generator, person: people.Person) -> str:
+    first, last = person.name.split()[0], person.name.split()[-1]
+    title = 'Ms.' if person.looks.gender == 'woman' else 'Mr.'
+    return str(rng.choice([first, person.name, f'{title} {last}'], p=[0.6, 0.2, 0.2]))
 
 
 def _stamp(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Draws jointed figures: a body in a pose, dressed, with its head on, and what it holds.
+"""Draws jointed figures: a body in a pose, with clothes, head and hand-held objects.
 
 A pose is given in head heights on the floor plan of the picture: (0, 0) is the point on the floor
 under the figure, x to the right, y down (so that standing parts have negative y). Arms and legs are
@@ -39,8 +39,8 @@ class Pose:
         yaw: Turn of the head towards the facing side, radians.
         tilt: Roll of the head, radians, forwards positive.
         expression: One of `people.EXPRESSIONS`.
-        held: What the near hand holds: '', 'phone', 'fork', 'cup'.
-        carried: What the far hand holds: '', 'plate'.
+        held: Object in the near hand: '', 'phone', 'fork', 'cup'.
+        carried: Object in the far hand: '', 'plate'.
         legs: Whether the legs are drawn (not under a blanket or in a car).
     """
 
@@ -59,12 +59,12 @@ class Pose:
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """Somebody in the picture.
+    """A person in the picture.
 
     Attributes:
-        looks: Who.
+        looks: Looks of the person.
         outfit: Dressed how.
-        pose: Doing what at this moment.
+        pose: Pose at this moment.
         foot: Pixel (x, y) of the floor point under the figure.
         scale: Pixels per head height.
         mirrored: Facing left instead of right.
@@ -251,7 +251,7 @@ def draw_figure(image: np.ndarray, figure: Figure, draw_head: DrawHead) -> tuple
 
     Args:
         image: Picture to draw on, uint8 RGB.
-        figure: Who, how, where.
+        figure: The figure, with its pose and position.
         draw_head: Gives the head for a figure and a face, so that the caller can keep drawn heads.
 
     Returns:

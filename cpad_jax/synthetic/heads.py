@@ -17,7 +17,7 @@ from cpad_jax.synthetic import canvas, people
 HEAD_SHARE = 0.56
 # Where the middle of the head lies in the sprite, fractions of its side.
 CENTRE = (0.5, 0.47)
-# What becomes of hair that stands up when something is worn over it.
+# Hair styles under a head covering, for styles that stand up.
 _FLATTENED = {'spiky': 'short', 'bun': 'short', 'afro': 'curly'}
 
 
@@ -382,8 +382,10 @@ def _covering(pen: _Pen, looks: people.Looks, outfit: people.Outfit) -> None:
 def _light(rgb: np.ndarray, pen: _Pen, face: Face) -> np.ndarray:
     """Rounds the head: darker towards the edge, brighter on the side of the light."""
     size = rgb.shape[0]
-    grid = (np.mgrid[0:size, 0:size].astype(np.float32) - pen.origin[::-1, None, None]) / pen.unit
-    y, x = grid
+    coordinates = (
+        np.mgrid[0:size, 0:size].astype(np.float32) - pen.origin[::-1, None, None]
+    ) / pen.unit
+    y, x = coordinates
     inside = np.clip(1 - (x / 0.46) ** 2 - (y / 0.66) ** 2, 0, 1)
     gain = 0.8 + 0.26 * np.sqrt(inside) + 0.3 * face.light * x - 0.1 * np.clip(y, -0.5, 0.6)
     return np.clip(rgb * gain[:, :, None], 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""The sets of private life: kitchen, bedroom, living room.
+"""Stage sets of homes: kitchen, bedroom, living room.
 
 Every indoor set repeats what is typical of it over its whole width and its upper half, for people
 stand in front. Colours come from the same ranges everywhere, so they do not give a place away.

@@ -1,4 +1,4 @@
-"""Names for the people of the synthetic world: plausible, unique, and nobody's in particular."""
+"""Names for the people of the synthetic world: plausible, unique, and of no particular person."""
 
 from __future__ import annotations
 
@@ -51,15 +51,15 @@ CAPACITY = min(len(_WOMEN), len(_MEN)) * len(_LAST) // 2
 def _all_names(gender: str) -> tuple[str, ...]:
     """Every first name with every last name, once, in an order that mixes both from the start."""
     first_names = _WOMEN if gender == 'woman' else _MEN
-    mixed = [
+    strided = [
         f'{first_names[(row + column * 7) % len(first_names)]} '
         f'{_LAST[(column * _LAST_STEP + row) % len(_LAST)]}'
         for row in range(len(first_names))
         for column in range(len(_LAST))
     ]
-    # That walk meets some pairs twice and misses others, which come last.
+    # That order repeats some pairs and omits others, which come last.
     every = [f'{first} {last}' for first in first_names for last in _LAST]
-    return tuple(dict.fromkeys([*mixed, *every]))
+    return tuple(dict.fromkeys([*strided, *every]))
 
 
 def name(number: int, gender: str) -> str:

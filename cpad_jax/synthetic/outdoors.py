@@ -1,4 +1,4 @@
-"""What lies outside: skies, hills, trees, streets, cars, houses; also seen through windows."""
+"""Outdoor scenery: skies, hills, trees, streets, cars, houses; also seen through windows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def draw_weather(brush: Brush) -> str:
 
 
 def dim(weather: str) -> float:
-    """How bright things outside are in that weather, 0 to 1."""
+    """The brightness outside in that weather, 0 to 1."""
     return {'night': 0.52, 'rain': 0.75, 'dusk': 0.72}.get(weather, 1.0)
 
 

@@ -1,4 +1,4 @@
-"""The people of the synthetic world: stable looks, and what changes from one day to the next.
+"""The people of the synthetic world: stable looks, and outfits that change between occasions.
 
 People belong to two pools, seen and unseen, that do not depend on the world's seed: person 17 of
 the seen pool is the same person in every world, as an actor is the same in every film.
@@ -60,7 +60,7 @@ _POOL_SEED = 20_220_921
 
 @dataclasses.dataclass(frozen=True)
 class Looks:
-    """What stays the same about a person. Lengths are fractions of the head's height."""
+    """Stable looks of a person. Lengths are fractions of the head's height."""
 
     gender: str
     skin: str
@@ -102,7 +102,7 @@ class Person:
 
 @dataclasses.dataclass(frozen=True)
 class Outfit:
-    """What a person looks like in one title or photo session."""
+    """Clothes and changing looks of a person in one title or photo session."""
 
     top: str
     top_colour: str
@@ -181,7 +181,7 @@ def person(index: int) -> Person:
 
 
 def draw_outfit(rng: np.random.Generator, looks: Looks) -> Outfit:
-    """Draws what somebody wears, and how many years older or younger they are, on one occasion."""
+    """Draws the clothes of one occasion, and by how many years a person looks older or younger."""
     colours = list(CLOTHES_COLOURS)
     tops = TOPS if looks.gender == 'woman' else TOPS[:3]
     coverings = ('cap', 'hat', 'headscarf') if looks.gender == 'woman' else ('cap', 'hat')
@@ -200,8 +200,8 @@ def draw_outfit(rng: np.random.Generator, looks: Looks) -> Outfit:
 
 
 def similarity(a: Looks, b: Looks) -> float:
-    """How much two people look alike: the share, 0 to 1, of plain attributes in common."""
-    same = [
+    """Similarity of two people's looks: the share, 0 to 1, of plain attributes in common."""
+    equal = [
         a.gender == b.gender,
         a.skin == b.skin,
         a.hair_colour == b.hair_colour,
@@ -209,4 +209,4 @@ def similarity(a: Looks, b: Looks) -> float:
         a.facial_hair == b.facial_hair,
         a.glasses == b.glasses,
     ]
-    return sum(same) / len(same)
+    return sum(equal) / len(equal)

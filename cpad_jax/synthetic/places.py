@@ -91,10 +91,10 @@ def draw_place(
 
 
 def draw_plain_backdrop(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Paints what lies out of focus behind a portrait: a studio cloth, a room or a park.
+    """Paints the background of a portrait, out of focus: a studio cloth, a room or a park.
 
     Args:
-        rng: Decides everything.
+        rng: NumPy random generator.
         height: Of the picture, pixels.
         width: Of the picture, pixels.
 

@@ -1,4 +1,4 @@
-"""Things that people of the synthetic world sit on, lie in and drive: chairs, beds, cars.
+"""Props that people of the synthetic world sit on, lie in and drive: chairs, beds, cars.
 
 Sizes are in head heights of the figure that uses them; `s` is pixels per head height.
 """
@@ -17,7 +17,7 @@ def _dark(colour: Colour, factor: float) -> Colour:
 
 
 def chair(image: np.ndarray, foot: tuple[float, float], s: float, sign: float, colour: Colour):
-    """A chair under somebody who faces `sign` (1 right, -1 left), its back behind them."""
+    """Draws a chair under a person who faces `sign` (1 right, -1 left), its back behind them."""
     x, y = foot
     seat, back = y - 0.98 * s, x - sign * 0.95 * s
     front = x - sign * 0.05 * s
@@ -30,7 +30,7 @@ def chair(image: np.ndarray, foot: tuple[float, float], s: float, sign: float, c
 
 
 def bed(image: np.ndarray, foot: tuple[float, float], s: float, sign: float, colour: Colour):
-    """A bed with its pillow behind somebody who faces `sign`."""
+    """Draws a bed with its pillow behind a person who faces `sign`."""
     x, y = foot
     head_end, foot_end = x - sign * 2.6 * s, x + sign * 2.3 * s
     left, right = min(head_end, foot_end), max(head_end, foot_end)
@@ -46,7 +46,7 @@ def bed(image: np.ndarray, foot: tuple[float, float], s: float, sign: float, col
 
 
 def blanket(image: np.ndarray, foot: tuple[float, float], s: float, sign: float, colour: Colour):
-    """The blanket over the legs of somebody in a bed."""
+    """Draws the blanket over the legs of a person in a bed."""
     x, y = foot
     points = [(-0.25, -1.5), (0.7, -1.72), (1.6, -1.5), (2.3, -1.2), (2.3, -0.4), (-0.3, -0.4)]
     canvas.polygon(image, [(x + sign * px * s, y + py * s) for px, py in points], colour)
@@ -56,15 +56,15 @@ def blanket(image: np.ndarray, foot: tuple[float, float], s: float, sign: float,
     )  # fmt: skip
 
 
-def _wheels(image, x: float, y: float, s: float, sign: float, places) -> None:
-    for place in places:
-        centre = (x + sign * place * s, y - 0.42 * s)
+def _wheels(image, x: float, y: float, s: float, sign: float, offsets) -> None:
+    for offset in offsets:
+        centre = (x + sign * offset * s, y - 0.42 * s)
         canvas.ellipse(image, centre, (0.56 * s, 0.56 * s), (26, 26, 28))
         canvas.ellipse(image, centre, (0.3 * s, 0.3 * s), (168, 170, 176))
 
 
 def car_cabin(image: np.ndarray, foot: tuple[float, float], s: float, sign: float, colour: Colour):
-    """The upper half of a car seen from the side: roof, pillars and the dark inside."""
+    """Draws the upper half of a car seen from the side: roof, pillars and the dark inside."""
     x, y = foot
     roof = [(-2.1, -1.9), (-1.5, -3.95), (1.1, -3.95), (1.9, -1.9)]
     canvas.polygon(image, [(x + sign * px * s, y + py * s) for px, py in roof], colour)
@@ -77,7 +77,7 @@ def car_cabin(image: np.ndarray, foot: tuple[float, float], s: float, sign: floa
 
 
 def car_side(image: np.ndarray, foot: tuple[float, float], s: float, sign: float, colour: Colour):
-    """The lower half of a car seen from the side, with wheels, in front of its driver."""
+    """Draws the lower half of a car seen from the side, with wheels, in front of its driver."""
     x, y = foot
     body = [(-3.1, -0.5), (-3.0, -1.75), (-2.1, -1.95), (1.9, -1.95), (3.0, -1.6), (3.3, -0.5)]
     canvas.polygon(image, [(x + sign * px * s, y + py * s) for px, py in body], colour)
@@ -93,7 +93,7 @@ def car_side(image: np.ndarray, foot: tuple[float, float], s: float, sign: float
 
 
 def car_open(image: np.ndarray, foot: tuple[float, float], s: float, sign: float, colour: Colour):
-    """A standing car behind somebody who gets out of it, its door open."""
+    """Draws a standing car behind a person who gets out of it, its door open."""
     x, y = foot
     cabin = [(-2.6, -1.9), (-2.0, -3.35), (0.6, -3.35), (1.4, -1.9)]
     canvas.polygon(image, [(x + sign * px * s, y + py * s) for px, py in cabin], colour)
@@ -111,7 +111,7 @@ def car_open(image: np.ndarray, foot: tuple[float, float], s: float, sign: float
 
 
 def dashboard(image: np.ndarray, colour: Colour) -> None:
-    """The dashboard along the lower edge, as seen through a windscreen."""
+    """Draws the dashboard along the lower edge, as seen through a windscreen."""
     height, width = image.shape[:2]
     top = 0.86 * height
     canvas.polygon(
@@ -123,7 +123,7 @@ def dashboard(image: np.ndarray, colour: Colour) -> None:
 
 
 def steering_wheel(image: np.ndarray, centre: tuple[float, float], s: float) -> None:
-    """A steering wheel seen from the front of the car."""
+    """Draws a steering wheel seen from the front of the car."""
     canvas.ellipse(image, centre, (0.78 * s, 0.62 * s), (22, 22, 24), width=0.15 * s)
     canvas.capsule(
         image, (centre[0] - 0.7 * s, centre[1]), (centre[0] + 0.7 * s, centre[1]),

@@ -1,4 +1,4 @@
-"""The sets of public life: hotel, office, restaurant, shop."""
+"""Stage sets of public rooms: hotel, office, restaurant, shop."""
 
 from __future__ import annotations
 
@@ -111,14 +111,14 @@ def office(brush: Brush, base: float) -> None:
     for x in np.arange(b.between(-8, 4), wide, b.between(26, 34)):
         b.poly([(x, deep * 0.25), (x + 17, deep * 0.25), (x + 16, deep * 0.8), (x + 1, deep * 0.8)],
                (255, 255, 246))  # fmt: skip
-    things = ['blinds', 'board', 'binders', b.pick(['blinds', 'board', 'binders'])]
-    b.rng.shuffle(things)
+    parts = ['blinds', 'board', 'binders', b.pick(['blinds', 'board', 'binders'])]
+    b.rng.shuffle(parts)
     x = b.between(1, 6)
-    for thing in things:
+    for part in parts:
         step = b.between(30, 42)
-        if thing == 'binders':
+        if part == 'binders':
             shelves(b, x, deep + 5, x + step, base + 1, 5, binders)
-        elif thing == 'blinds':
+        elif part == 'blinds':
             landscape(b, x, deep + 4, x + step, 47, draw_weather(b))
             slat = b.pick([(236, 236, 230), b.paint(0.6, 0.95, 0.2)])
             drop = b.between(26, 47)
@@ -200,14 +200,14 @@ def restaurant(brush: Brush, base: float) -> None:
         b.columns(base - 30, base, np.arange(0, wide, b.between(4, 8)), shade(panel, 0.8))
         b.rect(0, base - 31, wide, base - 29.4, shade(panel, 0.65))
     floor(b, base, b.pick(['planks', 'checks', 'carpet']))
-    things = ['menu', 'bar', 'window']
-    b.rng.shuffle(things)
+    parts = ['menu', 'bar', 'window']
+    b.rng.shuffle(parts)
     x = b.between(1, 5)
-    for thing in things:
+    for part in parts:
         step = b.between(36, 42)
-        if thing == 'menu':
+        if part == 'menu':
             _menu(b, x + 4, 22, x + step - 4, 48)
-        elif thing == 'bar':
+        elif part == 'bar':
             _bottles(b, x, 23, x + step, 48)
         else:
             window(b, x + 3, 22, x + step - 3, 47)

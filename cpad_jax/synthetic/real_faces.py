@@ -13,14 +13,14 @@ from cpad_jax.media import images
 from cpad_jax.synthetic import canvas, heads
 from cpad_jax.synthetic.people import UNSEEN_OFFSET
 
-# Every fourth picture is for queries, every fourth for clips, the rest for training: one face
-# picture never serves two of them.
+# Every fourth picture is for queries, every fourth for clips, the rest for training: no face
+# picture has two uses.
 _USES = {'train': (0, 1), 'references': (2,), 'clips': (3,)}
 
 
 # Endings of face pictures, in any case.
 _ENDINGS = ('.jpg', '.jpeg', '.png')
-# Pictures that a person needs, so that each use has one.
+# Fewest pictures of a person, so that each use has one.
 _FEWEST = 4
 
 
@@ -53,54 +53,53 @@ class FaceBank:
                 'FOLDER/n000002/0001_01.jpg as in VGGFace2'
             )
 
-    def deal(self, seen: int, unseen: Iterable[int]) -> dict[int, int]:
-        """Gives each person of a world a subfolder of their own.
+    def assign(self, seen: int, unseen: Iterable[int]) -> dict[int, int]:
+        """Assigns a different subfolder to each person of a world.
 
-        Seen person i has subfolder i in every world. Unseen people are dealt the others from the
-        end: the same ones in every world of these sizes, where there is a subfolder for each
+        Seen person i has subfolder i in every world. Unseen people get the others from the
+        end: the same ones in every world of these sizes, if there is a subfolder for each
         unseen person that one of those worlds may cast.
 
         Args:
-            seen: How many seen people there are; their numbers are those below.
+            seen: Number of seen people, who are numbered from 0.
             unseen: Numbers of the unseen people, from `UNSEEN_OFFSET` on.
 
         Returns:
-            Person number → place in `people`, each place once.
+            Person number → index into `people`, each index once.
 
         Raises:
             UserError: There are more people than subfolders.
         """
-        unseen, there = sorted(set(unseen)), len(self.people)
+        unseen, available = sorted(set(unseen)), len(self.people)
         needed = seen + len(unseen)
-        if needed > there:
+        if needed > available:
             raise UserError(
-                f'faces_dir has {there} people with {_FEWEST} or more pictures, but the world '
+                f'faces_dir has {available} people with {_FEWEST} or more pictures, but the world '
                 f'needs {needed}, a subfolder each ({seen} seen_people, {len(unseen)} '
                 f'unseen_people): lower seen_people or unseen_people, or add people to '
                 f'{self._folder}'
             )
-        dealt = {person: person for person in range(seen)}
-        room, taken = there - seen, set()
+        assigned = {person: person for person in range(seen)}
+        spare, taken = available - seen, set()
         for person in unseen:
-            place = (person - UNSEEN_OFFSET) % room
-            while place in taken:
-                place = (place + 1) % room
-            taken.add(place)
-            dealt[person] = there - 1 - place
-        return dealt
+            slot = (person - UNSEEN_OFFSET) % spare
+            while slot in taken:
+                slot = (slot + 1) % spare
+            taken.add(slot)
+            assigned[person] = available - 1 - slot
+        return assigned
 
-    def head(self, place: int, use: str, seed: int, size: int) -> heads.Head:
+    def head(self, index: int, use: str, seed: int, size: int) -> heads.Head:
         """A face crop as a head, `size` × `size` pixels.
 
         Args:
-            place: Of the person in `people`.
-            use: 'train', 'references' or 'clips'; each sees other pictures.
-            seed: Picks the picture.
+            index: Index of the person in `people`.
+            use: 'train', 'references' or 'clips'; each has its own pictures.
+            seed: Selects the picture.
             size: Side of the sprite, pixels.
         """
-        files = self.people[place]
-        mine = [file for i, file in enumerate(files) if i % 4 in _USES[use]]
-        return _head(str(mine[seed % len(mine)]), size)
+        files = [file for i, file in enumerate(self.people[index]) if i % 4 in _USES[use]]
+        return _head(str(files[seed % len(files)]), size)
 
 
 @functools.lru_cache(maxsize=256)

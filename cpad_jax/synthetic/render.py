@@ -1,4 +1,4 @@
-"""Films the plans of the synthetic world: clips and photos, with the truth about every face."""
+"""Renders the plans of the synthetic world: clips and photos, with ground truth for every face."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cpad_jax.text.prompts import PLACES
 
 FPS = 10
 PHOTO_SIZE = 144
-# What is left of the frame, in height and width, once the camera has moved close.
+# Share of the frame's height and width in view once the camera has moved close.
 NEAR = (0.42, 0.6)
 # Backgrounds are painted larger than the frame, so that the camera has somewhere to go.
 STAGE_HEIGHT, STAGE_WIDTH = 260, 344
@@ -26,7 +26,7 @@ STAGE_HEIGHT, STAGE_WIDTH = 260, 344
 
 @dataclasses.dataclass(frozen=True)
 class FaceTrack:
-    """Where one performer's face is through a clip.
+    """The positions of one performer's face in a clip.
 
     Attributes:
         times: [M] seconds at which the face's middle is inside the frame.
@@ -64,16 +64,16 @@ def _face_bank(folder: str) -> real_faces.FaceBank:
 
 
 def check_faces(world: World) -> None:
-    """Raises a `UserError` where `faces_dir` is set and has no face for everybody."""
+    """Raises a `UserError` if `faces_dir` is set and has too few people."""
     if world.spec.faces_dir:
-        _dealt(real_faces.FaceBank(world.spec.faces_dir), world)
+        _assign_faces(real_faces.FaceBank(world.spec.faces_dir), world)
 
 
 def head_artist(world: World | None, use: str) -> HeadArtist:
-    """What draws the heads: the drawing code, or the bank of real faces of a world that has one.
+    """Returns the function that draws heads, or that pastes real faces in a world with `faces_dir`.
 
     Args:
-        world: Everybody who will be drawn; None for the drawing code.
+        world: The world whose people are drawn; None for drawn heads.
         use: As in `FaceBank.head`.
 
     Raises:
@@ -82,10 +82,10 @@ def head_artist(world: World | None, use: str) -> HeadArtist:
     if world is None or not world.spec.faces_dir:
         return _draw_head
     bank = _face_bank(world.spec.faces_dir)
-    places = _dealt(bank, world)
+    indices = _assign_faces(bank, world)
 
     def paste(person: int, outfit: people.Outfit, face: heads.Face, size: int, seed: int):
-        return bank.head(places[person], use, seed, size)
+        return bank.head(indices[person], use, seed, size)
 
     return paste
 
@@ -94,9 +94,9 @@ def _draw_head(person: int, outfit: people.Outfit, face: heads.Face, size: int, 
     return heads.draw_head(people.person(person).looks, outfit, face, size)
 
 
-def _dealt(bank: real_faces.FaceBank, world: World) -> dict[int, int]:
+def _assign_faces(bank: real_faces.FaceBank, world: World) -> dict[int, int]:
     unseen = [person for person in world.cast if person >= people.UNSEEN_OFFSET]
-    return bank.deal(world.spec.train_people, unseen)
+    return bank.assign(world.spec.train_people, unseen)
 
 
 def normalised_box(box: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -106,7 +106,7 @@ def normalised_box(box: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def render_clip(world: World, plan: ClipPlan) -> RenderedClip:
-    """Films a clip.
+    """Renders a clip.
 
     Args:
         world: The world that the plan belongs to.
@@ -136,9 +136,9 @@ def film_shot(
 
     Args:
         shot: The shot.
-        style: The look of its title.
+        style: The style of its title.
         rng: Moves the grain from frame to frame.
-        seconds: How long it is; at least one frame is filmed.
+        seconds: Duration; at least one frame is filmed.
 
     Yields:
         (frame [H, W, 3] uint8 RGB, the performers' faces), `FPS` of them per second.
@@ -150,10 +150,10 @@ def film_shot(
 
 
 def face_tracks(faces: Sequence[Sequence[SeenFace]]) -> tuple[FaceTrack, ...]:
-    """The track of each performer, of the faces [frames][performers] that `film_shot` gives."""
-    seen: list[list[tuple[float, np.ndarray, float]]] = [[] for _ in faces[0]]
-    for number, there in enumerate(faces):
-        for track, face in zip(seen, there, strict=True):
+    """The track of each performer, from the faces [frames][performers] of `film_shot`."""
+    visible: list[list[tuple[float, np.ndarray, float]]] = [[] for _ in faces[0]]
+    for number, frame_faces in enumerate(faces):
+        for track, face in zip(visible, frame_faces, strict=True):
             y, x = (face.box[0] + face.box[2]) / 2, (face.box[1] + face.box[3]) / 2
             if 0 <= y < HEIGHT and 0 <= x < WIDTH:
                 box = normalised_box(face.box, HEIGHT, WIDTH)
@@ -164,12 +164,12 @@ def face_tracks(faces: Sequence[Sequence[SeenFace]]) -> tuple[FaceTrack, ...]:
             np.array([box for _, box, _ in track], np.float32).reshape(-1, 4),
             np.array([yaw for _, _, yaw in track], np.float32),
         )
-        for track in seen
+        for track in visible
     )
 
 
 def render_photo(world: World, plan: PhotoPlan) -> RenderedPhoto:
-    """Takes a photo: one person, from a close portrait to a half-length picture.
+    """Renders a photo: one person, from a close portrait to a half-length picture.
 
     Args:
         world: The world that the plan belongs to.

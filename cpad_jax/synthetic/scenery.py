@@ -1,4 +1,4 @@
-"""Rooms and what stands in them: walls, floors, windows, furniture and small things."""
+"""Parts of rooms: walls, floors, windows, furniture and small objects."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def floor(brush: Brush, base: float, kind: str) -> None:
 def window(
     brush: Brush, left: float, top: float, right: float, bottom: float, curtain: bool = False
 ) -> None:
-    """Draws a window with a view; curtains hang beside it if asked."""
+    """Draws a window with a view; optionally with curtains beside it."""
     frame = brush.pick([(238, 236, 228), brush.wood(), brush.paint(0.3, 0.9)])
     brush.rect(left - 1.6, top - 1.6, right + 1.6, bottom + 1.6, frame)
     landscape(brush, left, top, right, bottom, draw_weather(brush))
@@ -229,7 +229,7 @@ def shelves(
 
 
 def cushion(brush: Brush, x: float, base: float, size: float, colour: RGB) -> None:
-    """Draws a cushion that stands on its edge."""
+    """Draws a cushion on its edge."""
     brush.poly([(x - size, base), (x - size * 0.85, base - size * 1.7), (x, base - size * 1.5),
                 (x + size * 0.9, base - size * 1.65), (x + size, base)], colour)  # fmt: skip
 

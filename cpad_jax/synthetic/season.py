@@ -1,9 +1,9 @@
 """A season of a show in the drawn world, as a plan: episodes, scenes, beats and shots.
 
-An episode is a row of scenes. A scene stays in one of the show's sets with a few of its people. In
-each of its beats somebody does something, and shots show it: all of them, or a part of them from
-nearer. Every shot acts its doings out from the beginning to the end. What a season is made of comes
-from its seed and from the world whose people act in it; worlds know nothing of seasons.
+An episode is a sequence of scenes. A scene takes place in one of the show's sets with a few of its
+people. In each of its beats a person performs an action, filmed in several shots of all people or,
+closer, of some. Every shot holds its actions from beginning to end. A season is a function of its
+seed and of the world whose people act in it; worlds do not depend on seasons.
 """
 
 from __future__ import annotations
@@ -27,30 +27,31 @@ from cpad_jax.synthetic.world import (
 )
 from cpad_jax.text.prompts import ACTIONS, PLACES
 
-# Raised when the same plan would come out otherwise, as `world.RENDERER_VERSION`.
+# Raised when the same specification gives another plan, as `world.RENDERER_VERSION`.
 VERSION = 1
 
 SETS = 14  # Each place once, and some of them twice.
-_PEOPLE_PER_SHOT = (15, 45, 40)  # Of 100 beats: people who are cast for it, before bystanders.
+# Of 100 beats: those with one, two and three people, before bystanders.
+_PEOPLE_PER_SHOT = (15, 45, 40)
 _MOST = 5  # People in a shot.
-_BYSTANDER = 0.45  # Chance that one more stands by.
+_BYSTANDER = 0.45  # Probability of each further bystander.
 _GUESTS = 4  # People of one episode only, beside the regular cast.
 _REGULARS_PER_EPISODE = 0.6
 # Fewest and most: people present in a scene, seconds of a scene, of a beat, and of a shot.
 _PRESENT, _SCENE, _BEAT, _SHOT = (4, 7), (45.0, 110.0), (6.0, 14.0), (2.5, 6.0)
-_WIDE = 0.35  # Chance that a shot after the first of a beat shows everybody again.
-_PUSH_IN = 0.4  # Chance that the camera of a shot moves close to somebody.
+_WIDE = 0.35  # Probability that a later shot of a beat holds all people again.
+_PUSH_IN = 0.4  # Probability that the camera of a shot moves close to one person.
 
 
 @dataclasses.dataclass(frozen=True)
 class SeasonSpec:
-    """Everything that a season is made from.
+    """Parameters of a season.
 
     Attributes:
         world: The world whose cast acts in it.
-        seed: Names the season.
-        episodes: How many.
-        minutes: An episode is at least so long, and less than a scene longer.
+        seed: Seed of the season.
+        episodes: Number of episodes.
+        minutes: Least duration of an episode, which is less than a scene longer.
         cast: Regular people of the show, who come back in many episodes.
     """
 
@@ -88,10 +89,10 @@ class ShotPlan:
 
     Attributes:
         set: Number of the set, below `SETS`.
-        performers: Who is in the picture and does what.
-        seconds: How long it is.
-        seed: Of everything that is not said here.
-        approached: Index among the performers of the one whom the camera moves close to, or -1.
+        performers: The people in the picture, with their actions.
+        seconds: Duration.
+        seed: Seed of all other properties.
+        approached: Index of the performer that the camera moves close to, or -1.
     """
 
     set: int
@@ -113,13 +114,13 @@ class Season:
     """The plan of a season.
 
     Attributes:
-        spec: What it was made from.
-        world: Whose people act in it.
+        spec: Its parameters.
+        world: The world whose people act in it.
         title: Its id; no title of any world has it.
         cast: Person numbers of the regular people.
         sets: The place of each set, one of `PLACES`.
-        style_seed: Of the show's look.
-        episodes: All of it.
+        style_seed: Seed of the show's style.
+        episodes: Its episodes.
     """
 
     def __init__(self, spec: SeasonSpec):
@@ -128,16 +129,16 @@ class Season:
         self.title = f'season{spec.seed:03d}'
         rng = np.random.default_rng((spec.world.seed, 6, spec.seed))
         self.world = World(spec.world)
-        everybody = [int(person) for person in rng.permutation(self.world.cast)]
-        self.cast = tuple(everybody[: spec.cast])
-        self._others = everybody[spec.cast :]
-        more = rng.permutation(PLACES)[: SETS - len(PLACES)]
-        self.sets = (*PLACES, *(str(place) for place in more))
+        shuffled = [int(person) for person in rng.permutation(self.world.cast)]
+        self.cast = tuple(shuffled[: spec.cast])
+        self._others = shuffled[spec.cast :]
+        repeated = rng.permutation(PLACES)[: SETS - len(PLACES)]
+        self.sets = (*PLACES, *(str(place) for place in repeated))
         self.style_seed = int(rng.integers(1 << 31))
         self.episodes = tuple(self._draw_episode(number) for number in range(spec.episodes))
 
     def stage_seed(self, number: int) -> tuple[int, ...]:
-        """The seed by which set `number` is painted, in every episode."""
+        """The seed of the painted set `number`, the same in every episode."""
         return (self.spec.world.seed, 7, self.spec.seed, number)
 
     def _draw_episode(self, number: int) -> Episode:
@@ -158,16 +159,16 @@ class Season:
     def _draw_scene(
         self, rng: np.random.Generator, here: Sequence[int], wardrobe: dict[int, int], least: float
     ) -> list[ShotPlan]:
-        place_set = int(rng.integers(SETS))
+        set_number = int(rng.integers(SETS))
         count = min(len(here), int(rng.integers(_PRESENT[0], _PRESENT[1] + 1)))
         present = [int(person) for person in rng.permutation(here)[:count]]
         shots: list[ShotPlan] = []
         while sum(shot.seconds for shot in shots) < least:
             performers = [
                 dataclasses.replace(performer, outfit_seed=wardrobe[performer.person])
-                for performer in self._draw_beat(rng, self.sets[place_set], present)
+                for performer in self._draw_beat(rng, self.sets[set_number], present)
             ]
-            shots += _draw_shots(rng, place_set, performers)
+            shots += _draw_shots(rng, set_number, performers)
         return shots
 
     def _draw_beat(
@@ -176,7 +177,7 @@ class Season:
         performers = list(draw_performers(rng, place, present, people_per_shot=_PEOPLE_PER_SHOT))
         acting = {performer.person for performer in performers}
         bystanders = [person for person in present if person not in acting]
-        # A car, or a bed, leaves no room.
+        # A car or a bed leaves no space for bystanders.
         doings = {ACTIONS[action] for performer in performers for action in performer.actions}
         if place == 'INT-car' or BULKY & doings:
             return performers
@@ -187,9 +188,9 @@ class Season:
 
 
 def _draw_shots(
-    rng: np.random.Generator, place_set: int, performers: Sequence[Performer]
+    rng: np.random.Generator, set_number: int, performers: Sequence[Performer]
 ) -> list[ShotPlan]:
-    """The shots of a beat: everybody first, then everybody or some, who belong together."""
+    """The shots of a beat: first of all people, then of all or of those who interact."""
     units: list[list[int]] = []
     for index, performer in enumerate(performers):
         if performer.receives:
@@ -199,16 +200,16 @@ def _draw_shots(
     shots = []
     left = float(rng.uniform(*_BEAT))
     while left > 0:
-        shown = list(range(len(performers)))
+        filmed = list(range(len(performers)))
         if shots and rng.random() >= _WIDE:
-            shown = units[int(rng.integers(len(units)))]
+            filmed = units[int(rng.integers(len(units)))]
         seconds = round(float(rng.uniform(*_SHOT)), 1)
         if left - seconds < _SHOT[0]:
             seconds = max(_SHOT[0], round(left, 1))
-        approached = int(rng.integers(len(shown))) if rng.random() < _PUSH_IN else -1
+        approached = int(rng.integers(len(filmed))) if rng.random() < _PUSH_IN else -1
         shots.append(
             ShotPlan(
-                place_set, subset(performers, shown), seconds, int(rng.integers(1 << 31)),
+                set_number, subset(performers, filmed), seconds, int(rng.integers(1 << 31)),
                 approached,
             )
         )  # fmt: skip
@@ -216,10 +217,10 @@ def _draw_shots(
     return shots
 
 
-def subset(performers: Sequence[Performer], shown: Sequence[int]) -> tuple[Performer, ...]:
-    """Some of a shot's performers, ascending; who acts on somebody left out has no target."""
-    number = {index: place for place, index in enumerate(shown)}
+def subset(performers: Sequence[Performer], filmed: Sequence[int]) -> tuple[Performer, ...]:
+    """The performers at ascending indices; a target that is left out becomes -1."""
+    positions = {index: position for position, index in enumerate(filmed)}
     return tuple(
-        dataclasses.replace(performers[i], target=number.get(performers[i].target, -1))
-        for i in shown
+        dataclasses.replace(performers[i], target=positions.get(performers[i].target, -1))
+        for i in filmed
     )

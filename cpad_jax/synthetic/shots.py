@@ -1,4 +1,4 @@
-"""Stages one shot: who stands where, how close the camera is, and what it sees at each moment."""
+"""Stages and films one shot: positions of people, distance of the camera, frames over time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEIGHT, WIDTH = 168, 224
 # (person, outfit, face, size, seed) -> head
 HeadArtist = Callable[[int, people.Outfit, heads.Face, int, int], heads.Head]
 
-# Actions that are told by the legs are shown from head to foot.
+# Actions that are recognised by the legs are framed from head to foot.
 _FULL_LENGTH = frozenset({'Run', 'SitDown', 'StandUp', 'GetOutCar', 'FightPerson'})
 # Room that a performer takes, in head heights.
 _ROOM = {
@@ -42,7 +42,7 @@ _SCALES = {
     5: (24.0, 28.0),
 }
 _HEAD_SIZE = 112
-# When the camera starts to move close to somebody and when it is there, of a shot from 0 to 1.
+# Start and end of the camera's move towards a person, as a fraction of the shot.
 _APPROACH = (0.3, 0.6)
 
 
@@ -87,8 +87,8 @@ class Shot:
     Args:
         stage: The painted place.
         place: Its name.
-        performers: Who is in it.
-        rng: Source of chance; the shot is fixed once it is made.
+        performers: The people in it.
+        rng: NumPy random generator; only the constructor draws from it.
         artist: Draws heads.
     """
 
@@ -129,7 +129,7 @@ class Shot:
     def _place_parts(self, performers: Sequence[Performer], rng: np.random.Generator):
         low, high = _SCALES[self._kind]
         scale = float(rng.uniform(low, high))
-        # A unit is one person, or two who have to do with each other.
+        # A unit is one person, or two who interact.
         units: list[list[int]] = []
         for index, performer in enumerate(performers):
             if performer.receives and units:
@@ -152,21 +152,21 @@ class Shot:
             unit = units[which]
             left += gaps[slot]
             depth = float(rng.uniform(0.86, 1.1)) if len(units) > 1 else 1.0
-            own = scale * depth
+            unit_scale = scale * depth
             centre = (left + room[which] / 2) * scale
             left += room[which]
             mirrored = bool(rng.random() < 0.5)
             if self._kind in ('full', 'bed', 'drive'):
                 foot_y = HEIGHT * 0.965 + (depth - 1) * 26
             else:
-                foot_y = head_y + (4.24 if not self._cabin else 4.12) * own
+                foot_y = head_y + (4.24 if not self._cabin else 4.12) * unit_scale
             sign = -1 if mirrored else 1
             first = performers[unit[0]]
             if _action(first) == 'DriveCar' and self._cabin:
-                foot_y = head_y + 0.06 * HEIGHT + 3.2 * own
+                foot_y = head_y + 0.06 * HEIGHT + 3.2 * unit_scale
             offset = 0.0
             if len(unit) == 2:
-                offset = actions.PARTNER_DISTANCE[_action(first)] / 2 * own
+                offset = actions.PARTNER_DISTANCE[_action(first)] / 2 * unit_scale
             for position, index in enumerate(unit):
                 toward = sign if position == 0 else -sign
                 performer = performers[index]
@@ -176,7 +176,7 @@ class Shot:
                     outfit=performer.outfit(),
                     manner=actions.Manner.draw(rng),
                     foot=(centre - toward * offset, foot_y),
-                    scale=own,
+                    scale=unit_scale,
                     mirrored=toward < 0,
                     colour=tuple(float(v) for v in rng.uniform(40, 210, 3)),
                 )
@@ -185,8 +185,8 @@ class Shot:
     def _frame_stage(self, stage: Stage, rng: np.random.Generator):
         """How the painted place is cut to the frame when the camera is at rest."""
         height, width = stage.image.shape[:2]
-        shown = {'full': 0.82, 'bed': 0.76, 'drive': 0.82, 'cabin': 0.8}.get(self._kind, 0.68)
-        zoom = WIDTH / (width * shown)
+        fraction = {'full': 0.82, 'bed': 0.76, 'drive': 0.82, 'cabin': 0.8}.get(self._kind, 0.68)
+        zoom = WIDTH / (width * fraction)
         x = WIDTH / 2 - width * zoom * float(rng.uniform(0.45, 0.55))
         if self._kind in ('full', 'bed', 'drive'):
             y = HEIGHT * 0.93 - stage.floor * zoom
@@ -199,7 +199,7 @@ class Shot:
         return image, np.array([[zoom, 0, x], [0, zoom, y]])
 
     def _head(self, part: _Part, face: heads.Face) -> heads.Head:
-        # Steps of 0.12 radians are not seen at this size and save drawing most heads anew.
+        # Steps of 0.12 radians are invisible at this size and save redrawing most heads.
         face = dataclasses.replace(face, yaw=round(face.yaw / 0.12) * 0.12)
         size = max(_HEAD_SIZE, round(part.scale * figures.HEAD_SIZE * 1.9 / self._near))
         key = (part.performer.person, part.performer.outfit_seed, face, size)
@@ -210,16 +210,17 @@ class Shot:
         return self._heads[key]
 
     def approach(self, performer: int, share: float) -> None:
-        """Lets the camera move close to somebody in the middle of the shot.
+        """Moves the camera close to one person in the middle of the shot.
 
         Args:
-            performer: Index of whom.
-            share: How much of the frame's height and width is left in view, above 0, at most 1.
+            performer: Index of the performer.
+            share: Share of the frame's height and width that stays in view, above 0, at most 1.
         """
-        _, faces = self.film((1 + _APPROACH[1]) / 2)  # Half way through what is seen from near.
+        # Half way through the part that is filmed close up.
+        _, faces = self.film((1 + _APPROACH[1]) / 2)
         box, frame = faces[performer].box, np.array([WIDTH, HEIGHT])
         middle = np.array([box[1] + box[3], box[0] + box[2]]) / 2
-        # The face stands in the middle, in the upper part.
+        # The face is centred horizontally, in the upper part.
         corner = middle - frame * share * (0.5, 0.38)
         self._near, self._near_corner = share, np.clip(corner, 0, frame * (1 - share))
 
@@ -234,7 +235,7 @@ class Shot:
         return zoom, (pan - way * self._near_corner) * nearer
 
     def film(self, t: float) -> tuple[np.ndarray, list[SeenFace]]:
-        """What the camera sees.
+        """The frame at a time.
 
         Args:
             t: Time of the clip, 0 (first frame) to 1 (last).

@@ -1,4 +1,4 @@
-"""The sets out of doors, and the car: house front, road, inside of a car."""
+"""Stage sets outdoors: house front, road, inside of a car."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The synthetic world as a plan: titles, casts, clips and photos, without a single pixel.
 
 A world is a pure function of its `WorldSpec`. Its shape is that of Celebrities in Action: 69 movies
-and 5 shows, more than 2,500 test clips, people who are known from photos and people who are not.
+and 5 shows, more than 2,500 test clips, people with training photos and people without.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _INDOORS = (
     'AnswerPhone', 'Eat', 'FightPerson', 'HandShake', 'HugPerson', 'Kiss', 'Run', 'SitDown',
     'StandUp',
 )  # fmt: skip
-# What can be done where: 91 of the 120 pairs.
+# Actions that are possible in each place: 91 of the 120 pairs.
 PLAUSIBLE: dict[str, tuple[str, ...]] = {
     'EXT-house': (*_INDOORS, 'GetOutCar', 'DriveCar'),
     'EXT-road': ('AnswerPhone', 'Eat', 'FightPerson', 'HandShake', 'HugPerson', 'Kiss', 'Run',
@@ -42,7 +42,7 @@ PLAUSIBLE: dict[str, tuple[str, ...]] = {
     'INT-restaurant': _INDOORS,
     'INT-shop': _INDOORS,
 }  # fmt: skip
-# These need room for a car or a bed, so at most one of them stands in a shot.
+# These need space for a car or a bed, so a shot has at most one of them.
 BULKY = frozenset({'DriveCar', 'GetOutCar', 'SitUp'})
 # Rare in PLAUSIBLE, so drawn more often where they are possible.
 _ACTION_WEIGHT = {'DriveCar': 3.0, 'GetOutCar': 3.5, 'SitUp': 2.5}
@@ -53,10 +53,10 @@ PEOPLE_PER_SHOT = (20, 48, 32)
 
 @dataclasses.dataclass(frozen=True)
 class WorldSpec:
-    """Everything that a world is made from.
+    """Parameters of a drawn world.
 
     Attributes:
-        seed: Names the world: titles, casts and scenes. People do not depend on it.
+        seed: Seed of titles, casts and scenes. People do not depend on it.
         movies: Number of movies.
         shows: Number of TV shows.
         clips_per_title: Clips cut from each title.
@@ -64,17 +64,17 @@ class WorldSpec:
         places_per_title: The fewest and the most places that a title is shot in.
         people_per_shot: How many of 100 shots hold one, two and three people.
         push_ins: In how many of 100 shots the camera moves close to one of the people.
-        habits: How many of the actions are a person's own. They do nothing else, and none of them
+        habits: Number of actions that a person performs. They perform no others, and none of them
             twice in the same place while another is left there; 0 for no preference.
         train_people: Seen people, of whom there are training photos.
-        cast_seen: How many of them act in this world's titles.
+        cast_seen: Number of seen people who act in this world's titles.
         stars: The seen people with a number below this are stars: the lower a person's number, the
             likelier that a CLIP of drawn worlds knows the name.
-        cast_stars: How many of the seen people who act are stars; the others are not. Where there
-            are no stars, anybody acts.
-        cast_unseen: How many people without training photos act in them.
-        photos_per_person: Training photos of each seen person; of several numbers, each is as many
-            people's.
+        cast_stars: Number of stars among the seen people who act; without stars, all seen people
+            are equally likely to act.
+        cast_unseen: Number of people without training photos who act in them.
+        photos_per_person: Training photos of each seen person; several numbers take turns over the
+            people.
         reference_photos: Further photos of each actor, for queries only.
         seconds: Length of a clip.
         faces_dir: Folder of real face crops in VGGFace2's layout that take the place of drawn
@@ -128,7 +128,7 @@ class WorldSpec:
 
 
 def faces_version(spec: WorldSpec) -> dict[str, int]:
-    """What the fingerprint of a world, and of a season in it, says of real faces; {} without."""
+    """The entry on real faces in the fingerprints of a world and its seasons; {} without."""
     return {'faces': _FACES_VERSION} if spec.faces_dir else {}
 
 
@@ -146,14 +146,14 @@ class Title:
 
 @dataclasses.dataclass(frozen=True)
 class Performer:
-    """Somebody in a clip.
+    """A person in a clip.
 
     Attributes:
         person: Person number.
-        actions: Indices into `ACTIONS` of what they do; empty when they just stand about.
-        target: Index among the clip's performers of the one it is done to, or -1.
-        outfit_seed: What they wear.
-        receives: Name of the action that is done to them, or ''.
+        actions: Indices into `ACTIONS` of their actions; empty when they stand idle.
+        target: Index of the performer who receives the action, or -1.
+        outfit_seed: Seed of their clothes.
+        receives: Name of the action that they receive, or ''.
     """
 
     person: int
@@ -163,7 +163,7 @@ class Performer:
     receives: str = ''
 
     def outfit(self) -> synthetic_people.Outfit:
-        """What they wear, and how old they look."""
+        """Their clothes and apparent age."""
         looks = synthetic_people.person(self.person).looks
         return synthetic_people.draw_outfit(np.random.default_rng(self.outfit_seed), looks)
 
@@ -173,12 +173,12 @@ class ClipPlan:
     """One clip before it is filmed.
 
     Attributes:
-        clip_id: Names its file.
+        clip_id: Id, and stem of its file's name.
         title: Number of its title.
         place: Index into `PLACES`.
-        performers: Who is in it.
-        seed: Of everything that is not said here.
-        approached: Index among the performers of the one whom the camera moves close to, or -1.
+        performers: The people in it.
+        seed: Seed of all other properties.
+        approached: Index of the performer that the camera moves close to, or -1.
     """
 
     clip_id: str
@@ -239,25 +239,25 @@ def draw_performers(
     cast: list[int],
     forbidden: frozenset[tuple[str, str]] = frozenset(),
     people_per_shot: Sequence[int] = PEOPLE_PER_SHOT,
-    willing: Callable[[int, str, list[str]], list[str]] | None = None,
+    preferred: Callable[[int, str, list[str]], list[str]] | None = None,
 ) -> tuple[Performer, ...]:
-    """Casts one shot: who is in it and what each of them does.
+    """Draws the people of one shot and their actions.
 
     Args:
-        rng: Source of chance.
+        rng: NumPy random generator.
         place: One of `PLACES`.
         cast: At least 3 person numbers to choose from.
         forbidden: Pairs (action, place) that must not occur.
         people_per_shot: How many of 100 shots hold one, two and three people.
-        willing: Gives, for a person number, the place and what is possible there, what of it the
-            person would do; None for all.
+        preferred: Function of a person number, a place and the actions possible there that returns
+            those which the person performs; None for all.
 
     Returns:
-        One to three performers, with truth about who does what to whom.
+        One to three performers, with their actions and targets.
     """
     possible = [a for a in PLAUSIBLE[place] if (a, place) not in forbidden]
     count = int(rng.choice([1, 2, 3], p=np.array(people_per_shot) / 100))
-    who = [int(index) for index in rng.permutation(cast)[:count]]
+    people = [int(index) for index in rng.permutation(cast)[:count]]
     performers: list[Performer] = []
     used_bulky = used_pair = False
     while len(performers) < count:
@@ -268,9 +268,9 @@ def draw_performers(
             and not (a in PARTNER_DISTANCE and (left < 2 or used_pair))
         ]  # fmt: skip
         performs = not performers or rng.random() < 0.7
-        person, seed = who[len(performers)], int(rng.integers(1 << 31))
-        if willing is not None:
-            options = willing(person, place, options)
+        person, seed = people[len(performers)], int(rng.integers(1 << 31))
+        if preferred is not None:
+            options = preferred(person, place, options)
         if not performs or not options:
             performers.append(Performer(person, (), -1, seed))
             continue
@@ -285,7 +285,7 @@ def draw_performers(
             performers.append(Performer(person, (number,), here + 1, seed))
             performers.append(
                 Performer(
-                    who[here + 1], back, here if back else -1, int(rng.integers(1 << 31)), action
+                    people[here + 1], back, here if back else -1, int(rng.integers(1 << 31)), action
                 )
             )
         else:
@@ -297,10 +297,10 @@ class World:
     """The plan of a world.
 
     Attributes:
-        spec: What it was made from.
+        spec: Its parameters.
         titles: Movies first, then shows.
         clips: All clips of all titles.
-        cast: Person numbers of everybody who has a part.
+        cast: Person numbers of all who have a part.
     """
 
     def __init__(self, spec: WorldSpec):
@@ -316,7 +316,7 @@ class World:
         unseen = synthetic_people.UNSEEN_OFFSET + rng.permutation(max(spec.cast_unseen * 4, 1))
         self.cast = tuple(int(i) for i in (*seen, *unseen[: spec.cast_unseen]))
         self._habits = {person: self._draw_habits(person) for person in self.cast}
-        # (person, action, place) of what was done in the clips that are drawn so far.
+        # (person, action, place) of all actions in the clips drawn so far.
         self._done: set[tuple[int, str, str]] = set()
         self.titles = tuple(self._draw_titles(rng))
         self.clips = tuple(clip for t in range(len(self.titles)) for clip in self._draw_clips(t))
@@ -325,12 +325,12 @@ class World:
         rng = np.random.default_rng((self.spec.seed, 3, person))
         return frozenset(str(a) for a in rng.permutation(ACTIONS)[: self.spec.habits])
 
-    def _willing(self, person: int, place: str, possible: list[str]) -> list[str]:
-        own = [action for action in possible if action in self._habits[person]]
-        return [action for action in own if (person, action, place) not in self._done] or own
+    def _preferred(self, person: int, place: str, possible: list[str]) -> list[str]:
+        habits = [action for action in possible if action in self._habits[person]]
+        return [action for action in habits if (person, action, place) not in self._done] or habits
 
     def _draw_titles(self, rng: np.random.Generator) -> list[Title]:
-        """Deals parts so that everybody gets about as many; some casts hold look-alikes."""
+        """Draws casts in which all people have about equally many parts; some hold look-alikes."""
         spec = self.spec
         parts: list[int] = []
         titles = []
@@ -380,7 +380,7 @@ class World:
                     place,
                     list(title.cast),
                     people_per_shot=spec.people_per_shot,
-                    willing=self._willing if spec.habits else None,
+                    preferred=self._preferred if spec.habits else None,
                 )
             )
             self._done |= {
@@ -404,8 +404,8 @@ class World:
         return int(rng.integers(performers))
 
     @property
-    def people(self) -> tuple[people.Person, ...]:
-        """Everybody: the seen people by number, then the unseen part of the cast."""
+    def people(self) -> tuple[synthetic_people.Person, ...]:
+        """All people: the seen ones by number, then the unseen part of the cast."""
         unseen = sorted(i for i in self.cast if i >= synthetic_people.UNSEEN_OFFSET)
         return tuple(synthetic_people.person(i) for i in (*range(self.spec.train_people), *unseen))
 
@@ -414,10 +414,12 @@ class World:
         spec = self.spec
         if split == 'train':
             counts = spec.photos_per_person
-            taken = {person: counts[person % len(counts)] for person in range(spec.train_people)}
+            photo_counts = {
+                person: counts[person % len(counts)] for person in range(spec.train_people)
+            }
             offset = 0
         elif split == 'references':
-            taken = dict.fromkeys(sorted(self.cast), spec.reference_photos)
+            photo_counts = dict.fromkeys(sorted(self.cast), spec.reference_photos)
             # Numbered after every training photo: no photo is in both splits.
             offset = 10_000
         else:
@@ -429,6 +431,6 @@ class World:
                 source=f'session {(offset + k) // 2 + 1}',
                 seed=offset + k,
             )
-            for index, count in taken.items()
+            for index, count in photo_counts.items()
             for k in range(count)
         ]

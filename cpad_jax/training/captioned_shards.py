@@ -25,8 +25,8 @@ class Shards:
         texts: All different captions, [U].
         ids: Their token ids, int32 [U, L].
         captions: Per image the rows of `ids` that describe it, int32 [M, C].
-        claims: What each of these captions says, int32 [M, C, S, F]; see `attributes.truth`.
-        facts: What is true of each image, int32 [M, P, F].
+        claims: Attributes that each caption states, int32 [M, C, S, F]; see `caption_matches`.
+        facts: Attributes of the people in each image, int32 [M, P, F]; see `synthetic.attributes`.
     """
 
     def __init__(self, paths: list[Path], context_length: int):
@@ -35,7 +35,7 @@ class Shards:
         Args:
             paths: The `.images.npy` files, uint8 [n, S, S, 3], each with its `.jsonl` of one list
                 of captions per image, its `.claims.npy` and its `.facts.npy`; see
-                `captioned.write_shard`.
+                `caption_shards.write_shard`.
             context_length: Longest number of tokens.
 
         Raises:

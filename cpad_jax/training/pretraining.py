@@ -54,10 +54,10 @@ def alike_indices(facts: np.ndarray, batch_size: int, rng: np.random.Generator) 
     """
     place, doing = (facts[:, 0, attributes.FIELDS.index(field)] for field in ('place', 'doing'))
     kind = rng.integers(3)
-    portraits = np.flatnonzero(place == attributes.NOBODY)
+    portraits = np.flatnonzero(place == attributes.ABSENT)
     if kind == 2 and len(portraits) >= batch_size:
         return rng.choice(portraits, batch_size, replace=False)
-    model = rng.choice(np.flatnonzero(place != attributes.NOBODY))
+    model = rng.choice(np.flatnonzero(place != attributes.ABSENT))
     same = np.flatnonzero(place == place[model])
     if kind == 1:
         acting = np.flatnonzero((place == place[model]) & (doing == doing[model]))
@@ -204,7 +204,7 @@ class Pretraining:
         text = self._encode(params, batch['ids'], 'encode_text')
         cosines = jnp.matmul(text, image.T, precision='highest')  # [T, B]
         scale = jnp.exp(params['logit_scale'])
-        true = attributes.truth(batch['claims'], batch['facts'])
+        true = attributes.caption_matches(batch['claims'], batch['facts'])
         best = jnp.argmax(cosines, axis=1)
         return losses.multi_positive(scale * cosines, true), {
             'precision@1': jnp.take_along_axis(true, best[:, None], axis=1).mean(),
@@ -264,7 +264,7 @@ class Pretraining:
             every = np.arange(held_out.num_images)
             pixels = self._pixels(held_out.images(every).astype(np.float32))
             image, text = embed(params, pixels, 'encode_image'), embed(params, ids, 'encode_text')
-            true = np.asarray(attributes.truth(said, held_out.facts))
+            true = np.asarray(attributes.caption_matches(said, held_out.facts))
             # A tie counts against the images of which the caption is true.
             order = np.lexsort((true, -(text @ image.T)), axis=1)
             true = np.take_along_axis(true, order, axis=1)

@@ -61,7 +61,7 @@ def test_shards_repeat_and_differ(monkeypatch):
     drawn = caption_shards.make_shard(0, 0, 300, 48)
     for one, same in zip(drawn, caption_shards.make_shard(0, 0, 300, 48), strict=True):
         np.testing.assert_array_equal(one.picture, same.picture)
-        assert one.captions == same.captions and one.facts == same.facts
+        assert one.captions == same.captions and one.people == same.people
     assert len(drawn) == 12 and all(len(one.captions) == captions.COUNT for one in drawn)
     other = caption_shards.make_shard(1, 0, 300, 48)
     assert not np.array_equal(drawn[0].picture, other[0].picture)
@@ -70,43 +70,43 @@ def test_shards_repeat_and_differ(monkeypatch):
 def test_every_caption_is_true_of_its_own_picture(monkeypatch):
     monkeypatch.setattr(caption_shards, 'SHARD_SIZE', 60)
     drawn = caption_shards.make_shard(3, 0, 300, 48)
-    facts = np.stack(
-        [attributes.pack(one.facts, attributes.MAX_PEOPLE, attributes.NOBODY) for one in drawn]
+    pictured = np.stack(
+        [attributes.pack(one.people, attributes.MAX_PEOPLE, attributes.ABSENT) for one in drawn]
     )
-    said = np.array([
+    stated = np.array([
         [
-            attributes.pack(about, attributes.MAX_SUBJECTS, attributes.UNSAID)
-            for _, about in one.captions
+            attributes.pack(rows, attributes.MAX_SUBJECTS, attributes.ANY)
+            for _, rows in one.captions
         ]
         for one in drawn
     ])  # fmt: skip
     for kind in range(captions.COUNT):
-        true = np.asarray(attributes.truth(said[:, kind], facts))
+        true = np.asarray(attributes.caption_matches(stated[:, kind], pictured))
         assert true.diagonal().all()
         assert true.mean() < 0.5  # And not of most others.
 
 
-def test_captions_claim_what_they_say():
+def test_stated_attributes_are_those_in_the_words():
     rng = np.random.default_rng(3)
-    said = 0
+    mentions = 0
     for _ in range(60):
         performers = world.draw_performers(rng, 'INT-kitchen', [1, 2, 3])
-        for text, (claim, *_) in captions.scene_captions(rng, performers, 'INT-kitchen', 300)[:2]:
+        for text, (stated, *_) in captions.scene_captions(rng, performers, 'INT-kitchen', 300)[:2]:
             for colour in people.HAIR_COLOURS:
                 number = attributes.code('hair_colour', colour)
-                if claim.get('hair_colour') == number:
+                if stated.get('hair_colour') == number:
                     assert colour in text
-                    said += 1
+                    mentions += 1
             words = text.split()
-            assert ('young' in words) <= (claim.get('age') == attributes.code('age', 'young'))
-            assert ('glasses' in words) >= bool(claim.get('any_glasses', 0))
-    assert said > 40
+            assert ('young' in words) <= (stated.get('age') == attributes.code('age', 'young'))
+            assert ('glasses' in words) >= bool(stated.get('any_glasses', 0))
+    assert mentions > 40
 
 
-def test_the_last_caption_of_a_scene_names_nobody():
+def test_the_last_caption_of_a_scene_names_no_person():
     rng = np.random.default_rng(3)
     for _ in range(50):
         performers = world.draw_performers(rng, 'INT-kitchen', [1, 2, 3])
-        *_, (text, (claim,)) = captions.scene_captions(rng, performers, 'INT-kitchen', 300)
+        *_, (text, (stated,)) = captions.scene_captions(rng, performers, 'INT-kitchen', 300)
         assert text.startswith(('a person ', 'someone ', 'one person '))
-        assert set(claim) == {'doing', 'place'}
+        assert set(stated) == {'doing', 'place'}

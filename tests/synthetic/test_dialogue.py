@@ -15,14 +15,14 @@ def drawn():
     return world.World(SPEC)
 
 
-def test_the_same_for_the_same_clip_and_not_for_another(drawn):
+def test_subtitles_are_a_function_of_the_clip(drawn):
     first, second = drawn.clips[:2]
-    said = dialogue.draw_subtitles(drawn, first)
-    assert dialogue.draw_subtitles(world.World(SPEC), first) == said
-    assert dialogue.draw_subtitles(drawn, second) != said
+    subtitles_of_first = dialogue.draw_subtitles(drawn, first)
+    assert dialogue.draw_subtitles(world.World(SPEC), first) == subtitles_of_first
+    assert dialogue.draw_subtitles(drawn, second) != subtitles_of_first
 
 
-def test_cues_lie_within_the_clip_and_name_mostly_who_is_there(drawn, tmp_path):
+def test_cues_lie_within_the_clip_and_mostly_name_people_in_view(drawn, tmp_path):
     named = present = cues = 0
     for plan in drawn.clips:
         path = tmp_path / 'a.srt'
@@ -33,10 +33,12 @@ def test_cues_lie_within_the_clip_and_name_mostly_who_is_there(drawn, tmp_path):
         assert all(0 <= cue.start < cue.end <= SPEC.seconds * 1.2 for cue in read)
         cast = [CastMember(str(i), people.person(i).name) for i in drawn.titles[plan.title].cast]
         there = {str(performer.person) for performer in plan.performers}
-        who = [m.person_id for m in subtitles.find_mentions({'a': read}, cast)['a'] if not m.speaks]
-        named += len(who)
-        present += sum(person in there for person in who)
+        mentioned = [
+            m.person_id for m in subtitles.find_mentions({'a': read}, cast)['a'] if not m.speaks
+        ]
+        named += len(mentioned)
+        present += sum(person in there for person in mentioned)
     assert cues == dialogue.LINES * len(drawn.clips)
-    # A name that two of a cast share says nothing.
+    # A name that two members of a cast share identifies neither.
     assert 0.45 < named / cues <= 0.65
     assert 0.6 < present / named < 0.8

@@ -21,18 +21,18 @@ def test_both_pools_use_the_same_last_names():
     assert len(seen & unseen) > 0.9 * len(seen | unseen)
 
 
-def test_a_person_is_the_same_for_ever():
-    somebody = people.person(17)
+def test_a_person_is_a_function_of_their_number():
+    drawn = people.person(17)
     people.person.cache_clear()
-    assert people.person(17) == somebody
-    assert somebody.person_id == 'n000018' and somebody.seen
+    assert people.person(17) == drawn
+    assert drawn.person_id == 'n000018' and drawn.seen
     assert not people.person(people.UNSEEN_OFFSET).seen
     # Pinned: another numpy, another machine must draw the same people.
-    assert somebody.name == 'Ada Sommer'
-    assert (somebody.looks.hair_style, somebody.looks.hair_colour) == ('short', 'black')
+    assert drawn.name == 'Ada Sommer'
+    assert (drawn.looks.hair_style, drawn.looks.hair_colour) == ('short', 'black')
 
 
-def test_similarity_counts_what_two_people_have_in_common():
+def test_similarity_counts_common_attributes():
     a = people.person(0).looks
     assert people.similarity(a, a) == 1.0
     scores = [people.similarity(a, people.person(i).looks) for i in range(1, 200)]

@@ -104,7 +104,7 @@ def test_black_and_white_has_no_colour_and_warmth_is_orange():
     assert warm[0] > cold[0] + 15 and warm[2] < cold[2] - 15
 
 
-def test_neutral_look_changes_nothing():
+def test_neutral_style_changes_nothing():
     rng = np.random.default_rng(0)
     frame = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
     graded = TitleStyle().grade(frame, rng).astype(int)
@@ -121,7 +121,7 @@ def test_backdrops_are_soft_and_all_different():
 
 
 def test_a_set_is_a_few_hundred_strokes(monkeypatch):
-    """What painting a set costs is what is painted, and that can be counted."""
+    """The cost of a set is the number of strokes that paint it."""
     counted = collections.Counter()
 
     def counting(name, function):

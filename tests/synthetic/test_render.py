@@ -18,7 +18,7 @@ def small():
     return world.World(SPEC)
 
 
-def test_a_clip_is_the_same_whenever_it_is_rendered(small):
+def test_rendering_is_deterministic(small):
     first = render.render_clip(small, small.clips[3])
     render.render_clip(small, small.clips[4])
     again = render.render_clip(world.World(SPEC), small.clips[3])
@@ -41,7 +41,7 @@ def test_tracks_lie_on_faces_that_move(small):
     assert 20 < np.median(heights) < 60
 
 
-def test_the_camera_moves_close_to_somebody():
+def test_the_camera_moves_close_to_one_person():
     near = world.World(dataclasses.replace(SPEC, push_ins=100))
     far = world.World(SPEC)
     grown, middles = [], []
@@ -58,9 +58,9 @@ def test_the_camera_moves_close_to_somebody():
     # To 0.42 to 0.6 of the frame; a face at the edge is cut.
     assert 1.4 < np.median(grown) < 2.5
     assert 0.25 < np.mean(middles) < 0.75
-    asked = world.World(dataclasses.replace(SPEC, clips_per_title=100, push_ins=30)).clips
-    assert abs(np.mean([plan.approached >= 0 for plan in asked]) - 0.3) < 0.06
-    assert all(plan.approached < len(plan.performers) for plan in asked)
+    many = world.World(dataclasses.replace(SPEC, clips_per_title=100, push_ins=30)).clips
+    assert abs(np.mean([plan.approached >= 0 for plan in many]) - 0.3) < 0.06
+    assert all(plan.approached < len(plan.performers) for plan in many)
 
 
 def test_actions_move_and_differ(small):

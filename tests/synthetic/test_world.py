@@ -40,7 +40,7 @@ def test_a_world_is_a_function_of_its_spec(small):
     assert SMALL.fingerprint() != dataclasses.replace(SMALL, seed=6).fingerprint()
 
 
-def test_everything_that_is_done_is_possible_there(small):
+def test_all_actions_are_possible_in_their_place(small):
     for clip in small.clips:
         place = PLACES[clip.place]
         for performer in clip.performers:
@@ -48,7 +48,7 @@ def test_everything_that_is_done_is_possible_there(small):
     assert sum(len(possible) for possible in world.PLAUSIBLE.values()) == 91
 
 
-def test_targets_point_at_the_one_it_is_done_to(small):
+def test_targets_are_the_people_who_receive_the_action(small):
     directed = 0
     for clip in small.clips:
         for index, performer in enumerate(clip.performers):
@@ -65,7 +65,7 @@ def test_targets_point_at_the_one_it_is_done_to(small):
     assert directed > 10
 
 
-def test_clips_show_the_cast_of_their_title_and_clothes_change(small):
+def test_clips_hold_the_cast_of_their_title_and_clothes_change(small):
     outfits = collections.defaultdict(set)
     for clip in small.clips:
         for performer in clip.performers:
@@ -110,7 +110,7 @@ def test_impossible_worlds_are_refused(change, words):
         world.World(dataclasses.replace(SMALL, **change))
 
 
-def test_how_many_people_are_in_a_shot_and_who_may_act():
+def test_people_per_shot_and_stars_in_the_cast():
     spec = dataclasses.replace(
         SMALL,
         clips_per_title=100,
@@ -146,24 +146,24 @@ def test_people_have_habits():
     assert len(set(done(5))) / len(done(5)) > 0.5
 
 
-def test_what_was_done_somewhere_is_done_elsewhere_first():
+def test_an_action_is_performed_elsewhere_before_the_same_place_again():
     drawn = world.World(dataclasses.replace(SMALL, habits=4))
     person, place = drawn.cast[0], 'INT-office'
-    own = [action for action in ACTIONS if action in drawn._habits[person]]
-    assert len(own) == 4
-    drawn._done = {(person, own[0], place), (person, own[1], 'INT-shop')}
-    assert drawn._willing(person, place, list(ACTIONS)) == own[1:]
-    drawn._done = {(person, action, place) for action in own}
-    assert drawn._willing(person, place, list(ACTIONS)) == own
-    assert drawn._willing(person, place, []) == []
+    habits = [action for action in ACTIONS if action in drawn._habits[person]]
+    assert len(habits) == 4
+    drawn._done = {(person, habits[0], place), (person, habits[1], 'INT-shop')}
+    assert drawn._preferred(person, place, list(ACTIONS)) == habits[1:]
+    drawn._done = {(person, action, place) for action in habits}
+    assert drawn._preferred(person, place, list(ACTIONS)) == habits
+    assert drawn._preferred(person, place, []) == []
 
 
-def test_titles_are_shot_in_as_many_places_as_said():
+def test_titles_have_the_configured_number_of_places():
     titles = world.World(dataclasses.replace(SMALL, movies=30, places_per_title=(6, 8))).titles
     assert {len(title.places) for title in titles} == {6, 7, 8}
 
 
-def test_training_photos_are_as_many_as_said():
+def test_people_have_the_configured_number_of_training_photos():
     spec = dataclasses.replace(SMALL, photos_per_person=(1, 5, 2))
     counts = collections.Counter(plan.person for plan in world.World(spec).photos('train'))
     assert [counts[person] for person in range(5)] == [1, 5, 2, 1, 5]
@@ -186,6 +186,6 @@ def test_training_photos_are_as_many_as_said():
         ({'stars': 30, 'cast_stars': 3}, '3 of 16 seen'),
     ],
 )
-def test_shots_and_casts_that_cannot_be(change, match):
+def test_impossible_shots_and_casts_are_refused(change, match):
     with pytest.raises(UserError, match=match):
         world.World(dataclasses.replace(SMALL, **change))

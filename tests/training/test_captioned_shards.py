@@ -15,7 +15,7 @@ SAID = [
 
 def write(directory, number, greys):
     drawn = [
-        caption_shards.Captioned(
+        caption_shards.CaptionedPicture(
             np.full((8, 8, 3), grey, np.uint8), SAID[i % 2], [{'person': 1 + i % 2}]
         )
         for i, grey in enumerate(greys)
@@ -36,7 +36,7 @@ def test_shards_hold_images_captions_and_the_truth(tmp_path):
     assert training.ids.shape == (3, 8)  # The shortest that holds all.
     assert (training.ids == 49407).sum(axis=1).tolist() == [1, 1, 1]
     assert training.facts.shape == (5, attributes.MAX_PEOPLE, len(attributes.FIELDS))
-    true = np.asarray(attributes.truth(training.claims[:2, 0], training.facts))
+    true = np.asarray(attributes.caption_matches(training.claims[:2, 0], training.facts))
     assert true.tolist() == [[True, False, True, True, False], [False, True, False, False, True]]
 
 

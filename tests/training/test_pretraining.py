@@ -28,7 +28,7 @@ def write_shards(directory, counts=(24, 16, 16), size=32):
     portrait. Every fourth image is a portrait, the others in place 0 with action 0 or 1.
     """
     names = list(COLOURS)
-    kinds = [(attributes.NOBODY, attributes.NOBODY), (0, 0), (0, 1), (0, 1)]
+    kinds = [(attributes.ABSENT, attributes.ABSENT), (0, 0), (0, 1), (0, 1)]
     for shard, count in enumerate(counts):
         rng = np.random.default_rng(shard)
         drawn = []
@@ -44,7 +44,7 @@ def write_shards(directory, counts=(24, 16, 16), size=32):
                 ('inside', [{'place': 0}]) if place == 0 else ('something', [{}]),
             ]
             facts = {'person': colour, 'place': place, 'doing': doing}
-            drawn.append(caption_shards.Captioned(image, captions, [facts]))
+            drawn.append(caption_shards.CaptionedPicture(image, captions, [facts]))
         caption_shards.write_shard(directory, shard, drawn)
     return directory
 
@@ -84,7 +84,7 @@ def test_two_different_captions_of_the_images_own(shards):
             assert len(set(own)) == 2
             seen[image].update(own)
         # Whatever is claimed of an image is true of it.
-        true = np.asarray(attributes.truth(said, training.facts))
+        true = np.asarray(attributes.caption_matches(said, training.facts))
         assert true[np.arange(80), np.arange(80) // 2].all()
     for image, captions in enumerate(seen):
         expected = training.ids[training.captions[image]].tolist()
@@ -100,7 +100,7 @@ def test_batches_of_images_that_are_alike(shards):
         kinds.add(tuple(sorted({(int(facts[i, 0, PLACE]), int(facts[i, 0, DOING]))
                                 for i in indices})))  # fmt: skip
     # Portraits only, one action only, and a place with whatever is done there.
-    nothing = (attributes.NOBODY, attributes.NOBODY)
+    nothing = (attributes.ABSENT, attributes.ABSENT)
     assert {(nothing,), ((0, 0),), ((0, 1),), ((0, 0), (0, 1))} == kinds
 
 
@@ -216,7 +216,7 @@ def test_whoever_says_the_same_of_every_image_finds_what_is_true_of_all(shards):
     rng = np.random.default_rng((task.config.seed, 3))
     asked = rng.integers(held_out.num_images, size=-(-512 // pretraining.CAPTIONS))
     _, said = pretraining.draw_captions(held_out, asked, rng)
-    true = np.asarray(pretraining.attributes.truth(said, held_out.facts))
+    true = np.asarray(pretraining.attributes.caption_matches(said, held_out.facts))
     assert found['precision@1'] == pytest.approx(true.all(axis=1).mean())
     assert true[:, 0].mean() > found['precision@1']  # What the order of the images would give.
 

@@ -126,7 +126,9 @@ def _shards(folder: Path) -> list[str]:
     said = [('a red wall', [{'person': 1}]), ('a wall', [{}])]
     for number in range(2):
         drawn = [
-            caption_shards.Captioned(np.full((8, 8, 3), grey, np.uint8), said, [{'person': 1}])
+            caption_shards.CaptionedPicture(
+                np.full((8, 8, 3), grey, np.uint8), said, [{'person': 1}]
+            )
             for grey in (10, 20)
         ]
         caption_shards.write_shard(folder, number, drawn)
