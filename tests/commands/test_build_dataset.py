@@ -37,7 +37,7 @@ def test_every_option_of_the_world_is_explained(capsys):
         build_dataset.main(['--help'])
     assert stop.value.code == 0
     said = ' '.join(capsys.readouterr().out.split())
-    assert "How many of them act in this world's titles (default: 240)" in said
+    assert "Number of seen people who act in this world's titles (default: 240)" in said
     assert 'take the place of drawn faces; empty draws them' in said
 
 

@@ -309,7 +309,9 @@ def test_another_table_is_refused(built, tmp_path):
             'celebrities_in_action', data, manual, parts=('identities',), annotations=table
         )
     assert not (folder / 'identities').exists() and (folder / 'clips').exists()
-    with pytest.raises(UserError, match='the data set is not there, or was not finished; .python'):
+    with pytest.raises(
+        UserError, match='the data set is not there, or was not finished; .cpad-build-dataset'
+    ):
         build.locate({'name': 'celebrities_in_action', 'dir': str(data)}, manual)
 
 
