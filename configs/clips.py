@@ -1,7 +1,8 @@
-"""CLIP-PAD that goes on learning from the clips of Collaborative Experts (`config.task = 'clips'`).
+"""CLIP-PAD fine-tuned on the clips of Collaborative Experts.
 
-Both then had the same supervision: photos of people, and clips with compound captions. It starts
-from what configs/synthetic_cast.py has learned, and searches what that searches.
+The task is `config.task = 'finetune_on_clips'`. Both then have the same supervision: photos of
+people, and clips with compound captions. Training starts from the model of
+configs/synthetic_cast.py, and the evaluation searches the same clips as the evaluation of that.
 """
 
 from pathlib import Path
@@ -15,7 +16,7 @@ def get_config() -> ml_collections.ConfigDict:
     """As configs/ce.py in what is learned from, and by how much of it."""
     config = configs.load(str(Path(__file__).with_name('ce.py')))
     config.name = 'clips'
-    config.task = 'clips'
+    config.task = 'finetune_on_clips'
     config.start_from = 'runs/synthetic_cast'  # a workdir, or an export
 
     config.model = ml_collections.ConfigDict()  # other sizes are those of what is started from

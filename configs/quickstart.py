@@ -68,8 +68,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.train.loss.identity = 1.0
     config.train.loss.composition = 1.0
     config.train.loss.composition_length = 0.1
-    config.train.loss.agreement = 2.0
-    config.train.loss.named = 0.0
+    config.train.loss.cross_form_consistency = 2.0
+    config.train.loss.name_distillation = 0.0
     config.train.forms = ml_collections.ConfigDict({'text': 1.0, 'image': 1.0, 'text_image': 1.5})
 
     config.eval = ml_collections.ConfigDict()

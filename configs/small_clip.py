@@ -1,4 +1,4 @@
-"""Pre-training of the small CLIP on drawn worlds (`config.task = 'clip'`), from nothing."""
+"""Pre-training of the small CLIP on drawn worlds, from nothing: `config.task = 'pretrain_clip'`."""
 
 import ml_collections
 
@@ -7,7 +7,7 @@ def get_config() -> ml_collections.ConfigDict:
     """Makes the CLIP that comes with the package; its model card says what came of it."""
     config = ml_collections.ConfigDict()
     config.name = 'small_clip'
-    config.task = 'clip'
+    config.task = 'pretrain_clip'
     config.seed = 0
     config.backbone = 'ViT-cast-16'
     config.dtype = 'bfloat16'

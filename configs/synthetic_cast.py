@@ -34,7 +34,7 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.train.steps = 3000
     config.train.people_per_batch = 64
-    config.train.loss.named = 1.0
+    config.train.loss.name_distillation = 1.0
 
     config.eval.controls = CONTROL_NAMES
     # What looks at faces from near, with the open and the closed bank of words, and with faces as

@@ -1,11 +1,11 @@
-"""Learns, then evaluates: `python -m cpad_jax.train --config configs/quickstart.py`.
+"""Trains, then evaluates: `python -m cpad_jax.train --config configs/quickstart.py`.
 
 usage: python -m cpad_jax.train --config FILE [--workdir DIR] [--config.KEY=VALUE …]
        cpad-train is the same command
 
   --config      a configuration file, e.g. configs/quickstart.py, or the name of one that comes with
                 the package, e.g. quickstart; FILE:ARGUMENT calls get_config('ARGUMENT')
-  --workdir     where everything goes (default: runs/<config.name>); a run that was stopped goes on
+  --workdir     folder of the run (default: runs/<config.name>); a run that was stopped goes on
                 from its last checkpoint, and what is there already is used again
   --config.KEY  overrides one key, e.g. --config.train.steps=500
 """
@@ -13,9 +13,9 @@ usage: python -m cpad_jax.train --config FILE [--workdir DIR] [--config.KEY=VALU
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cpad_jax.errors import naming, require_training, run_command
 from cpad_jax.locks import locked
@@ -26,11 +26,59 @@ if TYPE_CHECKING:
     from cpad_jax.models.clip_pad_api import PersonalizedCLIP
 
 
-def pretrain(config: Any, workdir: Path) -> None:
-    """Pre-trains a small CLIP on captioned pictures, and exports it to `WORKDIR/model`."""
+class IdentityData(NamedTuple):
+    """Data sets of identity learning.
+
+    Attributes:
+        training: The data set whose training photos are learned from.
+        evaluation: The data set that is searched; it may have no clips.
+        evaluation_name: Its name.
+    """
+
+    training: DatasetPaths
+    evaluation: DatasetPaths
+    evaluation_name: str
+
+
+class ClipData(NamedTuple):
+    """Data sets of learning from clips.
+
+    Attributes:
+        people: The data set whose training photos are learned from.
+        clips: 'training' and 'validation' → the data sets of clips.
+    """
+
+    people: DatasetPaths
+    clips: dict[str, DatasetPaths]
+
+
+class FineTuningData(NamedTuple):
+    """Data sets of fine-tuning on clips, and the model that it starts from."""
+
+    model: PersonalizedCLIP
+    people: DatasetPaths
+    clips: dict[str, DatasetPaths]
+
+
+class TaskFunctions(NamedTuple):
+    """The functions that a value of `config.task` stands for.
+
+    Attributes:
+        prepare: (config, workdir) → data. Checks the configuration, then builds the data sets.
+        learn: (config, workdir, data). Trains, and exports the model to `WORKDIR/model`.
+        evaluate: (config, workdir, data). Evaluates the export; None for tasks without evaluation,
+            which export anew in every run.
+    """
+
+    prepare: Callable[[Any, Path], Any]
+    learn: Callable[[Any, Path, Any], None]
+    evaluate: Callable[[Any, Path, Any], None] | None
+
+
+def prepare_captions(config: Any, workdir: Path) -> Path:
+    """Returns the folder of captioned pictures, drawn if need be."""
     from cpad_jax.models import zoo
     from cpad_jax.synthetic import caption_shards
-    from cpad_jax.training import captioned_shards, loop, pretraining
 
     clip, data = zoo.get(config.backbone), config.data
     folder = Path(data.dir) if data.dir else workdir / 'captioned'
@@ -39,8 +87,16 @@ def pretrain(config: Any, workdir: Path) -> None:
         caption_shards.ensure_shards(
             folder, data.shards, data.seed, data.famous, clip.image_size, data.people_per_shot
         )
+    return folder
+
+
+def pretrain_clip(config: Any, workdir: Path, folder: Path) -> None:
+    """Pre-trains a small CLIP on captioned pictures."""
+    from cpad_jax.models import zoo
+    from cpad_jax.training import captioned_shards, loop, pretraining
+
     training, held_out = captioned_shards.open_shards(
-        folder, clip.text.context_length, data.held_out
+        folder, zoo.get(config.backbone).text.context_length, config.data.held_out
     )
     task = pretraining.Pretraining(config, training)
     stage(2, 3, f'learning: {config.train.steps} steps of {task.batch_size} pictures')
@@ -49,49 +105,36 @@ def pretrain(config: Any, workdir: Path) -> None:
     task.export(params, workdir / 'model')
 
 
-def learn_identities(config: Any, workdir: Path) -> None:
-    """Learns who people are, exports the model to `WORKDIR/model`, and evaluates it.
-
-    A data set without clips, such as vggface2, is learned from and not evaluated on, unless
-    `config.eval.data` names another one for that.
-    """
+def prepare_identities(config: Any, workdir: Path) -> IdentityData:
+    """Builds the data set to learn from, and the one to search."""
     from cpad_jax.data import build, readers
     from cpad_jax.models import face_features, pretrained, visual_prompts
     from cpad_jax.models.weights import folder as weights_folder
     from cpad_jax.protocols.compound import evaluate
-    from cpad_jax.training import checkpoints
 
     evaluate.check(config)
-    folder = pretrained.find_clip(config.backbone)  # Rather now than after the data set was drawn.
+    folder = pretrained.find_clip(config.backbone)  # Before the data set is drawn.
     clip_config = weights_folder.read_config(folder / weights_folder.CONFIG_FILE)
     face_features.other_clip(config.features.face)
     visual_prompts.check(config.model.get('visual_prompts', 0), clip_config)
     stage(1, 5, f'data set {config.data.name}')
-    paths = build.ensure(config.data, workdir)
-    asked = build.evaluation_data(config)
-    evaluated = build.ensure(asked, workdir)
-    if config.eval.data.name:  # Here, too, what is missing is said rather now than after learning.
-        readers.ClipReader(evaluated.part('clips'), 'test')
-        readers.IdentityReader(evaluated.part('identities'), 'references')
-    done = checkpoints.latest_step(workdir / 'checkpoints') == config.train.steps
-    if done and (workdir / 'model').is_dir():
-        stage(4, 5, f'learned before: {workdir / "model"}')
-    else:
-        _learn_identities(config, workdir, paths)
-    if evaluated.clips is None:
-        why = f'{asked["name"]} has photos of people and no clips'
-        stage(5, 5, f'no evaluation: {why}; config.eval.data.name may name a data set that has')
-        return
-    stage(5, 5, f'evaluation on {asked["name"]}')
-    evaluate.evaluate(workdir, config)
+    training = build.ensure(config.data, workdir)
+    evaluation_config = build.evaluation_data(config)
+    evaluation = build.ensure(evaluation_config, workdir)
+    if config.eval.data.name:  # Missing parts are reported before learning.
+        readers.ClipReader(evaluation.part('clips'), 'test')
+        readers.IdentityReader(evaluation.part('identities'), 'references')
+    return IdentityData(training, evaluation, evaluation_config['name'])
 
 
-def _learn_identities(config: Any, workdir: Path, paths: DatasetPaths) -> None:
+def learn_identities(config: Any, workdir: Path, data: IdentityData) -> None:
+    """Trains CLIP-PAD on photos of people."""
     from cpad_jax.data import readers
     from cpad_jax.features import store
     from cpad_jax.models.pretrained import load_clip
     from cpad_jax.training import identity, loop
 
+    paths = data.training
     stage(2, 5, f'features of the training photos by {config.backbone}')
     clip = load_clip(config.backbone, dtype=config.dtype)
     photos = readers.IdentityReader(paths.part('identities'), 'train')
@@ -104,86 +147,100 @@ def _learn_identities(config: Any, workdir: Path, paths: DatasetPaths) -> None:
     task.export(params, workdir / 'model')
 
 
-def _title_splits(config: Any, workdir: Path) -> tuple[DatasetPaths, dict[str, DatasetPaths]]:
-    """Whose photos are learned from, and the clips to learn from and to select by; all is built."""
+def evaluate_identities(config: Any, workdir: Path, data: IdentityData) -> None:
+    """Evaluates CLIP-PAD by compound queries.
+
+    A data set without clips, such as vggface2, is learned from and not evaluated on, unless
+    `config.eval.data` names another one for that.
+    """
+    from cpad_jax.protocols.compound import evaluate
+
+    name = data.evaluation_name
+    if data.evaluation.clips is None:
+        why = f'{name} has photos of people and no clips'
+        stage(5, 5, f'no evaluation: {why}; config.eval.data.name may name a data set that has')
+        return
+    stage(5, 5, f'evaluation on {name}')
+    evaluate.evaluate(workdir, config)
+
+
+def _build_clip_data(config: Any, workdir: Path) -> ClipData:
+    """Builds the data sets of people, of clips to learn from and select by, and of the test."""
     from cpad_jax.data import build
 
     splits = build.title_splits(config, workdir)
     stage(1, 5, f'data sets of the worlds {[data["world_seed"] for data in splits.values()]}')
     people = build.ensure(config.data, workdir)
     build.ensure(splits['test'], workdir)
-    return people, {
+    clips = {
         split: build.ensure(splits[split], workdir, parts=('clips',))
         for split in ('training', 'validation')
     }
+    return ClipData(people, clips)
 
 
-def learn_experts(config: Any, workdir: Path) -> None:
-    """Learns Collaborative Experts from clips, exports the best to `WORKDIR/model`, and tests it.
-
-    The test asks what nobody in particular does; with people it is a row of CLIP-PAD's evaluation.
-    """
+def prepare_experts(config: Any, workdir: Path) -> ClipData:
+    """Builds the data sets of Collaborative Experts."""
     from cpad_jax.models import pretrained
-    from cpad_jax.protocols import no_person
-    from cpad_jax.training import checkpoints
 
-    pretrained.find_clip(config.backbone)  # Rather now than after the data sets were drawn.
-    people, clips = _title_splits(config, workdir)
-    done = checkpoints.latest_step(workdir / 'checkpoints') == config.train.steps
-    if done and (workdir / 'model').is_dir():
-        stage(4, 5, f'learned before: {workdir / "model"}')
-    else:
-        _learn_experts(config, workdir, people, clips)
+    pretrained.find_clip(config.backbone)  # Before the data sets are drawn.
+    return _build_clip_data(config, workdir)
+
+
+def learn_experts(config: Any, workdir: Path, data: ClipData) -> None:
+    """Trains Collaborative Experts on clips, and exports the checkpoint best on validation."""
+    from cpad_jax.methods.ce import training as ce_training
+    from cpad_jax.models.pretrained import load_clip
+
+    stage(2, 5, f'features by {config.backbone}')
+    clip = load_clip(config.backbone, dtype=config.dtype)
+    _learn_from_clips(
+        ce_training.prepare(config, workdir, clip, data.people, data.clips), config, workdir
+    )
+
+
+def evaluate_experts(config: Any, workdir: Path, data: ClipData) -> None:
+    """Evaluates Collaborative Experts by queries about no person in particular.
+
+    Queries about people are a row of CLIP-PAD's evaluation.
+    """
+    from cpad_jax.protocols import no_person
+
     stage(5, 5, 'test without people')
     no_person.evaluate(workdir, config)
 
 
-def _learn_experts(
-    config: Any, workdir: Path, people: DatasetPaths, clips: dict[str, DatasetPaths]
-) -> None:
-    from cpad_jax.methods.ce import training as ce_training
-    from cpad_jax.models.pretrained import load_clip
-    from cpad_jax.training import loop, validation_curve
-
-    stage(2, 5, f'features by {config.backbone}')
-    clip = load_clip(config.backbone, dtype=config.dtype)
-    task = ce_training.prepare(config, workdir, clip, people, clips)
-    stage(3, 5, f'learning from {len(task.asks.training)} clips: {config.train.steps} steps')
-    params = loop.run(task, config, workdir, task.evaluator(workdir))
-    step, params = validation_curve.best(task, config, workdir, params)
-    stage(4, 5, f'exporting step {step} to {workdir / "model"}')
-    task.export(params, workdir / 'model')
-
-
-def learn_from_clips(config: Any, workdir: Path) -> None:
-    """Teaches a learned CLIP-PAD by clips, exports the best one, and evaluates it."""
+def prepare_fine_tuning(config: Any, workdir: Path) -> FineTuningData:
+    """Loads the CLIP-PAD to start from, and builds the data sets."""
     from cpad_jax.models import clip_pad_api
     from cpad_jax.protocols.compound import evaluate
-    from cpad_jax.training import checkpoints
 
     evaluate.check(config)
     model = clip_pad_api.load(config.start_from, dtype=config.dtype)
-    people, clips = _title_splits(config, workdir)
-    done = checkpoints.latest_step(workdir / 'checkpoints') == config.train.steps
-    if done and (workdir / 'model').is_dir():
-        stage(4, 5, f'learned before: {workdir / "model"}')
-    else:
-        _learn_from_clips(config, workdir, model, people, clips)
+    return FineTuningData(model, *_build_clip_data(config, workdir))
+
+
+def finetune_on_clips(config: Any, workdir: Path, data: FineTuningData) -> None:
+    """Fine-tunes CLIP-PAD on clips, and exports the checkpoint best on validation."""
+    from cpad_jax.training import clip_learning
+
+    stage(2, 5, f'features by {data.model.clip.config.name}')
+    task = clip_learning.prepare(config, workdir, data.model, data.people, data.clips)
+    _learn_from_clips(task, config, workdir)
+
+
+def evaluate_fine_tuning(config: Any, workdir: Path, data: FineTuningData) -> None:
+    """Evaluates CLIP-PAD by compound queries."""
+    from cpad_jax.protocols.compound import evaluate
+
     stage(5, 5, f'evaluation on {config.data.name}')
     evaluate.evaluate(workdir, config)
 
 
-def _learn_from_clips(
-    config: Any,
-    workdir: Path,
-    model: PersonalizedCLIP,
-    people: DatasetPaths,
-    clips: dict[str, DatasetPaths],
-) -> None:
-    from cpad_jax.training import clip_learning, loop, validation_curve
+def _learn_from_clips(task: Any, config: Any, workdir: Path) -> None:
+    """Trains a task on clips, and exports the checkpoint best on validation."""
+    from cpad_jax.training import loop, validation_curve
 
-    stage(2, 5, f'features by {model.clip.config.name}')
-    task = clip_learning.prepare(config, workdir, model, people, clips)
     stage(3, 5, f'learning from {len(task.asks.training)} clips: {config.train.steps} steps')
     params = loop.run(task, config, workdir, task.evaluator(workdir))
     step, params = validation_curve.best(task, config, workdir, params)
@@ -192,19 +249,29 @@ def _learn_from_clips(
 
 
 TASKS = {
-    'identity': learn_identities,
-    'clip': pretrain,
-    'ce': learn_experts,
-    'clips': learn_from_clips,
+    'identity': TaskFunctions(prepare_identities, learn_identities, evaluate_identities),
+    'pretrain_clip': TaskFunctions(prepare_captions, pretrain_clip, None),
+    'ce': TaskFunctions(prepare_experts, learn_experts, evaluate_experts),
+    'finetune_on_clips': TaskFunctions(
+        prepare_fine_tuning, finetune_on_clips, evaluate_fine_tuning
+    ),
 }
 
 
+def _is_learned(config: Any, workdir: Path) -> bool:
+    """Whether the last step has a checkpoint, and the model was exported."""
+    from cpad_jax.training import checkpoints
+
+    done = checkpoints.latest_step(workdir / 'checkpoints') == config.train.steps
+    return done and (workdir / 'model').is_dir()
+
+
 def train(config: Any, workdir: Path) -> None:
-    """Does all that the configuration asks for.
+    """Runs the task of a configuration: data, learning, evaluation.
 
     Args:
         config: From `configs.parse`.
-        workdir: Where everything goes.
+        workdir: The folder of the run.
 
     Raises:
         UserError: The workdir belongs to another configuration, another training runs in it, or the
@@ -216,7 +283,14 @@ def train(config: Any, workdir: Path) -> None:
     with naming(workdir), locked(workdir, others):
         configs.record(config, workdir)
         keep_compiled(workdir)
-        TASKS[config.task](config, workdir)
+        task = TASKS[config.task]
+        data = task.prepare(config, workdir)
+        if task.evaluate is not None and _is_learned(config, workdir):
+            stage(4, 5, f'learned before: {workdir / "model"}')
+        else:
+            task.learn(config, workdir, data)
+        if task.evaluate is not None:
+            task.evaluate(config, workdir, data)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

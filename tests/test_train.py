@@ -28,7 +28,8 @@ CLIP_CONFIG = """
 import ml_collections
 def get_config():
     return ml_collections.ConfigDict({
-        'name': 'tiny', 'task': 'clip', 'seed': 0, 'backbone': 'testing', 'dtype': 'float32',
+        'name': 'tiny', 'task': 'pretrain_clip', 'seed': 0, 'backbone': 'testing',
+        'dtype': 'float32',
         'data': {'dir': '', 'held_out': 1},
         'train': {'steps': 6, 'batch_size': 8, 'alike': 0.5, 'plain_steps': 2, 'init_from': '',
                   'remat': False, 'optimiser': 'muon', 'learning_rate': 1e-3,
@@ -268,3 +269,7 @@ def test_no_title_is_in_two_splits(tmp_path):
     with pytest.raises(UserError, match='titles of one world would be in two splits'):
         config.clips.validation.world_seed = 100
         build.title_splits(config, tmp_path)
+
+
+def test_every_task_of_a_configuration_has_its_functions():
+    assert tuple(train.TASKS) == configs.TASKS

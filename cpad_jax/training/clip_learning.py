@@ -1,4 +1,4 @@
-"""CLIP-PAD that goes on learning, from clips: the task of `config.task = 'clips'`.
+"""Fine-tuning of CLIP-PAD on clips: the task of `config.task = 'finetune_on_clips'`.
 
 Collaborative Experts learn from clips with compound captions, which identity learning never sees.
 This is CLIP-PAD with the same supervision: the same clips, captions and people. The update of the

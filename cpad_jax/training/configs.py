@@ -34,7 +34,7 @@ FREE_KEYS = (
 LATER_KEYS = {'model.visual_prompts': 0}
 # What a run leaves in its workdir that belongs to its configuration.
 MADE = ('captioned', 'data', 'features', 'checkpoints', 'model')
-TASKS = ('identity', 'clip', 'ce', 'clips')
+TASKS = ('identity', 'pretrain_clip', 'ce', 'finetune_on_clips')
 _EXPECTED = '--config FILE, --workdir DIR or --config.KEY=VALUE'
 
 

@@ -160,7 +160,7 @@ class IdentityLearning:
         # What photos alone make of a composition.
         taught = embed([batch['taught_ids']], [tokens[rows:]], self._reads_unnamed)
         ids, shown = [moved_ids], [tokens[person]]
-        if weights.get('named', 0.0):  # What plain CLIP makes of the name, which has no [TOK].
+        if weights.get('name_distillation', 0.0):  # Plain CLIP's "NAME running", no [TOK].
             ids.append(batch['named_ids'])
             shown.append(tokens[rows:])
         moved, plain = jnp.split(embed(ids, shown, moved_ids.shape[1]), [len(moved_ids)])
@@ -172,10 +172,12 @@ class IdentityLearning:
             'identity': losses.contrastive(queries, image, identity, identity, scale),
             'composition': direction,
             'composition_length': length,
-            'agreement': losses.cross_form_consistency(moved, taught),
+            'cross_form_consistency': losses.cross_form_consistency(moved, taught),
         }
         if len(plain):
-            terms['named'] = losses.name_distillation(taught, plain, batch['named_known'])
+            terms['name_distillation'] = losses.name_distillation(
+                taught, plain, batch['named_known']
+            )
         loss = sum(weights.get(name, 0.0) * term for name, term in terms.items())
         found = identity[jnp.argmax(queries @ image.T, axis=-1)] == identity
         metrics = {f'loss_{name}': term for name, term in terms.items()}

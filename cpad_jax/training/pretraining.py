@@ -118,7 +118,7 @@ def augment(images: jax.Array, rng: jax.Array) -> jax.Array:
 
 
 class Pretraining:
-    """The task of `config.task = 'clip'`; see `loop.Task`."""
+    """The task of `config.task = 'pretrain_clip'`; see `loop.Task`."""
 
     def __init__(self, config: Any, shards: Shards):
         """Prepares the task.

@@ -58,7 +58,7 @@ def make_config(folder):
                   'warmup_steps': 5, 'name_steps': 50, 'temperature': 0.07, 'remat': False,
                   'checkpoint_every': 1000, 'log_every': 40,
                   'loss': {'identity': 1.0, 'composition': 0.1, 'composition_length': 0.0,
-                           'agreement': 0.1},
+                           'cross_form_consistency': 0.1},
                   'forms': {'text': 1, 'image': 1, 'text_image': 1}},
     })  # fmt: skip
 

@@ -82,7 +82,7 @@ def test_what_learns_from_clips_shares_the_base_run(tmp_path):
     base, _ = judge.configs.parse(['--config', str(judge.CONFIG), '--config.data.movies=5'])
     base.seed, base.features.dir = 3, 'somewhere'
     config, folder = from_clips.clip_pad(base, tmp_path, tmp_path / 'seed3')
-    assert (config.task, config.start_from) == ('clips', str(tmp_path / 'seed3'))
+    assert (config.task, config.start_from) == ('finetune_on_clips', str(tmp_path / 'seed3'))
     assert not config.eval.controls and base.eval.controls
     assert folder == tmp_path / 'seed3' / 'clips'
     assert (config.seed, config.data.movies, config.features.dir) == (3, 5, 'somewhere')
@@ -105,7 +105,7 @@ def short_clips(monkeypatch):
         config.train.update(
             steps=4, warmup_steps=1, evaluate_every=2, checkpoint_every=2, people_per_batch=8
         )
-        if config.task == 'clips':
+        if config.task == 'finetune_on_clips':
             config.train.word_steps = 2
         return config
 

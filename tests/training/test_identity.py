@@ -31,7 +31,7 @@ def make_config(backbone='testing', **train):
             'remat': False,
             'checkpoint_every': 1000, 'log_every': 20,
             'loss': {'identity': 1.0, 'composition': 0.5, 'composition_length': 0.1,
-                     'agreement': 0.7, 'named': 0.3},
+                     'cross_form_consistency': 0.7, 'name_distillation': 0.3},
             'forms': {'text': 1, 'image': 1, 'text_image': 1}, **train,
         },
     })  # fmt: skip
@@ -140,13 +140,13 @@ def test_loss_is_the_weighted_sum_of_what_the_product_computes(clip, task, gradi
     shown, _ = task.cpad.apply({'params': moved}, batch['taught_features'], batch['taught_weights'])
     taught = clip_pad.encode_query(task.clip, task.frozen, batch['taught_ids'], shown, low_rank)
     agreement = 1 - (np.asarray(ends[0]) * np.asarray(taught)).sum(1).mean()
-    assert float(metrics['loss_agreement']) == pytest.approx(agreement, rel=1e-4)
+    assert float(metrics['loss_cross_form_consistency']) == pytest.approx(agreement, rel=1e-4)
     # Plain CLIP of the names: a row without [TOK] takes neither token nor update.
     plain = clip.encode_text(np.asarray(batch['named_ids']), normalize=True)
     apart = 1 - (np.asarray(taught) * plain).sum(1)
     known = np.asarray(batch['named_known'])
     named = (apart * known).sum() / max(known.sum(), 1)
-    assert float(metrics['loss_named']) == pytest.approx(named, rel=1e-4, abs=1e-6)
+    assert float(metrics['loss_name_distillation']) == pytest.approx(named, rel=1e-4, abs=1e-6)
     loss, _ = task.loss(moved, batch, jax.random.key(0))
     total = sum(weight * metrics[f'loss_{name}'] for name, weight in task.config.train.loss.items())
     assert float(loss) == pytest.approx(float(total), rel=1e-5)

@@ -74,7 +74,7 @@ def test_composition_of_no_step_has_a_gradient():
     assert np.isfinite(grad).all()
 
 
-def test_agreement_by_hand_moves_the_pupil_only():
+def test_cross_form_consistency_by_hand_moves_the_pupil_only():
     x, y = jnp.array([[1.0, 0.0], [0.0, 1.0]]), jnp.array([[0.6, 0.8], [0.0, 1.0]])
     assert float(losses.cross_form_consistency(x, y)) == pytest.approx((0.4 + 0) / 2)
     pupil, teacher = jax.grad(losses.cross_form_consistency, argnums=(0, 1))(x, y)

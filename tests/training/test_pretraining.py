@@ -51,7 +51,8 @@ def write_shards(directory, counts=(24, 16, 16), size=32):
 
 def make_config(**train):
     return ml_collections.ConfigDict({
-        'name': 'clip', 'task': 'clip', 'seed': 0, 'backbone': 'testing', 'dtype': 'float32',
+        'name': 'clip', 'task': 'pretrain_clip', 'seed': 0, 'backbone': 'testing',
+        'dtype': 'float32',
         'train': {'steps': 60, 'batch_size': 8, 'alike': 0.0, 'plain_steps': 0, 'init_from': '',
                   'remat': False, 'learning_rate': 2e-3, 'warmup_steps': 5, 'weight_decay': 0.1,
                   'checkpoint_every': 30, 'log_every': 10, **train},

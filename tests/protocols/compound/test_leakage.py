@@ -86,7 +86,8 @@ def test_nobody_unseen_is_learned(mini_world, tmp_path, monkeypatch):
     monkeypatch.setattr(pretrained, 'load_clip', lambda *_, **__: None)
     monkeypatch.setattr(store, 'identity_features', stop)
     with pytest.raises(InterruptedError):
-        train._learn_identities(configs.load('configs/testing.py'), tmp_path, paths)
+        data = train.IdentityData(paths, paths, 'synthetic_cast')
+        train.learn_identities(configs.load('configs/testing.py'), tmp_path, data)
     learned = [sources[0][number] for number in range(len(sources[0]))]
     unseen = [person for person in paths.read_people() if not person['seen']]
     assert len(unseen) == spec.cast_unseen and len(learned) == 4 * 2
