@@ -22,7 +22,7 @@ from cpad_jax.models.clip_pad_api import PersonalizedCLIP
 from cpad_jax.ranking import exact_scores
 from cpad_jax.ranking.query import Query
 from cpad_jax.text import training_phrases
-from cpad_jax.text.prompts import ALL_ACTIONS, NOBODY, PLACES, query_text
+from cpad_jax.text.prompts import ALL_ACTIONS, GENERIC_PERSON, PLACES, query_text
 
 ActionPlace = tuple[str | None, str | None]  # Action and place.
 
@@ -37,8 +37,8 @@ _ASKED: tuple[tuple[ActionPlace, ...], ...] = (
 PHRASES: tuple[tuple[str, ...], ...] = tuple(
     tuple(dict.fromkeys([*said, *(phrase for shown in by_class.values() for phrase in shown)]))
     for said, by_class in (
-        (training_phrases.DOING, training_phrases.ACTIONS_SHOWN),
-        (training_phrases.WHERE, training_phrases.PLACES_SHOWN),
+        (training_phrases.DOING, training_phrases.ACTION_CAPTIONS),
+        (training_phrases.WHERE, training_phrases.PLACE_CAPTIONS),
     )
 )
 # In spreads of a text's scores over the gallery. Chosen on world 100.
@@ -75,7 +75,7 @@ class QueryBank:
             wanted = embed([query_text(None, *words, person_token=False) for words in asked])
             bank = wanted
             if kind == OPEN:
-                bank = embed([f'{NOBODY} {phrase}' for phrase in phrases])
+                bank = embed([f'{GENERIC_PERSON} {phrase}' for phrase in phrases])
             spread = bank.std(axis=1).mean()
             # Where all clips are one, no text is more likely of one than of another.
             scale = 1 / (temperature * spread) if spread else 0.0

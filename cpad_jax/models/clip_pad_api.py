@@ -182,7 +182,7 @@ class PersonalizedCLIP:
         if is_traced(features, weights):
             return self._tokens(self._params, features, weights)
         parts = []
-        for start, stop, size in _turns(len(features)):
+        for start, stop, size in _padded_batches(len(features)):
             rows = np.minimum(np.arange(start, start + size), stop - 1)
             tokens = self._tokens(
                 self._params, features[rows].astype(np.float32), weights[rows].astype(np.float32)
@@ -344,7 +344,7 @@ class PersonalizedCLIP:
         if plain.any():
             embedded[plain] = self.clip.encode_text(ids[plain], normalize=True)
         about = np.flatnonzero(~plain)
-        for start, stop, size in _turns(len(about)):
+        for start, stop, size in _padded_batches(len(about)):
             rows = about[np.minimum(np.arange(start, start + size), stop - 1)]
             embedded[about[start:stop]] = np.asarray(
                 self._encode(
@@ -396,7 +396,7 @@ class PersonalizedCLIP:
         return np.asarray(unit(mean))
 
 
-def _turns(count: int) -> list[tuple[int, int, int]]:
+def _padded_batches(count: int) -> list[tuple[int, int, int]]:
     """(start, stop, padded size) of the turns in which `count` rows are done."""
     largest = _BATCH_SIZES[-1]
     turns = []

@@ -41,7 +41,7 @@ ALL_ACTIONS = tuple(ACTION_PHRASES)
 ACTIONS = ALL_ACTIONS[:-1]  # Hollywood2's, which the drawn world acts out.
 PLACES = tuple(PLACE_PHRASES)
 
-NOBODY = 'a person'
+GENERIC_PERSON = 'a person'
 SOMEONE = 'someone'  # To whom something is done.
 PERSON_TOKEN = '[TOK]'
 # No CLIP reads so much, and the time to clean a text, or to cut a word, grows with its square.
@@ -72,7 +72,7 @@ def query_text(name: str | None, action: str | None, place: str | None, person_t
         if value is not None and value not in known:
             raise UserError(f'unknown {kind} {value!r}; expected one of {", ".join(known)}')
     words = [name or '', PERSON_TOKEN if person_token else '']
-    who = ' '.join(word for word in words if word) or NOBODY
+    who = ' '.join(word for word in words if word) or GENERIC_PERSON
     what = [ACTION_PHRASES.get(action, ''), PLACE_PHRASES.get(place, '')]
     return ' '.join(word for word in (who, *what) if word)
 

@@ -21,7 +21,7 @@ PHOTOS = (
 
 # Where identity learning starts a step from, and with whom plain CLIP takes the same step.
 BASE = 'a photo of {}'
-NOBODY = 'a person'
+GENERIC_PERSON = 'a person'
 
 DOING = (
     'talking on a telephone',
@@ -71,7 +71,7 @@ WHERE = (
 )
 
 # What captions of clips say of each action and place that is known to be shown.
-ACTIONS_SHOWN = {
+ACTION_CAPTIONS = {
     'AnswerPhone': ('talking on a telephone', 'making a phone call', 'on the phone'),
     'DriveCar': ('at the wheel of a car', 'driving along', 'driving through town'),
     'Eat': ('eating food', 'having a meal', 'eating from a plate'),
@@ -88,7 +88,7 @@ ACTIONS_SHOWN = {
     'StandUp': ('getting up from a chair', 'rising from a seat', 'standing slowly up'),
     'HighFive': ('slapping hands with somebody', 'with a high five for a friend'),
 }  # fmt: skip
-PLACES_SHOWN = {
+PLACE_CAPTIONS = {
     'EXT-house': ('in front of a house', 'in the garden of a house', 'outside the house'),
     'EXT-road': ('in the street', 'along a road', 'by the side of the road'),
     'INT-bedroom': ("in somebody's bedroom", 'in the bedroom'),

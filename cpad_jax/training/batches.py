@@ -90,7 +90,7 @@ class Prompts:
     def named(self, phrase: int, name: int) -> str:
         """Phrase number `phrase` about 'NAME', as plain CLIP reads it."""
         who = self._who[name].removesuffix(PERSON_TOKEN).strip()
-        return self._phrases[phrase].format(who or training_phrases.NOBODY)
+        return self._phrases[phrase].format(who or training_phrases.GENERIC_PERSON)
 
     def ids(self, texts: Sequence[str]) -> np.ndarray:
         """Token ids int32 [len(texts), L]."""

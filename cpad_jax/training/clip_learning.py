@@ -31,11 +31,11 @@ from cpad_jax.models.clip_pad_api import PersonalizedCLIP
 from cpad_jax.models.name_adapter import encode_texts
 from cpad_jax.models.pretrained import CLIPModel
 from cpad_jax.models.video_adapter import VideoAdapter
-from cpad_jax.text.prompts import NOBODY, PERSON_TOKEN
+from cpad_jax.text.prompts import GENERIC_PERSON, PERSON_TOKEN
 from cpad_jax.text.training_phrases import BASE
 from cpad_jax.training import clip_labels, losses, validation_curve, word_learning
-from cpad_jax.training.compound_batches import Clips, CompoundBatches, CompoundQueries
-from cpad_jax.training.compound_captions import Captions, person_numbers
+from cpad_jax.training.compound_batches import CompoundBatches, CompoundQueries, LabelledClips
+from cpad_jax.training.compound_captions import CompoundCaptions, person_numbers
 
 _REMEMBERED = 4  # Of every fourth query's person it is asked what a photo of them was.
 
@@ -56,10 +56,10 @@ class ClipLearning:
         config: Any,
         model: PersonalizedCLIP,
         photos: IdentityFeatures,
-        captions: Captions,
-        nobody: Captions,
-        training: Clips,
-        validation: Clips,
+        captions: CompoundCaptions,
+        nobody: CompoundCaptions,
+        training: LabelledClips,
+        validation: LabelledClips,
         plain: np.ndarray,
     ):
         """Prepares the task.
@@ -247,13 +247,15 @@ def prepare(
             dtype=config.dtype,
         ).embeddings  # fmt: skip
 
-    def labelled(split: str) -> Clips:
+    def labelled(split: str) -> LabelledClips:
         reader = opened[split]
         shown = clip_labels.label_clips(reader, known, len(reader.actions))
-        return Clips(seen(split, model.image_clip), shown, len(photos.names))
+        return LabelledClips(seen(split, model.image_clip), shown, len(photos.names))
 
     names = opened['training']
-    said = [Captions(names.actions, names.places, who) for who in (PERSON_TOKEN, NOBODY)]
+    said = [
+        CompoundCaptions(names.actions, names.places, who) for who in (PERSON_TOKEN, GENERIC_PERSON)
+    ]
     plain = seen('training', model.clip)
     return ClipLearning(
         config, model, photos, *said, labelled('training'), labelled('validation'), plain

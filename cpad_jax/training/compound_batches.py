@@ -11,12 +11,17 @@ import numpy as np
 from cpad_jax.errors import UserError
 from cpad_jax.features.store import IdentityFeatures
 from cpad_jax.training.clip_labels import ClipLabels
-from cpad_jax.training.compound_captions import Captions, Pairs, Photos, sample_query
+from cpad_jax.training.compound_captions import (
+    ClipPersonSampler,
+    CompoundCaptions,
+    ReferenceSampler,
+    sample_query,
+)
 
 _VALIDATION_QUERIES = 1024
 
 
-class Clips:
+class LabelledClips:
     """Clips to learn from, or to select by.
 
     Attributes:
@@ -27,7 +32,7 @@ class Clips:
 
     def __init__(self, seen: Any, shown: ClipLabels, known: int):
         """Takes N clips; people with a number below `known` have photos."""
-        self.seen, self.shown, self.pairs = seen, shown, Pairs(shown, known)
+        self.seen, self.shown, self.pairs = seen, shown, ClipPersonSampler(shown, known)
 
     def __len__(self) -> int:
         return len(self.shown.place)
@@ -64,9 +69,9 @@ class CompoundBatches:
         self,
         config: Any,
         photos: IdentityFeatures,
-        captions: Captions,
-        training: Clips,
-        validation: Clips,
+        captions: CompoundCaptions,
+        training: LabelledClips,
+        validation: LabelledClips,
     ):
         """Prepares.
 
@@ -88,7 +93,7 @@ class CompoundBatches:
                 )
         self.training, self.validation = training, validation
         self._seed, self._train, self._captions = config.seed, config.train, captions
-        self._photos = Photos(photos, config.train.max_references)
+        self._photos = ReferenceSampler(photos, config.train.max_references)
 
     def of_steps(self, start_step: int, of_all: bool = False) -> Iterator[CompoundQueries]:
         """About training clips, of the steps `start_step`, `start_step + 1`, …; see `batch`."""
@@ -99,7 +104,7 @@ class CompoundBatches:
             step += 1
 
     def batch(
-        self, clips: Clips, rng: np.random.Generator, of_all: bool = False
+        self, clips: LabelledClips, rng: np.random.Generator, of_all: bool = False
     ) -> CompoundQueries:
         """B queries, each about a clip; `true` is [B, B], of these clips, or of all: [B, N]."""
         train = self._train
@@ -116,7 +121,7 @@ class CompoundBatches:
 
     def _ask(
         self,
-        clips: Clips,
+        clips: LabelledClips,
         which: np.ndarray,
         who: np.ndarray,
         nobody: float,

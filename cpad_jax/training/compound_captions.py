@@ -12,19 +12,19 @@ import numpy as np
 from cpad_jax.features.store import IdentityFeatures
 from cpad_jax.models.pretrained import CLIPModel
 from cpad_jax.models.word_embeddings import WordReader
-from cpad_jax.text.prompts import NOBODY
-from cpad_jax.text.training_phrases import ACTIONS_SHOWN, PLACES_SHOWN
+from cpad_jax.text.prompts import GENERIC_PERSON
+from cpad_jax.text.training_phrases import ACTION_CAPTIONS, PLACE_CAPTIONS
 from cpad_jax.training.clip_labels import ANY, ClipLabels
 
 
-class Captions:
+class CompoundCaptions:
     """'a person giving somebody a hug in the kitchen', in all the words that training has.
 
     Attributes:
         texts: All captions, each once.
     """
 
-    def __init__(self, actions: Sequence[str], places: Sequence[str], who: str = NOBODY):
+    def __init__(self, actions: Sequence[str], places: Sequence[str], who: str = GENERIC_PERSON):
         """Words every pair of action and place.
 
         Args:
@@ -35,8 +35,8 @@ class Captions:
         self.texts: list[str] = []
         self._numbers: dict[tuple[int, int], range] = {}
         for action, place in itertools.product(range(ANY, len(actions)), range(ANY, len(places))):
-            doing = ('',) if action == ANY else ACTIONS_SHOWN[actions[action]]
-            where = ('',) if place == ANY else PLACES_SHOWN[places[place]]
+            doing = ('',) if action == ANY else ACTION_CAPTIONS[actions[action]]
+            where = ('',) if place == ANY else PLACE_CAPTIONS[places[place]]
             first = len(self.texts)
             self.texts += [
                 ' '.join(filter(None, (who, *what))) for what in itertools.product(doing, where)
@@ -49,7 +49,7 @@ class Captions:
         return np.array([rng.integers(r.start, r.stop) for r in ranges])
 
 
-class WordedCaptions(Captions):
+class EmbeddedCaptions(CompoundCaptions):
     """Captions for a model that reads words.
 
     Attributes:
@@ -113,7 +113,7 @@ def person_numbers(people: Iterable[Mapping[str, Any]], photos: IdentityFeatures
     return {p['person_id']: rows[p['identity']] for p in people if p['identity'] in rows}
 
 
-class Photos:
+class ReferenceSampler:
     """Face features of everybody's training photos, to ask for people by."""
 
     def __init__(self, features: IdentityFeatures, references: int):
@@ -154,7 +154,7 @@ class Photos:
         return faces, weights
 
 
-class Pairs:
+class ClipPersonSampler:
     """Draws (clip, person in it): several clips of each of several people.
 
     Clips of one person differ in what is done and where, so that a face alone does not suffice.

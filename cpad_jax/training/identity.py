@@ -247,7 +247,7 @@ def composition_steps(clip: Any) -> np.ndarray:
         float32 [number of composition phrases, D], differences of embeddings of length 1.
     """
     phrases = [training_phrases.BASE, *training_batches.composition_phrases()]
-    texts = [phrase.format(training_phrases.NOBODY) for phrase in phrases]
+    texts = [phrase.format(training_phrases.GENERIC_PERSON) for phrase in phrases]
     embedded = clip.encode_text(clip.tokenize(texts), normalize=True)
     return embedded[1:] - embedded[:1]
 

@@ -18,7 +18,7 @@ from cpad_jax import progress
 from cpad_jax.models.video_adapter import VideoAdapter
 from cpad_jax.training import losses, optimisers
 from cpad_jax.training.clip_labels import ClipLabels
-from cpad_jax.training.compound_captions import Captions, sample_query
+from cpad_jax.training.compound_captions import CompoundCaptions, sample_query
 
 BATCH = 256  # Clips at once.
 LEARNING_RATE = 1e-3
@@ -27,7 +27,7 @@ TEMPERATURE = 0.05
 
 
 def draw(
-    shown: ClipLabels, captions: Captions, rng: np.random.Generator
+    shown: ClipLabels, captions: CompoundCaptions, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Some clips, each with a caption of what somebody in it does, where it is, or both.
 
@@ -51,7 +51,7 @@ def learn_words(
     adapter: VideoAdapter,
     clips: np.ndarray,
     shown: ClipLabels,
-    captions: Captions,
+    captions: CompoundCaptions,
     said: np.ndarray,
     *,
     steps: int,

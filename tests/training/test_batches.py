@@ -191,11 +191,11 @@ def test_phrases_are_not_those_of_evaluation():
     asked = {*prompts.ACTION_PHRASES.values(), *prompts.PLACE_PHRASES.values()}
     own = training_phrases.DOING + training_phrases.WHERE
     assert not asked & set(own)
-    shown = [*training_phrases.ACTIONS_SHOWN.values(), *training_phrases.PLACES_SHOWN.values()]
+    shown = [*training_phrases.ACTION_CAPTIONS.values(), *training_phrases.PLACE_CAPTIONS.values()]
     for phrase in (phrase for phrases in shown for phrase in phrases):
         assert not any(text in phrase for text in asked), phrase
-    assert tuple(training_phrases.ACTIONS_SHOWN) == prompts.ALL_ACTIONS
-    assert tuple(training_phrases.PLACES_SHOWN) == prompts.PLACES
+    assert tuple(training_phrases.ACTION_CAPTIONS) == prompts.ALL_ACTIONS
+    assert tuple(training_phrases.PLACE_CAPTIONS) == prompts.PLACES
     for phrase in (*training_phrases.PHOTOS, *batches.composition_phrases()):
         assert phrase.count('{}') == 1
         assert not any(text in phrase for text in asked), phrase

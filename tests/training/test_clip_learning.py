@@ -12,8 +12,8 @@ from cpad_jax.models import clip_pad
 from cpad_jax.models.weights import folder
 from cpad_jax.training import clip_learning, loop, validation_curve
 from cpad_jax.training.clip_labels import ClipLabels
-from cpad_jax.training.compound_batches import Clips
-from cpad_jax.training.compound_captions import Captions
+from cpad_jax.training.compound_batches import LabelledClips
+from cpad_jax.training.compound_captions import CompoundCaptions
 from tests.support import tiny_cpad
 
 PEOPLE, WIDTH = 5, 32
@@ -32,7 +32,7 @@ def make_config(**train):
     })  # fmt: skip
 
 
-class Phrases(Captions):
+class Phrases(CompoundCaptions):
     """Short captions: the tiny tower reads eight tokens."""
 
     def __init__(self, who='[TOK]'):
@@ -61,7 +61,7 @@ def make_clips(seed, count=80, known=PEOPLE):
     shown /= np.linalg.norm(shown, axis=1, keepdims=True)
     doing = np.eye(len(ACTIONS), dtype=bool)[action][:, None]
     truth = ClipLabels(person[:, None], doing, place)
-    return Clips(shown.astype(np.float32), truth, known)
+    return LabelledClips(shown.astype(np.float32), truth, known)
 
 
 @pytest.fixture(scope='module')

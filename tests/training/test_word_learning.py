@@ -5,14 +5,14 @@ import pytest
 from cpad_jax.models.video_adapter import VideoAdapter
 from cpad_jax.training import word_learning
 from cpad_jax.training.clip_labels import ANY, ClipLabels
-from cpad_jax.training.compound_captions import Captions
+from cpad_jax.training.compound_captions import CompoundCaptions
 
 ACTIONS, PLACES, WIDTH = ['HugPerson', 'Eat', 'Run'], ['INT-kitchen', 'EXT-road'], 16
 
 
 @pytest.fixture(scope='module')
 def captions():
-    return Captions(ACTIONS, PLACES)
+    return CompoundCaptions(ACTIONS, PLACES)
 
 
 @pytest.fixture(scope='module')

@@ -22,8 +22,8 @@ from cpad_jax.methods.ce import model
 from cpad_jax.methods.ce.features import clip_experts
 from cpad_jax.models import face_features
 from cpad_jax.training import clip_labels, losses, validation_curve
-from cpad_jax.training.compound_batches import Clips, CompoundBatches, CompoundQueries
-from cpad_jax.training.compound_captions import WordedCaptions, person_numbers
+from cpad_jax.training.compound_batches import CompoundBatches, CompoundQueries, LabelledClips
+from cpad_jax.training.compound_captions import EmbeddedCaptions, person_numbers
 
 _CALIBRATION = 8  # Batches whose statistics batch normalisation keeps.
 _COMPARED = 4  # Batches on which the loss of the curve is taken.
@@ -43,9 +43,9 @@ class CollaborativeExperts:
         config: Any,
         clip: Any,
         photos: IdentityFeatures,
-        captions: WordedCaptions,
-        training: Clips,
-        validation: Clips,
+        captions: EmbeddedCaptions,
+        training: LabelledClips,
+        validation: LabelledClips,
     ):
         """Prepares the task.
 
@@ -100,7 +100,7 @@ class CollaborativeExperts:
         for questions in self.asks.of_steps(start_step):
             yield self.batch(self.asks.training, questions)
 
-    def batch(self, clips: Clips, questions: CompoundQueries) -> dict[str, np.ndarray]:
+    def batch(self, clips: LabelledClips, questions: CompoundQueries) -> dict[str, np.ndarray]:
         """B queries, and the B clips that they were asked about.
 
         Args:
@@ -123,7 +123,7 @@ class CollaborativeExperts:
             **{name: array[which] for name, array in clips.seen.features.items()},
         }
 
-    def _drawn(self, clips: Clips, stream: int, number: int) -> dict[str, np.ndarray]:
+    def _drawn(self, clips: LabelledClips, stream: int, number: int) -> dict[str, np.ndarray]:
         """A batch that no step has, for measurements."""
         rng = np.random.default_rng((self.config.seed, stream, number))
         return self.batch(clips, self.asks.batch(clips, rng))
@@ -175,7 +175,7 @@ class CollaborativeExperts:
             array[asked.captions] for array in (self._captions.words, self._captions.spoken)
         )
 
-        def loss(variables: Any, clips: Clips) -> float:
+        def loss(variables: Any, clips: LabelledClips) -> float:
             found = []
             for number in range(_COMPARED):
                 batch = self._drawn(clips, 7, number)
@@ -247,10 +247,10 @@ def prepare(
             faces_per_clip=config.features.faces_per_clip, batch_size=size, dtype=config.dtype,
         )  # fmt: skip
         names = reader.actions, reader.places
-        found[split] = Clips(
+        found[split] = LabelledClips(
             experts, clip_labels.label_clips(reader, known, len(reader.actions)), len(photos.names)
         )
-    captions = WordedCaptions(clip, *names)
+    captions = EmbeddedCaptions(clip, *names)
     return CollaborativeExperts(
         config, clip, photos, captions, found['training'], found['validation']
     )

@@ -12,7 +12,7 @@ from cpad_jax.models.clip_pad_api import PersonalizedCLIP
 from cpad_jax.protocols.pairs.queries import ACTION, TOGETHER, WITHOUT, PairQuery
 from cpad_jax.ranking import method
 from cpad_jax.ranking.zscore import zscore
-from cpad_jax.text.prompts import NOBODY, PERSON_TOKEN, SOMEONE, pair_text
+from cpad_jax.text.prompts import GENERIC_PERSON, PERSON_TOKEN, SOMEONE, pair_text
 
 # One sentence with two tokens (or names), one of the two alone, and what these say together.
 SENTENCE, FIRST, SECOND = 'one sentence', 'A alone', 'B alone'
@@ -215,7 +215,7 @@ class PairAsker:
             text = pair_text(a, SOMEONE, query.action) if query.scenario == ACTION else a
             return text, (query.first,)
         if way.name == SECOND:
-            text = pair_text(NOBODY, b, query.action) if query.scenario == ACTION else b
+            text = pair_text(GENERIC_PERSON, b, query.action) if query.scenario == ACTION else b
             return text, (query.second,)
         if query.scenario == WITHOUT:
             return f'{a} without {b}', (query.first, query.second)

@@ -13,8 +13,8 @@ from cpad_jax.methods.ce import export, training
 from cpad_jax.methods.ce.features import ClipExperts
 from cpad_jax.training import loop, losses, validation_curve
 from cpad_jax.training.clip_labels import ANY, ClipLabels, label_clips
-from cpad_jax.training.compound_batches import Clips
-from cpad_jax.training.compound_captions import Pairs, Photos, sample_query
+from cpad_jax.training.compound_batches import LabelledClips
+from cpad_jax.training.compound_captions import ClipPersonSampler, ReferenceSampler, sample_query
 
 PEOPLE, ACTIONS, PLACES, WIDTH = 6, 3, 2, 8
 
@@ -62,7 +62,7 @@ def make_clips(seed, count=60):
     present[::10, 1] = False
     doing = np.eye(ACTIONS, dtype=bool)[action][:, None]
     truth = ClipLabels(person[:, None], doing, place)
-    return Clips(ClipExperts(features, present), truth, PEOPLE)
+    return LabelledClips(ClipExperts(features, present), truth, PEOPLE)
 
 
 @pytest.fixture(scope='module')
@@ -153,7 +153,7 @@ def test_queries_say_action_place_or_both():
 
 
 def test_photos_are_of_the_person(photos):
-    drawer = Photos(photos, references=2)
+    drawer = ReferenceSampler(photos, references=2)
     rng = np.random.default_rng(0)
     faces, weights = drawer.draw(np.array([4, ANY, 2]), rng)
     assert faces.shape == (3, 2, WIDTH) and weights[1].tolist() == [0, 0]
@@ -164,14 +164,14 @@ def test_photos_are_of_the_person(photos):
 
 
 def test_only_people_with_photos_are_drawn():
-    pairs = Pairs(make_clips(0).shown, known=2)
+    pairs = ClipPersonSampler(make_clips(0).shown, known=2)
     _, who = pairs.draw(8, 3, np.random.default_rng(0))
     assert len(pairs) == 2 and set(who) == {0, 1}
 
 
 def test_people_without_photos_are_said(photos):
     clips = make_clips(0)
-    strangers = Clips(clips.seen, clips.shown, known=0)
+    strangers = LabelledClips(clips.seen, clips.shown, known=0)
     clip = types.SimpleNamespace(sha256='')
     with pytest.raises(UserError, match='nobody in the validation clips is among the people'):
         training.CollaborativeExperts(make_config(), clip, photos, Captions(), clips, strangers)

@@ -121,7 +121,7 @@ def test_no_query_is_written_in_any_training():
     pairs = list(itertools.product((None, *prompts.ALL_ACTIONS), (None, *prompts.PLACES)))[1:]
     asked = {prompts.query_text('', a, p, True).removeprefix('[TOK] ') for a, p in pairs}
     assert len(asked) == 14 * 11 - 1
-    compound = compound_captions.Captions(prompts.ALL_ACTIONS, prompts.PLACES)
+    compound = compound_captions.CompoundCaptions(prompts.ALL_ACTIONS, prompts.PLACES)
     templates = (
         *training_phrases.PHOTOS, *batches.composition_phrases(), *fine_tuning.PHOTOS,
         *fine_tuning.DOING,
