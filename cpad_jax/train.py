@@ -241,7 +241,7 @@ def _learn_from_clips(task: Any, config: Any, workdir: Path) -> None:
     """Trains a task on clips, and exports the checkpoint best on validation."""
     from cpad_jax.training import loop, validation_curve
 
-    stage(3, 5, f'learning from {len(task.asks.training)} clips: {config.train.steps} steps')
+    stage(3, 5, f'learning from {len(task.sampler.training)} clips: {config.train.steps} steps')
     params = loop.run(task, config, workdir, task.evaluator(workdir))
     step, params = validation_curve.best(task, config, workdir, params)
     stage(4, 5, f'exporting step {step} to {workdir / "model"}')

@@ -62,7 +62,7 @@ class QueryBank:
         kind: str = OPEN,
         temperature: float = TEMPERATURE,
     ):
-        clips = exact_scores.quantise(model.for_words(gallery))
+        clips = exact_scores.quantise(model.adapt_clips(gallery))
 
         def embed(texts: Sequence[str]) -> np.ndarray:
             embedded = model.clip.encode_text(model.clip.tokenize(texts), normalize=True)

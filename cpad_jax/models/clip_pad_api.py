@@ -356,7 +356,7 @@ class PersonalizedCLIP:
             )[: stop - start]
         return embedded
 
-    def for_words(self, clips: np.ndarray) -> np.ndarray:
+    def adapt_clips(self, clips: np.ndarray) -> np.ndarray:
         """Clips as words about nobody in particular are held against them.
 
         Args:

@@ -1,4 +1,4 @@
-"""What is true of clips: who does what, where, and which compound queries a clip answers."""
+"""Labels of clips: who does what, and where; and their relevance to compound queries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ANY = -1
 
 @dataclasses.dataclass(frozen=True)
 class ClipLabels:
-    """What is true of N clips, each with room for S people.
+    """Labels of N clips, each with up to S people.
 
     Attributes:
         person: int64 [N, S], numbers of people, `ANY` where there is no further one.
@@ -26,22 +26,24 @@ class ClipLabels:
     place: np.ndarray
 
     def __getitem__(self, clips: np.ndarray) -> ClipLabels:
-        """Of some clips only."""
+        """Labels of some of the clips."""
         return ClipLabels(self.person[clips], self.doing[clips], self.place[clips])
 
-    def answer(self, person: np.ndarray, action: np.ndarray, place: np.ndarray) -> np.ndarray:
-        """Which clips answer which compound queries.
+    def relevant(self, person: np.ndarray, action: np.ndarray, place: np.ndarray) -> np.ndarray:
+        """Which clips are relevant to which compound queries.
 
         Args:
-            person: int [Q], whom it asks for, or `ANY`.
-            action: int [Q], what that person, or anybody, is to do, or `ANY`.
-            place: int [Q], where, or `ANY`.
+            person: int [Q], the person of each query, or `ANY`.
+            action: int [Q], the action of that person, or of any person, or `ANY`.
+            place: int [Q], the place, or `ANY`.
 
         Returns:
             bool [Q, N].
         """
-        asked = person[:, None, None]
-        who = (self.person >= 0) & ((asked == ANY) | (self.person == asked))  # [Q, N, S]
+        query_person = person[:, None, None]
+        who = (self.person >= 0) & (
+            (query_person == ANY) | (self.person == query_person)
+        )  # [Q, N, S]
         does = np.moveaxis(self.doing[:, :, action], 2, 0) | (action == ANY)[:, None, None]
         where = (place[:, None] == ANY) | (self.place == place[:, None])
         return (who & does).any(axis=2) & where
@@ -50,11 +52,11 @@ class ClipLabels:
 def label_clips(
     clips: Sequence[Mapping[str, Any]], people: Mapping[str, int], num_actions: int
 ) -> ClipLabels:
-    """Reads what is true of clips off their records.
+    """Labels of clips from their records.
 
     Args:
         clips: Records of the `clips` schema.
-        people: person_id → number; somebody who is not in it is in a clip, but cannot be asked for.
+        people: person_id → number; all other people get a number that no query has.
         num_actions: A.
     """
     casts, places = [], []

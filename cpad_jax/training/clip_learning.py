@@ -1,13 +1,13 @@
 """Fine-tuning of CLIP-PAD on clips: the task of `config.task = 'finetune_on_clips'`.
 
-Collaborative Experts learn from clips with compound captions, which identity learning never sees.
-This is CLIP-PAD with the same supervision: the same clips, captions and people. The update of the
-text tower is learned further; who somebody is, by photos as by name, stays what it was. What is
-done and where, whoever does it, a clip adapter learns after that (`word_learning`).
+Collaborative Experts learn from clips with compound captions, which identity learning does not use.
+Here CLIP-PAD gets the same supervision: the same clips, captions and people. Only the low-rank
+update of the text tower is trained further; tokens of photos and names stay as they are. A video
+adapter then learns actions and places, of any person (`word_learning`).
 
-Every query is held against all clips to learn from. A batch of clips would show a person's other
-clips next to a few of the same place, where a gallery shows hundreds of these, and would teach
-queries to say less of who.
+The loss compares every query with all training clips. Within a batch, a person's other clips would
+meet only a few clips of the same place, of which a gallery has hundreds, and queries would learn to
+neglect the person.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ from cpad_jax.training import clip_labels, losses, validation_curve, word_learni
 from cpad_jax.training.compound_batches import CompoundBatches, CompoundQueries, LabelledClips
 from cpad_jax.training.compound_captions import CompoundCaptions, person_numbers
 
-_REMEMBERED = 4  # Of every fourth query's person it is asked what a photo of them was.
+_FORGETTING_STRIDE = 4  # The loss of forgetting is taken of every fourth query's person.
 
 
 class ClipLearning:
-    """Learns from clips with compound captions about [TOK].
+    """Fine-tuning on clips with compound captions about [TOK].
 
     Attributes:
         backbone_sha256: Of the CLIP that every feature comes from; checkpoints insist on it.
         frozen: The parameters of CLIP's text tower, those of the CLIP-PAD that is started from, and
             the clips to learn from, [N, D].
-        asks: The queries, and the clips that they are about: those to learn from, and those of
-            other titles by which a checkpoint is chosen.
+        sampler: Sampler of queries about training clips, and about those of other titles by which
+            a checkpoint is chosen.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class ClipLearning:
         model: PersonalizedCLIP,
         photos: IdentityFeatures,
         captions: CompoundCaptions,
-        nobody: CompoundCaptions,
+        generic_captions: CompoundCaptions,
         training: LabelledClips,
         validation: LabelledClips,
         plain: np.ndarray,
@@ -66,14 +66,13 @@ class ClipLearning:
 
         Args:
             config: The configuration: `seed`, `model` and `train` are read.
-            model: What identity learning has learned.
-            photos: Of all training photos, by this model's face feature.
-            captions: What may be said of [TOK].
-            nobody: What may be said of nobody in particular.
+            model: The CLIP-PAD to start from.
+            photos: Features of all training photos, by this model's face feature.
+            captions: Captions about [TOK].
+            generic_captions: Captions about no particular person.
             training: Clips of titles to learn from.
             validation: Clips of other titles.
-            plain: float32 [N, D], the clips to learn from by CLIP itself: without visual prompts
-                what `training` sees.
+            plain: float32 [N, D], embeddings of the training clips by CLIP without visual prompts.
 
         Raises:
             UserError: The model has no update to learn; or see `CompoundBatches`.
@@ -84,15 +83,15 @@ class ClipLearning:
                 'what clips teach: learn one with config.model.rank of 1 or more'
             )
         self.config, self.backbone_sha256 = config, model.clip.sha256
-        self.asks = CompoundBatches(config, photos, captions, training, validation)
-        self._start, self._nobody, self._plain = model, nobody, plain
+        self.sampler = CompoundBatches(config, photos, captions, training, validation)
+        self._start, self._generic_captions, self._plain = model, generic_captions, plain
         self._ids = model.clip.tokenize(captions.texts, model.saved.config.num_tokens)
         photo = BASE.format(PERSON_TOKEN)
         self._photo_ids = model.clip.tokenize([photo], model.saved.config.num_tokens)
         self._cpad = clip_pad.CPAD(model.saved.config, model.clip.config)
         text = {name: p for name, p in model.clip.params.items() if name != 'visual'}
-        self.frozen = {'clip': text, 'cpad': model.saved.params, 'clips': training.seen}
-        self._embed = jax.jit(self._queries)
+        self.frozen = {'clip': text, 'cpad': model.saved.params, 'clips': training.inputs}
+        self._embed = jax.jit(self._encode_queries)
 
     def init_params(self, rng: jax.Array) -> Any:
         """The update as identity learning left it; nothing is drawn."""
@@ -104,39 +103,43 @@ class ClipLearning:
 
     def batches(self, start_step: int) -> Iterator[dict[str, np.ndarray]]:
         """See `batch`."""
-        for questions in self.asks.of_steps(start_step, of_all=True):
-            yield self.batch(questions)
+        for queries in self.sampler.iterate(start_step, of_all=True):
+            yield self.batch(queries)
 
-    def batch(self, questions: CompoundQueries) -> dict[str, np.ndarray]:
+    def batch(self, queries: CompoundQueries) -> dict[str, np.ndarray]:
         """B queries.
 
         Args:
-            questions: Of `CompoundBatches.batch`, of all N clips.
+            queries: From `CompoundBatches.batch`, with relevance over all N clips.
 
         Returns:
-            `ids` int [B, L], `photos` [B, R, Df], `shown` [B, R], and `true` bool [B, N]: which
-            clips answer.
+            `ids` int [B, L], `photos` [B, R, Df], `photo_weights` [B, R], and `relevant` bool
+            [B, N].
         """
         return {
-            'ids': self._ids[questions.captions],
-            'photos': questions.photos,
-            'shown': questions.shown,
-            'true': questions.true,
+            'ids': self._ids[queries.captions],
+            'photos': queries.photos,
+            'photo_weights': queries.photo_weights,
+            'relevant': queries.relevant,
         }
 
-    def _queries(self, params: Any, batch: Mapping[str, jax.Array], frozen: Any) -> jax.Array:
-        """Embeddings [B, D] of queries, of length 1."""
+    def _encode_queries(
+        self, params: Any, batch: Mapping[str, jax.Array], frozen: Any
+    ) -> jax.Array:
+        """L2-normalised embeddings [B, D] of queries."""
         tokens = self._tokens(batch, frozen)
         clip = self._start.clip.model
         return clip_pad.encode_query(clip, frozen['clip'], batch['ids'], tokens, params['low_rank'])
 
     def _tokens(self, batch: Mapping[str, jax.Array], frozen: Any) -> jax.Array:
-        """Tokens [B, K, W] of whom queries ask for."""
-        return self._cpad.apply({'params': frozen['cpad']}, batch['photos'], batch['shown'])[0]
+        """Tokens [B, K, W] of the people of queries."""
+        return self._cpad.apply(
+            {'params': frozen['cpad']}, batch['photos'], batch['photo_weights']
+        )[0]
 
-    def _forgotten(self, params: Any, batch: Mapping[str, jax.Array], frozen: Any) -> jax.Array:
-        """How far "a photo of [TOK]", by which faces are compared, is from what it was."""
-        some = {name: batch[name][::_REMEMBERED] for name in ('photos', 'shown')}
+    def _forgetting(self, params: Any, batch: Mapping[str, jax.Array], frozen: Any) -> jax.Array:
+        """Distance of "a photo of [TOK]", by which faces are compared, from its start."""
+        some = {name: batch[name][::_FORGETTING_STRIDE] for name in ('photos', 'photo_weights')}
         tokens = self._tokens(some, frozen)
         ids = jnp.broadcast_to(self._photo_ids, (len(tokens), self._photo_ids.shape[1]))
         now, before = (
@@ -148,17 +151,17 @@ class ClipLearning:
     def loss(
         self, params: Any, batch: Mapping[str, jax.Array], rng: jax.Array, frozen: Any = None
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """The contrastive loss, and how often the best of all clips answers the query."""
+        """The contrastive loss, and the share of queries whose best clip of all is relevant."""
         frozen = self.frozen if frozen is None else frozen
-        queries = self._queries(params, batch, frozen)
+        queries = self._encode_queries(params, batch, frozen)
         scores = jnp.matmul(queries, frozen['clips'].T, precision='highest')  # [B, N]
         best = jnp.argmax(scores, axis=1)
-        accuracy = jnp.take_along_axis(batch['true'], best[:, None], axis=1).mean()
+        accuracy = jnp.take_along_axis(batch['relevant'], best[:, None], axis=1).mean()
         train = self.config.train
-        found = losses.infonce(scores / train.temperature, batch['true'])
-        forgotten = self._forgotten(params, batch, frozen)
-        scalars = {'accuracy': accuracy, 'retrieval': found, 'forgotten': forgotten}
-        return found + train.remember * forgotten, scalars
+        infonce = losses.infonce(scores / train.temperature, batch['relevant'])
+        forgetting = self._forgetting(params, batch, frozen)
+        scalars = {'accuracy': accuracy, 'infonce': infonce, 'forgotten': forgetting}
+        return infonce + train.remember * forgetting, scalars
 
     def evaluator(self, workdir: Path) -> Callable[[int, Any], dict[str, float]]:
         """Retrieval of validation clips by compound queries, for `loop.run`.
@@ -167,43 +170,45 @@ class ClipLearning:
             workdir: Gets `curve.json`, one entry per evaluation.
 
         Returns:
-            (step, params) → `map` and `hit@1` over all validation clips, asked by people's first
+            (step, params) → `map` and `hit@1` over all validation clips, with people's first
             photos.
         """
-        clips, asked = self.asks.validation, self.asks.of_validation()
-        ids, photos, shown = self._ids[asked.captions], asked.photos, asked.shown
+        clips, queries = self.sampler.validation, self.sampler.validation_queries()
+        ids, photos, weights = self._ids[queries.captions], queries.photos, queries.photo_weights
         size = self.config.train.people_per_batch * self.config.train.clips_per_person
 
         def evaluate(step: int, params: Any) -> dict[str, float]:
-            found = []
+            embedded = []
             for start in range(0, len(ids), size):
                 rows = np.minimum(np.arange(start, start + size), len(ids) - 1)
-                batch = {'ids': ids[rows], 'photos': photos[rows], 'shown': shown[rows]}
-                found.append(np.asarray(self._embed(params, batch, self.frozen)))
-            queries = np.concatenate(found)[: len(ids)]
-            scores = validation_curve.retrieval(queries @ clips.seen.T, asked.true)
+                batch = {'ids': ids[rows], 'photos': photos[rows], 'photo_weights': weights[rows]}
+                embedded.append(np.asarray(self._embed(params, batch, self.frozen)))
+            scores = validation_curve.retrieval(
+                np.concatenate(embedded)[: len(ids)] @ clips.inputs.T, queries.relevant
+            )
             validation_curve.add(workdir, step, scores)
             return scores
 
         return evaluate
 
     def export(self, params: Any, directory: Path) -> None:
-        """Learns words, and writes what `cpad_jax.load` reads: the model started from, taught."""
+        """Trains the video adapter, and writes the folder that `cpad_jax.load` reads."""
         saved, train = self._start.saved, self.config.train
         config = dataclasses.replace(saved.config, clip_width=self.config.model.clip_width)
         learned = {**saved.params, **params}
-        learned.pop('clip_adapter', None)  # Of clips that the model started from has seen.
+        learned.pop('clip_adapter', None)  # That of the initial model.
         if config.clip_width:
-            learned['clip_adapter'] = self._words(config.clip_width, train.word_steps)
+            learned['clip_adapter'] = self._train_video_adapter(config.clip_width, train.word_steps)
         clip_pad_export.save_model(
             directory, dataclasses.replace(saved, config=config, params=learned)
         )
 
-    def _words(self, width: int, steps: int) -> Any:
-        """Parameters of a clip adapter that knows what is done in the clips, and where."""
+    def _train_video_adapter(self, width: int, steps: int) -> Any:
+        """Parameters of a video adapter trained on the actions and places of the clips."""
         return word_learning.learn_words(
-            VideoAdapter(width), self._plain, self.asks.training.shown, self._nobody,
-            encode_texts(self._start.clip, self._nobody.texts), steps=steps, seed=self.config.seed,
+            VideoAdapter(width), self._plain, self.sampler.training.labels, self._generic_captions,
+            encode_texts(self._start.clip, self._generic_captions.texts),
+            steps=steps, seed=self.config.seed,
         )  # fmt: skip
 
 
@@ -219,8 +224,8 @@ def prepare(
     Args:
         config: The configuration.
         workdir: The run's folder.
-        model: What identity learning has learned.
-        people: The data set whose training photos say who people are.
+        model: The CLIP-PAD to start from.
+        people: The data set of the training photos.
         clips: 'training' and 'validation' → the data sets of clips.
 
     Raises:
@@ -239,7 +244,7 @@ def prepare(
         split: readers.ClipReader(paths.part('clips'), 'test') for split, paths in clips.items()
     }
 
-    def seen(split: str, by: CLIPModel) -> np.ndarray:
+    def embed(split: str, by: CLIPModel) -> np.ndarray:
         frames = config.features.frames_per_clip
         return store.clip_features(
             opened[split], f'{clips[split].fingerprint}/clips/test', by, directory,
@@ -249,14 +254,14 @@ def prepare(
 
     def labelled(split: str) -> LabelledClips:
         reader = opened[split]
-        shown = clip_labels.label_clips(reader, known, len(reader.actions))
-        return LabelledClips(seen(split, model.image_clip), shown, len(photos.names))
+        labels = clip_labels.label_clips(reader, known, len(reader.actions))
+        return LabelledClips(embed(split, model.image_clip), labels, len(photos.names))
 
     names = opened['training']
-    said = [
+    captions = [
         CompoundCaptions(names.actions, names.places, who) for who in (PERSON_TOKEN, GENERIC_PERSON)
     ]
-    plain = seen('training', model.clip)
+    plain = embed('training', model.clip)
     return ClipLearning(
-        config, model, photos, *said, labelled('training'), labelled('validation'), plain
+        config, model, photos, *captions, labelled('training'), labelled('validation'), plain
     )

@@ -1,4 +1,4 @@
-"""Batches of compound queries about clips: what methods that learn from clips are asked."""
+"""Batches of compound queries about clips, for methods that learn from clips."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ _VALIDATION_QUERIES = 1024
 
 
 class LabelledClips:
-    """Clips to learn from, or to select by.
+    """Clips to learn from, or to select checkpoints by.
 
     Attributes:
-        seen: What the method is given of them.
-        shown: What is true of them.
-        pairs: Of them and the people who can be asked for.
+        inputs: Input of the method, N rows.
+        labels: Labels of the N clips.
+        sampler: Sampler of (clip, person) for people who have photos.
     """
 
-    def __init__(self, seen: Any, shown: ClipLabels, known: int):
+    def __init__(self, inputs: Any, labels: ClipLabels, known: int):
         """Takes N clips; people with a number below `known` have photos."""
-        self.seen, self.shown, self.pairs = seen, shown, ClipPersonSampler(shown, known)
+        self.inputs, self.labels = inputs, labels
+        self.sampler = ClipPersonSampler(labels, known)
 
     def __len__(self) -> int:
-        return len(self.shown.place)
+        return len(self.labels.place)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,22 +44,22 @@ class CompoundQueries:
     """Q compound queries.
 
     Attributes:
-        clips: int [Q], the clip that each was asked about.
-        captions: int [Q], as `Captions.draw` numbers them.
-        photos: float32 [Q, R, Df], face features of the person asked for.
-        shown: float32 [Q, R], 1 for photos that are there, otherwise 0.
-        true: bool [Q, N], which of the clips that were asked answer.
+        clips: int [Q], the clip that each query was drawn from.
+        captions: int [Q], as `CompoundCaptions.draw` numbers them.
+        photos: float32 [Q, R, Df], face features of the person of each query.
+        photo_weights: float32 [Q, R], 1 for photos that are there, 0 for padding.
+        relevant: bool [Q, N], which clips are relevant to each query.
     """
 
     clips: np.ndarray
     captions: np.ndarray
     photos: np.ndarray
-    shown: np.ndarray
-    true: np.ndarray
+    photo_weights: np.ndarray
+    relevant: np.ndarray
 
 
 class CompoundBatches:
-    """Asks about clips.
+    """Draws compound queries about clips.
 
     Attributes:
         training: Clips to learn from.
@@ -77,26 +78,26 @@ class CompoundBatches:
 
         Args:
             config: The configuration: `seed` and `train` are read.
-            photos: Of all training photos.
-            captions: What may be said.
+            photos: Features of all training photos.
+            captions: Captions to draw from.
             training: Clips of titles to learn from.
             validation: Clips of other titles.
 
         Raises:
-            UserError: Nobody in the clips has training photos.
+            UserError: No person in the clips has training photos.
         """
         for clips, name in ((training, 'training'), (validation, 'validation')):
-            if not len(clips.pairs):
+            if not len(clips.sampler):
                 raise UserError(
-                    f'nobody in the {name} clips is among the people of config.data: the worlds '
+                    f'no person in the {name} clips is among the people of config.data: the worlds '
                     'must have the same seen_people'
                 )
         self.training, self.validation = training, validation
         self._seed, self._train, self._captions = config.seed, config.train, captions
-        self._photos = ReferenceSampler(photos, config.train.max_references)
+        self._references = ReferenceSampler(photos, config.train.max_references)
 
-    def of_steps(self, start_step: int, of_all: bool = False) -> Iterator[CompoundQueries]:
-        """About training clips, of the steps `start_step`, `start_step + 1`, …; see `batch`."""
+    def iterate(self, start_step: int, of_all: bool = False) -> Iterator[CompoundQueries]:
+        """Queries about training clips of the steps `start_step`, …; see `batch`."""
         step = start_step
         while True:
             rng = np.random.default_rng((self._seed, 4, step))
@@ -106,31 +107,31 @@ class CompoundBatches:
     def batch(
         self, clips: LabelledClips, rng: np.random.Generator, of_all: bool = False
     ) -> CompoundQueries:
-        """B queries, each about a clip; `true` is [B, B], of these clips, or of all: [B, N]."""
+        """B queries; `relevant` is [B, B], over their clips, or [B, N], over all clips."""
         train = self._train
-        which, who = clips.pairs.draw(train.people_per_batch, train.clips_per_person, rng)
-        among = slice(None) if of_all else which
-        return self._ask(clips, which, who, train.get('nobody', 0.0), among, rng, rng)
+        rows, people = clips.sampler.draw(train.people_per_batch, train.clips_per_person, rng)
+        gallery = slice(None) if of_all else rows
+        return self._sample(clips, rows, people, train.get('nobody', 0.0), gallery, rng, rng)
 
-    def of_validation(self) -> CompoundQueries:
-        """About all validation clips, each time the same, by people's first photos."""
+    def validation_queries(self) -> CompoundQueries:
+        """Queries about all validation clips, by people's first photos; the same in every call."""
         clips, rng = self.validation, np.random.default_rng((self._seed, 6))
-        each = -(-_VALIDATION_QUERIES // len(clips.pairs))
-        which, who = clips.pairs.draw(len(clips.pairs), each, rng)
-        return self._ask(clips, which, who, 0.0, slice(None), rng, None)
+        clips_per_person = -(-_VALIDATION_QUERIES // len(clips.sampler))
+        rows, people = clips.sampler.draw(len(clips.sampler), clips_per_person, rng)
+        return self._sample(clips, rows, people, 0.0, slice(None), rng, None)
 
-    def _ask(
+    def _sample(
         self,
         clips: LabelledClips,
-        which: np.ndarray,
-        who: np.ndarray,
-        nobody: float,
-        among: Any,
+        rows: np.ndarray,
+        people: np.ndarray,
+        no_person_share: float,
+        gallery: Any,
         rng: np.random.Generator,
         photos_rng: np.random.Generator | None,
     ) -> CompoundQueries:
-        asked = sample_query(clips.shown, which, who, nobody, rng)
-        captions = self._captions.draw(asked.action, asked.place, rng)
-        photos, shown = self._photos.draw(asked.person, photos_rng)
-        true = clips.shown[among].answer(asked.person, asked.action, asked.place)
-        return CompoundQueries(which, captions, photos, shown, true)
+        query = sample_query(clips.labels, rows, people, no_person_share, rng)
+        captions = self._captions.draw(query.action, query.place, rng)
+        photos, photo_weights = self._references.draw(query.person, photos_rng)
+        relevant = clips.labels[gallery].relevant(query.person, query.action, query.place)
+        return CompoundQueries(rows, captions, photos, photo_weights, relevant)

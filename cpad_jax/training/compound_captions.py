@@ -1,4 +1,4 @@
-"""Compound captions of clips, with photos of the person they are about."""
+"""Compound captions of clips, and samplers of queries and reference photos."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from cpad_jax.training.clip_labels import ANY, ClipLabels
 
 
 class CompoundCaptions:
-    """'a person giving somebody a hug in the kitchen', in all the words that training has.
+    """All training captions such as 'a person giving somebody a hug in the kitchen'.
 
     Attributes:
         texts: All captions, each once.
     """
 
     def __init__(self, actions: Sequence[str], places: Sequence[str], who: str = GENERIC_PERSON):
-        """Words every pair of action and place.
+        """Makes the captions of every pair of action and place.
 
         Args:
-            actions: Names of the actions that may be said.
+            actions: Names of the actions.
             places: Names of the places.
-            who: Whom all captions are about.
+            who: The subject of all captions.
         """
         self.texts: list[str] = []
         self._numbers: dict[tuple[int, int], range] = {}
@@ -44,30 +44,30 @@ class CompoundCaptions:
             self._numbers[action, place] = range(first, len(self.texts))
 
     def draw(self, action: np.ndarray, place: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Numbers of captions, int64 [Q], that say these actions and places (or `ANY`) [Q]."""
+        """Numbers of captions, int64 [Q], with these actions and places (or `ANY`) [Q]."""
         ranges = [self._numbers[int(a), int(p)] for a, p in zip(action, place, strict=True)]
         return np.array([rng.integers(r.start, r.stop) for r in ranges])
 
 
 class EmbeddedCaptions(CompoundCaptions):
-    """Captions for a model that reads words.
+    """Captions for a model that reads word embeddings.
 
     Attributes:
-        words: float16 [V, L, E], the word embeddings of all captions.
-        spoken: bool [V, L], which of them are there.
+        words: float16 [V, L, D], the word embeddings of all captions.
+        word_mask: bool [V, L], False for padding.
     """
 
     def __init__(self, clip: CLIPModel, actions: Sequence[str], places: Sequence[str]):
-        """As `Captions`, about nobody in particular; `clip` embeds the words."""
+        """As `CompoundCaptions`, about no particular person; `clip` embeds the words."""
         super().__init__(actions, places)
-        words, spoken = WordReader(clip)(self.texts)
-        longest = int(spoken.any(axis=0).nonzero()[0].max()) + 1
-        self.words, self.spoken = words[:, :longest].astype(np.float16), spoken[:, :longest]
+        words, mask = WordReader(clip)(self.texts)
+        longest = int(mask.any(axis=0).nonzero()[0].max()) + 1
+        self.words, self.word_mask = words[:, :longest].astype(np.float16), mask[:, :longest]
 
 
 @dataclasses.dataclass(frozen=True)
 class SampledQuery:
-    """Compound queries: whom, what and where, or `ANY`; int64 [Q] each, see `Shown.answer`."""
+    """Compound queries, int64 [Q] each, or `ANY`; see `ClipLabels.relevant`."""
 
     person: np.ndarray
     action: np.ndarray
@@ -75,82 +75,82 @@ class SampledQuery:
 
 
 def sample_query(
-    shown: ClipLabels,
+    labels: ClipLabels,
     clips: np.ndarray,
     people: np.ndarray,
-    nobody: float,
+    no_person_share: float,
     rng: np.random.Generator,
 ) -> SampledQuery:
-    """Draws a query about somebody in each clip: their action, the place, or both.
+    """Draws a query about a person in each clip: the action, the place, or both.
 
     Args:
-        shown: What is true of the clips.
-        clips: int [Q], which clip is asked for.
-        people: int [Q], about whom of it, as numbers.
-        nobody: Share of queries, 0 to 1, that do not say whom.
-        rng: Source of chance.
+        labels: Labels of the clips.
+        clips: int [Q], a clip that each query is to match.
+        people: int [Q], the number of a person in each of them.
+        no_person_share: Share of queries, 0 to 1, without a person.
+        rng: NumPy random generator.
     """
-    action, place = np.full(len(clips), ANY), shown.place[clips].copy()
+    action, place = np.full(len(clips), ANY), labels.place[clips].copy()
     form = rng.integers(3, size=len(clips))
     for row, (clip, person) in enumerate(zip(clips, people, strict=True)):
-        done = np.flatnonzero(shown.doing[clip][shown.person[clip] == person].any(axis=0))
-        if len(done) and form[row] != 1:
-            action[row] = rng.choice(done)
+        actions = np.flatnonzero(labels.doing[clip][labels.person[clip] == person].any(axis=0))
+        if len(actions) and form[row] != 1:
+            action[row] = rng.choice(actions)
             if form[row] == 0:
                 place[row] = ANY
-    person = np.where(rng.random(len(clips)) < nobody, ANY, people)
+    person = np.where(rng.random(len(clips)) < no_person_share, ANY, people)
     return SampledQuery(person, action, place)
 
 
 def person_numbers(people: Iterable[Mapping[str, Any]], photos: IdentityFeatures) -> dict[str, int]:
-    """person_id → number, for everybody who can be asked for by photos.
+    """person_id → number, of all people with training photos.
 
     Args:
-        people: Of the data set that the photos are of.
-        photos: Of all training photos; a person's number is that of `labels`.
+        people: Records of the people of the data set.
+        photos: Features of all training photos; a person's number is that of `labels`.
     """
     rows = {int(identity): row for row, identity in enumerate(photos.identities)}
     return {p['person_id']: rows[p['identity']] for p in people if p['identity'] in rows}
 
 
 class ReferenceSampler:
-    """Face features of everybody's training photos, to ask for people by."""
+    """Draws face features of reference photos of people."""
 
     def __init__(self, features: IdentityFeatures, references: int):
         """Sorts the photos by person.
 
         Args:
-            features: Of all training photos; a person's number is that of `labels`.
-            references: R, the most photos that a query shows.
+            features: Features of all training photos; a person's number is that of `labels`.
+            references: R, reference photos per query, at most.
         """
         self._faces, self.references = features.faces, references
         order = np.argsort(features.labels, kind='stable')
         ends = np.cumsum(np.bincount(features.labels, minlength=len(features.names)))
-        self._of = np.split(order, ends[:-1])
+        self._photos_of = np.split(order, ends[:-1])
 
     def draw(
         self, people: np.ndarray, rng: np.random.Generator | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Photos of people.
+        """Reference photos of people.
 
         Args:
-            people: int [Q], numbers, or `ANY`, of whom there are none.
+            people: int [Q], numbers of people, or `ANY` for no photos.
             rng: Draws how many, from 1 on, and which; None takes the first ones.
 
         Returns:
-            float32 [Q, R, Df], and float32 [Q, R]: 1 for photos that are there, otherwise 0.
+            float32 [Q, R, Df], and float32 [Q, R]: 1 for photos that are there, 0 for padding.
         """
         faces = np.zeros((len(people), self.references, self._faces.shape[-1]), np.float32)
         weights = np.zeros(faces.shape[:2], np.float32)
         for row, person in enumerate(people):
             if person == ANY:
                 continue
-            own = self._of[person]
+            photos = self._photos_of[person]
             if rng is not None:
-                own = rng.permutation(own)[: rng.integers(1, self.references + 1)]
-            own = own[: self.references]
-            faces[row, : len(own)] = self._faces[own]
-            weights[row, : len(own)] = 1
+                photos = rng.permutation(photos)[: rng.integers(1, self.references + 1)]
+            photos = photos[: self.references]
+            faces[row, : len(photos)] = self._faces[photos]
+            weights[row, : len(photos)] = 1
         return faces, weights
 
 
@@ -160,11 +160,11 @@ class ClipPersonSampler:
     Clips of one person differ in what is done and where, so that a face alone does not suffice.
     """
 
-    def __init__(self, shown: ClipLabels, known: int):
-        """Sorts clips by person; people with a number below `known` can be asked for."""
+    def __init__(self, labels: ClipLabels, known: int):
+        """Sorts clips by person; people with a number below `known` are drawn."""
         self._clips: Mapping[int, np.ndarray] = {
-            int(person): np.flatnonzero((shown.person == person).any(axis=1))
-            for person in np.unique(shown.person)
+            int(person): np.flatnonzero((labels.person == person).any(axis=1))
+            for person in np.unique(labels.person)
             if 0 <= person < known
         }
         self._people = np.array(sorted(self._clips))
@@ -173,12 +173,12 @@ class ClipPersonSampler:
         return len(self._people)
 
     def draw(
-        self, people: int, each: int, rng: np.random.Generator
+        self, people: int, clips_per_person: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Clips and whom of them, int64 [people · each] each.
+        """Clips and a person in each, int64 [people · clips_per_person] each.
 
-        Of somebody with fewer than `each` clips some are drawn again, to be asked for otherwise.
+        Of a person with fewer than `clips_per_person` clips some are drawn more than once.
         """
-        who = rng.choice(self._people, people, replace=len(self) < people)
-        clips = [np.resize(rng.permutation(self._clips[int(p)]), each) for p in who]
-        return np.concatenate(clips), np.repeat(who, each)
+        drawn = rng.choice(self._people, people, replace=len(self) < people)
+        clips = [np.resize(rng.permutation(self._clips[int(p)]), clips_per_person) for p in drawn]
+        return np.concatenate(clips), np.repeat(drawn, clips_per_person)

@@ -1,8 +1,7 @@
-"""Learning words: the clip adapter learns from labelled clips what is done and where.
+"""Training of the video adapter on labelled clips: what is done, and where.
 
-Clips of a batch and captions of them, about nobody in particular, are to find each other, as in
-CLIP's own training; the text tower stays frozen, so that words that no caption has still say what
-they said.
+The loss contrasts the clips of a batch with captions of them, about no particular person, as in the
+training of CLIP. The text tower stays frozen, so that words of no caption keep their embeddings.
 """
 
 from __future__ import annotations
@@ -27,44 +26,44 @@ TEMPERATURE = 0.05
 
 
 def draw(
-    shown: ClipLabels, captions: CompoundCaptions, rng: np.random.Generator
+    labels: ClipLabels, captions: CompoundCaptions, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Some clips, each with a caption of what somebody in it does, where it is, or both.
+    """Draws clips, each with a caption of an action of a person in it, its place, or both.
 
     Args:
-        shown: What is true of N clips; those without people are left out.
-        captions: What may be said.
-        rng: Source of chance.
+        labels: Labels of N clips; those without people are left out.
+        captions: Captions to draw from.
+        rng: NumPy random generator.
 
     Returns:
-        Clips int [B], captions int [B], and bool [B, B]: which clips (columns) each is true of.
+        Clips int [B], captions int [B], and bool [B, B]: which clips (columns) match each caption.
     """
-    count = (shown.person >= 0).sum(axis=1)
+    count = (labels.person >= 0).sum(axis=1)
     clips = rng.permutation(np.flatnonzero(count))[:BATCH]
-    people = shown.person[clips, rng.integers(count[clips])]
-    asked = sample_query(shown, clips, people, 1.0, rng)
-    true = shown[clips].answer(asked.person, asked.action, asked.place)
-    return clips, captions.draw(asked.action, asked.place, rng), true
+    people = labels.person[clips, rng.integers(count[clips])]
+    query = sample_query(labels, clips, people, 1.0, rng)
+    relevant = labels[clips].relevant(query.person, query.action, query.place)
+    return clips, captions.draw(query.action, query.place, rng), relevant
 
 
 def learn_words(
     adapter: VideoAdapter,
     clips: np.ndarray,
-    shown: ClipLabels,
+    labels: ClipLabels,
     captions: CompoundCaptions,
-    said: np.ndarray,
+    texts: np.ndarray,
     *,
     steps: int,
     seed: int,
 ) -> Any:
-    """Learns what captions say of clips.
+    """Trains a video adapter by captions of clips.
 
     Args:
-        adapter: The clip adapter.
-        clips: float32 [N, D] of length 1.
-        shown: What is true of them.
-        captions: About nobody in particular.
-        said: float32 [V, D] of length 1, what the text tower makes of `captions.texts`.
+        adapter: The video adapter.
+        clips: float32 [N, D], L2-normalised embeddings of clips.
+        labels: Labels of the clips.
+        captions: Captions about no particular person.
+        texts: float32 [V, D], L2-normalised embeddings of `captions.texts`.
         steps: How many, >= 1.
         seed: Of weights and batches.
 
@@ -72,20 +71,22 @@ def learn_words(
         The adapter's parameters.
     """
     params = jax.jit(adapter.init)(jax.random.key(seed), jnp.asarray(clips[:1]))['params']
-    labels = jax.tree.map(lambda _: 'words', params) | {'centre': optimisers.FROZEN}
+    groups = jax.tree.map(lambda _: 'words', params) | {'centre': optimisers.FROZEN}
     params |= {'centre': jnp.asarray(clips.mean(axis=0))}
     optimiser = optimisers.make(
-        labels, {'words': LEARNING_RATE}, steps=steps, warmup_steps=min(50, steps - 1),
+        groups, {'words': LEARNING_RATE}, steps=steps, warmup_steps=min(50, steps - 1),
         weight_decay=WEIGHT_DECAY,
     )  # fmt: skip
     state = optimiser.init(params)
 
     @jax.jit
-    def step(params: Any, state: Any, clips: jax.Array, said: jax.Array, true: jax.Array) -> tuple:
+    def step(
+        params: Any, state: Any, clips: jax.Array, texts: jax.Array, relevant: jax.Array
+    ) -> tuple:
         def loss(params: Any) -> jax.Array:
-            seen = adapter.apply({'params': params}, clips)
-            scores = jnp.matmul(said, seen.T, precision='highest')
-            return losses.multi_positive(scores / TEMPERATURE, true)
+            adapted = adapter.apply({'params': params}, clips)
+            scores = jnp.matmul(texts, adapted.T, precision='highest')
+            return losses.multi_positive(scores / TEMPERATURE, relevant)
 
         value, grads = jax.value_and_grad(loss)(params)
         updates, state = optimiser.update(grads, state, params)
@@ -94,8 +95,8 @@ def learn_words(
     rng = np.random.default_rng((seed, 11))
     with progress.bar(total=steps, stage='learning words', unit='step') as bar:
         for number in range(steps):
-            own, told, true = draw(shown, captions, rng)
-            params, state, value = step(params, state, clips[own], said[told], true)
+            rows, drawn, relevant = draw(labels, captions, rng)
+            params, state, value = step(params, state, clips[rows], texts[drawn], relevant)
             bar.update()
             if number % 50 == 0:
                 bar.set_postfix(loss=f'{float(value):.3g}', refresh=False)

@@ -115,8 +115,8 @@ def test_what_labelled_clips_have_taught_counts(model):
     )  # fmt: skip
     taught, clips = PersonalizedCLIP(model.clip, saved), gallery()
     moved = np.asarray(VideoAdapter(8).apply({'params': params}, clips))
-    np.testing.assert_allclose(taught.for_words(clips), moved, atol=1e-6)
-    assert model.for_words(clips) is clips
+    np.testing.assert_allclose(taught.adapt_clips(clips), moved, atol=1e-6)
+    assert model.adapt_clips(clips) is clips
     np.testing.assert_allclose(
         querybank.QueryBank(taught, clips).posterior([EAT]),
         querybank.QueryBank(model, moved).posterior([EAT]), atol=1e-4,

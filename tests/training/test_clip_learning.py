@@ -56,12 +56,12 @@ def make_clips(seed, count=80, known=PEOPLE):
         rng.integers(n, size=count) for n in (PEOPLE, len(ACTIONS), len(PLACES))
     )
     look, act, where = (np.random.default_rng(1).normal(size=(6, WIDTH)) for _ in range(3))
-    shown = look[person] + np.roll(act, 1, axis=1)[action] + np.roll(where, 2, axis=1)[place]
-    shown = shown + 0.1 * rng.normal(size=shown.shape)
-    shown /= np.linalg.norm(shown, axis=1, keepdims=True)
+    embedded = look[person] + np.roll(act, 1, axis=1)[action] + np.roll(where, 2, axis=1)[place]
+    embedded = embedded + 0.1 * rng.normal(size=embedded.shape)
+    embedded /= np.linalg.norm(embedded, axis=1, keepdims=True)
     doing = np.eye(len(ACTIONS), dtype=bool)[action][:, None]
-    truth = ClipLabels(person[:, None], doing, place)
-    return LabelledClips(shown.astype(np.float32), truth, known)
+    labels = ClipLabels(person[:, None], doing, place)
+    return LabelledClips(embedded.astype(np.float32), labels, known)
 
 
 @pytest.fixture(scope='module')
@@ -76,17 +76,17 @@ def photos():
 
 def make_task(model, photos, **train):
     captions, clips = (Phrases(), Phrases('somebody')), (make_clips(0), make_clips(1))
-    plain = np.ascontiguousarray(clips[0].seen[:, ::-1])
+    plain = np.ascontiguousarray(clips[0].inputs[:, ::-1])
     return clip_learning.ClipLearning(make_config(**train), model, photos, *captions, *clips, plain)
 
 
-def test_batches_are_true_and_of_their_step(model, photos):
+def test_batches_have_relevant_clips_and_depend_on_the_step_alone(model, photos):
     task = make_task(model, photos)
     batch = next(task.batches(0))
     # Every query is held against all clips, and about one of them.
-    assert batch['true'].shape == (12, 80) and batch['true'].any(axis=1).all()
-    # Everybody is asked for by photos, by what stands behind [TOK].
-    assert (batch['shown'] > 0).any(axis=1).all()
+    assert batch['relevant'].shape == (12, 80) and batch['relevant'].any(axis=1).all()
+    # Every person comes by photos, whose token stands for [TOK].
+    assert (batch['photo_weights'] > 0).any(axis=1).all()
     token = model.clip.config.text.person_token
     assert ((batch['ids'] == token).sum(axis=1) == model.saved.config.num_tokens).all()
     _, second = itertools.islice(task.batches(0), 2)
@@ -116,8 +116,8 @@ def test_the_update_alone_learns_and_the_best_is_exported(model, photos, tmp_pat
     np.testing.assert_array_equal(learned.saved.background, model.saved.background)
 
 
-def test_what_a_photo_of_somebody_was_is_remembered(model, photos):
-    def forgotten(remember):
+def test_the_weight_of_forgetting_keeps_a_photo_of_tok_in_place(model, photos):
+    def forgetting(remember):
         task = make_task(model, photos, remember=remember, steps=30)
         params, batch = task.init_params(None), next(task.batches(0))
         assert task.loss(params, batch, None)[1]['forgotten'] < 1e-6  # Nothing has moved yet.
@@ -126,10 +126,10 @@ def test_what_a_photo_of_somebody_was_is_remembered(model, photos):
             params = jax.tree.map(lambda p, g: p - 0.3 * g, params, step(params))
         return float(task.loss(params, batch, None)[1]['forgotten'])
 
-    assert forgotten(10.0) < 0.3 * forgotten(0.0)
+    assert forgetting(10.0) < 0.3 * forgetting(0.0)
 
 
-def test_a_model_that_clips_have_taught_is_taught_anew(model, photos, tmp_path):
+def test_a_finetuned_model_gets_a_new_video_adapter(model, photos, tmp_path):
     task = make_task(model, photos)
     task.export(task.init_params(None), tmp_path / 'model')
     taught = cpad_jax.load(tmp_path / 'model', model.clip)
@@ -139,24 +139,24 @@ def test_a_model_that_clips_have_taught_is_taught_anew(model, photos, tmp_path):
     assert 'clip_adapter' not in cpad_jax.load(tmp_path / 'again', model.clip).saved.params
 
 
-def test_validation_asks_as_a_user_would(model, photos, tmp_path):
+def test_validation_queries_are_encoded_as_those_of_users(model, photos, tmp_path):
     task = make_task(model, photos)
-    asked = task.asks.batch(task.asks.validation, np.random.default_rng(2))
-    batch = task.batch(asked)
+    queries = task.sampler.batch(task.sampler.validation, np.random.default_rng(2))
+    batch = task.batch(queries)
     params = task.init_params(jax.random.key(0))
-    tokens = model.tokens(batch['photos'], batch['shown'])
+    tokens = model.tokens(batch['photos'], batch['photo_weights'])
     expected = clip_pad.encode_query(
         model.clip.model, model.clip.params, batch['ids'], tokens, model.low_rank
     )
-    got = task._queries(params, batch, task.frozen)
+    got = task._encode_queries(params, batch, task.frozen)
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5)
 
 
-def test_what_does_not_fit_is_said(model, photos, monkeypatch):
-    with pytest.raises(UserError, match='nobody in the training clips is among the people'):
+def test_unfit_clips_and_models_are_refused(model, photos, monkeypatch):
+    with pytest.raises(UserError, match='no person in the training clips is among the people'):
         clip_learning.ClipLearning(
             make_config(), model, photos, Phrases(), Phrases(), make_clips(0, known=0),
-            make_clips(1), make_clips(0).seen,
+            make_clips(1), make_clips(0).inputs,
         )  # fmt: skip
     monkeypatch.setattr(type(model), 'low_rank', None)
     with pytest.raises(UserError, match='without an update of the text tower'):

@@ -34,8 +34,8 @@ class CollaborativeExperts:
 
     Attributes:
         backbone_sha256: Of the CLIP that every feature comes from; checkpoints insist on it.
-        asks: The queries, and the clips that they are about: those to learn from, and those of
-            other titles by which a checkpoint is chosen.
+        sampler: Sampler of queries about training clips, and about those of other titles by which
+            a checkpoint is chosen.
     """
 
     def __init__(
@@ -62,10 +62,10 @@ class CollaborativeExperts:
         """
         self.config, self.backbone_sha256 = config, clip.sha256
         self._captions = captions
-        self.asks = CompoundBatches(config, photos, captions, training, validation)
+        self.sampler = CompoundBatches(config, photos, captions, training, validation)
         self._faces = photos.faces
         self.ce_config = model.CEConfig(
-            clip_width=training.seen.features['frames'].shape[-1],
+            clip_width=training.inputs.features['frames'].shape[-1],
             face_width=photos.faces.shape[-1],
             word_width=captions.words.shape[-1],
             **config.model,
@@ -79,8 +79,8 @@ class CollaborativeExperts:
     def init_params(self, rng: jax.Array) -> Any:
         """Freshly drawn; centres and spreads are measured on the training clips."""
         params = dict(model.init(self.ce_config, rng)['params'])
-        for name, features in self.asks.training.seen.features.items():
-            there = self.asks.training.seen.present[:, model.EXPERTS.index(name)]
+        for name, features in self.sampler.training.inputs.features.items():
+            there = self.sampler.training.inputs.present[:, model.EXPERTS.index(name)]
             features = features[there] if there.any() else self._faces
             centre, spread = face_statistics(features)
             params |= {f'centre_{name}': jnp.asarray(centre), f'spread_{name}': jnp.asarray(spread)}
@@ -97,8 +97,8 @@ class CollaborativeExperts:
 
     def batches(self, start_step: int) -> Iterator[dict[str, np.ndarray]]:
         """See `batch`."""
-        for questions in self.asks.of_steps(start_step):
-            yield self.batch(self.asks.training, questions)
+        for questions in self.sampler.iterate(start_step):
+            yield self.batch(self.sampler.training, questions)
 
     def batch(self, clips: LabelledClips, questions: CompoundQueries) -> dict[str, np.ndarray]:
         """B queries, and the B clips that they were asked about.
@@ -115,18 +115,18 @@ class CollaborativeExperts:
         which, said = questions.clips, questions.captions
         return {
             'words': self._captions.words[said],
-            'spoken': self._captions.spoken[said],
+            'spoken': self._captions.word_mask[said],
             'photos': questions.photos,
-            'shown': questions.shown,
-            'present': clips.seen.present[which],
-            'true': questions.true,
-            **{name: array[which] for name, array in clips.seen.features.items()},
+            'shown': questions.photo_weights,
+            'present': clips.inputs.present[which],
+            'true': questions.relevant,
+            **{name: array[which] for name, array in clips.inputs.features.items()},
         }
 
     def _drawn(self, clips: LabelledClips, stream: int, number: int) -> dict[str, np.ndarray]:
         """A batch that no step has, for measurements."""
         rng = np.random.default_rng((self.config.seed, stream, number))
-        return self.batch(clips, self.asks.batch(clips, rng))
+        return self.batch(clips, self.sampler.batch(clips, rng))
 
     def _scores(self, variables: Any, batch: Mapping[str, jax.Array], train: bool) -> Any:
         if not train:
@@ -154,7 +154,7 @@ class CollaborativeExperts:
         empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), self._stats['batch_stats'])
         found = []
         for number in range(_CALIBRATION):
-            batch = self._drawn(self.asks.training, 5, number)
+            batch = self._drawn(self.sampler.training, 5, number)
             variables = {'params': params, 'batch_stats': empty}
             found.append(self._apply(variables, batch, train=True)[1])
         mean = jax.tree.map(lambda *parts: sum(parts) / len(parts), *found)
@@ -170,9 +170,9 @@ class CollaborativeExperts:
             (step, params) → `map`, `hit@1` over all validation clips, asked by people's first
             photos, and the losses `loss` (of validation) and `training_loss`.
         """
-        clips, asked = self.asks.validation, self.asks.of_validation()
+        clips, asked = self.sampler.validation, self.sampler.validation_queries()
         words, spoken = (
-            array[asked.captions] for array in (self._captions.words, self._captions.spoken)
+            array[asked.captions] for array in (self._captions.words, self._captions.word_mask)
         )
 
         def loss(variables: Any, clips: LabelledClips) -> float:
@@ -186,13 +186,13 @@ class CollaborativeExperts:
         def evaluate(step: int, params: Any) -> dict[str, float]:
             variables = self.calibrated(params)
             encoder = model.Encoder(self.ce_config, variables)
-            queries, importance = encoder.queries(words, spoken, asked.photos, asked.shown)
-            embedded = encoder.clips(clips.seen.features, clips.seen.present)
-            scores = model.similarity(queries, importance, embedded, clips.seen.present)
+            queries, importance = encoder.queries(words, spoken, asked.photos, asked.photo_weights)
+            embedded = encoder.clips(clips.inputs.features, clips.inputs.present)
+            scores = model.similarity(queries, importance, embedded, clips.inputs.present)
             found = {
-                **validation_curve.retrieval(scores, asked.true),
+                **validation_curve.retrieval(scores, asked.relevant),
                 'loss': loss(variables, clips),
-                'training_loss': loss(variables, self.asks.training),
+                'training_loss': loss(variables, self.sampler.training),
             }
             validation_curve.add(workdir, step, found)
             return found

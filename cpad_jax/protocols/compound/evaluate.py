@@ -300,7 +300,7 @@ def _ask_for_nobody(material: EvalContext, samples: int, seed: int) -> list[dict
     clips, model, seen = material.clips, material.model, material.plain_gallery
     found = [material.experts] if material.experts else []
     if model.saved.config.clip_width:
-        found.append(no_person.PlainCLIP(model.clip, model.for_words(seen), no_person.ADAPTED))
+        found.append(no_person.PlainCLIP(model.clip, model.adapt_clips(seen), no_person.ADAPTED))
     if not found:
         return []
     asked = no_person.build_queries(material.labels, clips.actions, clips.places, clips.relevance)

@@ -39,7 +39,7 @@ class Captions:
     def __init__(self):
         count = (ACTIONS + 1) * (PLACES + 1)
         self.words = np.random.default_rng(9).normal(size=(count, 3, WIDTH)).astype(np.float16)
-        self.spoken = np.ones((count, 3), bool)
+        self.word_mask = np.ones((count, 3), bool)
 
     def draw(self, action, place, rng):
         return (action + 1) * (PLACES + 1) + place + 1
@@ -110,20 +110,21 @@ def test_answers_are_of_the_person_who_does_it():
         (0, 2, 1), (0, 1, 1), (ANY, 1, 1), (0, ANY, 1), (0, ANY, 0), (1, ANY, ANY),
         (ANY, ANY, 0),
     ]  # fmt: skip
-    found = truth.answer(*np.array(asked).T)
+    found = truth.relevant(*np.array(asked).T)
     assert found[:, 0].tolist() == [True, False, True, True, False, False, False]
     assert found[:, 1].tolist() == [False] * 5 + [True, False]
     # Nobody is in the third: it answers nothing.
     assert not found[:, 2].any()
     np.testing.assert_array_equal(
-        truth[np.array([1, 0])].answer(*np.array(asked).T), found[:, 1::-1]
+        truth[np.array([1, 0])].relevant(*np.array(asked).T), found[:, 1::-1]
     )
 
 
 def test_a_query_is_true_of_the_clip_it_was_drawn_for(task):
     for step in range(5):
         batch = task.batch(
-            task.asks.training, task.asks.batch(task.asks.training, np.random.default_rng(step))
+            task.sampler.training,
+            task.sampler.batch(task.sampler.training, np.random.default_rng(step)),
         )
         assert batch['true'].shape == (12, 12) and np.diagonal(batch['true']).all()
         nobody = ~(batch['shown'] > 0).any(axis=1)
@@ -144,12 +145,12 @@ def make_task_batches(task, step):
 def test_queries_say_action_place_or_both():
     clips = make_clips(0)
     rng = np.random.default_rng(0)
-    which, who = clips.pairs.draw(PEOPLE, 20, rng)
-    asked = sample_query(clips.shown, which, who, 0.5, rng)
+    which, who = clips.sampler.draw(PEOPLE, 20, rng)
+    asked = sample_query(clips.labels, which, who, 0.5, rng)
     forms = {(a == ANY, p == ANY) for a, p in zip(asked.action, asked.place, strict=True)}
     assert forms == {(False, False), (True, False), (False, True)}
     assert 0.3 < (asked.person == ANY).mean() < 0.7
-    assert clips.shown[which].answer(asked.person, asked.action, asked.place).diagonal().all()
+    assert clips.labels[which].relevant(asked.person, asked.action, asked.place).diagonal().all()
 
 
 def test_photos_are_of_the_person(photos):
@@ -164,16 +165,16 @@ def test_photos_are_of_the_person(photos):
 
 
 def test_only_people_with_photos_are_drawn():
-    pairs = ClipPersonSampler(make_clips(0).shown, known=2)
+    pairs = ClipPersonSampler(make_clips(0).labels, known=2)
     _, who = pairs.draw(8, 3, np.random.default_rng(0))
     assert len(pairs) == 2 and set(who) == {0, 1}
 
 
 def test_people_without_photos_are_said(photos):
     clips = make_clips(0)
-    strangers = LabelledClips(clips.seen, clips.shown, known=0)
+    strangers = LabelledClips(clips.inputs, clips.labels, known=0)
     clip = types.SimpleNamespace(sha256='')
-    with pytest.raises(UserError, match='nobody in the validation clips is among the people'):
+    with pytest.raises(UserError, match='no person in the validation clips is among the people'):
         training.CollaborativeExperts(make_config(), clip, photos, Captions(), clips, strangers)
 
 
