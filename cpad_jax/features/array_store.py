@@ -25,7 +25,7 @@ def path_of(directory: Path, kind: str, conditions: Mapping[str, Any]) -> Path:
 
 
 def read(path: Path) -> Arrays | None:
-    """The arrays of a file; None if it is not there, or is damaged, which is told in a line."""
+    """The arrays of a file; None if it is missing, or damaged, which one line reports."""
     try:
         return array_files.read(path)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Faces of the people in clips, as face features, computed once; see `feature_cache`."""
+"""Face features of the people in clips, computed once; see `store`."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ MOST_APART = 0.25
 
 @dataclasses.dataclass(frozen=True)
 class FaceTrackFeatures:
-    """What is known of the faces in clips.
+    """Features of the faces in clips.
 
     Attributes:
         clip_ids: str [N].
         faces: float16 [N, C, Df], features of face crops, of any length.
-        tracks: int64 [N, C], whose each is: an index of the clip's `people`; −1 where there is no
-            further face.
+        tracks: int64 [N, C], the track of each face: an index of the clip's `people`; −1 for
+            padding.
     """
 
     clip_ids: np.ndarray
@@ -39,7 +39,7 @@ class FaceTrackFeatures:
         """One feature per clip: the mean direction over its faces.
 
         Returns:
-            float32 [N, Df] of length 1, zeros where a clip has no face; bool [N], which have one.
+            float32 [N, Df], L2-normalised, zeros without a face; bool [N], which have one.
         """
         present = self.tracks >= 0
         faces = np.where(present[..., None], self.faces.astype(np.float32), 0)
@@ -56,11 +56,10 @@ _CHOICE = 'everybody in turn, whom of them by lot'
 def choose_faces(
     people: Sequence[Mapping[str, Any]], times: np.ndarray, count: int, clip_id: str = ''
 ) -> list[tuple[int, int, np.ndarray]]:
-    """Which faces of a clip are looked at: everybody's largest first, then the next.
+    """Chooses faces of a clip: the largest face of each person, then the next largest.
 
-    Where there is no room for the same number of everybody's, lots decide. They are drawn from the
-    clip and the tracks alone: in the order of `people` those who act come first, and who is looked
-    at must not tell who acts.
+    A hash of the clip and the track breaks ties between people. The order of `people` must not:
+    those who act come first in it, and the chosen faces must not reveal who acts.
 
     Args:
         people: Of a `clips` record; `tracks` is read.
@@ -72,25 +71,25 @@ def choose_faces(
         (index of the person, index of the frame, box [4] in fractions of the picture), the same
         faces however `people` are ordered.
     """
-    turns = []
+    candidates = []
     for index, person in enumerate(people):
         moments, boxes = (np.asarray(person['tracks'][name]) for name in ('times', 'boxes'))
         if not len(moments):
             continue
         apart = np.abs(moments[None] - np.asarray(times)[:, None])  # [T, M]
         nearest = apart.argmin(axis=1)
-        own = boxes[nearest]
-        size = (own[:, 2:] - own[:, :2]).min(axis=1)
+        nearest_boxes = boxes[nearest]
+        size = (nearest_boxes[:, 2:] - nearest_boxes[:, :2]).min(axis=1)
         frames = np.flatnonzero((apart.min(axis=1) <= MOST_APART) & (size > 0))
         lot = _lot(clip_id, moments, boxes)
-        for turn, frame in enumerate(sorted(frames, key=lambda f: (-size[f], f))[:count]):
-            turns.append((turn, lot, index, int(frame), own[frame]))
-    chosen = sorted(turns, key=lambda found: found[:3])[:count]
-    return [found[2:] for found in sorted(chosen, key=lambda found: (found[0], found[2]))]
+        for rank, frame in enumerate(sorted(frames, key=lambda f: (-size[f], f))[:count]):
+            candidates.append((rank, lot, index, int(frame), nearest_boxes[frame]))
+    chosen = sorted(candidates, key=lambda face: face[:3])[:count]
+    return [face[2:] for face in sorted(chosen, key=lambda face: (face[0], face[2]))]
 
 
 def _lot(clip_id: str, times: np.ndarray, boxes: np.ndarray) -> bytes:
-    """A number drawn for a track of a clip, always the same."""
+    """A hash that orders the tracks of a clip at random, the same in every run."""
     track = np.column_stack([times, boxes]).astype('<f4')
     return hashlib.sha256(clip_id.encode() + b'\0' + track.tobytes()).digest()
 

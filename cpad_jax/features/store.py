@@ -1,4 +1,4 @@
-"""What the frozen image tower says about photos and clips, computed once and kept in files.
+"""Embeddings of photos and clips by the frozen image tower, computed once and kept in files.
 
 A file's name is a hash of everything its content depends on: the data, the backbone's weights, the
 face feature and the preprocessing. They lie in parts: a run that is killed, or a file that is
@@ -38,12 +38,12 @@ PART = 1024  # Items per part, about.
 
 @dataclasses.dataclass(frozen=True)
 class IdentityFeatures:
-    """What is known of photos of people.
+    """Features of photos of people.
 
     Attributes:
         faces: float16 [M, Df], the face feature of each photo, of any length.
-        images: float16 [M, D], the CLIP embedding of each whole photo, of length 1.
-        labels: int64 [M], who it shows: a row of `names`.
+        images: float16 [M, D], the L2-normalised CLIP embedding of each whole photo.
+        labels: int64 [M], the identity of each photo: a row of `names`.
         image_ids: str [M].
         names: str [N], the name of each identity that occurs.
         identities: int64 [N], its number in the dataset, ascending.
@@ -59,11 +59,11 @@ class IdentityFeatures:
 
 @dataclasses.dataclass(frozen=True)
 class ClipFeatures:
-    """What is known of clips.
+    """Features of clips.
 
     Attributes:
         clip_ids: str [N].
-        embeddings: float32 [N, D], mean of the frames' embeddings of length 1, of length 1 itself.
+        embeddings: float32 [N, D], the L2-normalised mean of the L2-normalised frames.
         frames: float16 [N, T, D], the frames' embeddings; zeros beyond `counts`.
         counts: int64 [N], frames taken of each clip, 1 to T.
     """
@@ -106,7 +106,7 @@ def identity_features(
         directory: Where the files lie, created if need be.
         face_feature: Who reads the faces, as `face_features.tower` takes it.
         batch_size: Photos per batch, a multiple of the number of devices.
-        dtype: Type of the factors in matrix products, 'float32' or 'bfloat16'.
+        dtype: Compute dtype, 'float32' or 'bfloat16'.
         stage: Name on the progress bar.
 
     Returns:
@@ -147,8 +147,8 @@ def identity_features(
         return pixels, fields
 
     def finish(embedded: jax.Array) -> dict[str, jax.Array]:
-        found = {'images': unit(embedded[:, 0])}
-        return found | {'faces': embedded[:, 1]} if by_clip else found
+        features = {'images': unit(embedded[:, 0])}
+        return features | {'faces': embedded[:, 1]} if by_clip else features
 
     arrays = cached(
         Path(directory),
@@ -262,13 +262,13 @@ def clip_features(
 
 
 def mean_direction(frames: np.ndarray) -> np.ndarray:
-    """[..., T, D] → float32 [..., D]: the mean over T, scaled to length 1."""
+    """[..., T, D] → float32 [..., D]: the L2-normalised mean over T."""
     total = frames.astype(np.float32).sum(axis=-2)
     return total / np.linalg.norm(total, axis=-1, keepdims=True)
 
 
 def spread_evenly(length: int, count: int) -> np.ndarray:
-    """The middles of equal stretches of `length` >= 1: int64 [min(length, count)], ascending."""
+    """The middles of equal segments of `length` >= 1: int64 [min(length, count)], ascending."""
     count = min(length, count)
     return ((np.arange(count) + 0.5) * length / count).astype(np.int64)
 

@@ -46,7 +46,7 @@ class TextTower(nn.Module):
     Attributes:
         config: Sizes and variant.
         embed_dim: D.
-        dtype: Type of the factors.
+        dtype: Compute dtype.
         remat: See `Transformer`.
     """
 
@@ -105,7 +105,7 @@ class CLIP(nn.Module):
 
     Attributes:
         config: Sizes and variant.
-        dtype: Type of the factors in matrix products: `jnp.float32` or `jnp.bfloat16`. Parameters,
+        dtype: Compute dtype of matrix products: `jnp.float32` or `jnp.bfloat16`. Parameters,
             sums, normalisations and results are float32 in either case.
         remat: Whether a backward pass computes the inside of each block anew: slower, and in
             memory that no longer grows with what a block holds.

@@ -1,11 +1,11 @@
-"""CLIP-PAD: a frozen CLIP whose text tower is told who stands behind a [TOK].
+"""CLIP-PAD: a frozen CLIP whose text tower is conditioned on people by the token [TOK].
 
 After Korbar and Zisserman, "Personalised CLIP or: how to find your vacation videos" (BMVC 2022).
 What is learned beside the frozen CLIP: the adapter from faces to tokens, an adapter from names to
 tokens, a default token for people without either, and a low-rank update of the text tower (Hu et
 al. 2021, "LoRA"). The update acts only in rows where a [TOK] stands; a row without one is plain
 CLIP. Visual prompts, if wished, change what the image tower makes of the clips that are searched;
-and labelled clips may teach a clip adapter what is done in clips, whoever does it.
+and labelled clips may train a video adapter on actions and places, of any person.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def initial_low_rank(key: Array, layers: int, width: int, rank: int) -> dict[str
     """An update that changes nothing yet: a normal, b zero.
 
     Args:
-        key: Source of chance.
+        key: JAX random key.
         layers: Number of blocks of the text tower.
         width: W.
         rank: r.
@@ -166,16 +166,16 @@ def insert_tokens(embeddings: Array, ids: Array, tokens: Array, person_token: in
     Args:
         embeddings: float [B, L, W].
         ids: int [B, L].
-        tokens: float [B, K, W], or [B, M, K, W] for M people per row. The first [TOK] of a row
+        tokens: float [B, K, W], or [B, P, K, W] for P people per row. The first [TOK] of a row
             takes the row's first token, the next one the next; after the last it starts again, so
-            that one person may be spoken of twice.
+            that a query may mention one person twice.
         person_token: The id of [TOK].
 
     Returns:
         float [B, L, W].
     """
     is_person = ids == person_token
-    tokens = tokens.reshape(tokens.shape[0], -1, tokens.shape[-1])  # [B, M·K, W]
+    tokens = tokens.reshape(tokens.shape[0], -1, tokens.shape[-1])  # [B, P·K, W]
     which = (jnp.cumsum(is_person, axis=-1) - 1) % tokens.shape[1]  # [B, L]
     spread = jnp.take_along_axis(tokens, which[..., None], axis=1)  # [B, L, W]
     return jnp.where(is_person[..., None], spread.astype(embeddings.dtype), embeddings)
@@ -196,11 +196,11 @@ def encode_query(
         clip: The frozen CLIP.
         clip_params: Its parameters; only the text tower's are read.
         ids: int [B, L], as `CLIP.pooled_position` wants them; L at most the context length.
-        tokens: float [B, K, W] or [B, M, K, W], see `insert_tokens`. Rows without [TOK] ignore
+        tokens: float [B, K, W] or [B, P, K, W], see `insert_tokens`. Rows without [TOK] ignore
             theirs.
         low_rank: Update of the text tower, or None.
         gate: float [B], 1 for rows that the update acts in; by default those with a [TOK].
-        normalize: Whether to scale to length 1.
+        normalize: Whether to L2-normalise.
 
     Returns:
         float32 [B, D]; a row without [TOK] is CLIP's own `encode_text` of it.
@@ -234,11 +234,11 @@ def with_update(low_rank: LowRank | None, update: LowRank | None) -> LowRank | N
     both = {name: dict(block) for name, block in (low_rank or {}).items()}
     for name, block in update.items():
         layers = both.setdefault(name, {})
-        for layer, own in block.items():
+        for layer, person_update in block.items():
             shared = layers.get(layer)
-            layers[layer] = own if shared is None else {
-                'a': jnp.concatenate([shared['a'], own['a']], axis=1),
-                'b': jnp.concatenate([shared['b'], own['b']], axis=0),
+            layers[layer] = person_update if shared is None else {
+                'a': jnp.concatenate([shared['a'], person_update['a']], axis=1),
+                'b': jnp.concatenate([shared['b'], person_update['b']], axis=0),
             }  # fmt: skip
     return both
 

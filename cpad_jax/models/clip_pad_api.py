@@ -1,4 +1,4 @@
-"""CLIP-PAD for users: people from names and photos, queries about them, clips to be found."""
+"""CLIP-PAD for users: people from names and photos, queries about them, embeddings of clips."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _BATCH_SIZES = (1, 8, 64)
 
 
 class PersonalizedCLIP:
-    """A CLIP that can be told who people are.
+    """A CLIP conditioned on people by their names and photos.
 
     Attributes:
         clip: The frozen CLIP, which reads texts and faces.
@@ -75,10 +75,10 @@ class PersonalizedCLIP:
         cropped: bool = False,
         memory: bool = False,
     ) -> Person:
-        """Somebody to ask for: a name that training saw, photos, or both.
+        """Makes a person from a name learned in training, photos, or both.
 
-        With photos the person is told by their faces, and a name is free; one of `names` helps,
-        there and before [TOK] in the query. Without, the name must be one of `names`.
+        With photos, any name may be given; one of `names` helps, here and before [TOK] in the
+        query. Without photos, the name must be one of `names`.
 
         Args:
             name: As in 'Michael Richards'; capitals, accents and the like make no difference.
@@ -143,14 +143,14 @@ class PersonalizedCLIP:
     @functools.cached_property
     def face_clip(self) -> CLIPModel | None:
         """The CLIP that reads faces; None where a histogram is read."""
-        found = models_face_features.tower(self.face_feature, self.clip)
+        tower = models_face_features.tower(self.face_feature, self.clip)
         wanted = self.saved.config.face_sha256
-        if found not in (None, self.clip) and found.sha256 != wanted:
+        if tower not in (None, self.clip) and tower.sha256 != wanted:
             raise UserError(
-                f'the CLIP {self.face_feature} has sha256 {found.sha256[:12]}…, and this model was '
+                f'the CLIP {self.face_feature} has sha256 {tower.sha256[:12]}…, and this model was '
                 f'trained with faces read by {wanted[:12]}…: put that one there, or train again'
             )
-        return found
+        return tower
 
     @property
     def low_rank(self) -> LowRank | None:
@@ -248,7 +248,7 @@ class PersonalizedCLIP:
                 [TOK], the next behind the next; who is meant twice is given twice.
 
         Returns:
-            float32 [D], of length 1.
+            float32 [D], L2-normalised.
 
         Raises:
             UserError: Not one [TOK] for each person, something that is nearly a [TOK], somebody
@@ -298,12 +298,12 @@ class PersonalizedCLIP:
     def encode_queries(
         self, texts: Sequence[str], tokens: np.ndarray, update: LowRank | None = None
     ) -> np.ndarray:
-        """Embeds many queries, each about a person, or some people, of its own.
+        """Embeds many queries, each about one or more people.
 
         Args:
             texts: B queries. One without [TOK] is plain CLIP, and its row of `tokens` ignored.
             tokens: float [B, K, W], as `Person.tokens` or `tokens(…)` gives them, or
-                [B, M, K, W] for queries about M people each, in the order of their [TOK]s.
+                [B, P, K, W] for queries about P people each, in the order of their [TOK]s.
             update: `Person.update`, which then holds for every query with a [TOK].
 
         Returns:
@@ -322,8 +322,8 @@ class PersonalizedCLIP:
         reads = self.clip.tokenizer.context_length
         ids = self.clip.tokenize(texts, num_person_tokens)
         wanted = [text.count(PERSON_TOKEN) * num_person_tokens for text in texts]
-        found = (ids == self.clip.config.text.person_token).sum(axis=-1)
-        for text, want, has in zip(texts, wanted, found, strict=True):
+        counts = (ids == self.clip.config.text.person_token).sum(axis=-1)
+        for text, want, has in zip(texts, wanted, counts, strict=True):
             if has != want:
                 raise UserError(
                     f'the query {text[:80]!r} is too long: its {PERSON_TOKEN} lies beyond the '
@@ -340,7 +340,7 @@ class PersonalizedCLIP:
             return self._encode(self.clip.params, ids, tokens, low_rank)
         embedded = np.zeros((len(ids), self.clip.config.embed_dim), np.float32)
         # Apart, so that a query without a person runs through the very program of plain CLIP.
-        plain = found == 0
+        plain = counts == 0
         if plain.any():
             embedded[plain] = self.clip.encode_text(ids[plain], normalize=True)
         about = np.flatnonzero(~plain)
@@ -357,13 +357,13 @@ class PersonalizedCLIP:
         return embedded
 
     def adapt_clips(self, clips: np.ndarray) -> np.ndarray:
-        """Clips as words about nobody in particular are held against them.
+        """Embeddings of clips for queries without a person.
 
         Args:
-            clips: float32 [N, D] of length 1, as `clip` sees them.
+            clips: float32 [N, D], L2-normalised embeddings by `clip`.
 
         Returns:
-            float32 [N, D] of length 1: `clips`, unless labelled clips have taught a clip adapter.
+            float32 [N, D], L2-normalised; `clips` themselves, unless there is a video adapter.
         """
         width = self.saved.config.clip_width
         return adapt_clips(width, self._params['clip_adapter'], clips) if width else clips
@@ -375,7 +375,7 @@ class PersonalizedCLIP:
             frames: uint8 [T, H, W, 3] RGB, T >= 1.
 
         Returns:
-            float32 [D], of length 1.
+            float32 [D], L2-normalised.
 
         Raises:
             UserError: There are no frames, or this is no such array.
@@ -397,13 +397,13 @@ class PersonalizedCLIP:
 
 
 def _padded_batches(count: int) -> list[tuple[int, int, int]]:
-    """(start, stop, padded size) of the turns in which `count` rows are done."""
+    """(start, stop, padded size) of the batches of `count` rows."""
     largest = _BATCH_SIZES[-1]
-    turns = []
+    batches = []
     for start in range(0, count, largest):
         stop = min(start + largest, count)
-        turns.append((start, stop, next(n for n in _BATCH_SIZES if n >= stop - start)))
-    return turns
+        batches.append((start, stop, next(n for n in _BATCH_SIZES if n >= stop - start)))
+    return batches
 
 
 def load(
@@ -417,7 +417,7 @@ def load(
         path: The workdir of a training, or an export (a folder with `config.json` and
             `weights.safetensors`).
         clip: The CLIP that it was trained on, or its folder; by default from where training had it.
-        dtype: Type of the factors in matrix products, where `clip` is not loaded yet.
+        dtype: Compute dtype, where `clip` is not loaded yet.
 
     Returns:
         The model.

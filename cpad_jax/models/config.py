@@ -293,8 +293,8 @@ def _build(kind: type, values: Any, where: str) -> Any:
         ('has unknown', values.keys() - types_of.keys()),
     ):
         if names:
-            shown = ', '.join(ascii(where + name)[1:-1][:60] for name in sorted(names)[:5])
-            raise ValueError(f'{words} {shown}' + (', …' if len(names) > 5 else ''))
+            listed = ', '.join(ascii(where + name)[1:-1][:60] for name in sorted(names)[:5])
+            raise ValueError(f'{words} {listed}' + (', …' if len(names) > 5 else ''))
     built = {}
     for name, value in values.items():
         expected = types_of[name]

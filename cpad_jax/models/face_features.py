@@ -17,7 +17,7 @@ from cpad_jax.models.person_adapter import FACE_MARGIN
 from cpad_jax.models.pretrained import CLIPModel, find_clip, load_clip
 
 # 'clip' is the image tower on the face crop; a name or folder of another CLIP stands for the image
-# tower of that one. The histogram is a control: it tells colours of skin, hair and clothes, and
+# tower of that one. The histogram is a control: it holds colours of skin, hair and clothes, and
 # nothing else.
 CLIP, COLOUR_HISTOGRAM = 'clip', 'colour_histogram'
 
@@ -84,23 +84,23 @@ def of_photos(
     """
     if not cropped:
         detector = _open_detector(detector)
-    found = []
+    crops = []
     for number, photo in enumerate(photos, start=1):
         array = isinstance(photo, np.ndarray)
         source = f'photo {number}' if array else str(photo)
         pixels = photo if array else media_images.read_image(photo)
         box = None
         if not cropped:
-            pixels, seen, _ = face_turns.upright_faces(pixels, detector)
-            box = media_faces.single_face(seen, source).box
+            pixels, detections, _ = face_turns.upright_faces(pixels, detector)
+            box = media_faces.single_face(detections, source).box
         if tower is None:
-            found.append(colour_histogram(pixels, box))
+            crops.append(colour_histogram(pixels, box))
         elif box is None:
-            found.append(pixels)
+            crops.append(pixels)
         else:
             size = tower.config.image_size
-            found.append(media_faces.crop_face(pixels, box, enlarge=FACE_MARGIN, size=size))
-    return np.stack(found) if tower is None else tower.encode_image(tower.preprocess(found))
+            crops.append(media_faces.crop_face(pixels, box, enlarge=FACE_MARGIN, size=size))
+    return np.stack(crops) if tower is None else tower.encode_image(tower.preprocess(crops))
 
 
 def _open_detector(detector: Any) -> Any:
@@ -126,7 +126,7 @@ def colour_histogram(image: np.ndarray, box: Sequence[float] | None = None) -> n
         box: float [4], ymin xmin ymax xmax of the face in pixels; None for the whole picture.
 
     Returns:
-        float32 [512] of length 1: roots of the shares, so that common colours do not outweigh all.
+        float32 [512], L2-normalised: roots of the shares, so that common colours do not dominate.
     """
     if box is not None:
         image = media_faces.crop_face(image, np.asarray(box), enlarge=_AROUND, size=112)

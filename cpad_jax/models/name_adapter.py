@@ -15,13 +15,13 @@ from cpad_jax.text import training_phrases
 
 Array = jax.Array
 
-# Of fewer people, whose photos are the nearest to a name is decided by chance, if not beforehand.
+# With fewer people, chance decides whose photos are the nearest to a name.
 LEAST_PEOPLE = 3
 _CHUNK = 512  # Texts embedded at once.
 
 
 class NameAdapter(nn.Module):
-    """Turns what is known of a name into K tokens of the length that faces' tokens have.
+    """Maps features of a name to K tokens, as long as the tokens of faces.
 
     Features are centred and brought to unit spread by constants measured on the names that were
     learned (`centre`, `spread`); with the tokens' length (`length`) they are parameters so that
@@ -56,24 +56,24 @@ def feature_width(clip_config: Any) -> int:
 
 
 def encode_texts(clip: Any, texts: Sequence[str]) -> np.ndarray:
-    """What a CLIP makes of any number of texts: float32 [N, D] of length 1."""
-    found = [np.zeros((0, clip.config.embed_dim), np.float32)]
+    """L2-normalised CLIP embeddings of any number of texts: float32 [N, D]."""
+    embedded = [np.zeros((0, clip.config.embed_dim), np.float32)]
     for start in range(0, len(texts), _CHUNK):
         some = list(texts[start : start + _CHUNK])
         ids = clip.tokenizer.tokenize(some, cut=clip.tokenizer.can_cut)
-        found.append(np.asarray(clip.encode_text(ids, normalize=True)))
-    return np.concatenate(found)
+        embedded.append(np.asarray(clip.encode_text(ids, normalize=True)))
+    return np.concatenate(embedded)
 
 
 def encode_names(clip: Any, names: Sequence[str]) -> np.ndarray:
-    """What a CLIP says of names: float32 [N, D] of length 1, embeddings of "a photo of NAME"."""
+    """L2-normalised CLIP embeddings of "a photo of NAME": float32 [N, D]."""
     return encode_texts(clip, [training_phrases.BASE.format(name) for name in names])
 
 
 def name_features(clip: Any, names: Sequence[str]) -> np.ndarray:
-    """What a CLIP says of names, and which words they are.
+    """Features of names: CLIP embeddings, and the embeddings of the names' words.
 
-    What it says is alike for all names it has not read; their words always tell them apart.
+    CLIP embeddings of names that CLIP has not read are alike; their words always differ.
 
     Args:
         clip: A `CLIPModel`.
@@ -81,7 +81,7 @@ def name_features(clip: Any, names: Sequence[str]) -> np.ndarray:
 
     Returns:
         float32 [N, D + W]: the embedding of "a photo of NAME", and the sum of the embeddings of
-        the name's tokens, each of length 1.
+        the name's tokens, both L2-normalised.
     """
     tokenizer = clip.tokenizer
     table = np.asarray(clip.params['text']['token_embedding']['embedding'], np.float32)
@@ -89,8 +89,8 @@ def name_features(clip: Any, names: Sequence[str]) -> np.ndarray:
     words = [np.zeros((0, table.shape[-1]), np.float32)]
     for start in range(0, len(names), _CHUNK):
         ids = tokenizer.tokenize(list(names[start : start + _CHUNK]), cut=tokenizer.can_cut)
-        own = ~np.isin(ids, everywhere)
-        words.append(np.einsum('nl,nlw->nw', own.astype(np.float32), table[ids]))
+        of_name = ~np.isin(ids, everywhere)
+        words.append(np.einsum('nl,nlw->nw', of_name.astype(np.float32), table[ids]))
     read = np.asarray(unit(jnp.asarray(np.concatenate(words))))
     return np.concatenate([encode_names(clip, names), read], axis=-1)
 

@@ -15,7 +15,7 @@ FINE_TUNED = FORMS[-1]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Person:
-    """Somebody as the text tower is told.
+    """A person as input of the text tower.
 
     Attributes:
         name: The person's name, if one was given.

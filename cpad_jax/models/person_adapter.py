@@ -1,4 +1,4 @@
-"""The person adapter: from what faces look like to tokens that the text tower can read."""
+"""The person adapter: from face features to tokens of the text tower."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _EPSILON = 1e-12
 
 
 def unit(x: Array) -> Array:
-    """Scales the last dimension to length 1; zeros stay zeros, with a gradient of zero."""
+    """L2-normalises the last dimension; zeros stay zeros, with a gradient of zero."""
     return x * jax.lax.rsqrt(jnp.sum(x * x, axis=-1, keepdims=True) + _EPSILON)
 
 
@@ -67,9 +67,9 @@ def pool(features: Array, weights: Array) -> Array:
 
 
 class PersonAdapter(nn.Module):
-    """Turns a set of face features into K tokens of the length that words have.
+    """Maps a set of face features to K tokens, as long as the tokens of words.
 
-    Faces share most of what an image tower says about them, so the pooled feature is first centred
+    Features of faces are mostly alike, so the pooled feature is first centred
     and brought to unit spread by two constants measured on the training photos (`centre`,
     `spread`); they are parameters so that they travel with the rest, but training leaves them.
 

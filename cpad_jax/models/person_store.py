@@ -64,9 +64,9 @@ class PersonStore:
     def names(self) -> list[str]:
         """Whose files are there, sorted; whether this model can use them shows when they load."""
         files = self.folder.glob('*' + SUFFIX)
-        found = (urllib.parse.unquote(f.name.removesuffix(SUFFIX)) for f in files
+        names = (urllib.parse.unquote(f.name.removesuffix(SUFFIX)) for f in files
                  if not f.name.startswith('.'))  # fmt: skip
-        return sorted(found)
+        return sorted(names)
 
     def save(self, person: Person) -> Path:
         """Writes a person, whole or not at all; whoever had that name is replaced.
@@ -111,12 +111,12 @@ class PersonStore:
         arrays, notes = safetensors.read_with_notes(path)
         if notes.get('kind') != KIND:
             raise UserError(f'{path} is no file of a person (no "kind": "{KIND}"): {_AGAIN}')
-        for key, own in self._model_notes().items():
-            if notes.get(key) != own:
+        for key, expected in self._model_notes().items():
+            if notes.get(key) != expected:
                 what = key.removesuffix('_sha256')
                 raise UserError(
                     f'{path} was made with another {what}, of sha256 '
-                    f'{str(notes.get(key))[:12]}…, not {own[:12]}…: load that one, or {_AGAIN}'
+                    f'{str(notes.get(key))[:12]}…, not {expected[:12]}…: load that one, or {_AGAIN}'
                 )
         count = notes.get('num_images', '')
         if notes.get('form') not in FORMS or not (count.isdecimal() and len(count) < 10):
@@ -150,7 +150,7 @@ class PersonStore:
             alike = [known for known in there if person_names.same(known, name)]
             if len(alike) == 1 and not exactly:
                 return self.path(alike[0])
-            known = f'there are {", ".join(there[:10])}' if there else 'nobody is there'
+            known = f'there are {", ".join(there[:10])}' if there else 'no person is there'
             known += f' and {len(there) - 10} more' if len(there) > 10 else ''
             raise UserError(f'there is no {name!r} in {self.folder}: {known}')
         return path

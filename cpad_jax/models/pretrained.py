@@ -23,7 +23,7 @@ from cpad_jax.models.tracing import is_traced, refuse_traced
 from cpad_jax.models.weights import folder
 from cpad_jax.text.tokenizer import Tokenizer
 
-# Inputs are padded to one of these, so that few programs are compiled; more go in several turns.
+# Inputs are padded to one of these, so that few programs are compiled; more go in several batches.
 _BATCH_SIZES = (1, 8, 64)
 
 
@@ -57,7 +57,7 @@ class CLIPModel:
             config: Sizes.
             params: The parameter tree.
             sha256: Of the file the parameters come from.
-            dtype: Type of the factors in matrix products, 'float32' or 'bfloat16'.
+            dtype: Compute dtype, 'float32' or 'bfloat16'.
             tokenizer: Of the text tower; None for CLIP's own, if that is what the model has.
         """
         self.config = config

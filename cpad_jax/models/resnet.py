@@ -27,7 +27,7 @@ class Convolution(nn.Module):
         features: Channels of the result.
         size: Side of the kernel, odd.
         stride: Step.
-        dtype: Type of the factors; sums are float32.
+        dtype: Compute dtype; sums are float32.
     """
 
     features: int
@@ -74,7 +74,7 @@ class Shortcut(nn.Module):
     Attributes:
         features: Channels of the result.
         stride: Step.
-        dtype: Type of the factors.
+        dtype: Compute dtype.
     """
 
     features: int
@@ -94,7 +94,7 @@ class Bottleneck(nn.Module):
     Attributes:
         features: Channels inside; the result has four times as many.
         stride: Step, taken by an average.
-        dtype: Type of the factors.
+        dtype: Compute dtype.
     """
 
     features: int
@@ -123,7 +123,7 @@ class Stage(nn.Module):
         features: See `Bottleneck`.
         blocks: Their number.
         stride: Of the first one.
-        dtype: Type of the factors.
+        dtype: Compute dtype.
     """
 
     features: int
@@ -146,7 +146,7 @@ class AttentionPooling(nn.Module):
     Attributes:
         config: Of the tower.
         embed_dim: D.
-        dtype: Type of the factors.
+        dtype: Compute dtype.
     """
 
     config: ResNetConfig
@@ -170,7 +170,7 @@ class ResNetTower(nn.Module):
     Attributes:
         config: Sizes.
         embed_dim: D.
-        dtype: Type of the factors.
+        dtype: Compute dtype.
     """
 
     config: ResNetConfig

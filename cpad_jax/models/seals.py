@@ -96,14 +96,14 @@ def checked_sha256(config: Path, values: Mapping[str, Any], name: str) -> str:
         UserError: A file is not as it was written.
     """
     files = values.get(_FILES, {})
-    found = {each: _sha256(config.with_name(each)) for each in {name, *files}}
+    actual = {each: _sha256(config.with_name(each)) for each in {name, *files}}
     for each, sha256 in files.items():
-        if found[each] != sha256:
+        if actual[each] != sha256:
             raise UserError(
-                f'{config.with_name(each)} is damaged: its sha256 is {found[each][:12]}…, and '
+                f'{config.with_name(each)} is damaged: its sha256 is {actual[each][:12]}…, and '
                 f'{sha256[:12]}… was written; copy, convert or export the folder again'
             )
-    return found[name]
+    return actual[name]
 
 
 def _sha256(path: Path) -> str:

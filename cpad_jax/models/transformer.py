@@ -123,7 +123,7 @@ class Linear(nn.Module):
         outputs: The dimensions that take their place; kernel [*inputs, *outputs].
         std: Standard deviation of the initial kernel.
         use_bias: Whether to add a bias [*outputs].
-        dtype: Type of the factors.
+        dtype: Compute dtype.
     """
 
     inputs: Sequence[int]
@@ -203,7 +203,7 @@ class Attention(nn.Module):
     Attributes:
         heads: Number of heads.
         layers: Blocks of the tower; deeper towers start with smaller outputs.
-        dtype: Type of the factors.
+        dtype: Compute dtype.
         out_width: Width of the result; 0 for that of the input.
     """
 
@@ -216,7 +216,7 @@ class Attention(nn.Module):
     def __call__(
         self,
         x: Array,
-        asking: Array | None = None,
+        queries: Array | None = None,
         mask: Array | None = None,
         update: Callable = no_update,
     ) -> Array:
@@ -224,7 +224,7 @@ class Attention(nn.Module):
 
         Args:
             x: [B, L, w], what is looked at.
-            asking: [B, Q, w], what looks; None for x itself.
+            queries: [B, Q, w], inputs of the queries; None for x itself.
             mask: bool, broadcast to [B, heads, Q, L]: true where a position may be seen.
             update: Low-rank update.
 
@@ -242,7 +242,7 @@ class Attention(nn.Module):
             return x.reshape(*x.shape[:2], *shape).swapaxes(1, 2)  # [B, h, L, w/h]
 
         key, value = heads('key', x), heads('value', x)
-        query = heads('query', x if asking is None else asking)
+        query = heads('query', x if queries is None else queries)
         x = attend(query, key, value, mask, self.dtype)  # [B, h, Q, w/h]
         x = x.swapaxes(1, 2).reshape(x.shape[0], -1, width)  # [B, Q, w]
         std = width**-0.5 * (2 * self.layers) ** -0.5
@@ -265,7 +265,7 @@ class MLP(nn.Module):
         layers: Blocks of the tower; deeper towers start with smaller outputs.
         hidden: Width of the hidden layer.
         activation: A key of `ACTIVATIONS`.
-        dtype: Type of the factors.
+        dtype: Compute dtype.
     """
 
     layers: int
@@ -312,7 +312,7 @@ class Block(nn.Module):
 
     Attributes:
         config: Of the tower.
-        dtype: Type of the factors.
+        dtype: Compute dtype.
     """
 
     config: ViTConfig | TextConfig
@@ -346,11 +346,11 @@ class Block(nn.Module):
         scaled = isinstance(c, ViTConfig) and c.layer_scale
         gains = [LayerScale(name=name) if scaled else _same for name in ('ls_1', 'ls_2')]
         normed = layer_norm(c.epsilon, 'ln_1')(x)
-        asking = None
+        queries = None
         if at is not None:
-            x, asking = take_position(x, at), take_position(normed, at)
+            x, queries = take_position(x, at), take_position(normed, at)
             mask = None if mask is None else mask[at][:, None, None]  # [B, 1, 1, L]
-        x = x + gains[0](attn(normed, asking, mask, update))
+        x = x + gains[0](attn(normed, queries, mask, update))
         return x + gains[1](mlp(layer_norm(c.epsilon, 'ln_2')(x), update))
 
 
@@ -363,7 +363,7 @@ class Transformer(nn.Module):
 
     Attributes:
         config: Of the tower.
-        dtype: Type of the factors.
+        dtype: Compute dtype.
         remat: Whether the backward pass computes each block's inside anew, for less memory.
     """
 

@@ -1,9 +1,8 @@
-"""The clip adapter: what labelled clips teach of what is done and where, whoever does it.
+"""The video adapter: trained on labelled clips for actions and places, of any person.
 
-After Gao et al. 2021, "CLIP-Adapter": a small network beside the frozen image tower moves what the
-tower says of a clip. Words about nobody in particular are held against the moved clips; queries
-about somebody, whose tokens were learned for what the tower itself says, against the clips as they
-are.
+After Gao et al. 2021, "CLIP-Adapter": a small network after the frozen image tower moves the
+embeddings of clips. Queries without a person are compared with the moved embeddings; queries about
+people, whose tokens were trained for the frozen tower, with the embeddings of the tower itself.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ class VideoAdapter(nn.Module):
 
     @nn.compact
     def __call__(self, clips: Array) -> Array:
-        """Float [N, D] of length 1 → float32 [N, D] of length 1."""
+        """Float [N, D] → float32 [N, D], both L2-normalised."""
         width = clips.shape[-1]
         centre = self.param('centre', nn.initializers.zeros, (width,))
         # Of what is left of clips once they are centred, a quarter of their length or so, to units.
@@ -46,15 +45,15 @@ class VideoAdapter(nn.Module):
 
 
 def adapt_clips(width: int, params: Any, clips: np.ndarray) -> np.ndarray:
-    """Any number of clips as an adapter with a hidden layer of some width moves them.
+    """Applies a video adapter to any number of clips.
 
     Args:
-        width: Of the hidden layer.
-        params: Of the adapter.
-        clips: float32 [N, D] of length 1.
+        width: Width of the hidden layer.
+        params: Parameters of the adapter.
+        clips: float32 [N, D], L2-normalised.
 
     Returns:
-        float32 [N, D] of length 1.
+        float32 [N, D], L2-normalised.
     """
     parts = np.split(clips, range(_AT_ONCE, len(clips), _AT_ONCE))
     adapter = VideoAdapter(width)

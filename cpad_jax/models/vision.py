@@ -18,7 +18,7 @@ class MapPooling(nn.Module):
 
     Attributes:
         config: Of the tower.
-        dtype: Type of the factors.
+        dtype: Compute dtype.
     """
 
     config: ViTConfig
@@ -29,8 +29,8 @@ class MapPooling(nn.Module):
         """[B, L, w] → [B, w]."""
         c = self.config
         latent = self.param('latent', nn.initializers.normal(c.width**-0.5), (1, 1, c.width))
-        asking = jnp.broadcast_to(latent, (x.shape[0], 1, c.width))
-        x = Attention(c.heads, c.layers, self.dtype, name='attn')(x, asking)
+        queries = jnp.broadcast_to(latent, (x.shape[0], 1, c.width))
+        x = Attention(c.heads, c.layers, self.dtype, name='attn')(x, queries)
         mlp = MLP(c.layers, c.mlp_width or 4 * c.width, c.activation, self.dtype, name='mlp')
         return (x + mlp(layer_norm(c.epsilon, 'ln')(x)))[:, 0]
 
@@ -44,7 +44,7 @@ class VisionTower(nn.Module):
     Attributes:
         config: Sizes and variant.
         embed_dim: D.
-        dtype: Type of the factors.
+        dtype: Compute dtype.
         remat: See `Transformer`.
     """
 

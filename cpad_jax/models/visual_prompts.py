@@ -41,7 +41,7 @@ def initial(key: jax.Array, count: int, config: CLIPConfig) -> jax.Array:
     """Prompts before training, as large as freshly drawn patch embeddings.
 
     Args:
-        key: Source of chance.
+        key: JAX random key.
         count: n, their number, > 0.
         config: Of the CLIP.
 

@@ -1,4 +1,4 @@
-"""What a frozen CLIP's text tower makes of each word of a text, for models that read words."""
+"""Contextual embeddings of the words of a text by a frozen CLIP, for models that read words."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _TEXTS = 32  # Per call.
 class WordReader:
     """Embeds every token of texts in its context.
 
-    The embedding of a token is what the tower says when it reads its answer off there instead of
-    at the end: of a causal tower, the text up to that token.
+    The embedding of a token is the output of the tower pooled at that token instead of at the end;
+    of a causal tower, the embedding of the text up to that token.
     """
 
     def __init__(self, clip: CLIPModel):
@@ -39,18 +39,18 @@ class WordReader:
         """Embeds V texts.
 
         Returns:
-            float32 [V, L, D] of length 1, L the context length; bool [V, L], which are of tokens
+            float32 [V, L, D], L2-normalised, L the context length; bool [V, L], which are of tokens
             that the text has.
         """
         c = self._clip.config.text
         ids = np.asarray(self._clip.tokenize(texts))
         count, length = ids.shape
         if c.pooling == 'end':
-            spoken = np.arange(length) <= (ids == c.end_token).argmax(axis=1)[:, None]
+            mask = np.arange(length) <= (ids == c.end_token).argmax(axis=1)[:, None]
         else:
-            spoken = ids != c.pad_token
-        found = []
+            mask = ids != c.pad_token
+        parts = []
         for start in range(0, count, _TEXTS):
             rows = np.minimum(np.arange(start, start + _TEXTS), count - 1)
-            found.append(np.asarray(self._embed(self._clip.params, ids[rows])))
-        return np.concatenate(found)[: count * length].reshape(count, length, -1), spoken
+            parts.append(np.asarray(self._embed(self._clip.params, ids[rows])))
+        return np.concatenate(parts)[: count * length].reshape(count, length, -1), mask

@@ -89,8 +89,8 @@ def decode(data: bytes, encoding: str | None = None) -> Decoded:
     """
     if encoding is not None:
         return _decoded(data, check(encoding))
-    if found := unicode_of(data):
-        return _decoded(data, found)
+    if encoding := unicode_of(data):
+        return _decoded(data, encoding)
     try:
         return Decoded(data.decode('utf-8'), 'utf-8', 0)
     except UnicodeDecodeError:
@@ -103,7 +103,7 @@ def decode(data: bytes, encoding: str | None = None) -> Decoded:
 
 
 def unicode_of(data: bytes) -> str | None:
-    """The encoding that a byte order mark tells, or UTF-16 without one; None for neither."""
+    """The encoding of a byte order mark, or UTF-16 without one; None for neither."""
     for mark, encoding in _BOMS:
         if data.startswith(mark):
             return encoding

@@ -68,7 +68,7 @@ class FileTokenizer:
         """Reads the file.
 
         Args:
-            path: A `tokenizer.json`. Padding and truncation that it asks for are ignored.
+            path: A `tokenizer.json`. Padding and truncation that it sets are ignored.
             context_length: Longest row. A longer text is cut and keeps the tokens that the file
                 puts around a text.
             vocab_size: Rows of the model's table of embeddings, without the person.
@@ -119,7 +119,7 @@ class FileTokenizer:
 
         Raises:
             UserError: The file has no id for a part of the text, or one the model does not know.
-            ValueError: `cut` is asked for and `can_cut` is false.
+            ValueError: `cut` is set and `can_cut` is false.
         """
         check_cut(self, cut)
         room = self.context_length - len(self._before) - len(self._after)
@@ -213,7 +213,7 @@ def _read(path: Path, vocab_size: int) -> tokenizers.Tokenizer:
             f'{path}: its model leaves out merges at random (dropout {tokenizer.model.dropout}), '
             'as only training does; write null there'
         )
-    # The file may keep what somebody last asked for.
+    # The file may keep the settings of its last use.
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer
@@ -261,8 +261,8 @@ def _pattern(step: Mapping[str, Any]) -> tuple[str, bool]:
     """What a step looks for, and whether that is a regular expression."""
     pattern = step.get('pattern')
     pattern = pattern if type(pattern) is dict else {}
-    found = pattern.get('Regex', pattern.get('String'))
-    return (found, 'Regex' in pattern) if type(found) is str else ('', False)
+    text = pattern.get('Regex', pattern.get('String'))
+    return (text, 'Regex' in pattern) if type(text) is str else ('', False)
 
 
 def _check_pattern(path: Path, part: str, step: Mapping[str, Any]) -> None:

@@ -29,7 +29,7 @@ _NO_PUNCTUATION = str.maketrans('_', ' ', string.punctuation.replace('_', ''))
 
 
 class Tokenizer(Protocol):
-    """What a model asks of its tokenizer, be it CLIP's own or one from a file."""
+    """The interface of tokenizers, be it CLIP's own or one from a file."""
 
     @property
     def context_length(self) -> int:
@@ -61,7 +61,7 @@ class Tokenizer(Protocol):
             int32 [B, L].
 
         Raises:
-            ValueError: `cut` is asked of a tokenizer whose `can_cut` is false.
+            ValueError: `cut` is set, and `can_cut` is false.
         """
 
 

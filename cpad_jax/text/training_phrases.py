@@ -1,6 +1,6 @@
-"""What training says about people: captions of photos, what somebody might be doing, and of clips.
+"""Phrases of training: captions of photos, of actions and places, and of clips.
 
-None of these is a phrase of `prompts`, by which evaluation asks.
+None of them is a phrase of `prompts`, which the queries of evaluation use.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PHOTOS = (
     '{}',
 )
 
-# Where identity learning starts a step from, and with whom plain CLIP takes the same step.
+# The start of the steps of identity learning, and the subject of the same steps of plain CLIP.
 BASE = 'a photo of {}'
 GENERIC_PERSON = 'a person'
 
@@ -70,7 +70,7 @@ WHERE = (
     'on a train',
 )
 
-# What captions of clips say of each action and place that is known to be shown.
+# Captions of clips, by the label of their action or place.
 ACTION_CAPTIONS = {
     'AnswerPhone': ('talking on a telephone', 'making a phone call', 'on the phone'),
     'DriveCar': ('at the wheel of a car', 'driving along', 'driving through town'),

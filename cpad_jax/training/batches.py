@@ -1,4 +1,4 @@
-"""Batches of identity learning: P people, K photos of each, a query about each photo's person.
+"""Batches of identity learning: P people, n photos of each, a query about each photo's person.
 
 A batch is a function of (seed, step) alone, so a run can be taken up at any step.
 """
@@ -18,7 +18,7 @@ from cpad_jax.text import training_phrases
 from cpad_jax.text.prompts import PERSON_TOKEN
 from cpad_jax.text.tokenizer import Tokenizer
 
-# Numbers in `form`: which of the two ways of saying who it is a row has.
+# Numbers in `form`: whether the query of a row has the name, photos, or both.
 FORMS = ('text', 'image', 'text_image')
 TEXT, IMAGE, TEXT_IMAGE = range(3)
 
@@ -110,8 +110,8 @@ class BatchSizes:
 
     Attributes:
         people: P, identities per batch.
-        images: K, photos that each of them has to find.
-        references: R, most photos that a query shows.
+        images: n, target photos of each of them.
+        references: R, reference photos of a query, at most.
         forms: Weight of each of `FORMS`, >= 0.
     """
 
@@ -186,20 +186,20 @@ class IdentityBatches:
         return np.random.default_rng((self._seed, 1, epoch)).permutation(self._identities)
 
     def people(self, step: int) -> np.ndarray:
-        """Whom the batch of a step is about: int [P], each person once per epoch."""
+        """The people of the batch of a step: int [P], each person once per epoch."""
         size = self._sizes.people
         epoch, place = divmod(step, len(self._identities) // size)
         return self._permutation(epoch)[place * size : (place + 1) * size]
 
     def batch(self, step: int) -> dict[str, np.ndarray]:
-        """The batch of a step, with B = P · K rows; row p · K + k is photo k of person p.
+        """The batch of a step, with B = P · n rows; row p · n + i is photo i of person p.
 
         Args:
             step: >= 0.
 
         Returns:
-            `target` int64 [B] number of the photo to be found and `references` int64 [B, R] those
-            shown (−1 for none), `image` float32 [B, D] the target's embedding or, where there are
+            `target` int64 [B] number of the target photo and `references` int64 [B, R] those of the
+            query (−1 for none), `image` float32 [B, D] the target's embedding or, where there are
             `photos`, `squares` uint8 [B, S, S, 3] the target itself, `features` float32
             [B, R, Df] and `weights` float32 [B, R] of the references (0 for none), `ids` int32
             [B, L], `identity` int32 [B], `form` int32 [B]; and one composition per person:
@@ -220,15 +220,15 @@ class IdentityBatches:
         texts = []
         identity = np.repeat(people, sizes.images).astype(np.int32)
         for row, person in enumerate(identity):
-            own = self._order[self._starts[person] : self._starts[person + 1]]
+            photos_of_person = self._order[self._starts[person] : self._starts[person + 1]]
             if row % sizes.images == 0:
-                drawn = rng.permutation(own)
-            # Who has fewer than K photos is to be found in some of them twice.
-            target[row] = drawn[row % sizes.images % len(own)]
-            if len(own) < 2:
+                drawn = rng.permutation(photos_of_person)
+            # Of a person with fewer than n photos some are targets twice.
+            target[row] = drawn[row % sizes.images % len(photos_of_person)]
+            if len(photos_of_person) < 2:
                 form[row] = TEXT
             if form[row] != TEXT:
-                others = own[own != target[row]]
+                others = photos_of_person[photos_of_person != target[row]]
                 count = min(int(rng.integers(1, sizes.references + 1)), len(others))
                 references[row, :count] = rng.choice(others, count, replace=False)
             name = None if form[row] == IMAGE else person
@@ -260,7 +260,7 @@ class IdentityBatches:
     def _compositions(
         self, rng: np.random.Generator, identity: np.ndarray, form: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """One phrase per person, said of one of the person's rows."""
+        """One phrase per person, about one of the person's rows."""
         sizes = self._sizes
         row = np.arange(sizes.people) * sizes.images
         row += rng.integers(sizes.images, size=sizes.people)
@@ -277,9 +277,11 @@ class IdentityBatches:
             texts += [self.prompts.text(moved, name), self.prompts.text(self._base, name)]
             taught.append(self.prompts.text(moved, None))
             named.append(self.prompts.named(moved, int(identity[r])))
-            own = self._order[self._starts[identity[r]] : self._starts[identity[r] + 1]]
-            shown = rng.permutation(own)[: sizes.references]
-            photos[place, : len(shown)] = shown
+            photos_of_person = self._order[
+                self._starts[identity[r]] : self._starts[identity[r] + 1]
+            ]
+            drawn = rng.permutation(photos_of_person)[: sizes.references]
+            photos[place, : len(drawn)] = drawn
         features, weights = self._faces(photos)
         return {
             'taught_ids': self.prompts.ids(taught),

@@ -44,19 +44,19 @@ class Shards:
         self._images = [_open(path, np.uint8, (None, None, None, 3)) for path in paths]
         self._starts = np.cumsum([0] + [len(images) for images in self._images])
         self.num_images = int(self._starts[-1])
-        facts, said, index = [], [], {}
+        facts, claims, index = [], [], {}
         rows: list[list[int]] = []
         for path, images in zip(paths, self._images, strict=True):
-            own = _open(_beside(path, '.claims.npy'), np.int32,
+            shard_claims = _open(_beside(path, '.claims.npy'), np.int32,
                         (len(images), None, attributes.MAX_SUBJECTS, _F))  # fmt: skip
-            for captions in _read_captions(_beside(path, '.jsonl'), *own.shape[:2]):
+            for captions in _read_captions(_beside(path, '.jsonl'), *shard_claims.shape[:2]):
                 rows.append([index.setdefault(caption, len(index)) for caption in captions])
-            said.append(own)
+            claims.append(shard_claims)
             facts.append(_open(_beside(path, '.facts.npy'), np.int32,
                                (len(images), attributes.MAX_PEOPLE, _F)))  # fmt: skip
-        if len({own.shape[1] for own in said}) > 1:
+        if len({shard_claims.shape[1] for shard_claims in claims}) > 1:
             raise UserError(f'{paths[0].parent}: not all shards have equally many captions')
-        self.facts, self.claims = np.concatenate(facts), np.concatenate(said)
+        self.facts, self.claims = np.concatenate(facts), np.concatenate(claims)
         self.texts = list(index)
         self.captions = np.array(rows, np.int32)
         self.ids = _tokenize(self.texts, context_length)

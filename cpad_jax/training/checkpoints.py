@@ -78,7 +78,7 @@ class Checkpoints:
         import orbax.checkpoint as ocp
         from orbax.checkpoint.checkpoint_managers import preservation_policy as policies
 
-        # Orbax tells at length what it does; absl prints warnings to a user's terminal.
+        # Orbax logs at length; absl prints warnings to a user's terminal.
         logging.getLogger('absl').setLevel(logging.CRITICAL)
         _silence_broken_reads()
         self._ocp = ocp
@@ -167,10 +167,10 @@ class Checkpoints:
                 )
         flat = _flat(state)
         with _readable(place):
-            found = self._manager.item_metadata(step)['state']
-            if found is None:
+            array_metadata = self._manager.item_metadata(step)['state']
+            if array_metadata is None:
                 raise ValueError('what describes its arrays is not there')
-            forms = {name: _form(array) for name, array in found.tree.items()}
+            forms = {name: _form(array) for name, array in array_metadata.tree.items()}
             arrays = saved.get(_ARRAYS, {name: (form, None) for name, form in forms.items()})
         _check({name: form for name, (form, _) in arrays.items()}, flat, place)
         wanted = {
@@ -191,7 +191,7 @@ class Checkpoints:
     def restore_newest(self, state: Any) -> tuple[int, Any] | None:
         """As `restore`, of the newest checkpoint that is not damaged; None where there is none.
 
-        Those that are damaged are told of in a line each, and set aside.
+        Damaged ones are reported in a line each, and set aside.
         """
         while (step := self.latest_step()) is not None:
             try:
@@ -201,7 +201,7 @@ class Checkpoints:
         return None
 
     def set_aside(self, damaged: Damaged) -> None:
-        """Takes a damaged checkpoint out of the way, which is kept, and says so in a line."""
+        """Renames a damaged checkpoint, which is kept, and reports it in a line."""
         aside = self.directory / f'{_ASIDE}.{damaged.place.name}'
         while aside.exists():
             aside = aside.with_name(f'{aside.name}.again')
@@ -240,7 +240,7 @@ _NO_DAMAGE = ('RESOURCE_EXHAUSTED', 'PERMISSION_DENIED', 'Permission denied', 'T
 
 @contextlib.contextmanager
 def _readable(place: Path) -> Iterator[None]:
-    """Says which checkpoint cannot be read, in place of whatever Orbax raises about it."""
+    """Names the checkpoint that cannot be read, in place of whatever Orbax raises about it."""
     try:
         yield
     except Exception as error:
@@ -251,15 +251,15 @@ def _readable(place: Path) -> Iterator[None]:
 
 
 def _silence_broken_reads() -> None:
-    """Keeps off the terminal what Orbax leaves behind when reading has failed, and was told of."""
-    shown = sys.unraisablehook
-    if getattr(shown, '__name__', '') == 'unless_broken_read':
+    """Silences what Orbax prints after a failed read, which is reported already."""
+    previous_hook = sys.unraisablehook
+    if getattr(previous_hook, '__name__', '') == 'unless_broken_read':
         return
 
     def unless_broken_read(unraisable: sys.UnraisableHookArgs) -> None:
         of_orbax = 'orbax' in str(getattr(unraisable.object, 'cr_code', ''))
         if not of_orbax and str(unraisable.exc_value) != 'Event loop is closed':
-            shown(unraisable)
+            previous_hook(unraisable)
 
     sys.unraisablehook = unless_broken_read
 
@@ -274,13 +274,13 @@ def _form(array: Any) -> str:
     return f'{jnp.dtype(array.dtype).name}{list(array.shape)}'
 
 
-def _check(found: Mapping[str, str], wanted: Mapping[str, Any], place: Path) -> None:
+def _check(saved: Mapping[str, str], wanted: Mapping[str, Any], place: Path) -> None:
     """Raises a `UserError` that names every array in which the two differ."""
-    faults = [f'missing {name}' for name in wanted if name not in found]
-    faults += [f'unexpected {name}' for name in found if name not in wanted]
+    faults = [f'missing {name}' for name in wanted if name not in saved]
+    faults += [f'unexpected {name}' for name in saved if name not in wanted]
     for name in wanted:
-        if name in found:
-            there, here = found[name], _form(wanted[name])
+        if name in saved:
+            there, here = saved[name], _form(wanted[name])
             if there != here:
                 faults.append(f'{name} is {there}, expected {here}')
     if faults:

@@ -39,7 +39,7 @@ _EXPECTED = '--config FILE, --workdir DIR or --config.KEY=VALUE'
 
 
 class CommandLine(NamedTuple):
-    """What a command was asked to do."""
+    """The configuration and workdir of a command."""
 
     config: ml_collections.ConfigDict
     workdir: Path
@@ -179,7 +179,7 @@ def _expand(config: ml_collections.ConfigDict) -> None:
 
 
 def override(config: ml_collections.ConfigDict, key: str, text: str) -> None:
-    """Sets `key` (e.g. `train.steps`) to what `text` says, as a value of the type it has now.
+    """Sets `key` (e.g. `train.steps`) to `text`, as a value of the type it has now.
 
     Args:
         config: Changed in place.
@@ -313,9 +313,9 @@ def _compare(config: ml_collections.ConfigDict, workdir: Path) -> None:
         if there.get(key) != now.get(key) and not key.startswith(FREE_KEYS)
     ]
     if differing:
-        shown = ', '.join(differing[:5]) + (', …' if len(differing) > 5 else '')
+        listed = ', '.join(differing[:5]) + (', …' if len(differing) > 5 else '')
         raise UserError(
-            f'{workdir} was made with another configuration, which differs in {shown}: '
+            f'{workdir} was made with another configuration, which differs in {listed}: '
             'use another --workdir, or remove that folder'
         )
 

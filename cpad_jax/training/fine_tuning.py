@@ -1,4 +1,4 @@
-"""Fine-tuning on one person: the token, and if wished a rank-one update, for a few own photos.
+"""Fine-tuning on one person: the token, and if wished a rank-one update, from a few photos.
 
 The adapter's guess is moved until what the text tower makes of "a photo of [TOK]" is near the
 person's photos and away from other people. Two things hold it back: "[TOK] running" must stay as
@@ -30,11 +30,11 @@ from cpad_jax.text import training_phrases
 from cpad_jax.text.prompts import PERSON_TOKEN
 from cpad_jax.training import losses as training_losses
 
-# What is said of the person in every step. The first of the photos' phrases is where steps start.
+# Phrases of every step. Composition steps start from the first one of the photos.
 PHOTOS = (training_phrases.BASE, '{}', 'this is {}')
 DOING = ('{} eating food', '{} running fast', '{} in the street', "{} in somebody's kitchen")
 
-NUM_OTHERS = 1000  # How many other people the person is told apart from.
+NUM_OTHERS = 1000  # Other people, as negatives.
 TEMPERATURE = 0.07  # As in identity learning.
 COMPOSITION = 1.0  # Weight of the steps' direction,
 COMPOSITION_LENGTH = 0.1  # and of their length.
@@ -52,7 +52,7 @@ class FineTuning:
     """What came out.
 
     Attributes:
-        person: To be asked for like any other person; the form is 'fine-tuned'.
+        person: The fine-tuned person, for queries; the form is 'fine-tuned'.
         losses: The loss at the guess and after each step that was done, [steps + 1].
     """
 
@@ -71,14 +71,14 @@ def _loss(learned: Any, fixed: Any, clip: CLIP) -> jax.Array:
     low_rank = clip_pad.with_update(fixed['low_rank'], update)
     embedded = clip_pad.encode_query(clip, fixed['frozen'], ids, tokens, low_rank)
     photos, others = fixed['photos'], fixed['others']
-    said = embedded[: len(PHOTOS)]
-    right = said @ photos.T / TEMPERATURE  # [phrases, n]
-    wrong = jnp.where(fixed['apart'], said @ others.T / TEMPERATURE, -jnp.inf)
+    queries = embedded[: len(PHOTOS)]
+    right = queries @ photos.T / TEMPERATURE  # [phrases, n]
+    wrong = jnp.where(fixed['apart'], queries @ others.T / TEMPERATURE, -jnp.inf)
     total = jax.nn.logsumexp(jnp.concatenate([right, wrong], axis=1), axis=1, keepdims=True)
     loss = jnp.mean(total - right)
     steps = embedded[len(PHOTOS) :]
     direction, length = training_losses.composition(
-        steps, jnp.broadcast_to(said[:1], steps.shape), fixed['steps']
+        steps, jnp.broadcast_to(queries[:1], steps.shape), fixed['steps']
     )
     loss += COMPOSITION * direction + COMPOSITION_LENGTH * length
     moved = scale * learned['token']
@@ -142,16 +142,16 @@ class FineTuner:
             The person, and the losses on the way.
         """
         guess = jnp.asarray(guess, jnp.float32)
-        shown = np.asarray(unit(np.asarray(photos, np.float32)))
+        unit_photos = np.asarray(unit(np.asarray(photos, np.float32)))
         apart = np.ones(len(self._others), bool)
         # Whoever is most like the photos may be the person.
-        apart[np.argmax(self._others @ shown.mean(axis=0))] = False
+        apart[np.argmax(self._others @ unit_photos.mean(axis=0))] = False
         tokens = np.broadcast_to(guess, (len(self._texts), *guess.shape))
         embedded = self.model.encode_queries(self._texts, tokens)
         fixed = {
             'guess': guess,
             'scale': jnp.linalg.norm(guess) / guess.size**0.5,
-            'photos': jnp.asarray(shown),
+            'photos': jnp.asarray(unit_photos),
             'others': jnp.asarray(self._others),
             'apart': jnp.asarray(apart),
             'steps': jnp.asarray(embedded[len(PHOTOS) :] - embedded[:1]),
@@ -169,12 +169,12 @@ class FineTuner:
             # As POLAR does: the values that the last block reads.
             learned['update'] = {block: {'value': {'a': draw, 'b': jnp.zeros((1, width))}}}
         state = _optimiser.init(learned)
-        best, lowest, mark, wait, seen = learned, np.inf, np.inf, 0, []
+        best, lowest, mark, wait, losses = learned, np.inf, np.inf, 0, []
         for _ in range(MAX_STEPS):
             following, state, loss = _step(learned, state, fixed, self.model.clip.model)
-            seen.append(float(loss))
-            if seen[-1] < lowest:
-                best, lowest = learned, seen[-1]
+            losses.append(float(loss))
+            if losses[-1] < lowest:
+                best, lowest = learned, losses[-1]
             wait += 1
             if lowest < mark * (1 - GAIN):
                 mark, wait = lowest, 0
@@ -183,7 +183,7 @@ class FineTuner:
             learned = following
         token = np.asarray(guess + fixed['scale'] * best['token'])
         update = jax.tree.map(np.asarray, _in_tower(best.get('update')))
-        return FineTuning(Person(name, token, FINE_TUNED, len(photos), update=update), seen)
+        return FineTuning(Person(name, token, FINE_TUNED, len(photos), update=update), losses)
 
 
 def _in_tower(update: Any) -> Any:
@@ -215,15 +215,15 @@ def fine_tune(
         The same person, of the form 'fine-tuned'. `models.person_store.PersonStore` stores it.
 
     Raises:
-        UserError: There is neither photo nor clip, one cannot be read, or there is nobody to tell
-            the person apart from.
+        UserError: There is neither photo nor clip, one cannot be read, or there are no photos of
+            other people.
     """
     if not len(photos) and not len(clips):
         raise UserError('fine-tuning needs photos or clips of the person: photos=[…] or clips=[…]')
-    shown = [model.encode_clip(frames)[None] for frames in clips]
+    embedded = [model.encode_clip(frames)[None] for frames in clips]
     if len(photos):
         pictures = [p if isinstance(p, np.ndarray) else read_image(p) for p in photos]
-        shown.append(model.image_clip.encode_image(model.image_clip.preprocess(pictures)))
+        embedded.append(model.image_clip.encode_image(model.image_clip.preprocess(pictures)))
     tuner = FineTuner(model, background, seed)
-    tuned = tuner.fit(person.tokens, np.concatenate(shown), person.name, rank_one).person
+    tuned = tuner.fit(person.tokens, np.concatenate(embedded), person.name, rank_one).person
     return dataclasses.replace(tuned, name_in_token=person.name_in_token)

@@ -1,9 +1,9 @@
 """Identity learning: the task of `config.task = 'identity'`; see `loop.Task`.
 
-Only the text tower runs. The towers are frozen, so what they say about photos comes from the
+Only the text tower runs. The towers are frozen, so embeddings of photos come from the
 feature cache; what is learned is the adapter, the default token and the low-rank update, and, once
 faces have their tokens, the name adapter. Visual prompts, if wished, are learned too; then the
-image tower runs on the photos that are to be found, and on no others.
+image tower runs on the target photos, and on no others.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class IdentityLearning:
             frozen: CLIP's parameters; `self.frozen` by default.
 
         Returns:
-            The loss, and each term with the share of queries that find their person.
+            The loss, each term, and the share of queries whose nearest photo is of their person.
         """
         frozen = self.frozen if frozen is None else frozen
         features = jnp.concatenate([batch['features'], batch['taught_features']])
@@ -148,9 +148,15 @@ class IdentityLearning:
         rows, person = len(batch['ids']), batch['composition_row']
         weights = self.config.train.loss
 
-        def embed(ids: Sequence[jax.Array], shown: Sequence[jax.Array], read: int) -> jax.Array:
+        def embed(
+            ids: Sequence[jax.Array], row_tokens: Sequence[jax.Array], read: int
+        ) -> jax.Array:
             return clip_pad.encode_query(
-                self.clip, frozen, jnp.concatenate(ids)[:, :read], jnp.concatenate(shown), low_rank
+                self.clip,
+                frozen,
+                jnp.concatenate(ids)[:, :read],
+                jnp.concatenate(row_tokens),
+                low_rank,
             )
 
         # Three passes through the text tower, so that short texts are not padded to the longest.
@@ -159,11 +165,11 @@ class IdentityLearning:
         queries, base = short[:rows], short[rows:]
         # What photos alone make of a composition.
         taught = embed([batch['taught_ids']], [tokens[rows:]], self._reads_unnamed)
-        ids, shown = [moved_ids], [tokens[person]]
+        ids, row_tokens = [moved_ids], [tokens[person]]
         if weights.get('name_distillation', 0.0):  # Plain CLIP's "NAME running", no [TOK].
             ids.append(batch['named_ids'])
-            shown.append(tokens[rows:])
-        moved, plain = jnp.split(embed(ids, shown, moved_ids.shape[1]), [len(moved_ids)])
+            row_tokens.append(tokens[rows:])
+        moved, plain = jnp.split(embed(ids, row_tokens, moved_ids.shape[1]), [len(moved_ids)])
         identity = batch['identity']
         image = self._targets(params, batch, frozen)
         scale = 1 / self.config.train.temperature
@@ -179,12 +185,12 @@ class IdentityLearning:
                 taught, plain, batch['named_known']
             )
         loss = sum(weights.get(name, 0.0) * term for name, term in terms.items())
-        found = identity[jnp.argmax(queries @ image.T, axis=-1)] == identity
+        correct = identity[jnp.argmax(queries @ image.T, axis=-1)] == identity
         metrics = {f'loss_{name}': term for name, term in terms.items()}
-        return loss, {**metrics, 'accuracy': found.mean()}
+        return loss, {**metrics, 'accuracy': correct.mean()}
 
     def _targets(self, params: Any, batch: Mapping[str, jax.Array], frozen: Any) -> jax.Array:
-        """Embeddings of the photos to be found, of length 1: float32 [B, D]."""
+        """L2-normalised embeddings of the target photos: float32 [B, D]."""
         if self._photos is None:
             return unit(batch['image'])
         prompted = visual_prompts.into(frozen, params[visual_prompts.NAME])
@@ -244,7 +250,7 @@ def composition_steps(clip: Any) -> np.ndarray:
         clip: A `CLIPModel`.
 
     Returns:
-        float32 [number of composition phrases, D], differences of embeddings of length 1.
+        float32 [number of composition phrases, D], differences of L2-normalised embeddings.
     """
     phrases = [training_phrases.BASE, *training_batches.composition_phrases()]
     texts = [phrase.format(training_phrases.GENERIC_PERSON) for phrase in phrases]

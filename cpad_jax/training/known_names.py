@@ -18,7 +18,7 @@ _CHUNK = 1024  # Names compared with all people at once.
 
 
 def known_names(clip: Any, features: IdentityFeatures) -> np.ndarray:
-    """Finds the names whose bearer is, of all people, most like what the name says.
+    """Finds the names whose bearer is, of all people, nearest to the embedding of the name.
 
     Args:
         clip: The frozen `CLIPModel`.
@@ -26,7 +26,7 @@ def known_names(clip: Any, features: IdentityFeatures) -> np.ndarray:
 
     Returns:
         bool [N]. Of names that say nothing to it, one in N is among them by chance; with fewer than
-        three people, nothing tells, and none is.
+        three people, none is.
     """
     count = len(features.names)
     if count < LEAST_PEOPLE:
@@ -43,6 +43,6 @@ def known_names(clip: Any, features: IdentityFeatures) -> np.ndarray:
 
 
 def _without_mean(rows: np.ndarray) -> np.ndarray:
-    """Rows [N, D] of length 1 without what they all share, of length 1 again."""
+    """L2-normalised rows [N, D], centred and L2-normalised again."""
     rows = np.asarray(unit(rows))
     return np.asarray(unit(rows - rows.mean(axis=0)))

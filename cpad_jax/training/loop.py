@@ -283,8 +283,8 @@ def run(
     state, optimiser = create_state(task, config, mesh)
     with checkpoints.Checkpoints(workdir / 'checkpoints', metadata(task, config)) as saved:
         start = 0
-        if (found := saved.restore_newest(state)) is not None:
-            start, state = found
+        if (restored := saved.restore_newest(state)) is not None:
+            start, state = restored
         if start >= train.steps:
             return state.params
         train_step = make_train_step(task, optimiser, config.seed, mesh)

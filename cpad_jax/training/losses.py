@@ -1,4 +1,4 @@
-"""What training minimises. Everything in float32, whatever the towers multiply in."""
+"""Losses, computed in float32 whatever the compute dtype of the towers."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ Array = jax.Array
 
 
 def multi_positive(logits: Array, positive: Array) -> Array:
-    """Symmetric InfoNCE in which a row may have several right answers.
+    """Symmetric InfoNCE in which a row may have several positives.
 
     The target of each row is uniform over its positives, and so is that of each column (Khosla et
     al. 2020, "Supervised Contrastive Learning", their L_out, taken both ways). With one positive
     per row and column it is the loss of CLIP (Radford et al. 2021).
 
     Args:
-        logits: float [B, G].
-        positive: bool [B, G]. A row or column without a positive counts nothing.
+        logits: float [B, N].
+        positive: bool [B, N]. A row or column without a positive counts nothing.
 
     Returns:
         Scalar float32 >= 0: the mean of the two directions.
@@ -27,11 +27,11 @@ def multi_positive(logits: Array, positive: Array) -> Array:
 
 
 def infonce(logits: Array, positive: Array) -> Array:
-    """InfoNCE of queries against a gallery, in which a query may have several right answers.
+    """InfoNCE of queries against a gallery, in which a query may have several positives.
 
     Args:
-        logits: float32 [B, G].
-        positive: bool [B, G]. A row without a positive counts nothing.
+        logits: float32 [B, N].
+        positive: bool [B, N]. A row without a positive counts nothing.
 
     Returns:
         Scalar float32 >= 0, the mean over rows; the target of each is uniform over its positives.
@@ -48,10 +48,10 @@ def contrastive(
     """Symmetric InfoNCE where everything with the same label is a positive.
 
     Args:
-        queries: float [B, D], of length 1.
-        gallery: float [G, D], of length 1.
-        query_labels: int [B], e.g. whom a query asks for.
-        gallery_labels: int [G], e.g. who is in a picture.
+        queries: float [B, D], L2-normalised.
+        gallery: float [N, D], L2-normalised.
+        query_labels: int [B], e.g. the person of a query.
+        gallery_labels: int [N], e.g. the person in a picture.
         scale: What cosines are multiplied by, 1 / temperature.
 
     Returns:
@@ -65,7 +65,7 @@ def contrastive(
 
 
 def composition(moved: Array, base: Array, reference: Array) -> tuple[Array, Array]:
-    """How far "[TOK] running in a park" is from where words alone would put it.
+    """Deviation of "[TOK] running in a park" from the composition of words alone.
 
     The step from "a photo of [TOK]" to it is compared with the step from "a photo of a person" to
     "a person running in a park", in the joint space.
@@ -88,46 +88,46 @@ def composition(moved: Array, base: Array, reference: Array) -> tuple[Array, Arr
     return jnp.mean(1 - cosine), jnp.mean(jnp.log(length / wanted) ** 2)
 
 
-def cross_form_consistency(queries: Array, taught: Array) -> Array:
-    """How far "NAME [TOK] running" is from "[TOK] running" that photos speak for.
+def cross_form_consistency(queries: Array, teacher: Array) -> Array:
+    """Distance between "NAME [TOK] running" and "[TOK] running" with the token of photos.
 
-    Photos generalise, so they teach: no gradient flows into `taught`.
+    Photos generalise, so they are the teacher: no gradient flows into `teacher`.
 
     Args:
-        queries: float [C, D], of length 1.
-        taught: float [C, D], of length 1.
+        queries: float [C, D], L2-normalised.
+        teacher: float [C, D], L2-normalised.
 
     Returns:
         Scalar float32 >= 0: the mean of 1 − cos.
     """
-    taught = jax.lax.stop_gradient(taught.astype(jnp.float32))
-    return jnp.mean(1 - jnp.sum(queries.astype(jnp.float32) * taught, axis=-1))
+    teacher = jax.lax.stop_gradient(teacher.astype(jnp.float32))
+    return jnp.mean(1 - jnp.sum(queries.astype(jnp.float32) * teacher, axis=-1))
 
 
-def name_distillation(taught: Array, plain: Array, known: Array) -> Array:
-    """How far "[TOK] running" that photos speak for is from plain CLIP's "NAME running".
+def name_distillation(queries: Array, plain: Array, known: Array) -> Array:
+    """Distance between "[TOK] running" with the token of photos and plain CLIP's "NAME running".
 
     CLIP is frozen, so no gradient flows into `plain`.
 
     Args:
-        taught: float [C, D], of length 1.
-        plain: float [C, D], of length 1.
+        queries: float [C, D], L2-normalised.
+        plain: float [C, D], L2-normalised.
         known: float [C], 1 where CLIP knows the name, else 0.
 
     Returns:
-        Scalar float32 >= 0: the mean of 1 − cos over the known ones; 0 where there are none.
+        Scalar float32 >= 0: the mean of 1 − cos over known names; 0 where there are none.
     """
     plain = jax.lax.stop_gradient(plain.astype(jnp.float32))
-    cosine = jnp.sum(taught.astype(jnp.float32) * plain, axis=-1)
+    cosine = jnp.sum(queries.astype(jnp.float32) * plain, axis=-1)
     return jnp.sum(known * (1 - cosine)) / jnp.maximum(known.sum(), 1)
 
 
-def max_margin(scores: Array, true: Array, margin: float) -> Array:
+def max_margin(scores: Array, relevant: Array, margin: float) -> Array:
     """Bidirectional max-margin ranking loss over a batch (Socher et al. 2014).
 
     Args:
-        scores: float [B, B], queries by clips; the i-th query was asked of the i-th clip.
-        true: bool [B, B], which clips answer which queries; those are no negatives of each other.
+        scores: float [B, B], queries by clips; the i-th query was drawn from the i-th clip.
+        relevant: bool [B, B], which clips are relevant to which queries; those are no negatives.
         margin: By how much the right one is to be above every wrong one, > 0.
 
     Returns:
@@ -136,7 +136,7 @@ def max_margin(scores: Array, true: Array, margin: float) -> Array:
     """
     scores = scores.astype(jnp.float32)
     right = jnp.diagonal(scores)
-    wrong = ~true & ~jnp.eye(len(scores), dtype=bool)
+    wrong = ~relevant & ~jnp.eye(len(scores), dtype=bool)
     above = jax.nn.relu(margin + scores - right[:, None])
     above += jax.nn.relu(margin + scores - right[None, :])
     return jnp.sum(above * wrong) / jnp.maximum(2 * wrong.sum(), 1)

@@ -1,4 +1,4 @@
-"""Learning names: the name adapter learns to say of a name what the photos of its bearer say.
+"""Training of the name adapter: from a name to the token of its bearer's photos.
 
 Thousands of names are too many for a small update of the text tower to hold; this holds them, and
 what the frozen CLIP knows of a name is among what it reads.
@@ -20,7 +20,7 @@ from cpad_jax.training import optimisers
 
 BATCH = 2048  # Names at once.
 LEARNING_RATE = 2e-3
-# Beside being near its own token, a name's must be nearer to it than to other people's.
+# Weight of the cross-entropy, by which a name's token is nearer to its bearer's than to others'.
 APART = 0.1
 TEMPERATURE = 0.05
 
@@ -32,8 +32,8 @@ def initial_params(
 
     Args:
         adapter: The name adapter.
-        features: float [N, F], of `names.name_features`.
-        tokens: float [N, K, W], what is to be said.
+        features: float [N, F], of `name_adapter.name_features`.
+        tokens: float [N, K, W], the target tokens.
         seed: Of the draw.
     """
     params = jax.jit(adapter.init)(jax.random.key(seed), jnp.asarray(features[:1]))['params']
@@ -50,7 +50,7 @@ def initial_params(
 
 
 def loss(adapter: NameAdapter, params: Any, features: jax.Array, tokens: jax.Array) -> jax.Array:
-    """1 − cos to the own token, and the cross-entropy of finding it among all of the batch.
+    """1 − cos to the target token, and the cross-entropy of its rank among all of the batch.
 
     Args:
         adapter: The name adapter.
@@ -62,10 +62,10 @@ def loss(adapter: NameAdapter, params: Any, features: jax.Array, tokens: jax.Arr
         Scalar float32.
     """
     count = len(features)
-    said = unit(adapter.apply({'params': params}, features))
-    wanted = unit(tokens)
-    near = 1 - jnp.mean(jnp.sum(said * wanted, axis=-1))
-    logits = jnp.einsum('nkw,mkw->nm', said, wanted) / (tokens.shape[1] * TEMPERATURE)
+    predicted = unit(adapter.apply({'params': params}, features))
+    targets = unit(tokens)
+    near = 1 - jnp.mean(jnp.sum(predicted * targets, axis=-1))
+    logits = jnp.einsum('nkw,mkw->nm', predicted, targets) / (tokens.shape[1] * TEMPERATURE)
     apart = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.arange(count))
     return near + APART * jnp.mean(apart)
 
@@ -77,7 +77,7 @@ def learn_names(
 
     Args:
         adapter: The name adapter.
-        features: float [N, F], of `names.name_features`.
+        features: float [N, F], of `name_adapter.name_features`.
         tokens: float [N, K, W], the mean face token of each name's bearer.
         steps: How many, >= 1.
         seed: Of weights and batches.

@@ -1,8 +1,8 @@
 """Pre-training of a small CLIP on rendered images with several captions each.
 
 Every caption of a batch is held against every image of it, and counts as a positive of all that it
-is true of: in drawn worlds much of what is said of one image is true of others too, and to push
-those away would teach the wrong thing.
+matches: in drawn worlds many captions of one image are true of others too, which must not be
+negatives.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def batch_indices(num_images: int, batch_size: int, seed: int, step: int) -> np.
 
 
 def alike_indices(facts: np.ndarray, batch_size: int, rng: np.random.Generator) -> np.ndarray:
-    """Images that only a close look tells apart: int64 [B], all different.
+    """Draws images that differ in small details only: int64 [B], all different.
 
     Among images drawn at random the place and the action give many a caption away, and looks are
     hardly needed. So a batch is drawn from one place, from one action in one place, or from the
@@ -47,7 +47,7 @@ def alike_indices(facts: np.ndarray, batch_size: int, rng: np.random.Generator) 
     Args:
         facts: int32 [M, P, F], what is true of each image.
         batch_size: B.
-        rng: Source of chance.
+        rng: NumPy random generator.
 
     Returns:
         Numbers of images; of a group smaller than B, the place's others fill up.
@@ -75,8 +75,8 @@ def draw_captions(
     Args:
         shards: Where the captions are.
         indices: int [B], which images.
-        rng: Source of chance.
-        plain: Whether to take the last caption of each, which says the least.
+        rng: NumPy random generator.
+        plain: Whether to take the last caption of each, which has the fewest claims.
 
     Returns:
         Token ids int32 [T, L] and claims int32 [T, S, F], T = B · `CAPTIONS`, or B where plain.
@@ -87,12 +87,12 @@ def draw_captions(
     else:
         which = rng.permuted(np.tile(np.arange(each), (len(indices), 1)), axis=1)[:, :CAPTIONS]
     captions = shards.captions[indices[:, None], which]  # [B, captions of each]
-    said = shards.claims[indices[:, None], which]
-    return shards.ids[captions.ravel()], said.reshape(-1, *said.shape[2:])
+    claims = shards.claims[indices[:, None], which]
+    return shards.ids[captions.ravel()], claims.reshape(-1, *claims.shape[2:])
 
 
 def augment(images: jax.Array, rng: jax.Array) -> jax.Array:
-    """Random shift, mirror and brightness. No caption says left or right.
+    """Random shift, mirror and brightness. No caption mentions left or right.
 
     Args:
         images: uint8 or float [B, S, S, 3] in 0 … 255.
@@ -165,9 +165,9 @@ class Pretraining:
         if positions in params:
             old = np.asarray(params[positions])
             params[positions] = open_clip.resize_positions(old, self.clip_config.vision.grid)
-        found = {name: np.shape(array) for name, array in params.items()}
+        shapes = {name: np.shape(array) for name, array in params.items()}
         expected = folder.parameter_shapes(self.clip_config)
-        folder.check_shapes(found, expected, self.config.train.init_from, self.clip_config.name)
+        folder.check_shapes(shapes, expected, self.config.train.init_from, self.clip_config.name)
         return folder.unflatten(params)
 
     def batches(self, start_step: int) -> Iterator[dict[str, np.ndarray]]:
@@ -187,12 +187,12 @@ class Pretraining:
                 indices = batch_indices(
                     self.shards.num_images, self.batch_size, self.config.seed, step
                 )
-            ids, said = draw_captions(self.shards, indices, rng, plain)
+            ids, claims = draw_captions(self.shards, indices, rng, plain)
             yield {
                 'images': self.shards.images(indices),
                 'facts': self.shards.facts[indices],
                 'ids': ids,
-                'claims': said,
+                'claims': claims,
             }
             step += 1
 
@@ -243,7 +243,7 @@ class Pretraining:
 
         Args:
             held_out: Images that are not learned from.
-            captions: How many of their captions ask.
+            captions: How many of their captions serve as queries.
 
         Returns:
             (step, params) → `precision@1`, how often the caption is true of the best image, and
@@ -259,12 +259,12 @@ class Pretraining:
 
         def evaluate(step: int, params: Any) -> dict[str, float]:
             rng = np.random.default_rng((self.config.seed, 3))  # The same draw every time.
-            asked = rng.integers(held_out.num_images, size=-(-captions // CAPTIONS))
-            ids, said = draw_captions(held_out, asked, rng)
+            rows = rng.integers(held_out.num_images, size=-(-captions // CAPTIONS))
+            ids, claims = draw_captions(held_out, rows, rng)
             every = np.arange(held_out.num_images)
             pixels = self._pixels(held_out.images(every).astype(np.float32))
             image, text = embed(params, pixels, 'encode_image'), embed(params, ids, 'encode_text')
-            true = np.asarray(attributes.caption_matches(said, held_out.facts))
+            true = np.asarray(attributes.caption_matches(claims, held_out.facts))
             # A tie counts against the images of which the caption is true.
             order = np.lexsort((true, -(text @ image.T)), axis=1)
             true = np.take_along_axis(true, order, axis=1)

@@ -1,4 +1,4 @@
-"""How a command prepares its process: what is said on the terminal, what is kept on disk."""
+"""Set-up of the process of a command: output on the terminal, compilation cache on disk."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ def keep_compiled(workdir: Path) -> None:
 
 
 def stage(number: int, total: int, what: str) -> None:
-    """Says on stderr which stage begins, e.g. `2/5 learning`."""
+    """Prints on stderr which stage begins, e.g. `2/5 learning`."""
     say(f'{number}/{total} {what}', sys.stderr)

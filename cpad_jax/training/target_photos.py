@@ -1,6 +1,6 @@
-"""The photos that queries have to find, as pixels: for an image tower that changes as it learns.
+"""Target photos as pixels, for an image tower with visual prompts, which changes in training.
 
-They are decoded when a batch asks for them. Kept as pixels, those of VGGFace2 would fill 500 GB.
+They are decoded batch by batch. Kept as pixels, those of VGGFace2 would fill 500 GB.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What validation clips said of a method while it learned from others, and which step was best."""
+"""The validation scores of a method during training, and its best step."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from cpad_jax.training import checkpoints, loop
 FILE = 'curve.json'
 
 
-def retrieval(scores: np.ndarray, true: np.ndarray) -> dict[str, float]:
-    """How well right clips come first. A tie counts against them, as in `retrieval.metrics`.
+def retrieval(scores: np.ndarray, relevant: np.ndarray) -> dict[str, float]:
+    """Scores of a ranking. A tie counts against relevant clips, as in `ranking.metrics`.
 
     Args:
         scores: float [Q, N], queries by clips.
-        true: bool [Q, N], which clips answer which queries, one or more each.
+        relevant: bool [Q, N], which clips are relevant to which queries, one or more each.
 
     Returns:
         `map` and `hit@1`, 0 to 1.
     """
-    order = np.lexsort((true, -scores), axis=1)
-    ranked = np.take_along_axis(true, order, axis=1)
-    precision = np.cumsum(ranked, axis=1) / (1 + np.arange(true.shape[1]))
+    order = np.lexsort((relevant, -scores), axis=1)
+    ranked = np.take_along_axis(relevant, order, axis=1)
+    precision = np.cumsum(ranked, axis=1) / (1 + np.arange(relevant.shape[1]))
     average = (precision * ranked).sum(axis=1) / ranked.sum(axis=1)
     return {'map': float(average.mean()), 'hit@1': float(ranked[:, 0].mean())}
 
