@@ -14,7 +14,7 @@ from typing import TextIO
 
 from cpad_jax import atomic, errors
 from cpad_jax.labelling import contact_sheet, find_person
-from cpad_jax.labelling.contact_sheet import clock
+from cpad_jax.labelling.contact_sheet import format_time
 from cpad_jax.media import face_embedding, faces, file_kinds, images, model_files
 from cpad_jax.printable import printable
 from cpad_jax.printable import say as printed
@@ -78,13 +78,15 @@ def search(options) -> None:
         aside.append(f'set aside: {error}')
 
     try:
-        photos = find_person.gather(options.photos, file_kinds.PICTURE, set_aside, aside.append)
-        videos = find_person.gather(options.videos, file_kinds.VIDEO, set_aside, aside.append)
+        photos = find_person.list_inputs(
+            options.photos, file_kinds.PICTURE, set_aside, aside.append
+        )
+        videos = find_person.list_inputs(options.videos, file_kinds.VIDEO, set_aside, aside.append)
         detector = faces.FaceDetector(options.detector)
         embedder = face_embedding.FaceEmbedder(options.embedder)
         keep_inputs(options, [*photos, *videos, detector.path, embedder.path])
         threshold = embedder.threshold if options.threshold is None else options.threshold
-        person = find_person.describe(photos, detector, embedder, set_aside, aside.append)
+        person = find_person.embed_person(photos, detector, embedder, set_aside, aside.append)
         # At once, because a search with the wrong photos is better broken off.
         say(aside)
         moments: list[find_person.Moment] = []
@@ -95,8 +97,8 @@ def search(options) -> None:
                     path, person, detector, embedder, options.rate
                 ):
                     moments.append(moment)
-            except find_person.PartlyRead as error:
-                aside.append(f'read up to {clock(error.until)} only: {error}')
+            except find_person.PartialVideoError as error:
+                aside.append(f'read up to {format_time(error.until)} only: {error}')
             except errors.UserError as error:
                 set_aside(error)
                 unread += 1
@@ -106,11 +108,16 @@ def search(options) -> None:
                     f'of {len(videos)}) are done; --json and --sheet are not written; so far:',
                     file=printed_to(options),
                 )
-                show(find_person.join(moments, threshold), moments, threshold, printed_to(options))
+                show(
+                    find_person.merge_moments(moments, threshold),
+                    moments,
+                    threshold,
+                    printed_to(options),
+                )
                 raise
         if unread == len(videos):
             raise errors.UserError('none of the videos can be read; give others (see above)')
-        found = find_person.join(moments, threshold)
+        found = find_person.merge_moments(moments, threshold)
         # Nobody may be there to read what is printed, and no room for what is saved.
         try:
             save(found, options)
@@ -152,15 +159,15 @@ def show(
     """Prints the moments found, or which of all came nearest."""
     for moment in found:
         print(
-            f'{moment.score:.3f}  {clock(moment.start)} - {clock(moment.end)}  '
+            f'{moment.score:.3f}  {format_time(moment.start)} - {format_time(moment.end)}  '
             f'{printable(moment.video)}',
             file=to,
         )
     if not found:
         best = max(moments, key=lambda moment: moment.score, default=None)
         nearest = 'no face was seen' if best is None else (
-            f'the nearest face scores {below(best.score, threshold)} at {clock(best.shown)} of '
-            f'{printable(best.video)}'
+            f'the nearest face scores {below(best.score, threshold)} at '
+            f'{format_time(best.best_time)} of {printable(best.video)}'
         )  # fmt: skip
         least = f'{threshold:.2f}' if threshold == float(f'{threshold:.2f}') else str(threshold)
         print(f'nothing scores {least} or more; {nearest}', file=to)

@@ -1,4 +1,4 @@
-"""Finds every face track of every video of a title, once: what was found is kept in a folder."""
+"""Face tracks of all videos of a title, computed once and cached in a folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from cpad_jax import progress
 from cpad_jax.errors import UserError
-from cpad_jax.labelling import kept, subtitle_files
+from cpad_jax.labelling import array_cache, subtitle_files
 from cpad_jax.media import file_kinds, listing
 from cpad_jax.media import shots as media_shots
 from cpad_jax.media import video as media_video
@@ -21,9 +21,9 @@ from cpad_jax.media.faces import FaceDetector
 from cpad_jax.media.tracks import Embed, FaceTrack, track_faces
 from cpad_jax.printable import in_utf8
 
-# Frames per second that are looked at: somebody who turns or walks moves less than a face between.
+# Sampled frames per second: a person who turns or walks moves less than a face in between.
 RATE = 5.0
-_FORMAT = 1  # Of the kept files.
+_FORMAT = 1  # Of the cache files.
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -35,29 +35,29 @@ class VideoFaces:
 
 
 def find_videos(
-    paths: Iterable[str | os.PathLike[str]], tell: Callable[[str], None] = lambda line: None
+    paths: Iterable[str | os.PathLike[str]], report: Callable[[str], None] = lambda line: None
 ) -> dict[str, Path]:
-    """Lists videos by the name that the annotation table gives them.
+    """Lists videos by their names in the annotation table.
 
     Args:
-        paths: Video files, and folders that are searched with all that is in them; see `listing`.
-        tell: Is told, in a line per folder, what was passed over there.
+        paths: Video files, and folders that are searched recursively; see `listing`.
+        report: Called with one line per folder that names the skipped files.
 
     Returns:
         Path relative to the given folder, or the file's name -> file; sorted by it. Hidden
         files are not among them.
 
     Raises:
-        UserError: There is nothing there, or the clips of two videos would bear one name.
+        UserError: No video was found, or the clips of two videos would have the same name.
     """
-    found: dict[str, Path] = {}
+    videos: dict[str, Path] = {}
     by_stem: dict[str, Path] = {}
-    passed_over: list[str] = []
+    skipped: list[str] = []
     for path in map(Path, paths):
         if path.is_dir():
             listed = listing.list_files(path, file_kinds.VIDEO)
-            if said := listed.summary(path, but=subtitle_files.ENDINGS):
-                passed_over.append(said)
+            if summary := listed.summary(path, but=subtitle_files.ENDINGS):
+                skipped.append(summary)
             named = {file.relative_to(path).as_posix(): file for file in listed.files}
         elif path.is_file():
             named = {path.name: path}
@@ -70,16 +70,16 @@ def find_videos(
                     f'{file}: its clips would be called {stem} as those of {by_stem[stem]}; '
                     'give the folder above both, or rename one'
                 )
-            found[name] = by_stem[stem] = file
-    if not found:
-        raise UserError('; '.join(['no video was found', *passed_over]))
-    for line in passed_over:
-        tell(line)
-    return dict(sorted(found.items()))
+            videos[name] = by_stem[stem] = file
+    if not videos:
+        raise UserError('; '.join(['no video was found', *skipped]))
+    for line in skipped:
+        report(line)
+    return dict(sorted(videos.items()))
 
 
 def clip_stem(video: str) -> str:
-    """What the clips of `a/b.mp4` are called: `a_b`."""
+    """Stem of the clip ids of a video: `a_b` for `a/b.mp4`."""
     return in_utf8(PurePosixPath(video).with_suffix('').as_posix().replace('/', '_'))
 
 
@@ -90,61 +90,64 @@ def find_faces(
     feature: str,
     folder: str | os.PathLike[str],
 ) -> tuple[dict[str, VideoFaces], list[str]]:
-    """Follows the faces of all videos, and keeps what was found for the next time.
+    """Tracks the faces of all videos, and caches the tracks.
 
     Args:
         videos: Name -> file.
         detector: Finds faces.
-        embed: Gives a face its feature.
-        feature: Says what `detector` and `embed` are, with whatever changes when they would.
-        folder: Where to keep what was found. A video that has changed is looked at anew.
+        embed: Embeds faces.
+        feature: Identifies `detector` and `embed`; caches of other ones are not used.
+        folder: Folder of the cache. A video that has changed is processed again.
 
     Returns:
-        (name -> faces, what was set aside and why: one line each).
+        (name -> faces, one line for each rejected video with the reason).
     """
-    found, aside = {}, []
+    faces, rejected = {}, []
     with progress.bar(total=len(videos), stage='following faces', unit='video') as bar:
         for name, path in videos.items():
             try:
-                found[name] = _kept_or_found(name, path, detector, embed, feature, Path(folder))
+                faces[name] = _cached_faces(name, path, detector, embed, feature, Path(folder))
             except UserError as error:
-                aside.append(str(error))
+                rejected.append(str(error))
             bar.update()
-    return found, aside
+    return faces, rejected
 
 
-def _kept_or_found(
+def _cached_faces(
     name: str, path: Path, detector: FaceDetector, embed: Embed, feature: str, folder: Path
 ) -> VideoFaces:
     stat = path.stat()
     key = json.dumps([_FORMAT, name, stat.st_size, stat.st_mtime_ns, feature, RATE])
-    place = kept.place(folder, name)
-    arrays = kept.read(place, key)
+    cache = array_cache.cache_path(folder, name)
+    arrays = array_cache.read(cache, key)
     faces = None if arrays is None else _unpack(arrays)
     if faces is None:
-        faces = _follow(path, detector, embed)
-        kept.write(place, key, _pack(faces))
+        faces = _track_video(path, detector, embed)
+        array_cache.write(cache, key, _pack(faces))
     return faces
 
 
-def _follow(path: Path, detector: FaceDetector, embed: Embed) -> VideoFaces:
-    parts = tuple(media_shots.shots(path))
-    starts = [start for start, _ in parts]
+def _track_video(path: Path, detector: FaceDetector, embed: Embed) -> VideoFaces:
+    shots = tuple(media_shots.shots(path))
+    starts = [start for start, _ in shots]
     # In the middles of intervals, so that a video's last time is before its end.
-    times = (np.arange(max(1, round(parts[-1][1] * RATE))) + 0.5) / RATE
+    times = (np.arange(max(1, round(shots[-1][1] * RATE))) + 0.5) / RATE
     frames = media_video.iterate_frames(path, times.tolist())
     tracks: dict[int, tuple[FaceTrack, ...]] = {}
     # A frame belongs to the shot in which it begins.
-    in_shots = itertools.groupby(
-        _once(frames), lambda entry: int(np.searchsorted(starts, entry[1] + 1e-3, 'right')) - 1
+    by_shot = itertools.groupby(
+        _without_repeats(frames),
+        lambda entry: int(np.searchsorted(starts, entry[1] + 1e-3, 'right')) - 1,
     )
-    for number, of_shot in in_shots:
-        tracks[number] = tuple(track_faces(of_shot, detector, embed))
-    return VideoFaces(parts, tuple(tracks.get(number, ()) for number in range(len(parts))))
+    for number, shot_frames in by_shot:
+        tracks[number] = tuple(track_faces(shot_frames, detector, embed))
+    return VideoFaces(shots, tuple(tracks.get(number, ()) for number in range(len(shots))))
 
 
-def _once(frames: Iterable[tuple[np.ndarray, float]]) -> Iterable[tuple[np.ndarray, float]]:
-    """Leaves out frames that come again, as they do where a video has fewer than are asked for."""
+def _without_repeats(
+    frames: Iterable[tuple[np.ndarray, float]],
+) -> Iterable[tuple[np.ndarray, float]]:
+    """Drops repeated frames, which occur in videos of a lower frame rate than `RATE`."""
     last = -1.0
     for frame, time in frames:
         if time > last:
@@ -153,10 +156,10 @@ def _once(frames: Iterable[tuple[np.ndarray, float]]) -> Iterable[tuple[np.ndarr
 
 
 def _pack(faces: VideoFaces) -> dict[str, np.ndarray]:
-    flat = [track for of_shot in faces.tracks for track in of_shot]
+    flat = [track for shot_tracks in faces.tracks for track in shot_tracks]
     arrays = {
         'shots': np.asarray(faces.shots, np.float64).reshape(-1, 2),
-        'counts': np.array([len(of_shot) for of_shot in faces.tracks], np.int64),
+        'counts': np.array([len(shot_tracks) for shot_tracks in faces.tracks], np.int64),
         'lengths': np.array([len(track.times) for track in flat], np.int64),
     }
     if flat:
@@ -171,7 +174,7 @@ def _pack(faces: VideoFaces) -> dict[str, np.ndarray]:
 
 
 def _unpack(arrays: Mapping[str, np.ndarray]) -> VideoFaces | None:
-    """The faces, or None where the arrays do not go together."""
+    """The faces, or None if the arrays are inconsistent."""
     try:
         lengths, tracks = arrays['lengths'], iter(())
         if len(lengths):

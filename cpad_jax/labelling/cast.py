@@ -1,4 +1,4 @@
-"""The cast list of a title: who may be in it, and what they are called."""
+"""The cast list of a title: its people and the names of their characters."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _MOST = 1 << 22  # Bytes: a cast list of a hundred thousand people is not one.
 
 @dataclasses.dataclass(frozen=True)
 class CastMember:
-    """Somebody who may be in the title.
+    """A person of the cast.
 
     Attributes:
         person_id: Key of the person, unique in the list, where case and accents do not count.
-        name: As queries say it; unique like that.
-        character: What they are called in the dialogue where that is another name, or ''.
+        name: Name in queries; unique likewise.
+        character: Their name in the dialogue if it differs, or ''.
     """
 
     person_id: str
@@ -32,14 +32,14 @@ def read_cast(path: str | os.PathLike[str]) -> list[CastMember]:
     """Reads a cast list: a CSV file with a header of `name` and perhaps `person_id`, `character`.
 
     Args:
-        path: The file, UTF-8. Where there is no `person_id`, the name serves.
+        path: The file, UTF-8. Without `person_id`, the name is used.
 
     Raises:
         UserError: There is no such file, or a line is not as expected; names line and column.
     """
     path = Path(path)
     members: list[CastMember] = []
-    called: dict[str, tuple[CastMember, int]] = {}
+    keys: dict[str, tuple[CastMember, int]] = {}
     rows = csv_lists.read_rows(path, 'cast list', _MOST, ('name',), ('person_id', 'character'))
     for line, row in rows:
         where = f'{path}:{line}'
@@ -48,16 +48,16 @@ def read_cast(path: str | os.PathLike[str]) -> list[CastMember]:
         members.append(
             CastMember(row.get('person_id') or row['name'], row['name'], row.get('character', ''))
         )
-        # As folders of photos and corrections may call them by either.
+        # Folders of photos and corrections may use either.
         for key in {members[-1].name, members[-1].person_id}:
             if not person_names.key(key):
                 raise UserError(f'{where}: {key!r} has neither letters nor figures')
-            other, before = called.setdefault(person_names.key(key), (members[-1], line))
+            other, earlier = keys.setdefault(person_names.key(key), (members[-1], line))
             if other is not members[-1]:
                 raise UserError(
-                    f'{where}: {key!r} stands in line {before} already, as {other.name!r}; no two '
+                    f'{where}: {key!r} is in line {earlier} already, as {other.name!r}; no two '
                     'people may share a name or person_id (capitals and accents do not count)'
                 )
     if not members:
-        raise UserError(f'{path}: the cast list names nobody; write a person a line')
+        raise UserError(f'{path}: the cast list is empty; write one line per person')
     return members

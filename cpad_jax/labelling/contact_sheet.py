@@ -1,4 +1,4 @@
-"""A picture of moments: for each the frame in which a face is seen best, and when."""
+"""Contact sheets of moments: for each its time and the frame with the best view of the face."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from cpad_jax.media import lettering, video
 
 _COLUMNS, _ROWS = 4, 6
 _WIDTH, _HEIGHT, _LINE, _GAP = 320, 180, 22, 8
-_TAIL = 8  # Letters at the end of a file's name, which tell a series' parts apart.
+_TAIL = 8  # Letters at the end of a file's name, which distinguish the episodes of a series.
 _PAPER, _INK, _FRAME = (250, 249, 246), (34, 34, 38), (230, 40, 40)
 
 
-def clock(seconds: float) -> str:
-    """Hours where there are any, minutes, seconds and tenths: '1:02.5', '1:00:07.0'."""
+def format_time(seconds: float) -> str:
+    """Formats a time as hours (if any), minutes, seconds and tenths: '1:02.5', '1:00:07.0'."""
     minutes, tenths = divmod(round(seconds * 10), 600)
     hours, minutes = divmod(minutes, 60)
     before = f'{hours}:{minutes:02d}' if hours else f'{minutes}'
@@ -49,25 +49,25 @@ def draw(moments: Sequence[Moment]) -> np.ndarray:
 
 
 def caption(moment: Moment, font: ImageFont.FreeTypeFont) -> str:
-    """What stands under a moment: its score, from when to when, and of which video it is."""
-    text = f'{moment.score:.2f}  {clock(moment.start)}-{clock(moment.end)}  '
+    """The caption of a moment: its score, start, end and video."""
+    text = f'{moment.score:.2f}  {format_time(moment.start)}-{format_time(moment.end)}  '
     room = _WIDTH - font.getlength(text)
     return text + lettering.fitted(moment.video.name, font, room, _TAIL)
 
 
 def _pictures(moments: Sequence[Moment]) -> list[Image.Image]:
-    """Their frames with a frame around the face; a video is decoded once for all of its own."""
+    """The frames of moments, with a box around the face; each video is decoded once."""
     pictures: dict[int, Image.Image] = {}
     for path in dict.fromkeys(moment.video for moment in moments):
-        own = [n for n, moment in enumerate(moments) if moment.video == path]
-        own.sort(key=lambda n: moments[n].shown)
-        frames = video.iterate_frames(path, [moments[n].shown for n in own])
+        indices = [n for n, moment in enumerate(moments) if moment.video == path]
+        indices.sort(key=lambda n: moments[n].best_time)
+        frames = video.iterate_frames(path, [moments[n].best_time for n in indices])
         try:
-            for number, (image, _) in zip(own, frames, strict=True):
+            for number, (image, _) in zip(indices, frames, strict=True):
                 pictures[number] = _picture(image, moments[number].box)
         except UserError:
-            # It was whole a moment ago; what is missing of it is left blank.
-            for number in own:
+            # The video was readable before; moments that are now missing stay blank.
+            for number in indices:
                 pictures.setdefault(number, Image.new('RGB', (_WIDTH, _HEIGHT), _INK))
     return [pictures[number] for number in range(len(moments))]
 

@@ -1,7 +1,7 @@
-"""Corrections by hand, which win over the machine and outlive it.
+"""Manual corrections, which override the automatic labels.
 
-A correction names a face by video, time and box, so that it still means the same face after the
-videos were tracked or clustered anew.
+A correction identifies a face by video, time and box, so that it still applies to the same face
+after the videos are tracked or clustered again.
 """
 
 from __future__ import annotations
@@ -26,23 +26,22 @@ SCOPES = ('track', 'cluster')
 UNKNOWN = 'unknown'
 _NOT = 'not '
 _MOST = 1 << 24  # Bytes.
-# A face is looked for among tracks that are seen within so many seconds and overlap so much.
+# A correction matches a track within so many seconds whose box has at least this overlap.
 _NEAR, _OVERLAP = 0.5, 0.3
 
 
 @dataclasses.dataclass(frozen=True)
 class Correction:
-    """Who a face is, or is not.
+    """One correction: who a face is, or is not.
 
     Attributes:
-        line: Of the file.
-        video: As `tracks.csv` names it.
+        line: Line number in the file.
+        video: Name of the video in `tracks.csv`.
         time: Seconds of the video.
         box: ymin xmin ymax xmax as fractions of the picture.
-        scope: 'track' for this appearance alone, 'cluster' for all that the machine takes for the
-            same person.
-        person_id: Of the cast, or '' for nobody of it.
-        denied: Whether it is *not* this person.
+        scope: 'track' for this track alone, 'cluster' for all tracks of its automatic cluster.
+        person_id: Person of the cast, or '' for an unknown person.
+        denied: Whether the face is *not* this person.
     """
 
     line: int
@@ -55,19 +54,19 @@ class Correction:
 
 
 @dataclasses.dataclass(frozen=True)
-class Said:
-    """What was said by hand of one track.
+class TrackCorrection:
+    """The merged corrections of one track.
 
     Attributes:
-        person_id: Who it is; '' for nobody of the cast, None where that was not said.
-        denied: Who it is not.
+        person_id: The person; '' for an unknown person, None without a correction that names one.
+        denied: People whom the corrections exclude.
     """
 
     person_id: str | None
     denied: frozenset[str]
 
-    def is_not(self, person_id: str) -> bool:
-        """Whether this track is somebody else than `person_id`."""
+    def excludes(self, person_id: str) -> bool:
+        """Whether the corrections exclude that this track is `person_id`."""
         return person_id in self.denied or self.person_id not in (None, person_id)
 
 
@@ -76,8 +75,8 @@ def read_corrections(path: str | os.PathLike[str], cast: Iterable[CastMember]) -
 
     Args:
         path: The file. `name` is a name or person_id of the cast, `not NAME`, or `unknown` for a
-            face that shall go without a name. Further columns are not looked at.
-        cast: Who may be meant.
+            face that stays unnamed. Further columns are ignored.
+        cast: The people that names refer to.
 
     Raises:
         UserError: There is no such file, or a line is not as expected; names line and column.
@@ -94,7 +93,7 @@ def read_corrections(path: str | os.PathLike[str], cast: Iterable[CastMember]) -
 def find_tracks(
     corrections: Sequence[Correction], tracks: Sequence[FaceTrack], videos: Sequence[str]
 ) -> tuple[dict[int, list[Correction]], list[Correction]]:
-    """Finds the face that each correction means.
+    """Matches each correction to a face track.
 
     Args:
         corrections: As read.
@@ -102,89 +101,102 @@ def find_tracks(
         videos: The video of each.
 
     Returns:
-        (number of a track -> its corrections in the file's order, those that fit no face).
+        (number of a track -> its corrections in the file's order, corrections without a match).
     """
-    found: dict[int, list[Correction]] = {}
-    lost = []
+    matched: dict[int, list[Correction]] = {}
+    unmatched = []
     for correction in corrections:
-        fits = [
-            (_fit(correction, track), -number)
+        overlaps = [
+            (_overlap(correction, track), -number)
             for number, track in enumerate(tracks)
             if in_utf8(videos[number]) == correction.video
         ]
-        overlap, number = max(fits, default=(0.0, 0))
+        overlap, number = max(overlaps, default=(0.0, 0))
         if overlap >= _OVERLAP:
-            found.setdefault(-number, []).append(correction)
+            matched.setdefault(-number, []).append(correction)
         else:
-            lost.append(correction)
-    return found, lost
+            unmatched.append(correction)
+    return matched, unmatched
 
 
-def settle(found: Mapping[int, Sequence[Correction]], groups: np.ndarray) -> dict[int, Said]:
-    """Gathers what is said of each track, directly or of its cluster.
+def by_track(
+    matched: Mapping[int, Sequence[Correction]], groups: np.ndarray
+) -> dict[int, TrackCorrection]:
+    """Merges the corrections of each track and of its cluster.
 
     Args:
-        found: Number of a track -> its corrections.
-        groups: int [N]: the cluster of each track, as the machine has it without corrections.
+        matched: Number of a track -> its corrections.
+        groups: int [N]: the cluster of each track, computed without corrections.
 
     Returns:
-        Number of a track -> what is said of it: of the track before that of the cluster, and a
-        later line of the file before an earlier one.
+        Number of a track -> its merged correction. Those of the track override those of its
+        cluster, and later lines of the file override earlier ones.
     """
-    rows = [(c.scope == 'track', c.line, c, track) for track, of in found.items() for c in of]
+    rows = [
+        (correction.scope == 'track', correction.line, correction, track)
+        for track, corrections in matched.items()
+        for correction in corrections
+    ]
     names: dict[int, str] = {}
     denied: dict[int, set[str]] = collections.defaultdict(set)
     for _, _, correction, track in sorted(rows, key=lambda row: row[:2]):
-        whole = correction.scope == 'cluster'
-        for number in np.flatnonzero(groups == groups[track]).tolist() if whole else [track]:
+        members = [track]
+        if correction.scope == 'cluster':
+            members = np.flatnonzero(groups == groups[track]).tolist()
+        for number in members:
             if correction.denied:
                 denied[number].add(correction.person_id)
             else:
                 names[number] = correction.person_id
     return {
-        number: Said(names.get(number), frozenset(denied[number]))
+        number: TrackCorrection(names.get(number), frozenset(denied[number]))
         for number in sorted({*names, *denied})
     }
 
 
-def kept_apart(said: Mapping[int, Said], apart: np.ndarray) -> np.ndarray:
-    """Adds the pairs of tracks that are two people by what is said of them, bool [N, N]."""
-    apart = apart.copy()
-    for first, ours in said.items():
-        for second, theirs in said.items():
+def add_cannot_links(
+    corrected: Mapping[int, TrackCorrection], cannot_link: np.ndarray
+) -> np.ndarray:
+    """Adds the pairs of tracks that are two people according to corrections; bool [N, N]."""
+    cannot_link = cannot_link.copy()
+    for first, a in corrected.items():
+        for second, b in corrected.items():
             if first != second and (
-                (theirs.person_id and ours.is_not(theirs.person_id))
-                or (ours.person_id and theirs.is_not(ours.person_id))
+                (b.person_id and a.excludes(b.person_id))
+                or (a.person_id and b.excludes(a.person_id))
             ):
-                apart[first, second] = True
-    return apart
+                cannot_link[first, second] = True
+    return cannot_link
 
 
-def kinds(said: Mapping[int, Said], count: int) -> np.ndarray:
-    """Numbers what is said of each track.
+def constraint_ids(corrected: Mapping[int, TrackCorrection], count: int) -> np.ndarray:
+    """Numbers the different corrections of tracks.
 
     Args:
-        said: Number of a track -> what is said of it.
-        count: N, how many tracks there are.
+        corrected: Number of a track -> its merged correction.
+        count: N, the number of tracks.
 
     Returns:
-        int [N]: 0 where nothing is said, else the same number where the same is said.
+        int [N]: 0 without a correction, else the same number for equal corrections.
     """
-    numbers = {words: number for number, words in enumerate(dict.fromkeys(said.values()), 1)}
-    found = np.zeros(count, int)
-    for track, words in said.items():
-        found[track] = numbers[words]
-    return found
+    numbers = {
+        correction: number for number, correction in enumerate(dict.fromkeys(corrected.values()), 1)
+    }
+    ids = np.zeros(count, int)
+    for track, correction in corrected.items():
+        ids[track] = numbers[correction]
+    return ids
 
 
-def _fit(correction: Correction, track: FaceTrack) -> float:
-    """How much of the box and the track's at that time is common, 0 to 1."""
+def _overlap(correction: Correction, track: FaceTrack) -> float:
+    """Intersection over union of a correction's box and the track's at that time, 0 to 1."""
     if not track.start - _NEAR <= correction.time <= track.end + _NEAR:
         return 0.0
     box = np.array([np.interp(correction.time, track.times, side) for side in track.boxes.T])
-    own = np.asarray(correction.box)
-    common = np.clip(np.minimum(box[2:], own[2:]) - np.maximum(box[:2], own[:2]), 0, None).prod()
-    return float(common / ((box[2:] - box[:2]).prod() + (own[2:] - own[:2]).prod() - common))
+    other = np.asarray(correction.box)
+    sides = np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2])
+    common = np.clip(sides, 0, None).prod()
+    return float(common / ((box[2:] - box[:2]).prod() + (other[2:] - other[:2]).prod() - common))
 
 
 def _correction(row: dict[str, str], line: int, people: dict[str, str], where: str) -> Correction:
@@ -204,7 +216,7 @@ def _correction(row: dict[str, str], line: int, people: dict[str, str], where: s
     if scope not in SCOPES:
         raise UserError(f'{where}: scope is {scope!r}, expected one of {SCOPES}')
     name = row['name']
-    # There are people who are called Not.
+    # A person of the cast may be named Not.
     denied = name.casefold().startswith(_NOT) and person_names.key(name) not in people
     name = name[len(_NOT) :] if denied else name
     unknown = not denied and person_names.same(name, UNKNOWN)

@@ -1,8 +1,8 @@
-"""Labels a title: who is in which clip, from photos, subtitles and corrections by hand.
+"""Labels the people in the clips of a title, from photos, subtitles and manual corrections.
 
-Faces are followed through every shot and grouped by person. Groups that look like the exemplar
-photos of one member of the cast get that name; of the rest, those that are on screen when a name is
-said get that one. What nobody vouches for stays unknown and is left out of the table.
+Faces are tracked through every shot and grouped by person. Groups similar to the exemplar photos of
+one member of the cast get that name; of the rest, those that are on screen when a name is mentioned
+get that one. Groups without evidence stay unknown and are left out of the table.
 """
 
 from __future__ import annotations
@@ -18,34 +18,41 @@ from cpad_jax.errors import UserError
 from cpad_jax.labelling import clusters, corroboration, identify
 from cpad_jax.labelling.appearances import VideoFaces, clip_stem
 from cpad_jax.labelling.cast import CastMember
-from cpad_jax.labelling.corrections import Correction, Said, find_tracks, kept_apart, kinds, settle
+from cpad_jax.labelling.corrections import (
+    Correction,
+    TrackCorrection,
+    add_cannot_links,
+    by_track,
+    constraint_ids,
+    find_tracks,
+)
 from cpad_jax.labelling.exemplars import IdentityModel
 from cpad_jax.labelling.identify import Name
 from cpad_jax.labelling.subtitles import Mention
-from cpad_jax.labelling.whitening import Whitening, fit_whitening, shared_by_people
+from cpad_jax.labelling.whitening import Whitening, common_mean, fit_whitening
 from cpad_jax.media.tracks import FaceTrack
 
-# Least mean cosine of two groups of faces that are joined, with features that were whitened on
-# people and such that lost their mean at most: calibrated on drawn worlds.
-JOIN, JOIN_PLAIN = 0.5, 0.6
-# Names with less confidence are not given.
+# Least mean cosine of two groups of faces that are merged, with features whitened on people and
+# with features minus at most their mean: calibrated on drawn worlds.
+LINKAGE_THRESHOLD, LINKAGE_THRESHOLD_UNWHITENED = 0.5, 0.6
+# Least confidence of a name.
 LEAST_CONFIDENCE = 0.5
-# Seconds before and after a shot in which a name that is said belongs to it.
-_AROUND = 1.0
-# What names come from, in words.
+# Seconds before and after a shot in which a mentioned name counts for it.
+_CONTEXT_SECONDS = 1.0
+# Descriptions of the evidence for names.
 BY_HAND, _PHOTOS, _FACES = 'named by hand', 'exemplar photos', 'faces named by hand'
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LabelledTrack:
-    """A face track and who it is taken for.
+    """A face track and its name.
 
     Attributes:
         video: Name of the video.
         shot: Number of the shot in it.
-        track: The face.
-        cluster: Number of the group that it belongs to; 0 is the largest.
-        name: Who it is, or None.
+        track: The face track.
+        cluster: Number of its group; 0 is the largest.
+        name: Its name, or None.
     """
 
     video: str
@@ -57,17 +64,17 @@ class LabelledTrack:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Labels:
-    """What was found out about a title.
+    """The labels of a title.
 
     Attributes:
-        tracks: Every face, by video and time.
-        lost: Corrections that fit no face.
-        by_hand: Number of faces that corrections say something of.
+        tracks: All face tracks, by video and time.
+        unmatched: Corrections that match no face.
+        corrected: Number of faces with corrections.
     """
 
     tracks: tuple[LabelledTrack, ...]
-    lost: tuple[Correction, ...]
-    by_hand: int
+    unmatched: tuple[Correction, ...]
+    corrected: int
 
 
 def label_tracks(
@@ -82,73 +89,78 @@ def label_tracks(
 
     Args:
         videos: Name -> its shots and face tracks.
-        cast: Who may be in it.
-        models: What people look like. Those who are not in the cast serve to learn what tells
-            people apart.
-        mentions: Name of a video -> who is named or speaks in it, and when.
-        corrections: What was said by hand; wins over everything else.
-        least_confidence: Names with less are not given, 0 to 1.
+        cast: The people who may be in it.
+        models: Identity models. Those of people outside the cast only train the whitening.
+        mentions: Name of a video -> the people who are named or speak in it, with times.
+        corrections: Manual corrections, which override all other evidence.
+        least_confidence: Least confidence of a name, 0 to 1.
     """
-    where = [
+    located = [
         (video, shot, track)
         for video, faces in videos.items()
-        for shot, of_shot in enumerate(faces.tracks)
-        for track in of_shot
+        for shot, shot_tracks in enumerate(faces.tracks)
+        for track in shot_tracks
     ]
-    if not where:
+    if not located:
         return Labels((), tuple(corrections), 0)
-    tracks, of_video = [track for _, _, track in where], [video for video, _, _ in where]
+    tracks = [track for _, _, track in located]
+    track_videos = [video for video, _, _ in located]
     raw = np.stack([track.feature for track in tracks])
-    apart = clusters.seen_together(tracks, of_video)
-    whitening = _whitening(models, raw, apart)
-    features, join = whitening(raw), JOIN if whitening.whole else JOIN_PLAIN
-    in_cast = {member.person_id for member in cast}
-    looks = {m.person_id: _mean(whitening(m.features)) for m in models if m.person_id in in_cast}
-    evidence = dict.fromkeys(looks, _PHOTOS)
+    cannot_link = clusters.co_occurring(tracks, track_videos)
+    whitening = _whitening(models, raw, cannot_link)
+    features = whitening(raw)
+    threshold = LINKAGE_THRESHOLD if whitening.is_full else LINKAGE_THRESHOLD_UNWHITENED
+    cast_ids = {member.person_id for member in cast}
+    means = {m.person_id: _mean(whitening(m.features)) for m in models if m.person_id in cast_ids}
+    evidence = dict.fromkeys(means, _PHOTOS)
 
-    grouping = _group(features, apart, looks, {}, join, np.full((len(raw), len(looks)), -1.0))
-    found, lost = find_tracks(corrections, tracks, of_video)
-    by_hand = settle(found, grouping.groups)
-    if by_hand:
-        order = [*looks, None]  # The last for -1.
-        taken_for = [order[model] for model in grouping.model]
-        named = {said.person_id for said in by_hand.values()} - {None, '', *looks}
+    no_thresholds = np.full((len(raw), len(means)), -1.0)
+    grouping = _group(features, cannot_link, means, {}, threshold, no_thresholds)
+    matched, unmatched = find_tracks(corrections, tracks, track_videos)
+    corrected = by_track(matched, grouping.groups)
+    if corrected:
+        by_model = [*means, None]  # The last for -1.
+        assigned = [by_model[model] for model in grouping.model]
+        named = {correction.person_id for correction in corrected.values()} - {None, '', *means}
         for person in sorted(named):
-            # Who has no photos is known by the faces that somebody named.
-            own = [number for number, said in by_hand.items() if said.person_id == person]
-            looks[person], evidence[person] = _mean(features[own]), _FACES
-        # A face or two say little of how this person may look, and so much less of faces that are
-        # hardly like them: those they name must be as like as faces of one group are.
-        for_all = [join if evidence[person] == _FACES else -1.0 for person in looks]
-        least = np.tile(for_all, (len(raw), 1))
-        # So must faces that are not whom they were taken for. The likeliest name was wrong, and
-        # without it somebody who is hardly like them would be the likeliest that is left.
-        for number, said in by_hand.items():
-            if said.denied and taken_for[number] in (None, *said.denied):
-                least[number] = join
-        grouping = _group(features, kept_apart(by_hand, apart), looks, by_hand, join, least)
+            # A person without photos gets a model from the faces that corrections name.
+            members = [n for n, correction in corrected.items() if correction.person_id == person]
+            means[person], evidence[person] = _mean(features[members]), _FACES
+        # One or two faces determine a person's mean poorly, so the faces that they name must reach
+        # the cosine at which groups are merged.
+        by_person = [threshold if evidence[person] == _FACES else -1.0 for person in means]
+        thresholds = np.tile(by_person, (len(raw), 1))
+        # So must faces whose assigned name a correction denies: without the most probable name, a
+        # person of low similarity would be the most probable one of the rest.
+        for number, correction in corrected.items():
+            if correction.denied and assigned[number] in (None, *correction.denied):
+                thresholds[number] = threshold
+        cannot_links = add_cannot_links(corrected, cannot_link)
+        grouping = _group(features, cannot_links, means, corrected, threshold, thresholds)
 
-    known = list(looks)
+    people = list(means)
     names: list[Name | None] = [
-        Name(known[model], float(sure), f'{evidence[known[model]]}: similarity {alike:.2f}')
+        Name(people[model], float(sure), f'{evidence[people[model]]}: similarity {cosine:.2f}')
         if model >= 0 and sure >= least_confidence
         else None
-        for model, alike, sure in zip(
-            grouping.model, grouping.alike, grouping.confidence, strict=True
+        for model, cosine, sure in zip(
+            grouping.model, grouping.similarity, grouping.confidence, strict=True
         )
     ]
     if mentions:
-        heard = _heard(videos, where, grouping, cast, looks, mentions, by_hand, least_confidence)
-        names = [name or heard.get(int(group))
+        from_subtitles = _names_from_subtitles(
+            videos, located, grouping, cast, means, mentions, corrected, least_confidence
+        )
+        names = [name or from_subtitles.get(int(group))
                  for name, group in zip(names, grouping.groups, strict=True)]  # fmt: skip
-    _settle_names(names, by_hand, apart)
+    _apply_corrections(names, corrected, cannot_link)
     return Labels(
         tuple(
-            LabelledTrack(*place, int(group), name)
-            for place, group, name in zip(where, grouping.groups, names, strict=True)
+            LabelledTrack(*location, int(group), name)
+            for location, group, name in zip(located, grouping.groups, names, strict=True)
         ),
-        tuple(lost),
-        len(by_hand),
+        tuple(unmatched),
+        len(corrected),
     )
 
 
@@ -161,61 +173,62 @@ def annotate(
 ) -> list[ClipAnnotation]:
     """Turns labels into the annotation table's rows, one for each shot of each video.
 
-    A video of one shot is a clip by its own name; of others, shot 3 of `a/b.mp4` is `a_b_0003`.
+    A video of one shot is one clip with its name; otherwise shot 3 of `a/b.mp4` is `a_b_0003`.
 
     Args:
-        labels: As from `label_tracks`.
+        labels: From `label_tracks`.
         videos: Name -> shots and tracks.
-        cast: Gives the names of people.
+        cast: The cast, with the names.
         title: Id of the movie or show.
         source: 'movie' or 'show'.
 
     Raises:
-        UserError: Two clips would bear one name.
+        UserError: Two clips would have the same name.
     """
     names = {member.person_id: member.name for member in cast}
     by_shot = collections.defaultdict(list)
     for labelled in labels.tracks:
         if labelled.name:
             by_shot[labelled.video, labelled.shot].append(labelled)
-    clips, of_clip = [], {}
+    clips, videos_by_clip = [], {}
     for video, faces in videos.items():
         stem = clip_stem(video)
-        whole = len(faces.shots) == 1
+        single_shot = len(faces.shots) == 1
         for shot, (start, end) in enumerate(faces.shots):
             people = collections.defaultdict(list)
             for labelled in by_shot[video, shot]:
                 people[labelled.name.person_id].append(labelled)
-            clip_id = stem if whole else f'{stem}_{shot + 1:04d}'
-            if clip_id in of_clip:
+            clip_id = stem if single_shot else f'{stem}_{shot + 1:04d}'
+            if clip_id in videos_by_clip:
                 raise UserError(
-                    f'{video}: its clip {clip_id} is called as one of {of_clip[clip_id]}; '
-                    'rename one of the videos'
+                    f'{video}: its clip {clip_id} has the name of one of '
+                    f'{videos_by_clip[clip_id]}; rename one of the videos'
                 )
-            of_clip[clip_id] = video
-            # A video may go on for longer than it says.
+            videos_by_clip[clip_id] = video
+            # A video may be longer than its header states.
             end = max([end, *(row.track.times[-1] for row in by_shot[video, shot])])
             clips.append(
                 ClipAnnotation(
                     clip_id, title, source,
                     tuple(_person(who, names[who], rows, start) for who, rows in people.items()),
-                    video, start, None if whole else float(end),
+                    video, start, None if single_shot else float(end),
                 )
             )  # fmt: skip
     return clips
 
 
 def _whitening(
-    models: Sequence[IdentityModel], features: np.ndarray, apart: np.ndarray
+    models: Sequence[IdentityModel], features: np.ndarray, cannot_link: np.ndarray
 ) -> Whitening:
-    looks = np.zeros((0, features.shape[1]), np.float32)
+    people_features = np.zeros((0, features.shape[1]), np.float32)
     if models:
         people = np.repeat(np.arange(len(models)), [len(m.features) for m in models])
         whitening = fit_whitening(np.concatenate([m.features for m in models]), people)
         if whitening:
             return whitening
-        looks = np.stack([model.feature for model in models])
-    return Whitening(shared_by_people(features, apart, looks))
+
+        people_features = np.stack([model.feature for model in models])
+    return Whitening(common_mean(features, cannot_link, people_features))
 
 
 def _mean(features: np.ndarray) -> np.ndarray:
@@ -225,97 +238,104 @@ def _mean(features: np.ndarray) -> np.ndarray:
 
 def _group(
     features: np.ndarray,
-    apart: np.ndarray,
-    looks: Mapping[str, np.ndarray],
-    by_hand: Mapping[int, Said],
-    join: float,
-    least: np.ndarray,
+    cannot_link: np.ndarray,
+    means: Mapping[str, np.ndarray],
+    corrected: Mapping[int, TrackCorrection],
+    threshold: float,
+    thresholds: np.ndarray,
 ) -> identify.Grouping:
-    models = np.stack([*looks.values()]) if looks else np.zeros((0, features.shape[1]), np.float32)
-    barred = np.zeros((len(features), len(looks)), bool)
-    for number, said in by_hand.items():
-        for column, person in enumerate(looks):
-            barred[number, column] = said.is_not(person)
+    models = np.stack([*means.values()]) if means else np.zeros((0, features.shape[1]), np.float32)
+    excluded = np.zeros((len(features), len(means)), bool)
+    for number, correction in corrected.items():
+        for column, person in enumerate(means):
+            excluded[number, column] = correction.excludes(person)
     return identify.group_by_person(
-        features, apart, models, barred, join, kinds(by_hand, len(features)), least
-    )
+        features, cannot_link, models, excluded, threshold,
+        constraint_ids(corrected, len(features)), thresholds,
+    )  # fmt: skip
 
 
-def _heard(
+def _names_from_subtitles(
     videos: Mapping[str, VideoFaces],
-    where: Sequence[tuple[str, int, FaceTrack]],
+    located: Sequence[tuple[str, int, FaceTrack]],
     grouping: identify.Grouping,
     cast: Sequence[CastMember],
-    looks: Mapping[str, np.ndarray],
+    means: Mapping[str, np.ndarray],
     mentions: Mapping[str, Sequence[Mention]],
-    by_hand: Mapping[int, Said],
+    corrected: Mapping[int, TrackCorrection],
     least: float,
 ) -> dict[int, Name]:
-    """Names for groups of people without photos, by who is named or speaks when they are seen."""
+    """Names for groups without photos, by the people named or speaking while they are on screen."""
     spans = [(video, *span) for video, faces in videos.items() for span in faces.shots]
-    number_of = {
-        key: unit
-        for unit, key in enumerate(
+    shot_numbers = {
+        key: number
+        for number, key in enumerate(
             (video, shot) for video, faces in videos.items() for shot in range(len(faces.shots))
         )
     }
-    said: dict[str, np.ndarray] = {}
-    for unit, (video, start, end) in enumerate(spans):
+    mentioned: dict[str, np.ndarray] = {}
+    for number, (video, start, end) in enumerate(spans):
         for mention in mentions.get(video, ()):
-            # Who speaks does so in the shots that the cue overlaps; who is named is near it.
-            around = 0.0 if mention.speaks else _AROUND
-            if mention.start < end + around and mention.end > start - around:
-                said.setdefault(mention.person_id, np.zeros(len(spans), bool))[unit] = True
-    people = [m.person_id for m in cast if m.person_id in said and m.person_id not in looks]
-    settled = {number for number, words in by_hand.items() if words.person_id is not None}
-    seen: dict[int, np.ndarray] = {}
+            # Speakers are in the shots that the cue overlaps, named people in or near them.
+            margin = 0.0 if mention.speaks else _CONTEXT_SECONDS
+            if mention.start < end + margin and mention.end > start - margin:
+                mentioned.setdefault(mention.person_id, np.zeros(len(spans), bool))[number] = True
+    people = [m.person_id for m in cast if m.person_id in mentioned and m.person_id not in means]
+    named = {n for n, correction in corrected.items() if correction.person_id is not None}
+    on_screen: dict[int, np.ndarray] = {}
     denied: dict[int, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     sizes = np.bincount(grouping.groups)
-    for number, (video, shot, _) in enumerate(where):
-        if grouping.model[number] >= 0 or number in settled:
+    for number, (video, shot, _) in enumerate(located):
+        if grouping.model[number] >= 0 or number in named:
             continue
         group = int(grouping.groups[number])
-        seen.setdefault(group, np.zeros(len(spans), bool))[number_of[video, shot]] = True
-        if number in by_hand:
-            denied[group].update(by_hand[number].denied)
-    if not people or not seen:
+
+        on_screen.setdefault(group, np.zeros(len(spans), bool))[shot_numbers[video, shot]] = True
+        if number in corrected:
+            denied[group].update(corrected[number].denied)
+    if not people or not on_screen:
         return {}
     names = corroboration.corroborate(
-        np.stack([*seen.values()]), np.stack([said[person] for person in people]), people,
-        # A single face that is somebody else may have strayed into the group.
-        np.array([[denied[g][person] > sizes[g] / 2 for person in people] for g in seen]), least,
+        np.stack([*on_screen.values()]), np.stack([mentioned[person] for person in people]), people,
+        # A single face of another person may be in the group by error.
+        np.array([[denied[g][person] > sizes[g] / 2 for person in people] for g in on_screen]),
+        least,
     )  # fmt: skip
-    groups = list(seen)
-    return {groups[place]: name for place, name in names.items()}
+    groups = list(on_screen)
+    return {groups[face]: name for face, name in names.items()}
 
 
-def _settle_names(names: list[Name | None], by_hand: Mapping[int, Said], apart: np.ndarray) -> None:
-    """Writes what was said by hand over `names`, and takes away what contradicts it."""
-    for number, said in by_hand.items():
-        # Nobody is two faces of a frame.
-        for other in np.flatnonzero(apart[number]) if said.person_id else ():
-            if names[other] and names[other].person_id == said.person_id:
+def _apply_corrections(
+    names: list[Name | None], corrected: Mapping[int, TrackCorrection], cannot_link: np.ndarray
+) -> None:
+    """Overwrites `names` with corrections, and removes names that contradict them."""
+    for number, correction in corrected.items():
+        # No person has two faces in a frame.
+        for other in np.flatnonzero(cannot_link[number]) if correction.person_id else ():
+            if names[other] and names[other].person_id == correction.person_id:
                 names[other] = None
-    for number, said in by_hand.items():
-        if said.person_id is not None:
-            names[number] = Name(said.person_id, 1.0, BY_HAND) if said.person_id else None
-        elif names[number] and names[number].person_id in said.denied:
+    for number, correction in corrected.items():
+        if correction.person_id is not None:
+            names[number] = (
+                Name(correction.person_id, 1.0, BY_HAND) if correction.person_id else None
+            )
+        elif names[number] and names[number].person_id in correction.denied:
             names[number] = None
 
 
 def _person(
     person_id: str, name: str, rows: Sequence[LabelledTrack], start: float
 ) -> PersonAnnotation:
-    seen: dict[float, tuple[float, float, float, float]] = {}
+    boxes: dict[float, tuple[float, float, float, float]] = {}
     for labelled in rows:
         for time, box in zip(labelled.track.times, labelled.track.boxes, strict=True):
-            # Rounded, as a table is read by people too.
-            seen.setdefault(
+            # Rounded, as people read the table, too.
+            boxes.setdefault(
                 round(max(float(time) - start, 0.0), 3), tuple(round(float(s), 4) for s in box)
             )
-    times = tuple(sorted(seen))
+    times = tuple(sorted(boxes))
     return PersonAnnotation(
         person_id, name, round(max(row.name.confidence for row in rows), 3),
         tuple(dict.fromkeys(row.name.evidence for row in rows)),
-        times=times, boxes=tuple(seen[time] for time in times),
+        times=times, boxes=tuple(boxes[time] for time in times),
     )  # fmt: skip

@@ -1,7 +1,7 @@
-"""The files of a folder of results that a run may replace: those that an earlier run wrote there.
+"""The files of a results folder that a run may replace: those that an earlier run wrote.
 
-A list beside them says which they are and what was in them. So files of anybody else are never
-taken away, nor results that were put right by hand since.
+A list beside them holds their names and hashes. So other files are never deleted, nor results that
+were edited since.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _MOST = 1 << 24  # Bytes.
 _NAME = re.compile(r'(?:[a-z]+/)?[A-Za-z0-9_]+\.[a-z]+')
 
 
-class Results:
-    """What runs wrote into a folder, and what this one writes."""
+class ResultFolder:
+    """A folder of results, with the list of files that runs wrote into it."""
 
     def __init__(self, folder: str | os.PathLike[str]):
-        """Reads what earlier runs wrote.
+        """Reads the list of files that earlier runs wrote.
 
         Args:
-            folder: Need not be there.
+            folder: The folder, which need not exist.
 
         Raises:
-            UserError: The list is no such list.
+            UserError: The list is damaged or not such a list.
         """
         self.folder = Path(folder)
         self._written: dict[str, str] = {}
@@ -48,34 +48,34 @@ class Results:
                 raise ValueError('a name that is not among them')
             self._written = dict(written)
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise _strange(path) from error
+            raise _foreign_file(path) from error
 
-    def refuse_others(self, names: Iterable[str]) -> None:
-        """Makes sure that nothing but what earlier runs wrote stands where this one writes.
+    def check_replaceable(self, names: Iterable[str]) -> None:
+        """Checks that this run replaces only files that earlier runs wrote.
 
         Args:
-            names: What it may write, relative to the folder, with `/`.
+            names: Files that it may write, relative to the folder, with `/`.
 
         Raises:
-            UserError: One of them, or of what was written, is not as an earlier run left it.
+            UserError: One of them, or of the listed files, differs from what an earlier run wrote.
         """
         for name in dict.fromkeys([*names, *self._written]):
             path = self.folder / name
             if os.path.lexists(path):
                 if name not in self._written or _sha256(path) != self._written[name]:
-                    raise _strange(path)
+                    raise _foreign_file(path)
 
     def remove(self) -> None:
-        """Takes away what earlier runs wrote, which `refuse_others` has looked at."""
+        """Deletes the files that earlier runs wrote, after `check_replaceable`."""
         for name in self._written:
             (self.folder / name).unlink(missing_ok=True)
         for part in {Path(name).parent for name in self._written} - {Path()}:
-            with contextlib.suppress(OSError):  # Somebody's own files are in it.
+            with contextlib.suppress(OSError):  # It holds other files.
                 (self.folder / part).rmdir()
 
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[Path]:
-        """Gives a temporary name to write to, as `atomic.writing`; the file is listed, then there.
+        """Yields a temporary path, as `atomic.writing`; the file is listed before it is renamed.
 
         Args:
             name: Relative to the folder, with `/`.
@@ -83,20 +83,20 @@ class Results:
         with atomic.writing(self.folder / name) as temporary:
             yield temporary
             self._written[name] = _sha256(temporary)
-            # Before the file has its name: one that is listed and not there does no harm.
+            # Before the file has its name: a listed file that is missing does no harm.
             atomic.write_json(self.folder / LIST, {_KEY: self._written})
 
 
 def _sha256(path: Path) -> str:
-    """The hash of a file; of what is none, nothing that could be listed."""
+    """The hash of a file, or a text that equals no hash if it is not a regular file."""
     if not path.is_file():
         return 'no file'
     with path.open('rb') as file:
         return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
-def _strange(path: Path) -> UserError:
+def _foreign_file(path: Path) -> UserError:
     return UserError(
-        f'{path}: this run would replace that file, which label_title did not write, or somebody '
-        'has changed since; move it away, or give another folder'
+        f'{path}: this run would replace that file, which label_title did not write, or which '
+        'was changed since; move it away, or give another folder'
     )

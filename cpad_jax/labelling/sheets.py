@@ -1,4 +1,4 @@
-"""Contact sheets: the faces that got a name, and those that did not, for eyes to check."""
+"""Contact sheets of named and unnamed faces, for review."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from cpad_jax.labelling.label import LabelledTrack, Labels
 from cpad_jax.media import lettering
 from cpad_jax.printable import as_cell, in_utf8
 
-# Of the sheets of groups without a name, as a pattern for `Path.glob`.
+# Pattern for `Path.glob` of the sheets of unnamed groups.
 UNKNOWN_SHEETS = f'{UNKNOWN}_[0-9][0-9][0-9][0-9]*.jpg'
 _FACE, _GAP, _LINE, _COLUMNS = 96, 8, 13, 8
-_TAIL = 8  # Letters at the end of a video's name, which tell a series' parts apart.
+_TAIL = 8  # Letters at the end of a video's name, which distinguish the episodes of a series.
 _MOST_FACES, _MOST_UNKNOWN = 160, 20
 _PAPER, _INK, _FAINT = (250, 249, 246), (34, 34, 38), (120, 120, 126)
 _COLOURS = _INK, _INK, _FAINT
 
 
 def write_tracks(path: str | os.PathLike[str], labels: Labels, cast: Sequence[CastMember]) -> None:
-    """Writes a row for each face: where it is, who it is taken for, and why.
+    """Writes a row for each face: its position, its name and the evidence.
 
-    Rows have the columns of a file of corrections first: copied there with another `name`, they
-    correct that face, or all of its cluster with `cluster` as `scope`.
+    Rows begin with the columns of a file of corrections: copied there with another `name`, they
+    correct that face, or its whole cluster with `cluster` as `scope`.
     """
     names = {member.person_id: member.name for member in cast}
     with atomic.writing(path) as temporary, temporary.open('w', encoding='utf-8', newline='') as f:
@@ -55,39 +55,40 @@ def sheet_names(cast: Sequence[CastMember]) -> list[str]:
 
 
 def draw_sheets(labels: Labels, cast: Sequence[CastMember]) -> Iterator[tuple[str, Image.Image]]:
-    """Draws a sheet for each person who was found and for the largest groups without a name.
+    """Draws a sheet for each named person and for the largest unnamed groups.
 
     Args:
-        labels: As from `label_tracks`.
-        cast: Gives the names.
+        labels: From `label_tracks`.
+        cast: The cast, with the names.
 
     Yields:
-        (file name, picture): people in the order of the cast, then groups by size. A sheet shows at
-        most 160 faces, the least sure first.
+        (file name, picture): people in the order of the cast, then groups by size. A sheet holds at
+        most 160 faces by increasing confidence.
     """
-    of_person, unnamed = collections.defaultdict(list), collections.defaultdict(list)
+    by_person, unnamed = collections.defaultdict(list), collections.defaultdict(list)
     for labelled in labels.tracks:
         if labelled.name:
-            of_person[labelled.name.person_id].append(labelled)
+            by_person[labelled.name.person_id].append(labelled)
         else:
             unnamed[labelled.cluster].append(labelled)
     for name, member in zip(sheet_names(cast), cast, strict=True):
-        if member.person_id in of_person:
-            yield name, _draw(member.name, of_person[member.person_id])
+        if member.person_id in by_person:
+            yield name, _draw(member.name, by_person[member.person_id])
     largest = sorted(unnamed.items(), key=lambda entry: (-len(entry[1]), entry[0]))
     for cluster, rows in largest[:_MOST_UNKNOWN]:
         yield f'{UNKNOWN}_{cluster:04d}.jpg', _draw(f'{UNKNOWN}, cluster {cluster}', rows)
 
 
 def _time(labelled: LabelledTrack) -> str:
-    """Seconds of the video at which the face is seen best, as sheets and `tracks.csv` say it."""
+    """Seconds of the video with the best view of the face, as in sheets and `tracks.csv`."""
     return f'{labelled.track.times[labelled.track.quality.argmax()]:.3f}'
 
 
 def _draw(title: str, rows: Sequence[LabelledTrack]) -> Image.Image:
     rows = sorted(rows, key=lambda row: (row.name.confidence if row.name else 0, row.cluster))
-    shown = rows[:_MOST_FACES]
-    lines = -(-len(shown) // _COLUMNS)
+
+    drawn = rows[:_MOST_FACES]
+    lines = -(-len(drawn) // _COLUMNS)
     cell = _FACE + 3 * _LINE + _GAP
     sheet = Image.new('RGB', (_GAP + _COLUMNS * (_FACE + _GAP), 40 + lines * cell + _GAP), _PAPER)
     pen, font, large = (
@@ -98,7 +99,7 @@ def _draw(title: str, rows: Sequence[LabelledTrack]) -> Image.Image:
         lettering.fitted(title, large, sheet.width - 2 * _GAP - large.getlength(count)) + count
     )
     pen.text((_GAP, _GAP), heading, font=large, fill=_INK)
-    for number, row in enumerate(shown):
+    for number, row in enumerate(drawn):
         x = _GAP + number % _COLUMNS * (_FACE + _GAP)
         y = 40 + number // _COLUMNS * cell
         face = Image.fromarray(row.track.crop).resize((_FACE, _FACE), Image.Resampling.LANCZOS)
@@ -109,9 +110,9 @@ def _draw(title: str, rows: Sequence[LabelledTrack]) -> Image.Image:
 
 
 def caption(row: LabelledTrack, font: ImageFont.FreeTypeFont) -> tuple[str, str, str]:
-    """What stands under a face: video and time as in `tracks.csv`, how sure, and the cluster."""
-    sure = f'{row.name.confidence:.2f}, ' if row.name else ''
+    """The caption of a face: video and time as in `tracks.csv`, confidence, and cluster."""
+    confidence = f'{row.name.confidence:.2f}, ' if row.name else ''
     return (
         lettering.fitted(row.video, font, _FACE, _TAIL), f'{_time(row)} s',
-        f'{sure}cluster {row.cluster}',
+        f'{confidence}cluster {row.cluster}',
     )  # fmt: skip

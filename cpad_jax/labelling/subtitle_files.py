@@ -1,7 +1,6 @@
 """Reads subtitles from files: SubRip, WebVTT and SubStation Alpha, in any encoding.
 
-Files are read as they are found, by what is in them. Nothing here searches with a pattern whose
-work grows faster than the text.
+Formats are recognised by content. No regular expression here takes more than linear time.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from pathlib import Path
 from cpad_jax.errors import UserError
 from cpad_jax.text import encodings
 
-# Endings that are read, and those of other formats.
+# Endings of supported formats, and those of others.
 ENDINGS = ('.srt', '.vtt', '.ass', '.ssa')
 OTHERS = {
     '.sub': 'MicroDVD or VobSub', '.idx': 'VobSub', '.sup': 'PGS pictures', '.smi': 'SAMI',
@@ -26,7 +25,7 @@ OTHERS = {
     '.jss': 'JACOsub', '.rt': 'RealText', '.psb': 'PowerDivX', '.ssf': 'SSF', '.cap': 'Cheetah',
     '.aqt': 'AQTitle', '.vsf': 'VSF', '.sst': 'Sonic scripts',
 }  # fmt: skip
-# What other formats begin with, in small letters.
+# Beginnings of other formats, in lower case.
 _BEGINNINGS = {
     '<sami': 'SAMI', '<tt ': 'TTML', '<tt:tt': 'TTML', '<?xml': 'XML', '{1}{': 'MicroDVD',
     '{0}{': 'MicroDVD', '# vobsub': 'VobSub',
@@ -40,17 +39,17 @@ _MOMENT = re.compile(_TIME)
 _LONGEST_TAG, _LONGEST_SPEAKER = 200, 41
 _BRACKETS = {'(': ')', '[': ']', '（': '）', '［': '］', '【': '】'}
 _DASHES = ' \t-–—>'
-_EVENTS = ('start', 'end', 'text')  # Columns of SubStation Alpha that it cannot do without.
+_EVENTS = ('start', 'end', 'text')  # Required columns of SubStation Alpha.
 
 
 @dataclasses.dataclass(frozen=True)
 class Cue:
-    """Something that is said.
+    """One subtitle.
 
     Attributes:
         start: Seconds.
         end: Seconds, > start.
-        lines: Its lines without markup, each with the name of who speaks it, or ''.
+        lines: (speaker or '', text) of each line, without markup.
     """
 
     start: float
@@ -61,43 +60,43 @@ class Cue:
 def read_subtitles(
     path: str | os.PathLike[str],
     encoding: str | None = None,
-    note: Callable[[str], None] | None = None,
+    report: Callable[[str], None] | None = None,
 ) -> tuple[list[Cue], list[int]]:
-    """Reads a file as they are found: any encoding, line ends, numbers or none.
+    """Reads a file of subtitles in any encoding, with any line ends, with or without numbers.
 
     Args:
         path: The file.
-        encoding: What it is encoded in, where somebody knows.
-        note: Is told, in a line, which encoding was taken where that is not UTF-8.
+        encoding: Its encoding, if known.
+        report: Called with one line that names the encoding if that is not UTF-8.
 
     Returns:
-        (cues by start, numbers from 1 of the lines with broken times). What is said at such times
-        is left out, and so are cues that say nothing.
+        (cues by start, numbers from 1 of the lines with invalid times). Cues with such times and
+        empty cues are left out.
 
     Raises:
-        UserError: There is no such file, it is of another format, or no cue is in it.
+        UserError: The file is missing, has another format, or holds no cue.
     """
     path = Path(path)
     if not path.is_file():
         raise UserError(f'{path}: there are no such subtitles')
     if path.suffix.lower() in OTHERS:
-        raise refused(path, OTHERS[path.suffix.lower()])
+        raise unsupported_format(path, OTHERS[path.suffix.lower()])
     if path.stat().st_size > _MOST:
         raise UserError(f'{path}: {path.stat().st_size} bytes are no subtitles')
     data = path.read_bytes()
     for magic, name in _MAGIC.items():
         if data.startswith(magic) and b'\0' in data[:16]:
-            raise refused(path, name)
+            raise unsupported_format(path, name)
     decoded = encodings.decode(data, encoding)
     text = decoded.text
-    if note and (decoded.encoding != 'utf-8' or decoded.lost):
+    if report and (decoded.encoding != 'utf-8' or decoded.lost):
         lost = f', {decoded.lost} characters are lost' if decoded.lost else ''
-        why = 'as was said' if encoding else 'give --encoding if that is wrong'
-        note(f'{path}: read as {decoded.encoding}{lost}; {why}')
+        advice = 'as given by --encoding' if encoding else 'give --encoding if that is wrong'
+        report(f'{path}: read as {decoded.encoding}{lost}; {advice}')
     head = text[:4096].lstrip('\ufeff \t\r\n').lower()
     for beginning, name in _BEGINNINGS.items():
         if head.startswith(beginning):
-            raise refused(path, name)
+            raise unsupported_format(path, name)
     if head.startswith('[script info]') or '\n[events]' in text.lower():
         cues, broken = _substation(text)
     else:
@@ -110,8 +109,8 @@ def read_subtitles(
     return sorted(cues, key=lambda cue: (cue.start, cue.end)), broken
 
 
-def refused(path: Path, name: str) -> UserError:
-    """What to say of a file of another format."""
+def unsupported_format(path: Path, name: str) -> UserError:
+    """The error for a file of another format."""
     return UserError(
         f'{path}: subtitles in this format ({name}) cannot be read; expected '
         f'{", ".join(ENDINGS)}: convert it, e.g. with ffmpeg or Subtitle Edit'
@@ -119,38 +118,38 @@ def refused(path: Path, name: str) -> UserError:
 
 
 def _timed(text: str, blocks: bool) -> tuple[list[Cue], list[int]]:
-    """Cues of SubRip or WebVTT, and lines of broken times; `blocks` end with an empty line."""
+    """Cues of SubRip or WebVTT, and lines with invalid times; `blocks` end with an empty line."""
     cues: list[Cue] = []
     broken: list[int] = []
-    timing, said, begun = None, [], 0
+    timing, texts, begun = None, [], 0
     for number, line in enumerate([*text.splitlines(), _ARROW], 1):
         match = _TIMING.match(line)
         if match is None and _ARROW not in line:
-            said.append(line)
+            texts.append(line)
             continue
         if timing is not None:
-            while said and not said[-1].strip():
-                said.pop()
-            # The number of the cue that begins here; in some files there is none.
-            if said and said[-1].strip().isdecimal():
-                said.pop()
-            if blocks and '' in (stripped := [line.strip() for line in said]):
-                said = said[: stripped.index('')]
-            lines = _spoken('\n'.join(said))
+            while texts and not texts[-1].strip():
+                texts.pop()
+            # The number of the next cue, which some files omit.
+            if texts and texts[-1].strip().isdecimal():
+                texts.pop()
+            if blocks and '' in (stripped := [line.strip() for line in texts]):
+                texts = texts[: stripped.index('')]
+            lines = _cue_lines('\n'.join(texts))
             if timing[1] <= timing[0]:
                 broken.append(begun)
             elif lines:
                 cues.append(Cue(*timing, lines))
-        # What stands under broken times is said at no time, and not by the cue before.
+        # Text below invalid times belongs to no cue, nor to the one before.
         timing = (
             (_seconds(match.groups()[:4]), _seconds(match.groups()[4:])) if match else (0.0, 0.0)
         )
-        said, begun = [], number
+        texts, begun = [], number
     return cues, broken
 
 
 def _substation(text: str) -> tuple[list[Cue], list[int]]:
-    """Cues of SubStation Alpha, whose speakers have a column, and lines of broken times."""
+    """Cues of SubStation Alpha, which has a column of speakers, and lines with invalid times."""
     cues: list[Cue] = []
     broken: list[int] = []
     columns = ['layer', 'start', 'end', 'style', 'name', 'marginl', 'marginr', 'marginv', 'effect',
@@ -170,74 +169,74 @@ def _substation(text: str) -> tuple[list[Cue], list[int]]:
             start, end = (_seconds(time.groups()) if time else 0.0 for time in times)
             if end <= start:
                 broken.append(number)
-            elif lines := _spoken(_without_drawings(row.get('text', ''))):
+            elif lines := _cue_lines(_without_drawings(row.get('text', ''))):
                 speaker = row.get('name') or row.get('actor') or ''
-                lines = tuple((own or speaker, words) for own, words in lines)
+                lines = tuple((name or speaker, words) for name, words in lines)
                 cues.append(Cue(start, end, lines))
     return cues, broken
 
 
 def _without_drawings(text: str) -> str:
-    r"""Words of SubStation Alpha: between braces are commands, of which \p1 begins a drawing."""
-    kept, place, drawing = [], 0, False
-    while place < len(text):
-        start = text.find('{', place)
+    r"""Text of SubStation Alpha without commands in braces and the drawings that \p1 begins."""
+    kept, position, drawing = [], 0, False
+    while position < len(text):
+        start = text.find('{', position)
         end = text.find('}', start) if start >= 0 else -1
         stop = start if end >= 0 else len(text)
         if not drawing:
-            kept.append(text[place:stop])
+            kept.append(text[position:stop])
         if end < 0:
             break
         for command in text[start + 1 : end].split('\\'):
             if command[:1] == 'p' and command[1:2].isdecimal():
                 drawing = command[1] != '0'
-        place = end + 1
+        position = end + 1
     return ''.join(kept).replace('\\N', '\n').replace('\\n', '\n').replace('\\h', ' ')
 
 
-def _spoken(text: str) -> tuple[tuple[str, str], ...]:
-    """(who speaks or '', what) for each line of a cue that says something."""
+def _cue_lines(text: str) -> tuple[tuple[str, str], ...]:
+    """(speaker or '', text) for each line of a cue that is not empty."""
     lines = []
-    for speaker, part in _voices(text):
+    for speaker, part in _voice_spans(text):
         for line in part.split('\n'):
-            who, words = (speaker, line) if speaker else _speaker(line)
+            name, words = (speaker, line) if speaker else _speaker(line)
             words = words.strip(' \t-–—♪♫#')
             if words:
-                lines.append((who, words))
+                lines.append((name, words))
     return tuple(lines)
 
 
-def _voices(text: str) -> list[tuple[str, str]]:
+def _voice_spans(text: str) -> list[tuple[str, str]]:
     """(speaker or '', text) between WebVTT's `<v NAME>`, without any tags and entities."""
-    parts, speaker, kept, place = [], '', [], 0
-    while place < len(text):
-        start = text.find('<', place)
+    parts, speaker, kept, position = [], '', [], 0
+    while position < len(text):
+        start = text.find('<', position)
         end = text.find('>', start, start + _LONGEST_TAG) if start >= 0 else -1
         inside = text[start + 1 : max(end, 0)]
         if start < 0 or end < 0 or '<' in inside or '\n' in inside:
             stop = len(text) if start < 0 else start + 1
-            kept.append(text[place:stop])
-            place = stop
+            kept.append(text[position:stop])
+            position = stop
             continue
-        kept.append(text[place:start])
-        place = end + 1
+        kept.append(text[position:start])
+        position = end + 1
         tag, _, name = inside.partition(' ')
         if tag.split('.')[0].lower() in ('v', '/v'):
             parts.append((speaker, ''.join(kept)))
             speaker, kept = name.strip() if tag[0] != '/' else '', []
     parts.append((speaker, ''.join(kept)))
-    return [(_clean(who), _clean(part)) for who, part in parts]
+    return [(_clean(name), _clean(part)) for name, part in parts]
 
 
 def _clean(text: str) -> str:
-    """Without commands in braces, entities, and characters that only turn the order of letters."""
-    kept, place = [], 0
-    while (start := text.find('{', place)) >= 0:
+    """Removes commands in braces, entities, and bidirectional control characters."""
+    kept, position = [], 0
+    while (start := text.find('{', position)) >= 0:
         end = text.find('}', start, start + _LONGEST_TAG)
         stop = start if end >= 0 and '\n' not in text[start:end] else start + 1
-        kept.append(text[place:stop])
-        place = end + 1 if stop == start else stop
-    text = encodings.without_entities(''.join([*kept, text[place:]]))
+        kept.append(text[position:stop])
+        position = end + 1 if stop == start else stop
+    text = encodings.without_entities(''.join([*kept, text[position:]]))
     return ''.join(
         letter for letter in text
         if letter in '\u200c\u200d' or unicodedata.category(letter) != 'Cf'
@@ -245,7 +244,7 @@ def _clean(text: str) -> str:
 
 
 def _speaker(line: str) -> tuple[str, str]:
-    """(who speaks, what) of `NAME: …`, `- Name: …`, `[NAME] …` or `（名前）…`; else ('', line)."""
+    """(speaker, text) of `NAME: …`, `- Name: …`, `[NAME] …` or `（名前）…`; else ('', line)."""
     text = line.lstrip(_DASHES)
     if (closing := _BRACKETS.get(text[:1])) and (
         (end := text.find(closing, 1, _LONGEST_SPEAKER + 2)) > 0
@@ -253,10 +252,10 @@ def _speaker(line: str) -> tuple[str, str]:
         name, rest = text[1:end].strip(), text[end + 1 :].lstrip(' :：')
         if _is_name(name) and not name[0].islower() and rest.strip():
             return name, rest
-    ends = [at for at in map(text[: _LONGEST_SPEAKER + 22].find, ':：') if at > 0]
-    if not ends:
+    colons = [index for index in map(text[: _LONGEST_SPEAKER + 22].find, ':：') if index > 0]
+    if not colons:
         return '', line
-    name, colon, rest = text[: min(ends)].rstrip(), text[min(ends)], text[min(ends) + 1 :]
+    name, colon, rest = text[: min(colons)].rstrip(), text[min(colons)], text[min(colons) + 1 :]
     if name.endswith((')', ']')) and (start := max(name.rfind('('), name.rfind('['))) > 0:
         name = name[:start].rstrip()  # `ANNA (off screen): …`
     if not _is_name(name) or not rest.strip():

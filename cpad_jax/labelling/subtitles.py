@@ -1,4 +1,4 @@
-"""Subtitles: who is named, who speaks, and when."""
+"""Mentions of the cast in subtitles: people who are named or speak, with times."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Mention:
     Attributes:
         start: Seconds.
         end: Seconds.
-        person_id: Who.
-        speaks: Whether the subtitles say that they speak; otherwise somebody names them.
+        person_id: The person.
+        speaks: Whether they speak, according to the subtitles; otherwise they are named.
     """
 
     start: float
@@ -39,29 +39,30 @@ def find_mentions(
 ) -> dict[str, list[Mention]]:
     """Finds the cast in a title's subtitles, by full, first or last name of person or character.
 
-    A name that two members share, or that the title's subtitles also write small (will, grace),
-    says nothing by itself; the full name still does.
+    A name that two members share, or that the title's subtitles also write in lower case (will,
+    grace), is ignored by itself; the full name still counts.
 
     Args:
         cues: Name of a video -> its cues.
-        cast: Who may be meant.
+        cast: The people to find.
 
     Returns:
-        Name of a video -> mentions in the cues' order; who speaks and is named in one has two.
+        Name of a video -> mentions in the cues' order; a person who speaks and is named in a cue
+        has two.
     """
-    names = _aliases([cue for of_video in cues.values() for cue in of_video], cast)
+    names = _aliases([cue for video_cues in cues.values() for cue in video_cues], cast)
     return {
         video: [
             Mention(cue.start, cue.end, *entry)
-            for cue in of_video
+            for cue in video_cues
             for entry in sorted(_named(cue, names))
         ]
-        for video, of_video in cues.items()
+        for video, video_cues in cues.items()
     }
 
 
 def shifted(cues: Sequence[Cue], seconds: float) -> list[Cue]:
-    """Cues so many seconds earlier; those that are over before 0 are left out."""
+    """Shifts cues to earlier times, and drops those that end before 0."""
     moved = (
         dataclasses.replace(cue, start=cue.start - seconds, end=cue.end - seconds) for cue in cues
     )
@@ -69,19 +70,19 @@ def shifted(cues: Sequence[Cue], seconds: float) -> list[Cue]:
 
 
 def _named(cue: Cue, names: Mapping[tuple[str, ...], str]) -> set[tuple[str, bool]]:
-    """(person_id, speaks) of those in a cue; of names that overlap, the longer one counts."""
-    who = set()
+    """(person_id, speaks) of the people in a cue; of overlapping names, the longer one counts."""
+    mentioned = set()
     for speaker, text in cue.lines:
-        who |= {(person, True) for _, person in person_names.find(speaker, names)}
+        mentioned |= {(person, True) for _, person in person_names.find(speaker, names)}
         for words, person in person_names.find(text, names):
             if all(word.may_name for word in words):
-                who.add((person, False))
-    return who
+                mentioned.add((person, False))
+    return mentioned
 
 
 def _aliases(cues: Sequence[Cue], cast: Sequence[CastMember]) -> dict[tuple[str, ...], str]:
-    """Words of a name -> the only member of the cast who is called so."""
-    small = {
+    """Words of a name -> the only member of the cast with that name."""
+    lower_case = {
         word.folded for cue in cues for _, text in cue.lines for word in person_names.words(text)
         if word.text.islower()
     }  # fmt: skip
@@ -95,7 +96,7 @@ def _aliases(cues: Sequence[Cue], cast: Sequence[CastMember]) -> dict[tuple[str,
             if len(parts) == 1 and (given := person_names.given_name(parts[0][0])):
                 aliases.add((given,))
             for alias in aliases:
-                common = len(alias) == 1 and (alias[0] in small or len(alias[0]) < 2)
+                common = len(alias) == 1 and (alias[0] in lower_case or len(alias[0]) < 2)
                 if alias and not common:
                     owners[alias].add(member.person_id)
-    return {alias: next(iter(who)) for alias, who in owners.items() if len(who) == 1}
+    return {alias: next(iter(ids)) for alias, ids in owners.items() if len(ids) == 1}

@@ -1,8 +1,8 @@
-"""Makes any face feature tell people apart: what varies within a person is toned down.
+"""Whitening of face features by the variation within people, so that cosines separate people.
 
-Linear discriminant analysis on photos of many people. A feature that was learned on other pictures
-than these (another camera, drawn faces) spends much of its length on light, pose and style; photos
-of a hundred people are enough to see which directions those are.
+Linear discriminant analysis on photos of many people. In a domain other than that of its training
+(another camera, drawn faces), a feature varies much with light, pose and style; photos of a hundred
+people suffice to estimate those directions.
 """
 
 from __future__ import annotations
@@ -11,67 +11,70 @@ import dataclasses
 
 import numpy as np
 
-# Fewer people say too little about what differs between people.
+# Fewer people do not determine the variation between people.
 LEAST_PEOPLE = 20
-# Of the squared length of a mean of faces: as alike must two people be for it to be of no person.
+# Least mean cosine of two people, relative to the squared norm of the mean face, for a common mean.
 _SHARED = 0.5
-_SHRINKAGE = 0.1  # Of the variation within a person towards a ball.
+_SHRINKAGE = 0.1  # Shrinkage of the within-person covariance towards a multiple of the identity.
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Whitening:
-    """A linear map of features, after which the cosine tells people apart.
+    """A linear map of features, after which cosines separate people.
 
     Attributes:
-        mean: float32 [F], taken off first.
-        directions: float32 [F, E], or None to leave it at that.
+        mean: float32 [F], subtracted first.
+        directions: float32 [F, E], or None to subtract the mean only.
     """
 
     mean: np.ndarray
     directions: np.ndarray | None = None
 
     @property
-    def whole(self) -> bool:
-        """Whether it was learned on enough people, and does more than take off the mean."""
+    def is_full(self) -> bool:
+        """Whether it was fitted on enough people, and does more than subtract the mean."""
         return self.directions is not None
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
-        """Float [N, F] -> float32 [N, E] of length 1."""
-        moved = np.asarray(features, np.float32) - self.mean
+        """Float [N, F] -> float32 [N, E], L2-normalised."""
+        centred = np.asarray(features, np.float32) - self.mean
         if self.directions is not None:
-            moved = moved @ self.directions
-        return moved / np.maximum(np.linalg.norm(moved, axis=-1, keepdims=True), 1e-12)
+            centred = centred @ self.directions
+        return centred / np.maximum(np.linalg.norm(centred, axis=-1, keepdims=True), 1e-12)
 
 
-def shared_by_people(features: np.ndarray, apart: np.ndarray, people: np.ndarray) -> np.ndarray:
-    """What all faces of a title have in common, whoever they show.
+def common_mean(features: np.ndarray, cannot_link: np.ndarray, people: np.ndarray) -> np.ndarray:
+    """The mean of a title's faces if it is common to different people, else 0.
 
-    A feature that was learned on other pictures has much of it, and then people who are known to be
-    two are about as alike as any two faces. Where they are less alike, or nobody is known to be
-    two, the mean is the look of whoever is seen most, which must not be taken off.
+    In a domain other than that of its training, a feature has a large common part, and then pairs
+    of different people are about as similar as any two faces. If they are less similar, or no such
+    pair is known, the mean belongs to the most frequent person and must not be subtracted.
 
     Args:
-        features: float [N, F] of length 1: the faces, N >= 1.
-        apart: bool [N, N]: faces that show two people.
-        people: float [P, F] of length 1: what different people look like; P may be 0.
+        features: float [N, F], L2-normalised: the faces, N >= 1.
+        cannot_link: bool [N, N]: faces of two people.
+        people: float [P, F], L2-normalised: features of different people; P may be 0.
 
     Returns:
         float32 [F]: the mean of the faces, or 0.
     """
     mean = features.mean(0)
     pairs = np.concatenate(
-        [(features @ features.T)[apart], (people @ people.T)[~np.eye(len(people), dtype=bool)]]
+        [
+            (features @ features.T)[cannot_link],
+            (people @ people.T)[~np.eye(len(people), dtype=bool)],
+        ]
     )
     shared = pairs.size > 0 and pairs.mean() >= _SHARED * float(mean @ mean)
     return (mean if shared else np.zeros_like(mean)).astype(np.float32)
 
 
 def fit_whitening(features: np.ndarray, people: np.ndarray) -> Whitening | None:
-    """Learns a whitening from photos of people.
+    """Fits a whitening to photos of people.
 
     Args:
-        features: float [N, F] of length 1.
-        people: int [N], who each shows. Only people with two or more features count.
+        features: float [N, F], L2-normalised.
+        people: int [N], the person of each. Only people with two or more features count.
 
     Returns:
         The map onto the directions in which people differ most, relative to how one person's

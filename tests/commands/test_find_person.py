@@ -164,7 +164,7 @@ def test_ctrl_c_is_status_130_and_says_that_the_search_starts_anew(given, monkey
         raise KeyboardInterrupt
 
     script = str(ROOT / 'tools' / 'find_person.py')
-    monkeypatch.setattr(labelling_find_person, 'describe', stopped)
+    monkeypatch.setattr(labelling_find_person, 'embed_person', stopped)
     monkeypatch.setattr(sys, 'argv', [script, *'--photos ann --videos videos'.split()])
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(script, run_name='__main__')
@@ -213,7 +213,9 @@ def test_what_is_given_is_never_overwritten(given, monkeypatch, result, lost):
     (given / 'ann' / '2.png').rename(given / 'ann' / '2.jpg')
     (given / 'link.jpg').symlink_to('ann/2.jpg')
     before = (given / lost).read_bytes()
-    monkeypatch.setattr(labelling_find_person, 'describe', lambda *_: pytest.fail('it searched'))
+    monkeypatch.setattr(
+        labelling_find_person, 'embed_person', lambda *_: pytest.fail('it searched')
+    )
     option, path = result.split()
     says = f'{option} {path}: that would overwrite .*{lost}, which'
     with pytest.raises(errors.UserError, match=says) as raised:
@@ -365,15 +367,15 @@ def test_of_a_real_photo_of_several_people_the_right_face_is_used(real_data, cap
     both, told = people / 'obama_and_biden.jpg', []
     own = {who: sorted((people / who).iterdir()) for who in ('obama', 'biden')}
     for who, left in (('obama', 1139), ('biden', 762)):
-        labelling_find_person.describe(
+        labelling_find_person.embed_person(
             [*own[who], both], detector, embedder, pytest.fail, told.append
         )
         assert f'at x={left} y=' in told.pop() and not told
     aside = []
     photos = [*own['obama'], own['biden'][0]]
-    labelling_find_person.describe(photos, detector, embedder, aside.append, pytest.fail)
+    labelling_find_person.embed_person(photos, detector, embedder, aside.append, pytest.fail)
     assert str(aside.pop()).startswith(f'{photos[2]}: not the person in most') and not aside
-    labelling_find_person.describe(
+    labelling_find_person.embed_person(
         [*own['obama'], *own['biden']], detector, embedder, pytest.fail, told.append
     )
     assert told[0].startswith('warning: ') and '(cosine 0.19 at most' in told[0]

@@ -80,19 +80,19 @@ def test_who_is_seen_together():
     one = made_up_faces.directions(1)[0]
     times = [(0.1, 0.3), (0.3, 0.5), (0.2, 0.4), (0.1, 0.3), (5.0, 5.2)]
     tracks = [made_up_faces.track(one, t) for t in times]
-    apart = clusters.seen_together(tracks, ['a', 'a', 'a', 'b', 'a'])
+    apart = clusters.co_occurring(tracks, ['a', 'a', 'a', 'b', 'a'])
     # 2 is seen between the frames of 0 and 1, and 3 in another video.
     assert np.argwhere(apart).tolist() == [[0, 1], [1, 0]]
 
 
 def test_of_groups():
-    groups = clusters.by_size(np.array([7, 3, 3, 9, 7, 3]))
+    groups = clusters.number_by_size(np.array([7, 3, 3, 9, 7, 3]))
     assert groups.tolist() == [1, 0, 0, 2, 1, 0]
-    assert clusters.by_size(np.array([5, 2])).tolist() == [0, 1]
-    means = clusters.group_features(at(0, 90, 10), np.array([0, 1, 0]))
+    assert clusters.number_by_size(np.array([5, 2])).tolist() == [0, 1]
+    means = clusters.group_means(at(0, 90, 10), np.array([0, 1, 0]))
     np.testing.assert_allclose(means, at(5, 90), atol=1e-6)
     apart = nobody(3)
     apart[1, 2] = apart[2, 1] = True
-    assert clusters.groups_apart(apart, np.array([0, 1, 0])).tolist() == [
+    assert clusters.group_cannot_links(apart, np.array([0, 1, 0])).tolist() == [
         [False, True], [True, False],
     ]  # fmt: skip

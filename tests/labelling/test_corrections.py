@@ -5,7 +5,7 @@ from cpad_jax.errors import UserError
 from cpad_jax.labelling import corrections, label, sheets
 from cpad_jax.labelling.appearances import VideoFaces
 from cpad_jax.labelling.cast import CastMember
-from cpad_jax.labelling.corrections import Correction, Said
+from cpad_jax.labelling.corrections import Correction, TrackCorrection
 from cpad_jax.labelling.exemplars import IdentityModel
 from cpad_jax.labelling.subtitles import Mention
 from tests.support import made_up_faces
@@ -113,18 +113,23 @@ def test_the_track_before_its_cluster_and_the_later_line_before_the_earlier():
     single = correction(0, made_up_faces.BOX, 'track', 'n2', line=2)
     earlier = correction(0, made_up_faces.BOX, 'track', 'n3', line=1)
     never = correction(0, made_up_faces.BOX, 'cluster', 'n3', denied=True, line=3)
-    said = corrections.settle({0: [whole, never], 1: [single, earlier]}, groups)
+    said = corrections.by_track({0: [whole, never], 1: [single, earlier]}, groups)
     denied = frozenset({'n3'})
-    assert said == {0: Said('n1', denied), 1: Said('n2', denied), 2: Said('n1', denied)}
-    assert said[0].is_not('n2') and said[0].is_not('n3') and not said[0].is_not('n1')
+    assert said == {
+        0: TrackCorrection('n1', denied),
+        1: TrackCorrection('n2', denied),
+        2: TrackCorrection('n1', denied),
+    }
+    assert said[0].excludes('n2') and said[0].excludes('n3') and not said[0].excludes('n1')
 
 
 def test_what_is_said_keeps_faces_apart():
     said = {
-        0: Said('n1', frozenset()), 1: Said('n2', frozenset()), 2: Said(None, frozenset({'n1'})),
-        3: Said('', frozenset()), 4: Said('n1', frozenset()),
+        0: TrackCorrection('n1', frozenset()), 1: TrackCorrection('n2', frozenset()), 2:
+            TrackCorrection(None, frozenset({'n1'})),
+        3: TrackCorrection('', frozenset()), 4: TrackCorrection('n1', frozenset()),
     }  # fmt: skip
-    apart = corrections.kept_apart(said, np.zeros((6, 6), bool))
+    apart = corrections.add_cannot_links(said, np.zeros((6, 6), bool))
     assert (apart == apart.T).all()
     pairs = [(i, j) for i, j in np.argwhere(apart).tolist() if i < j]
     assert pairs == [(0, 1), (0, 2), (0, 3), (1, 3), (1, 4), (2, 4), (3, 4)]
@@ -174,7 +179,7 @@ def test_corrections_win_over_the_machine(tmp_path):
     assert (labels.tracks[0].name.confidence, labels.tracks[0].name.evidence) == (
         1.0, 'named by hand',
     )  # fmt: skip
-    assert [c.line for c in labels.lost] == [5]
+    assert [c.line for c in labels.unmatched] == [5]
 
 
 def test_one_face_named_by_hand_names_those_like_it(tmp_path):
@@ -210,7 +215,7 @@ def test_corrections_hold_when_faces_are_followed_anew(tmp_path):
     # Other times, other features, another order of faces in a shot.
     again = film(*[shot[::-1] for shot in SHOTS], shift=0.07, seed=3)
     labels = label.label_tracks(again, CAST, MODELS, corrections=asked)
-    assert who(labels)[0] == 'n3' and not labels.lost
+    assert who(labels)[0] == 'n3' and not labels.unmatched
 
 
 # Ada five times and somebody whom the machine takes for her, then Cy five times; nobody has photos

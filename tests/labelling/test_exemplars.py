@@ -124,7 +124,7 @@ def at(*degrees):
     ((0,), [True]),
 ])  # fmt: skip
 def test_photos_of_the_person_most_photos_show(degrees, agree):
-    assert exemplars.agreeing(at(*degrees)).tolist() == agree
+    assert exemplars.inliers(at(*degrees)).tolist() == agree
 
 
 @pytest.mark.parametrize(('faces', 'alone', 'told'), [
@@ -142,7 +142,7 @@ def test_photos_of_the_person_most_photos_show(degrees, agree):
     ((50, 75), (0, 10, 0, 90), 0),
 ])  # fmt: skip
 def test_the_face_of_several_that_other_photos_show(faces, alone, told):
-    assert exemplars.told_apart(at(*faces), at(*alone)) == told
+    assert exemplars.choose_face(at(*faces), at(*alone)) == told
 
 
 # At a photo: in every turn of a small copy, and once for its faces.

@@ -36,14 +36,14 @@ def test_files_are_gathered_from_folders_at_any_depth(tmp_path):
     said = []
     # What is named goes in whatever its ending, and nothing twice.
     given = [folder, other, folder / '1.jpg']
-    assert find_person.gather(given, file_kinds.PICTURE, pytest.fail, said.append) == expected
+    assert find_person.list_inputs(given, file_kinds.PICTURE, pytest.fail, said.append) == expected
 
 
 def test_wrong_paths_are_set_aside_where_others_are_right(tmp_path):
     (tmp_path / 'empty').mkdir()
     (tmp_path / '1.jpg').touch()
     wrong, told = [tmp_path / 'nowhere', tmp_path / 'empty'], []
-    found = find_person.gather(
+    found = find_person.list_inputs(
         [*wrong, tmp_path / '1.jpg'], file_kinds.PICTURE, told.append, pytest.fail
     )
     assert found == [tmp_path / '1.jpg']
@@ -51,7 +51,7 @@ def test_wrong_paths_are_set_aside_where_others_are_right(tmp_path):
     assert first == f'{wrong[0]}: there is no such file or folder'
     assert second.startswith(f'{wrong[1]}: no pictures are there')
     with pytest.raises(UserError, match='nowhere: there is no such .*; .*empty: no pictures are'):
-        find_person.gather(wrong, file_kinds.PICTURE, pytest.fail, pytest.fail)
+        find_person.list_inputs(wrong, file_kinds.PICTURE, pytest.fail, pytest.fail)
 
 
 CODECS = {
@@ -66,7 +66,7 @@ def test_videos_of_every_ending_are_found_by_both_tools_and_can_be_read(tmp_path
     lower = path.with_suffix(ending)
     films.write(lower, np.arange(5) / 25, CODECS.get(ending, 'libx264'), b_frames=0)
     lower.rename(path)
-    assert find_person.gather([tmp_path], file_kinds.VIDEO, pytest.fail, pytest.fail) == [path]
+    assert find_person.list_inputs([tmp_path], file_kinds.VIDEO, pytest.fail, pytest.fail) == [path]
     assert appearances.find_videos([tmp_path]) == {f'a/{path.name}': path}
     frames, _ = video.sample_frames(path, times=[0.121])
     assert films.read_number(frames[0]) == 3
@@ -75,17 +75,19 @@ def test_videos_of_every_ending_are_found_by_both_tools_and_can_be_read(tmp_path
 def test_photos_are_one_feature_weighted_by_quality(tmp_path, embedder, monkeypatch):
     photos = [photo(tmp_path / 'a.png', ANN), photo(tmp_path / 'b.png', BOB)]
     ann, bob = (
-        find_person.describe([p], drawn.Detector(), embedder, pytest.fail, pytest.fail)
+        find_person.embed_person([p], drawn.Detector(), embedder, pytest.fail, pytest.fail)
         for p in photos
     )
     qualities, told = iter([0.9, 0.3]), []
     monkeypatch.setattr(find_person, 'face_quality', lambda image, face: next(qualities))
-    both = find_person.describe(photos, drawn.Detector(), embedder, pytest.fail, told.append)
+    both = find_person.embed_person(photos, drawn.Detector(), embedder, pytest.fail, told.append)
     mean = 0.9 * ann + 0.3 * bob
     np.testing.assert_allclose(both, mean / np.linalg.norm(mean), atol=1e-5)
     # A face that shows nothing does not make the feature nothing.
     monkeypatch.setattr(find_person, 'face_quality', lambda image, face: 0.0)
-    worst = find_person.describe(photos[:1], drawn.Detector(), embedder, pytest.fail, told.append)
+    worst = find_person.embed_person(
+        photos[:1], drawn.Detector(), embedder, pytest.fail, told.append
+    )
     np.testing.assert_allclose(worst, ann, atol=1e-5)
     says = ': its face is small, blurred or seen from the side'
     assert told[0].startswith(f'warning: {photos[1]}{says}')
@@ -106,7 +108,7 @@ def test_a_frontal_face_that_is_tiny_or_blurred_is_told(tmp_path, embedder, side
             return [drawn.face(20, 20, side, score=0.95)]
 
     told = []
-    find_person.describe([tmp_path / 'a.png'], Frontal(), embedder, pytest.fail, told.append)
+    find_person.embed_person([tmp_path / 'a.png'], Frontal(), embedder, pytest.fail, told.append)
     assert [line for line in told if 'its face is small, blurred' in line] == told
     assert len(told) == warned
 
@@ -117,11 +119,13 @@ def test_a_photo_that_lies_on_its_side_is_told_and_used(tmp_path, embedder, monk
     def turned(image, detector):
         return np.rot90(image, -1), detector.detect(np.rot90(image, -1)), 90
 
-    expected = find_person.describe([upright], drawn.Detector(), embedder, pytest.fail, told.append)
+    expected = find_person.embed_person(
+        [upright], drawn.Detector(), embedder, pytest.fail, told.append
+    )
     assert told == []
     Image.fromarray(np.rot90(np.asarray(Image.open(upright)))).save(tmp_path / 'side.png')
     monkeypatch.setattr(find_person.face_turns, 'upright_faces', turned)
-    found = find_person.describe(
+    found = find_person.embed_person(
         [tmp_path / 'side.png'], drawn.Detector(), embedder, pytest.fail, told.append
     )
     np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -134,16 +138,16 @@ def test_photos_without_one_face_are_set_aside(tmp_path, embedder):
     bad = [photo(tmp_path / 'none.png'), photo(tmp_path / 'two.png', ANN, BOB), tmp_path / 'no.png']
     told = []
     good = photo(tmp_path / 'a.png', ANN)
-    feature = find_person.describe(
+    feature = find_person.embed_person(
         [*bad, good], drawn.Detector(), embedder, told.append, pytest.fail
     )
-    alone = find_person.describe([good], drawn.Detector(), embedder, pytest.fail, pytest.fail)
+    alone = find_person.embed_person([good], drawn.Detector(), embedder, pytest.fail, pytest.fail)
     np.testing.assert_array_equal(feature, alone)
     said = [str(error) for error in told]
     for text, says in zip(said, ('no face was', 'no such file', '2 faces were'), strict=True):
         assert says in text
-    with pytest.raises(UserError, match='none of the photos tells whose face is meant'):
-        find_person.describe(bad, drawn.Detector(), embedder, told.append, pytest.fail)
+    with pytest.raises(UserError, match='none of the photos determines whose face is meant'):
+        find_person.embed_person(bad, drawn.Detector(), embedder, told.append, pytest.fail)
 
 
 def test_which_of_several_faces_is_meant_is_told_by_the_other_photos(
@@ -153,11 +157,11 @@ def test_which_of_several_faces_is_meant_is_told_by_the_other_photos(
     group = photo(tmp_path / 'group.png', BOB, ANN)
     for number, who in enumerate((ANN, BOB)):
         alone, told = photo(tmp_path / 'alone.png', who), []
-        expected = find_person.describe(
+        expected = find_person.embed_person(
             [alone], drawn.Detector(), embedder, pytest.fail, pytest.fail
         )
         for photos in ([group, alone], [alone, group]):
-            feature = find_person.describe(
+            feature = find_person.embed_person(
                 photos, drawn.Detector(), embedder, pytest.fail, told.append
             )
             np.testing.assert_allclose(feature, expected, atol=1e-3)
@@ -166,8 +170,10 @@ def test_which_of_several_faces_is_meant_is_told_by_the_other_photos(
         assert told == [line] * 2
     # Two photos of the same two people do not tell it.
     told, other = [], photo(tmp_path / 'other.png', ANN, BOB)
-    with pytest.raises(UserError, match='none of the photos tells whose face is meant'):
-        find_person.describe([group, other], drawn.Detector(), embedder, told.append, pytest.fail)
+    with pytest.raises(UserError, match='none of the photos determines whose face is meant'):
+        find_person.embed_person(
+            [group, other], drawn.Detector(), embedder, told.append, pytest.fail
+        )
     assert [str(line).split(': ')[0] for line in told] == [str(group), str(other)]
     assert 'the other photos do not tell whose is meant; crop' in str(told[0])
 
@@ -177,10 +183,10 @@ def test_a_photo_of_somebody_else_than_most_show_is_set_aside(tmp_path, embedder
     ann = [photo(tmp_path / f'{side}.png', ANN, side=side) for side in (70, 80)]
     bob = photo(tmp_path / 'bob.png', BOB)
     told = []
-    feature = find_person.describe(
+    feature = find_person.embed_person(
         [bob, *ann], drawn.Detector(), embedder, told.append, pytest.fail
     )
-    expected = find_person.describe(ann, drawn.Detector(), embedder, pytest.fail, pytest.fail)
+    expected = find_person.embed_person(ann, drawn.Detector(), embedder, pytest.fail, pytest.fail)
     np.testing.assert_array_equal(feature, expected)
     [line] = map(str, told)
     assert line.startswith(f'{bob}: not the person in most of the photos, as it seems (cosine 0.5')
@@ -192,22 +198,24 @@ def test_photos_of_two_people_of_whom_none_is_in_most_are_warned_of(
 ):
     ann, bob = photo(tmp_path / 'ann.png', ANN), photo(tmp_path / 'bob.png', BOB)
     # At a lower threshold the two would agree.
-    find_person.describe([ann, bob], drawn.Detector(), embedder, pytest.fail, pytest.fail)
+    find_person.embed_person([ann, bob], drawn.Detector(), embedder, pytest.fail, pytest.fail)
     monkeypatch.setattr(embedder, 'threshold', 0.8)
     told = []
-    feature = find_person.describe([ann, bob], drawn.Detector(), embedder, pytest.fail, told.append)
+    feature = find_person.embed_person(
+        [ann, bob], drawn.Detector(), embedder, pytest.fail, told.append
+    )
     [line] = told
     assert line.startswith('warning: ') and str(ann) in line and str(bob) in line
     assert '(cosine 0.57 at most, expected 0.80 or more); all are used' in line
     alone = [
-        find_person.describe([p], drawn.Detector(), embedder, pytest.fail, pytest.fail)
+        find_person.embed_person([p], drawn.Detector(), embedder, pytest.fail, pytest.fail)
         for p in (ann, bob)
     ]
     assert min(feature @ alone[0], feature @ alone[1]) > 0.85
 
 
 def test_every_face_of_a_video_is_a_moment(tmp_path, embedder):
-    ann = find_person.describe(
+    ann = find_person.embed_person(
         [photo(tmp_path / 'a.png', ANN)], drawn.Detector(), embedder, pytest.fail, pytest.fail
     )
     path = film(tmp_path / 'film.mp4', 'A--B')
@@ -216,12 +224,12 @@ def test_every_face_of_a_video_is_a_moment(tmp_path, embedder):
     # Last seen at 0.8 s, and taken for there until the next frame that is looked at.
     assert first.end == pytest.approx(1, abs=0.01) and second.end == pytest.approx(4, abs=0.01)
     assert first.score > 0.97 > 0.7 > second.score
-    assert first.start <= first.shown <= first.end
+    assert first.start <= first.best_time <= first.end
     np.testing.assert_allclose(first.box, [16 / 96, 40 / 160, 80 / 96, 104 / 160], atol=0.03)
 
 
 def test_a_moment_of_a_slow_video_ends_where_the_next_frame_begins(tmp_path, embedder):
-    ann = find_person.describe(
+    ann = find_person.embed_person(
         [photo(tmp_path / 'a.png', ANN)], drawn.Detector(), embedder, pytest.fail, pytest.fail
     )
     path = film(tmp_path / 'film.mp4', '-A-A', fps=1)
@@ -241,7 +249,7 @@ def test_a_moment_of_a_slow_video_ends_where_the_next_frame_begins(tmp_path, emb
 
 
 def test_interlaced_videos_show_who_is_in_them_and_nobody_else(tmp_path, embedder):
-    ann = find_person.describe(
+    ann = find_person.embed_person(
         [photo(tmp_path / 'a.png', ANN)], drawn.Detector(), embedder, pytest.fail, pytest.fail
     )
     told = {}
@@ -266,13 +274,13 @@ def test_interlaced_videos_show_who_is_in_them_and_nobody_else(tmp_path, embedde
 
 
 def test_what_is_seen_before_a_video_breaks_off_is_given(tmp_path, embedder):
-    ann = find_person.describe(
+    ann = find_person.embed_person(
         [photo(tmp_path / 'a.png', ANN)], drawn.Detector(), embedder, pytest.fail, pytest.fail
     )
     path = cut_film(tmp_path / 'film.avi', '-AA', 25)
     found = []
     with pytest.raises(
-        find_person.PartlyRead, match=r'film.avi: the video breaks off at 2\.5 s of 3\.0'
+        find_person.PartialVideoError, match=r'film.avi: the video breaks off at 2\.5 s of 3\.0'
     ) as raised:
         for one in find_person.find_moments(path, ann, drawn.Detector(), embedder):
             found.append(one)
@@ -293,7 +301,7 @@ def test_a_video_of_which_no_frame_is_seen_is_not_read_in_part(tmp_path, embedde
     monkeypatch.setattr(video, 'iterate_grid', breaks)
     with pytest.raises(UserError, match='breaks off') as raised:
         list(find_person.find_moments(path, np.zeros(embedder.width), drawn.Detector(), embedder))
-    assert not isinstance(raised.value, find_person.PartlyRead)
+    assert not isinstance(raised.value, find_person.PartialVideoError)
 
 
 def test_moments_are_joined_and_the_best_come_first():
@@ -302,18 +310,18 @@ def test_moments_are_joined_and_the_best_come_first():
         moment('a.mp4', 1.0, 4.0, 0.6), moment('a.mp4', 2.0, 3.0, 0.7),
         moment('a.mp4', 7.1, 8.0, 0.9), moment('b.mp4', 4.5, 5.0, 0.29),
     ]  # fmt: skip
-    found = find_person.join(moments, 0.3)
-    assert [(m.video.name, m.start, m.end, m.score, m.shown) for m in found] == [
+    found = find_person.merge_moments(moments, 0.3)
+    assert [(m.video.name, m.start, m.end, m.score, m.best_time) for m in found] == [
         ('a.mp4', 7.1, 8.0, 0.9, 7.1),
         ('a.mp4', 1.0, 6.0, 0.7, 2.0),
         ('b.mp4', 3.0, 4.0, 0.5, 3.0),
     ]
-    assert find_person.join(moments, 0.91) == []
-    assert [m.score for m in find_person.join(moments, 0.9)] == [0.9]
+    assert find_person.merge_moments(moments, 0.91) == []
+    assert [m.score for m in find_person.merge_moments(moments, 0.9)] == [0.9]
 
 
 def test_times_are_written_as_players_do():
-    shown = [contact_sheet.clock(seconds) for seconds in (0, 9.96, 62.54, 3599.96, 36_061.2)]
+    shown = [contact_sheet.format_time(seconds) for seconds in (0, 9.96, 62.54, 3599.96, 36_061.2)]
     assert shown == ['0:00.0', '0:10.0', '1:02.5', '1:00:00.0', '10:01:01.2']
 
 

@@ -62,7 +62,7 @@ def test_a_title_from_files_to_files(folder, tmp_path):
     done = run(folder, tmp_path, detector)
     found = table(tmp_path)
     assert {clip: set(people) for clip, people in found.items()} == TRUTH
-    assert (done.clips, done.aside) == (12, ())
+    assert (done.clips, done.rejected) == (12, ())
     ada, cy = found['00']['ada'], found['01']['cy']
     assert ada.name == 'Ada Abbott' and ada.evidence == ('exemplar photos: similarity 1.00',)
     assert ada.confidence > 0.9
@@ -116,8 +116,8 @@ def test_broken_films_are_set_aside_and_told(folder, tmp_path):
     (films / 'b.mp4').write_bytes(b'x' * 100)
     files = title.TitleFiles('t', 'show', (films,), folder / 'cast.csv', folder / 'photos')
     done = title.label_title(files, Counting(), drawn_title.embed, 'a', tmp_path / 'out')
-    assert done.clips == 1 and len(done.aside) == 1 and 'b.mp4' in done.aside[0]
-    assert (tmp_path / 'out/aside.txt').read_text() == done.aside[0] + '\n'
+    assert done.clips == 1 and len(done.rejected) == 1 and 'b.mp4' in done.rejected[0]
+    assert (tmp_path / 'out/aside.txt').read_text() == done.rejected[0] + '\n'
     (films / 'a.mp4').write_bytes(b'x' * 100)
     with pytest.raises(UserError, match='2 videos, of which none could be read, see .*aside.txt; '):
         title.label_title(files, Counting(), drawn_title.embed, 'a', tmp_path / 'out')
@@ -144,9 +144,9 @@ def test_the_summary_says_how_far_photos_and_subtitles_went(folder, tmp_path):
         'photos: of 2 of 4 in the cast list',
         'photos of others: 7 folders with no name or person_id of the cast list: '
         'n0, n1, n2, n3, n4 and 2 more',
-        'subtitles: of 11 videos, 11 cues; somebody of the cast list is named or speaks 5 times',
+        'subtitles: of 11 videos, 11 cues; a member of the cast list is named or speaks 5 times',
     ]
-    assert done.aside == (
+    assert done.rejected == (
         f'{given}/films/00.srt: 1 cue without usable times, left out; see line 2',
     )
 
@@ -159,20 +159,19 @@ def test_corrections_that_fit_nothing_are_told_and_all_others_counted(folder, tm
     people = cast.read_cast(folder / 'cast.csv')
     (line,) = [text for text in title.summary(run(folder, tmp_path, corrections=given), people)
                .splitlines() if text.startswith('by hand')]  # fmt: skip
-    assert line.startswith('by hand: corrections settle 9 of 15 faces, right or wrong; only those')
+    assert line.startswith('by hand: corrections apply to 9 of 15 faces, right or wrong; give only')
     other = rows[3].replace(rows[3].split(',')[0], 'zz.mp4')
     late = rows[3].replace(rows[3].split(',')[1], '99')
     given.write_text('\n'.join([head, rows[0], other, late]))
     done = run(folder, tmp_path, corrections=given)
     assert title.summary(done, people).splitlines()[3] == (
-        'by hand: corrections settle 1 of 15 faces'
+        'by hand: corrections apply to 1 of 15 faces'
     )
-    assert done.aside == (
-        f"{given}:3: 'zz.mp4' is not among the videos that were given, which are called as e.g. "
-        "'00.mp4'",
+    assert done.rejected == (
+        f"{given}:3: 'zz.mp4' is not among the given videos, which have names such as '00.mp4'",
         f'{given}:4: no face is there at 99.00 s of {rows[3].split(",")[0]}',
     )
-    with pytest.raises(UserError, match='tracks.csv: this run writes that file anew; copy the'):
+    with pytest.raises(UserError, match='tracks.csv: this run replaces that file; copy the'):
         run(folder, tmp_path, corrections=tmp_path / 'sheets/../tracks.csv')
     assert (tmp_path / 'tracks.csv').is_file()
 
@@ -186,7 +185,7 @@ def test_corrections_of_videos_that_are_broken_are_told(folder, tmp_path):
     given.write_text('video,time,ymin,xmin,ymax,xmax,scope,name\nb.mp4,1,0,0,1,1,,ada\n')
     files = title.TitleFiles('t', 'show', (films,), folder / 'cast.csv', corrections=given)
     done = title.label_title(files, Counting(), drawn_title.embed, 'a', tmp_path / 'out')
-    assert done.aside[1] == f'{given}:2: b.mp4 could not be read'
+    assert done.rejected[1] == f'{given}:2: b.mp4 could not be read'
 
 
 CAST = [CastMember('n1', 'Ada')]
@@ -267,7 +266,7 @@ def test_shots_of_a_video_are_clips():
     assert (second.clip_id, second.people, second.end) == ('a_v_0002', (), 2.0)
     assert first.people[0].times == (0.1, 0.3)  # From the start of the clip.
     one = {'a_v_0001.mp4': VideoFaces(((0.0, 1.0),), ((),))}
-    with pytest.raises(UserError, match='its clip a_v_0001 is called as one of a/v.mp4'):
+    with pytest.raises(UserError, match='its clip a_v_0001 has the name of one of a/v.mp4'):
         label.annotate(label.Labels((), (), 0), videos | one, CAST, 't', 'show')
 
 
@@ -317,9 +316,9 @@ def test_of_several_subtitles_one_is_taken_and_said(folder, tmp_path, capsys, mo
     assert set(done.cues) == {'01.mp4', '03.mp4'}
     notes = capsys.readouterr().err
     assert '01.ru.sdh.srt: read as cp1251; give --encoding if that is wrong' in notes
-    assert '01.mp4: subtitles 01.ru.sdh.srt are taken, not 01.ru.srt, 01.ru.forced.srt' in notes
+    assert '01.mp4: subtitles 01.ru.sdh.srt are used, not 01.ru.srt, 01.ru.forced.srt' in notes
     assert '01.mp4: the picture begins 1.000 s after the sound, so do its cues' in notes
-    assert [line.removeprefix(f'{said}/').split(':')[0] for line in done.aside] == [
+    assert [line.removeprefix(f'{said}/').split(':')[0] for line in done.rejected] == [
         '03.srt', '02.sub', '012.srt',
     ]  # fmt: skip
     wrong = dataclasses.replace(files, encoding='klingon')

@@ -8,7 +8,7 @@ import pytest
 
 from cpad_jax.data import annotations
 from cpad_jax.errors import UserError
-from cpad_jax.labelling import cast, corrections, kept, title
+from cpad_jax.labelling import array_cache, cast, corrections, title
 from tests.support import drawn_faces, drawn_title
 
 
@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
 def test_tables_and_corrections_name_the_same_files(folder, tmp_path):
     out = tmp_path / os.fsdecode(b'r\xe9sultats')
     labelled = run(folder, out)
-    assert labelled.aside == () and labelled.mentions == 5
+    assert labelled.rejected == () and labelled.mentions == 5
     text = (out / 'annotations.jsonl').read_bytes().decode()
     clips = {clip.clip_id: clip for clip in annotations.read(out / 'annotations.jsonl')}
     for clip in clips.values():
@@ -58,13 +58,16 @@ def test_tables_and_corrections_name_the_same_files(folder, tmp_path):
     with (tmp_path / 'right.csv').open('w', encoding='utf-8', newline='') as file:
         csv.writer(file).writerows([head, wrong])
     by_hand = run(folder, out, corrections=tmp_path / 'right.csv')
-    assert by_hand.labels.by_hand == 1 and by_hand.aside == ()
+    assert by_hand.labels.corrected == 1 and by_hand.rejected == ()
     clips = {clip.clip_id: clip for clip in annotations.read(out / 'annotations.jsonl')}
     assert [p.name for p in clips[r'\udc83e'].people] == ['Eve Ely']
 
 
 def test_two_names_of_other_bytes_are_two_files(tmp_path):
-    places = {kept.place(tmp_path, os.fsdecode(name)) for name in (b'\xe9', b'\xe8', b'\xff\xe9')}
+    places = {
+        array_cache.cache_path(tmp_path, os.fsdecode(name))
+        for name in (b'\xe9', b'\xe8', b'\xff\xe9')
+    }
     assert len(places) == 3
 
 
@@ -73,7 +76,7 @@ def test_a_correction_of_no_video_is_told_with_a_name_that_can_be_copied(folder,
     (tmp_path / 'c.csv').write_text(f'{",".join(corrections.COLUMNS)}\nx.mp4,1,0,0,1,1,,bob\n')
     (film,) = [p for p in (folder / 'films').iterdir() if os.fsencode(p).endswith(b'caf\xe9.mp4')]
     labelled = run(folder, tmp_path / 'out', videos=(film,), corrections=tmp_path / 'c.csv')
-    (line,) = [line for line in labelled.aside if 'c.csv' in line]
+    (line,) = [line for line in labelled.rejected if 'c.csv' in line]
     assert line.endswith(r"which are called as e.g. 'caf\\udce9.mp4'")
     assert r'caf\udce9' not in title.summary(labelled, people).replace(r'\\', '')
 

@@ -163,7 +163,7 @@ def test_subtitles_whatever_the_capitals_and_those_of_no_video_are_told(folder):
     done = run(folder)
     said = {video: cues[0].lines[0][1] for video, cues in done.cues.items()}
     assert said == {'Stage.mp4': 'stage.vtt', 'ship.A.mp4': 'Ship.a.EN.SRT'}
-    assert done.aside == tuple(
+    assert done.rejected == tuple(
         f'{films}/{name}.srt: no video that was given is called so' for name in ('en', 'stag')
     )
     assert (folder / 'out/aside.txt').read_text().count('is called so') == 2

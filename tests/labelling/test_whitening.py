@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cpad_jax.labelling.whitening import fit_whitening, shared_by_people
+from cpad_jax.labelling.whitening import common_mean, fit_whitening
 from tests.support import made_up_faces
 
 ONE, TWO, THREE, COMMON = made_up_faces.directions(4)
@@ -53,7 +53,7 @@ def pairs(count, *seen_together):
     ],
 )
 def test_the_mean_of_faces_is_not_taken_off_where_it_is_a_persons(features, apart, people):
-    shared = shared_by_people(
+    shared = common_mean(
         np.stack(features), pairs(len(features), *apart), np.stack(people) if people else NOBODY
     )
     np.testing.assert_array_equal(shared, np.zeros(made_up_faces.WIDTH))
@@ -63,7 +63,7 @@ def test_the_mean_of_faces_is_not_taken_off_where_it_is_a_persons(features, apar
 def test_what_people_known_to_be_two_have_in_common_is_taken_off(apart, people):
     features = made_up_faces.unit(np.stack([ONE, TWO, ONE, THREE]) + 2 * COMMON)
     known = made_up_faces.unit(np.stack(people) + 2 * COMMON) if people else NOBODY
-    shared = shared_by_people(features, pairs(4, *apart), known)
+    shared = common_mean(features, pairs(4, *apart), known)
     np.testing.assert_allclose(shared @ np.stack([ONE, TWO, THREE, COMMON]).T,
                                np.array([2, 1, 1, 8]) / 4 / 5**0.5, atol=1e-6)  # fmt: skip
 
@@ -73,4 +73,4 @@ def test_nineteen_people_say_too_little():
     people = np.repeat(np.arange(20), 3)
     features = rng.normal(size=(60, 9))
     assert fit_whitening(features[:57], people[:57]) is None
-    assert fit_whitening(features, people).whole
+    assert fit_whitening(features, people).is_full

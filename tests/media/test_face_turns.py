@@ -119,7 +119,7 @@ def test_no_face_says_that_turning_did_not_help(tmp_path):
 
     told = []
     with pytest.raises(UserError, match='none of the photos shows a face'):
-        find_person.describe([tmp_path / 'a.png'], Blind(), None, told.append, pytest.fail)
+        find_person.embed_person([tmp_path / 'a.png'], Blind(), None, told.append, pytest.fail)
     assert str(told[0]) == (
         f'{tmp_path}/a.png: no face was found, however the photo is turned; use one in which one '
         'face is in plain view'

@@ -114,10 +114,10 @@ def test_what_is_passed_over_is_counted_and_named(tmp_path):
         f'passed over 1 file of {tmp_path}: 1 of ending .txt (such as b/m.txt)'
     )
     told = []
-    found = find_person.gather([tmp_path], VIDEO, pytest.fail, told.append)
+    found = find_person.list_inputs([tmp_path], VIDEO, pytest.fail, told.append)
     assert found == [tmp_path / 'film.mp4'] and len(told) == 1
     with pytest.raises(UserError, match='no videos are there .passed over 4 files'):
-        find_person.gather([tmp_path / 'b'], VIDEO, pytest.fail, told.append)
+        find_person.list_inputs([tmp_path / 'b'], VIDEO, pytest.fail, told.append)
 
 
 def test_names_that_are_not_utf_8_are_listed(tmp_path):

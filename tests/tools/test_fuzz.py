@@ -124,15 +124,15 @@ def test_every_kind_of_damage_takes_every_file(change, whole):
 
 
 def test_what_was_kept_in_a_zip_of_the_future_is_made_anew(tmp_path):
-    from cpad_jax.labelling import kept
+    from cpad_jax.labelling import array_cache
 
-    kept.write(tmp_path / 'a.npz', 'key', {'x': np.ones(3)})
+    array_cache.write(tmp_path / 'a.npz', 'key', {'x': np.ones(3)})
     whole = (tmp_path / 'a.npz').read_bytes()
-    assert kept.read(tmp_path / 'a.npz', 'key')['x'].tolist() == [1, 1, 1]
+    assert array_cache.read(tmp_path / 'a.npz', 'key')['x'].tolist() == [1, 1, 1]
     directory = whole.index(b'PK\x01\x02')
     # The version needed to read it, encryption, and a compression that there is not.
     for place, value in ((6, 255), (8, 1), (10, 99)):
         data = bytearray(whole)
         data[directory + place] = value
         (tmp_path / 'a.npz').write_bytes(data)
-        assert kept.read(tmp_path / 'a.npz', 'key') is None
+        assert array_cache.read(tmp_path / 'a.npz', 'key') is None

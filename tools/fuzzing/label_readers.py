@@ -9,7 +9,7 @@ from PIL import Image
 
 from cpad_jax.data import annotations as data_annotations
 from cpad_jax.features import array_store
-from cpad_jax.labelling import cast, corrections, exemplars, kept
+from cpad_jax.labelling import array_cache, cast, corrections, exemplars
 from tests.support import clip_archives
 from tools.fuzzing.reader import Reader, below
 
@@ -58,15 +58,15 @@ def _read_exemplars(folder: Path, name: str) -> None:
     exemplars.find_photos(folder, [cast.CastMember('p1', 'Ann')])
 
 
-def _kept(folder: Path) -> list[str]:
+def _array_cache(folder: Path) -> list[str]:
     arrays = {'features': np.eye(4, dtype=np.float32), 'aside': np.array(['a', 'bc'])}
-    kept.write(folder / 'a.npz', _KEY, arrays)
+    array_cache.write(folder / 'a.npz', _KEY, arrays)
     array_store.write(folder / 'b.npz', {'features': np.eye(9, dtype=np.float32)})
     return below(folder, '*')
 
 
-def _read_kept(folder: Path, name: str) -> None:
-    kept.read(folder / name, _KEY)
+def _read_array_cache(folder: Path, name: str) -> None:
+    array_cache.read(folder / name, _KEY)
     array_store.read(folder / name)
 
 
@@ -80,5 +80,5 @@ READERS = (
         True,
     ),
     Reader('exemplars', _exemplars, _read_exemplars, True),
-    Reader('kept_arrays', _kept, _read_kept, False),
+    Reader('array_cache', _array_cache, _read_array_cache, False),
 )

@@ -1,4 +1,4 @@
-"""What was found is kept in a file, until what it was found in changes."""
+"""Cache files of arrays that were computed from a source file, valid until that source changes."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from cpad_jax import atomic
 _MOST = 1 << 30  # Bytes of a file when unpacked.
 
 
-def place(folder: str | os.PathLike[str], name: str) -> Path:
-    """The file in `folder` for what was found in `name`, whatever characters that has."""
+def cache_path(folder: str | os.PathLike[str], name: str) -> Path:
+    """The cache file in `folder` of the source `name`, which may hold any characters."""
     digest = hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()
     return Path(folder) / f'{digest[:24]}.npz'
 
 
 def write(path: Path, key: str, arrays: Mapping[str, np.ndarray]) -> None:
-    """Keeps arrays, whole or not at all.
+    """Writes a cache file atomically.
 
     Args:
         path: The file.
-        key: Says what the arrays were found in and how, and changes when they would.
+        key: Identifies the source and the computation; a file with another key is not used.
         arrays: None of them called `key`.
     """
     with atomic.writing(path) as temporary, temporary.open('wb') as file:
@@ -34,7 +34,7 @@ def write(path: Path, key: str, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def read(path: Path, key: str) -> dict[str, np.ndarray] | None:
-    """What is kept, or None where there is nothing, it is damaged, or it has another key."""
+    """Reads a cache file; None if it is missing, damaged, or has another key."""
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > _MOST:
@@ -44,6 +44,6 @@ def read(path: Path, key: str) -> dict[str, np.ndarray] | None:
                 return None
             return {name: file[name] for name in file.files}
     # NotImplementedError, RuntimeError, struct.error, SyntaxError and others: zipfile and NumPy
-    # raise what they like of a damaged file, and whatever is damaged is made anew.
+    # raise any of these for a damaged file, and a damaged file is computed again.
     except Exception:
         return None
