@@ -40,15 +40,30 @@ def name(value: object) -> str:
     return f'<bdi>{text(value)}</bdi>'
 
 
-def grid(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str, labels: int = 1) -> str:
+def grid(
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    caption: str,
+    labels: int = 1,
+    above: Sequence[Sequence[tuple[str, int]]] = (),
+) -> str:
     """A table that scrolls in its own box where it is wider than the page.
 
     Args:
         head: HTML of the columns' headers.
         rows: HTML of the cells.
         caption: What it shows, plain text.
-        labels: How many columns, from the left, say what a row is; the others are numbers.
+        labels: Number of columns, from the left, that name a row; the others are numbers.
+        above: Rows of headings above the headers, each of (HTML, number of columns spanned).
     """
+    headings = ''
+    for heading in above:
+        cells = ''.join(
+            f'<th scope="colgroup" colspan="{span}">{cell}</th>' if cell else
+            f'<td colspan="{span}"></td>'
+            for cell, span in heading
+        )  # fmt: skip
+        headings += f'<tr>{cells}</tr>'
     columns = ''.join(
         f'<th scope="col"{" class=label" if number < labels else ""}>{cell}</th>'
         for number, cell in enumerate(head)
@@ -58,10 +73,11 @@ def grid(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str, label
         first = ''.join(f'<th scope="row">{cell}</th>' for cell in row[:labels])
         lines.append(f'<tr>{first}{"".join(f"<td>{cell}</td>" for cell in row[labels:])}</tr>')
     # The caption stands outside of the box, so that it stays where the table is scrolled.
-    said = text(caption, 300)
+    title = text(caption, 300)
     return (
-        f'<p class="caption">{said}</p><div class="scroll" tabindex="0" role="region" '
-        f'aria-label="{said}"><table aria-label="{said}"><thead><tr>{columns}</tr></thead>'
+        f'<p class="caption">{title}</p><div class="scroll" tabindex="0" role="region" '
+        f'aria-label="{title}"><table aria-label="{title}"><thead>{headings}'
+        f'<tr>{columns}</tr></thead>'
         f'<tbody>{"".join(lines)}</tbody></table></div>'
     )
 
