@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / 'cpad_jax'
 # A module may import from its own layer and from those to the right of it.
 LAYERS = (
-    'commands', 'train', 'eval', 'protocols', 'report', 'methods', 'ranking', 'training',
+    'commands', 'train', 'eval', 'protocols', 'report', 'methods', 'training', 'ranking',
     'features', 'models', 'labelling', 'data', 'synthetic', 'media', 'text',
 )  # fmt: skip
 # These know nothing of the rest and serve everybody.

@@ -1,4 +1,4 @@
-"""Labels of clips: who does what, and where; and their relevance to compound queries."""
+"""Labels of clips as arrays, and the predicate `ranking.query.is_relevant` over all of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+from cpad_jax.ranking.query import clip_appearances
 
 ANY = -1
 
@@ -30,7 +32,7 @@ class ClipLabels:
         return ClipLabels(self.person[clips], self.doing[clips], self.place[clips])
 
     def relevant(self, person: np.ndarray, action: np.ndarray, place: np.ndarray) -> np.ndarray:
-        """Which clips are relevant to which compound queries.
+        """Which clips are relevant to which compound queries: `is_relevant` of each pair.
 
         Args:
             person: int [Q], the person of each query, or `ANY`.
@@ -50,7 +52,10 @@ class ClipLabels:
 
 
 def label_clips(
-    clips: Sequence[Mapping[str, Any]], people: Mapping[str, int], num_actions: int
+    clips: Sequence[Mapping[str, Any]],
+    people: Mapping[str, int],
+    num_actions: int,
+    relevance: str = 'person',
 ) -> ClipLabels:
     """Labels of clips from their records.
 
@@ -58,19 +63,18 @@ def label_clips(
         clips: Records of the `clips` schema.
         people: person_id → number; all other people get a number that no query has.
         num_actions: A.
+        relevance: As in `ranking.query.clip_appearances`.
     """
     casts, places = [], []
     for number in range(len(clips)):
         record = clips[number]
         places.append(record['place'])
-        casts.append(
-            [(people.get(p['person_id'], len(people)), p['actions']) for p in record['people']]
-        )
+        casts.append(clip_appearances(record, relevance, number))
     room = max(1, *map(len, casts))
     person = np.full((len(casts), room), ANY, np.int64)
     doing = np.zeros((len(casts), room, num_actions), bool)
     for row, cast in enumerate(casts):
-        for slot, (who, actions) in enumerate(cast):
-            person[row, slot] = who
-            doing[row, slot, actions] = True
+        for slot, appearance in enumerate(cast):
+            person[row, slot] = people.get(appearance.person_id, len(people))
+            doing[row, slot, list(appearance.actions)] = True
     return ClipLabels(person, doing, np.array(places, np.int64))

@@ -254,7 +254,7 @@ def prepare(
 
     def labelled(split: str) -> LabelledClips:
         reader = opened[split]
-        labels = clip_labels.label_clips(reader, known, len(reader.actions))
+        labels = clip_labels.label_clips(reader, known, len(reader.actions), reader.relevance)
         return LabelledClips(embed(split, model.image_clip), labels, len(photos.names))
 
     names = opened['training']

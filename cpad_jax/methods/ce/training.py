@@ -248,7 +248,9 @@ def prepare(
         )  # fmt: skip
         names = reader.actions, reader.places
         found[split] = LabelledClips(
-            experts, clip_labels.label_clips(reader, known, len(reader.actions)), len(photos.names)
+            experts,
+            clip_labels.label_clips(reader, known, len(reader.actions), reader.relevance),
+            len(photos.names),
         )
     captions = EmbeddedCaptions(clip, *names)
     return CollaborativeExperts(

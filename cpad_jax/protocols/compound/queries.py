@@ -21,7 +21,6 @@ from cpad_jax.ranking.query import (
     Query,
     appearances,
     choose_references,
-    is_relevant,
 )
 from cpad_jax.text.prompts import ACTIONS, PLACES
 
@@ -104,7 +103,7 @@ def build_queries(
             own = everybody[person_id]
             here = {seen.clip for seen in own}
             for action, place in _wanted(scenario, own):
-                relevant = {seen.clip for seen in own if is_relevant(seen, action, place)}
+                relevant = {seen.clip for seen in own if seen.matches(None, action, place)}
                 same_person = len(here - relevant)
                 same_doing = len(matching[action, place] - here)
                 photos = choose_references(
