@@ -1,16 +1,29 @@
-"""Rows of results: metrics of a group of people with their bounds."""
+"""Rows of results and paired comparisons: metrics with their bounds, as they stand in JSON."""
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from cpad_jax.ranking import bootstrap, metrics
 from cpad_jax.ranking.method import Method
 from cpad_jax.ranking.query import Query
+
+
+class Keyed(Hashable, Protocol):
+    """A method or condition that rows name by its `key`."""
+
+    @property
+    def key(self) -> str:
+        """A short unique name."""
+        ...
+
+
+Key = TypeVar('Key', bound=Keyed)
 
 # Of people: seen in identity learning, of these whose names plain CLIP has read ('read') and has
 # not ('unread'), and never seen.
@@ -30,7 +43,7 @@ def in_group(seen: np.ndarray, read: np.ndarray | None, people: str) -> np.ndarr
 
     Args:
         seen: bool [Q].
-        read: bool [Q], see `names_read`; None where nobody looked, and nobody is in its strata.
+        read: bool [Q], see `names_read`; None where that is not known: its strata are empty.
         people: One of `GROUPS`.
 
     Returns:
@@ -47,18 +60,18 @@ def in_group(seen: np.ndarray, read: np.ndarray | None, people: str) -> np.ndarr
     return seen & (read == (people == 'read'))
 
 
-def group(asked: Sequence[Query], scenario: str, people: str) -> np.ndarray:
+def group(queries: Sequence[Query], scenario: str, people: str) -> np.ndarray:
     """Numbers of the queries of a scenario about a group of people, one of `GROUPS`."""
     read = None
-    if asked and all(query.read is not None for query in asked):
-        read = np.array([query.read for query in asked], bool)
-    of_people = in_group(np.array([query.seen for query in asked], bool), read, people)
-    of_scenario = np.array([query.scenario == scenario for query in asked], bool)
+    if queries and all(query.read is not None for query in queries):
+        read = np.array([query.read for query in queries], bool)
+    of_people = in_group(np.array([query.seen for query in queries], bool), read, people)
+    of_scenario = np.array([query.scenario == scenario for query in queries], bool)
     return np.flatnonzero(of_people & of_scenario)
 
 
 def result_rows(
-    asked: Sequence[Query],
+    queries: Sequence[Query],
     values: Mapping[Method, Mapping[str, np.ndarray]],
     facts: Mapping[str, Any],
     samples: int,
@@ -67,44 +80,80 @@ def result_rows(
     """The flat rows of `results.json`.
 
     Args:
-        asked: Q queries.
+        queries: Q queries.
         values: For each method each metric [Q], as `metrics.query_metrics` gives them.
-        facts: What is the same in every row.
+        facts: Entries that all rows share.
         samples: Bootstrap draws.
         seed: Seed of the draws.
 
     Returns:
-        One row per method, scenario and group of people that has queries. A number that cannot be
-        had (bounds of a single person) is None.
+        One row per method, scenario and group of people that has queries. A number that is not
+        defined (bounds of a single person) is None.
     """
-    rows = []
-    for scenario in dict.fromkeys(query.scenario for query in asked):
+    table = []
+    for scenario in dict.fromkeys(query.scenario for query in queries):
         for people in GROUPS:
-            which = group(asked, scenario, people)
+            which = group(queries, scenario, people)
             if not len(which):
                 continue
-            who = np.array([asked[number].person_id for number in which])
-            draws = bootstrap.PersonBootstrap(who, samples, seed)
-            for method, own in values.items():
-                row = {
-                    **facts,
-                    'method': method.name,
-                    'person_query': method.person_query,
-                    'scenario': scenario,
-                    'people': people,
-                    'control': method.control,
-                    'num_queries': len(which),
-                    'num_people': len(set(who)),
-                }
-                some = {name: own[name][which] for name in metrics.NAMES}
-                rows.append(row | with_bounds(some, draws))
-    return rows
+            who = np.array([queries[number].person_id for number in which])
+            shared = {
+                'scenario': scenario,
+                'people': people,
+                'num_queries': len(which),
+                'num_people': len(set(who)),
+            }
+            describe = functools.partial(_description, facts, shared)
+            table += rows(values, describe, metrics.NAMES, who, samples, seed, which)
+    return table
+
+
+def _description(
+    facts: Mapping[str, Any], shared: Mapping[str, Any], method: Method
+) -> dict[str, Any]:
+    return {
+        **facts,
+        'method': method.name,
+        'person_query': method.person_query,
+        'scenario': shared['scenario'],
+        'people': shared['people'],
+        'control': method.control,
+        **shared,
+    }
+
+
+def rows(
+    values: Mapping[Key, Mapping[str, np.ndarray]],
+    describe: Callable[[Key], Mapping[str, Any]],
+    names: Sequence[str],
+    units: np.ndarray,
+    samples: int,
+    seed: int,
+    which: np.ndarray | None = None,
+) -> list[dict[str, Any]]:
+    """A row for each method: its description, and metrics with their bounds.
+
+    Args:
+        values: Of each method (or condition) each metric of each query.
+        describe: Method → the entries of its row before the metrics.
+        names: Names of metrics.
+        units: [Q], which unit of the bootstrap each query belongs to: a person, or a title.
+        samples: Bootstrap draws.
+        seed: Seed of the draws.
+        which: Indices of the Q queries; all by default.
+    """
+    draws = bootstrap.PersonBootstrap(units, samples, seed)
+    which = np.arange(len(units)) if which is None else which
+    return [
+        {**describe(key), **with_bounds({name: metric[name][which] for name in names}, draws)}
+        for key, metric in values.items()
+    ]
 
 
 def with_bounds(
     values: Mapping[str, np.ndarray], draws: bootstrap.PersonBootstrap
 ) -> dict[str, float | None]:
-    """What a row says of metrics [Q]: each in one number, with its bounds `_low` and `_high`."""
+    """Summaries of metrics [Q], each with its bounds `_low` and `_high`."""
     row: dict[str, float | None] = {}
     for name, own in values.items():
         low, high = draws.bounds(name, own)
@@ -114,5 +163,51 @@ def with_bounds(
 
 
 def finite(value: float) -> float | None:
-    """A number as it stands in JSON: None where it could not be had."""
+    """A number as it stands in JSON: None where it is not finite."""
     return float(value) if math.isfinite(value) else None
+
+
+def compare(
+    values: Mapping[Key, Mapping[str, np.ndarray]],
+    pairs: Iterable[tuple[Key, Key]],
+    names: Sequence[str],
+    units: np.ndarray,
+    samples: int,
+    seed: int,
+    which: np.ndarray | None = None,
+) -> list[dict[str, Any]]:
+    """Paired differences between methods on the same queries.
+
+    Args:
+        values: As in `rows`; its keys have a `key`, by which rows name them.
+        pairs: (a, b), for the difference a − b; pairs that `values` lacks are left out.
+        names: Names of metrics.
+        units: As in `rows`.
+        samples: Bootstrap draws.
+        seed: Seed of the draws.
+        which: Indices of the Q queries; all by default.
+
+    Returns:
+        By pair, then metric: `metric`, `a`, `b`, and the entries of `difference`.
+    """
+    which = np.arange(len(units)) if which is None else which
+    return [
+        {'metric': name, 'a': a.key, 'b': b.key}
+        | difference(values[a][name][which], values[b][name][which], units, samples, seed)
+        for a, b in pairs
+        if a in values and b in values
+        for name in names
+    ]
+
+
+def difference(
+    a: np.ndarray, b: np.ndarray, units: np.ndarray, samples: int, seed: int
+) -> dict[str, float | None]:
+    """`bootstrap.paired_difference` as it stands in JSON.
+
+    Returns:
+        `difference`, the mean of a − b, and `low` and `high`, its 95 % bounds; None where they are
+        not defined.
+    """
+    values = bootstrap.paired_difference(a, b, units, samples, seed)
+    return {name: finite(value) for name, value in values.items()}
