@@ -116,8 +116,7 @@ def compare(
     values: list[dict[str, np.ndarray]] = []
 
     def use(method: Method, ranks: list[np.ndarray]) -> None:
-        share = np.array([(own <= len(own)).mean() for own in ranks])
-        values.append({**metrics.query_metrics(ranks), RECALL: share})
+        values.append({**metrics.query_metrics(ranks), RECALL: metrics.r_precision(ranks)})
 
     rank_all(scorers, asked, use)
     scenario = np.array([query.scenario for query in asked])

@@ -31,6 +31,7 @@ from cpad_jax.models.clip_pad_api import PersonalizedCLIP
 from cpad_jax.models.name_adapter import encode_texts
 from cpad_jax.models.pretrained import CLIPModel
 from cpad_jax.models.video_adapter import VideoAdapter
+from cpad_jax.ranking import metrics
 from cpad_jax.text.prompts import GENERIC_PERSON, PERSON_TOKEN
 from cpad_jax.text.training_phrases import BASE
 from cpad_jax.training import clip_labels, losses, validation_curve, word_learning
@@ -155,8 +156,7 @@ class ClipLearning:
         frozen = self.frozen if frozen is None else frozen
         queries = self._encode_queries(params, batch, frozen)
         scores = jnp.matmul(queries, frozen['clips'].T, precision='highest')  # [B, N]
-        best = jnp.argmax(scores, axis=1)
-        accuracy = jnp.take_along_axis(batch['relevant'], best[:, None], axis=1).mean()
+        accuracy = metrics.accuracy(scores, batch['relevant'])
         train = self.config.train
         infonce = losses.infonce(scores / train.temperature, batch['relevant'])
         forgetting = self._forgetting(params, batch, frozen)
@@ -183,7 +183,7 @@ class ClipLearning:
                 rows = np.minimum(np.arange(start, start + size), len(ids) - 1)
                 batch = {'ids': ids[rows], 'photos': photos[rows], 'photo_weights': weights[rows]}
                 embedded.append(np.asarray(self._embed(params, batch, self.frozen)))
-            scores = validation_curve.retrieval(
+            scores = metrics.mean_retrieval(
                 np.concatenate(embedded)[: len(ids)] @ clips.inputs.T, queries.relevant
             )
             validation_curve.add(workdir, step, scores)

@@ -19,6 +19,7 @@ import numpy as np
 from cpad_jax.errors import UserError
 from cpad_jax.models import clip, pretrained, zoo
 from cpad_jax.models.weights import folder, open_clip
+from cpad_jax.ranking import metrics
 from cpad_jax.synthetic import attributes
 from cpad_jax.training import losses
 from cpad_jax.training.captioned_shards import Shards
@@ -205,9 +206,8 @@ class Pretraining:
         cosines = jnp.matmul(text, image.T, precision='highest')  # [T, B]
         scale = jnp.exp(params['logit_scale'])
         true = attributes.caption_matches(batch['claims'], batch['facts'])
-        best = jnp.argmax(cosines, axis=1)
         return losses.multi_positive(scale * cosines, true), {
-            'precision@1': jnp.take_along_axis(true, best[:, None], axis=1).mean(),
+            'precision@1': metrics.accuracy(cosines, true),
             'logit_scale': scale,
         }
 
@@ -265,11 +265,7 @@ class Pretraining:
             pixels = self._pixels(held_out.images(every).astype(np.float32))
             image, text = embed(params, pixels, 'encode_image'), embed(params, ids, 'encode_text')
             true = np.asarray(attributes.caption_matches(claims, held_out.facts))
-            # A tie counts against the images of which the caption is true.
-            order = np.lexsort((true, -(text @ image.T)), axis=1)
-            true = np.take_along_axis(true, order, axis=1)
-            precision = np.cumsum(true, axis=1) / (1 + every)  # [T, M]
-            average = (precision * true).sum(axis=1) / true.sum(axis=1)
-            return {'precision@1': float(true[:, 0].mean()), 'map': float(average.mean())}
+            means = metrics.mean_retrieval(text @ image.T, true)
+            return {'precision@1': means['hit@1'], 'map': means['map']}
 
         return evaluate

@@ -6,31 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cpad_jax import digests
 from cpad_jax.errors import UserError
 from cpad_jax.models import sharding
 from cpad_jax.training import checkpoints, loop
 
 FILE = 'curve.json'
-
-
-def retrieval(scores: np.ndarray, relevant: np.ndarray) -> dict[str, float]:
-    """Scores of a ranking. A tie counts against relevant clips, as in `ranking.metrics`.
-
-    Args:
-        scores: float [Q, N], queries by clips.
-        relevant: bool [Q, N], which clips are relevant to which queries, one or more each.
-
-    Returns:
-        `map` and `hit@1`, 0 to 1.
-    """
-    order = np.lexsort((relevant, -scores), axis=1)
-    ranked = np.take_along_axis(relevant, order, axis=1)
-    precision = np.cumsum(ranked, axis=1) / (1 + np.arange(relevant.shape[1]))
-    average = (precision * ranked).sum(axis=1) / ranked.sum(axis=1)
-    return {'map': float(average.mean()), 'hit@1': float(ranked[:, 0].mean())}
 
 
 def read(workdir: Path) -> list[dict[str, float]]:

@@ -161,3 +161,57 @@ def test_of_ranks_the_median_is_told_and_of_all_else_the_mean():
     assert metrics.summary('median_rank', values) == 2
     assert metrics.summary('map', values) == metrics.summary('hit@1', values) == 4
     assert np.isnan(metrics.summary('median_rank', values[2:3]))
+
+
+def test_mean_retrieval_equals_values_worked_out_by_hand():
+    true = np.array([[True, False, True, False], [False, True, False, False]])
+    scores = np.array([[0.9, 0.8, 0.7, 0.1], [0.5, 0.4, 0.3, 0.2]])
+    # Relevant at 1 and 3 of the first query, at 2 of the second.
+    means = metrics.mean_retrieval(scores, true)
+    assert means['hit@1'] == 0.5
+    assert means['map'] == pytest.approx(((1 + 2 / 3) / 2 + 1 / 2) / 2)
+
+
+def test_a_tie_counts_against_relevant_clips_whatever_their_order():
+    # The same score for every clip has no hits, in every order of the clips.
+    true = np.eye(5, dtype=bool)
+    means = metrics.mean_retrieval(np.zeros((5, 5)), true)
+    assert means == {'map': pytest.approx(1 / 5), 'hit@1': 0}
+    # Two of four share the best score; the relevant one is first or second.
+    for first in (0, 1):
+        true = np.zeros((1, 4), bool)
+        true[0, first] = True
+        means = metrics.mean_retrieval(np.array([[0.5, 0.5, 0.1, 0.2]]), true)
+        assert means == {'map': 0.5, 'hit@1': 0}
+
+
+RANKS = [np.array([1, 25, 26, 51]), np.array([3]), np.array([2, 3])]
+
+
+def test_recall_r_precision_and_last_rank_equal_values_worked_out_by_hand():
+    assert metrics.recall_at_k(RANKS, 25).tolist() == [0.5, 1, 1]
+    assert metrics.recall_at_k(RANKS, 2).tolist() == [0.25, 0, 0.5]
+    assert metrics.r_precision(RANKS).tolist() == [0.25, 0, 0.5]
+    assert metrics.last_rank(RANKS).tolist() == [51, 3, 3]
+    assert np.isnan(metrics.recall_at_k([np.array([], int)], 5)).all()
+
+
+def test_accuracy_is_the_share_of_queries_whose_best_clip_is_relevant():
+    scores = np.array([[0.1, 0.9], [0.8, 0.2], [0.5, 0.5], [0.3, 0.4]])
+    relevant = np.array([[False, True], [False, True], [True, False], [True, True]])
+    assert metrics.accuracy(scores, relevant) == 0.75
+
+
+@pytest.mark.parametrize(
+    ('positive', 'negative', 'area'),
+    [([3, 4], [1, 2], 1), ([1, 2], [3, 4], 0), ([1, 1], [1], 0.5), ([4, 2], [2, 1], 0.875)],
+)
+def test_the_area_under_roc_counts_pairs_in_order(positive, negative, area):
+    assert metrics.area_under_roc(np.array(positive), np.array(negative)) == area
+
+
+def test_members_rank_first_in_a_tie_of_the_top():
+    scores = np.array([0.9, 0.8, 0.7, 0.6])
+    assert metrics.share_in_top_k(scores, (1, 3), 2) == 0.5
+    assert metrics.share_in_top_k(np.zeros(4), (1, 3), 2) == 1
+    assert metrics.share_in_top_k(scores, (), 2) == 0

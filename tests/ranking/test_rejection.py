@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from cpad_jax.ranking import rejection
+from cpad_jax.ranking import metrics, rejection
 
 
 def rate(matching, nothing):
-    return rejection.equal_error_rate(np.array(matching, float), np.array(nothing, float))
+    return metrics.equal_error_rate(np.array(matching, float), np.array(nothing, float))
 
 
 @pytest.mark.parametrize(
@@ -28,17 +28,17 @@ def test_equal_error_rate_by_hand(matching, nothing, expected):
 
 
 def test_curve_by_hand():
-    found = rejection.det_curve(np.array([1.0, 4, 5, 6]), np.array([0, 0.5, 0.7, 3]))
+    found = metrics.det_curve(np.array([1.0, 4, 5, 6]), np.array([0, 0.5, 0.7, 3]))
     np.testing.assert_array_equal(found.thresholds, [0, 0.5, 0.7, 1, 3, 4, 5, 6, np.inf])
     np.testing.assert_array_equal(found.misses, np.array([0, 0, 0, 0, 1, 1, 2, 3, 4]) / 4)
     np.testing.assert_array_equal(found.false_alarms, np.array([4, 3, 2, 1, 1, 0, 0, 0, 0]) / 4)
-    assert found.meeting == (0.25, 3)
-    assert [found.missed_at(share) for share in (1, 0.25, 0.1, 0)] == [0, 0, 0.25, 0.25]
+    assert found.equal_error_rate == (0.25, 3)
+    assert [found.miss_rate_at(share) for share in (1, 0.25, 0.1, 0)] == [0, 0, 0.25, 0.25]
     # A query that counts three times is as if it stood there three times.
     weights = np.array([3, 1, 0, 1])
-    found = rejection.det_curve(np.array([1.0, 4, 5, 6]), np.array([2.0, 3, 0, 5]), weights)
-    again = rejection.det_curve(np.array([1.0, 1, 1, 4, 6]), np.array([2.0, 2, 2, 3, 5]))
-    assert found.meeting[0] == again.meeting[0]
+    found = metrics.det_curve(np.array([1.0, 4, 5, 6]), np.array([2.0, 3, 0, 5]), weights)
+    again = metrics.det_curve(np.array([1.0, 1, 1, 4, 6]), np.array([2.0, 2, 2, 3, 5]))
+    assert found.equal_error_rate[0] == again.equal_error_rate[0]
 
 
 def test_scores_are_calibrated_by_clip():
@@ -52,13 +52,13 @@ RELEVANT = [(0,), (0, 1), (2,)]
 
 def test_without_its_answers_a_query_has_what_matches_by_half():
     found = rejection.trials(SCORES, SCORES, RELEVANT)
-    assert found.matching.tolist() == [5, 3, 9] and found.nothing.tolist() == [4, 3, 9]
-    assert found.best.tolist() == [1, 2, 1] and found.found.tolist() == [True, False, False]
+    assert found.target.tolist() == [5, 3, 9] and found.nontarget.tolist() == [4, 3, 9]
+    assert found.best.tolist() == [1, 2, 1] and found.hits.tolist() == [True, False, False]
     assert found.floor == pytest.approx(1 / 3)
     # Calibrated anew on what is left.
-    assert rejection.trials(SCORES, SCORES - 1, RELEVANT).nothing.tolist() == [3, 2, 8]
+    assert rejection.trials(SCORES, SCORES - 1, RELEVANT).nontarget.tolist() == [3, 2, 8]
     tied = rejection.trials(np.ones((1, 3)), np.ones((1, 3)), [(0,)])
-    assert not tied.found.any() and tied.floor == 0.5
+    assert not tied.hits.any() and tied.floor == 0.5
 
 
 def test_no_threshold_is_better_than_the_floor():
@@ -68,7 +68,7 @@ def test_no_threshold_is_better_than_the_floor():
     for row, (answer,) in zip(scores, answers, strict=True):
         row[answer] += 2 if rng.random() < 0.5 else 50
     found = rejection.trials(scores, scores, answers)
-    reached = rejection.equal_error_rate(found.matching, found.nothing)
+    reached = metrics.equal_error_rate(found.target, found.nontarget)
     assert 0.1 < found.floor <= reached < 0.5
 
 
@@ -76,7 +76,7 @@ def test_bounds_draw_people():
     found = rejection.trials(np.tile(SCORES, (20, 1)), np.tile(SCORES, (20, 1)), RELEVANT * 20)
     people = np.repeat(np.arange(20), 3)
     low, high = rejection.bounds(found, people, 100, 0)
-    middle = rejection.equal_error_rate(found.matching, found.nothing)
+    middle = metrics.equal_error_rate(found.target, found.nontarget)
     assert low == high == pytest.approx(middle)  # All people are alike.
     low, high = rejection.bounds(found, np.tile(np.arange(3), 20), 100, 0)
     assert low < middle < high

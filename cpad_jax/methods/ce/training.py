@@ -21,6 +21,7 @@ from cpad_jax.methods.ce import export as ce_export
 from cpad_jax.methods.ce import model
 from cpad_jax.methods.ce.features import clip_experts
 from cpad_jax.models import face_features
+from cpad_jax.ranking import metrics
 from cpad_jax.training import clip_labels, losses, validation_curve
 from cpad_jax.training.compound_batches import CompoundBatches, CompoundQueries, LabelledClips
 from cpad_jax.training.compound_captions import EmbeddedCaptions, person_numbers
@@ -141,9 +142,8 @@ class CollaborativeExperts:
         empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), self._stats['batch_stats'])
         scores, _ = self._scores({'params': params, 'batch_stats': empty}, batch, train=True)
         true = batch['true']
-        best = jnp.argmax(scores, axis=1)
-        accuracy = jnp.take_along_axis(true, best[:, None], axis=1).mean()
-        return losses.max_margin(scores, true, self.config.train.margin), {'accuracy': accuracy}
+        scalars = {'accuracy': metrics.accuracy(scores, true)}
+        return losses.max_margin(scores, true, self.config.train.margin), scalars
 
     def calibrated(self, params: Any) -> Any:
         """The variables to use after training.
@@ -190,7 +190,7 @@ class CollaborativeExperts:
             embedded = encoder.clips(clips.inputs.features, clips.inputs.present)
             scores = model.similarity(queries, importance, embedded, clips.inputs.present)
             found = {
-                **validation_curve.retrieval(scores, asked.relevant),
+                **metrics.mean_retrieval(scores, asked.relevant),
                 'loss': loss(variables, clips),
                 'training_loss': loss(variables, self.sampler.training),
             }

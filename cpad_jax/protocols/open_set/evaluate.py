@@ -20,7 +20,7 @@ from cpad_jax.errors import UserError
 from cpad_jax.methods.querybank import ActionPlace
 from cpad_jax.models.clip_pad_api import PersonalizedCLIP
 from cpad_jax.protocols.open_set.scores import OpenSetScorer
-from cpad_jax.ranking import rejection
+from cpad_jax.ranking import metrics, rejection
 from cpad_jax.ranking import rows as ranking_rows
 from cpad_jax.ranking.query import Query
 from cpad_jax.ranking.zscore import zscore
@@ -172,10 +172,10 @@ def rows(
     who = np.array([query.person_id for query in asked])
     written = []
     for name, trials in found.items():
-        both = rejection.det_curve(trials.matching, trials.nothing)
-        rate, threshold = both.meeting
+        both = metrics.det_curve(trials.target, trials.nontarget)
+        rate, threshold = both.equal_error_rate
         low, high = rejection.bounds(trials, who, samples, seed)
-        alarms = np.flatnonzero(trials.nothing >= threshold)
+        alarms = np.flatnonzero(trials.nontarget >= threshold)
         kinds = collections.Counter(
             _kind(asked[n], clips[trials.best[n]], actions, places) for n in alarms
         )
@@ -189,9 +189,9 @@ def rows(
                 'equal_error_rate': rate,
                 'equal_error_rate_low': ranking_rows.finite(low),
                 'equal_error_rate_high': ranking_rows.finite(high),
-                'hit@1': float(trials.found.mean()),
+                'hit@1': float(trials.hits.mean()),
                 'floor': trials.floor,
-                **{f'missed_at_{share}': both.missed_at(share) for share in _FALSE_ALARMS},
+                **{f'missed_at_{share}': both.miss_rate_at(share) for share in _FALSE_ALARMS},
                 **{kind: kinds[kind] / max(len(alarms), 1) for kind in KINDS},
             }
         )

@@ -23,15 +23,12 @@ METRICS = ('hit@1', 'hit@5', 'map')
 def apart(scores: np.ndarray, query: PairQuery) -> float:
     """How well scores [N] tell A's clips without B from those with B: 0.5 is chance; ties half."""
     right, wrong = (scores[list(numbers)] for numbers in (query.relevant, query.against))
-    above = (right[:, None] > wrong).mean() + (right[:, None] == wrong).mean() / 2
-    return float(above)
+    return metrics.area_under_roc(right, wrong)
 
 
 def both(scores: np.ndarray, query: PairQuery) -> float:
     """Which share of the ten best clips by scores [N] shows A with B; they come first in a tie."""
-    wrong = np.isin(np.arange(len(scores)), query.against)
-    best = np.lexsort((~wrong, -scores))[:10]
-    return float(wrong[best].mean())
+    return metrics.share_in_top_k(scores, query.against, 10)
 
 
 def search(

@@ -10,7 +10,7 @@ from cpad_jax.protocols.compound.table import aligned
 from cpad_jax.protocols.open_set import evaluate
 from cpad_jax.protocols.pairs import results, scores
 from cpad_jax.protocols.pairs.queries import ACTION, TOGETHER, WITHOUT
-from cpad_jax.ranking import method, rejection
+from cpad_jax.ranking import method, metrics, rejection
 from cpad_jax.report import charts, page
 
 # Who is asked by what `person_query` says.
@@ -164,7 +164,7 @@ def _curves(rows: Sequence[Mapping[str, Any]], trials: Sequence[rejection.Trials
         for row, own in zip(rows, trials, strict=True):
             if (row['scenario'], row['method']) != chart:
                 continue
-            both = rejection.det_curve(own.matching, own.nothing)
+            both = metrics.det_curve(own.target, own.nontarget)
             step = -(-len(both.misses) // _POINTS)
             series = charts.Series(row['calibration'], kinds.index(row['calibration']))
             points = zip(both.false_alarms[::step], both.misses[::step], strict=True)

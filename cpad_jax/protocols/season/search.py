@@ -80,9 +80,9 @@ def season_metrics(ranks: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         One of `METRICS` → float64 [Q].
     """
     return {
-        'recall@25': np.array([float((own <= 25).mean()) for own in ranks]),
-        'recall@50': np.array([float((own <= 50).mean()) for own in ranks]),
-        'last_rank': np.array([float(own[-1]) for own in ranks]),
+        'recall@25': metrics.recall_at_k(ranks, 25),
+        'recall@50': metrics.recall_at_k(ranks, 50),
+        'last_rank': metrics.last_rank(ranks),
     }
 
 

@@ -44,20 +44,20 @@ def test_what_to_expect_is_what_background_queries_reach():
 def test_every_calibration_is_asked_with_and_without_answers():
     trials = found()
     assert tuple(trials) == evaluate.CALIBRATIONS
-    assert trials['the score itself'].matching.tolist() == [9, 5]
-    assert trials['the score itself'].nothing.tolist() == [3, 5]
+    assert trials['the score itself'].target.tolist() == [9, 5]
+    assert trials['the score itself'].nontarget.tolist() == [3, 5]
     # Without its answer a gallery has another mean and spread: 1 2 3.
-    assert trials['by the gallery'].nothing[0] == pytest.approx(1 / np.std([1, 2, 3]))
-    assert trials['by the gallery'].matching[0] == pytest.approx((9 - 3.75) / np.std([9, 1, 2, 3]))
-    assert trials['by the gallery'].found.tolist() == [True, False]
+    assert trials['by the gallery'].nontarget[0] == pytest.approx(1 / np.std([1, 2, 3]))
+    assert trials['by the gallery'].target[0] == pytest.approx((9 - 3.75) / np.std([9, 1, 2, 3]))
+    assert trials['by the gallery'].hits.tolist() == [True, False]
     # The first clip's background is 4 0 2: mean 2.
-    assert trials['by clip'].matching[0] == pytest.approx((9 - 2) / np.std([4, 0, 2]))
+    assert trials['by clip'].target[0] == pytest.approx((9 - 2) / np.std([4, 0, 2]))
     # Strangers reach 4 and 3 at best; without the first clip 2 and 3.
-    assert trials['by strangers'].matching.tolist() == [9 - 3.5, 5 - 3.5]
-    assert trials['by strangers'].nothing.tolist() == [3 - 2.5, 5 - 2.5]
+    assert trials['by strangers'].target.tolist() == [9 - 3.5, 5 - 3.5]
+    assert trials['by strangers'].nontarget.tolist() == [3 - 2.5, 5 - 2.5]
     both = trials['by strangers and other words']
-    assert both.matching.tolist() == [9 - 3.5 - 2, 5 - 3.5 - 2]
-    assert both.nothing.tolist() == [3 - 2.5 - 1, 5 - 2.5 - 1]
+    assert both.target.tolist() == [9 - 3.5 - 2, 5 - 3.5 - 2]
+    assert both.nontarget.tolist() == [3 - 2.5 - 1, 5 - 2.5 - 1]
 
 
 def test_rows_say_what_false_alarms_show():
@@ -118,12 +118,12 @@ def test_background_and_queries_come_together(model):
     ]  # fmt: skip
     trials = evaluate.evaluate(asker, asked, background)
     scores = encoder.encode(method.PAD_TEXT_IMAGE, asked) @ gallery.T
-    np.testing.assert_allclose(trials['the score itself'].matching, scores.max(1), atol=1e-6)
+    np.testing.assert_allclose(trials['the score itself'].target, scores.max(1), atol=1e-6)
     strangers = background.scores[RUN].max(1).mean()
     others = encoder.encode(
         method.PAD_TEXT_IMAGE, [dataclasses.replace(asked[3], action=a) for a in ('Eat', 'Kiss')]
     ) @ gallery.T  # fmt: skip
     expected = scores[3].max() - strangers
-    assert trials['by strangers'].matching[3] == pytest.approx(expected, abs=1e-5)
-    both = trials['by strangers and other words'].matching[3]
+    assert trials['by strangers'].target[3] == pytest.approx(expected, abs=1e-5)
+    both = trials['by strangers and other words'].target[3]
     assert both == pytest.approx(expected - others.max(1).mean(), abs=1e-5)
