@@ -37,7 +37,7 @@ from cpad_jax.methods import (
 )
 from cpad_jax.methods.context import Setting
 from cpad_jax.methods.fusion import (
-    Fused,
+    FusedScorer,
     weighted,
 )
 from cpad_jax.protocols.compound import evaluate
@@ -73,7 +73,7 @@ def cell(query: Query) -> str:
 
 
 def try_all(
-    scorer: Fused, asked: Sequence[Query], grid: Sequence[float] = GRID
+    scorer: FusedScorer, asked: Sequence[Query], grid: Sequence[float] = GRID
 ) -> dict[Weights, dict[str, np.ndarray]]:
     """Hits of every cell for all weights of a row.
 
@@ -88,7 +88,7 @@ def try_all(
     tried = list(itertools.product(grid, repeat=len(scorer.weights) - 1))
     first: dict[Weights, list[int]] = {weights: [] for weights in tried}
     with progress.bar(total=len(asked), stage=scorer.method.name, unit='query') as bar:
-        for some, parts in scorer.scored(asked):
+        for some, parts in scorer.batches(asked):
             relevant = [query.relevant for query in some]
             for weights in tried:
                 ranks = metrics.relevant_ranks(weighted(parts, (1.0, *weights)), relevant)

@@ -14,6 +14,7 @@ from cpad_jax.data import detected_faces as data_detected_faces
 from cpad_jax.data import readers
 from cpad_jax.data.built_dataset import DatasetPaths
 from cpad_jax.features import store
+from cpad_jax.features.face_tracks import FaceTrackFeatures
 from cpad_jax.methods import face_similarity, querybank
 from cpad_jax.methods.clip_pad import QueryEncoder
 from cpad_jax.models.clip_pad_api import PersonalizedCLIP
@@ -56,14 +57,14 @@ class Setting:
         return store.photo_features(self.config, self.trained, photos, self.model.clip, self.cache)
 
     @functools.cached_property
-    def face_tracks(self) -> face_tracks.FaceTrackFeatures:
+    def face_tracks(self) -> FaceTrackFeatures:
         """Faces of the clips where their records say that they are."""
         return face_similarity.clip_tracks(
             self.config, self.cache, self.model.clip, self.clips, self._fingerprint
         )
 
     @functools.cached_property
-    def detected_tracks(self) -> face_tracks.FaceTrackFeatures:
+    def detected_tracks(self) -> FaceTrackFeatures:
         """Faces of the clips as a face detector finds them, whatever their records say."""
         return face_similarity.clip_tracks(
             self.config, self.cache, self.model.clip, self.clips, self._fingerprint,
@@ -75,25 +76,25 @@ class Setting:
         return f'{self.paths.fingerprint}/clips/test'
 
     @functools.cached_property
-    def faces(self) -> face_similarity.FaceMatch:
+    def faces(self) -> face_similarity.FaceSimilarity:
         """How alike people in the gallery are to those asked for, for all methods that ask."""
-        return face_similarity.FaceMatch(
+        return face_similarity.FaceSimilarity(
             face_similarity.ClipFaces(self.model, self.face_tracks), self.photos
         )
 
     @functools.cached_property
-    def detected_faces(self) -> face_similarity.FaceMatch:
+    def detected_faces(self) -> face_similarity.FaceSimilarity:
         """The same of the faces that a detector finds."""
-        return face_similarity.FaceMatch(
+        return face_similarity.FaceSimilarity(
             face_similarity.ClipFaces(self.model, self.detected_tracks), self.photos
         )
 
     @functools.cached_property
-    def words(self) -> word_bank.WordBank:
+    def words(self) -> querybank.QueryBank:
         """How likely what a query says of anybody is of the clips, by the open bank."""
         return self.word_bank(querybank.OPEN)
 
-    def word_bank(self, kind: str) -> word_bank.WordBank:
+    def word_bank(self, kind: str) -> querybank.QueryBank:
         """The same by a bank of a kind, at the temperature of `config.eval.word_bank`."""
         temperature = self.config.eval.word_bank[kind]
         return querybank.QueryBank(self.model, self.plain_gallery, kind, temperature)

@@ -85,7 +85,7 @@ class QueryBank:
                 total = np.logaddexp(total, wanted)  # Each joins the bank for itself.
             self._shares.update(zip(asked, wanted - total, strict=True))
 
-    def posterior(self, words: Sequence[ActionPlace]) -> np.ndarray:
+    def log_posterior(self, words: Sequence[ActionPlace]) -> np.ndarray:
         """Log of how likely words are of each clip: float64 [Q, N], at most 0.
 
         Args:
@@ -100,7 +100,7 @@ class QueryBank:
 
     def __call__(self, asked: Sequence[Query]) -> np.ndarray:
         """Queries, of which the person is left out → float64 [Q, N]."""
-        return self.posterior([(query.action, query.place) for query in asked])
+        return self.log_posterior([(query.action, query.place) for query in asked])
 
 
 def _log_sum(found: np.ndarray) -> np.ndarray:

@@ -1,67 +1,109 @@
-"""The further methods by the names that `config.eval.methods` gives them."""
+"""The table of methods: every row that ranks a gallery, by its name in a configuration."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from cpad_jax.data import detected_faces
 from cpad_jax.errors import UserError
-from cpad_jax.methods import class_word, id_clip, late_fusion, palavra, pic2word, polar, with_faces
+from cpad_jax.methods import (
+    class_word,
+    clip,
+    clip_pad,
+    fusion,
+    id_clip,
+    palavra,
+    pic2word,
+    polar,
+)
+from cpad_jax.methods.ce import scorer as ce_scorer
 from cpad_jax.methods.context import Setting
 from cpad_jax.ranking import method
 from cpad_jax.ranking.method import Method
 from cpad_jax.ranking.scorers import Scorer
 
-# Name → its row of the table, and what makes it.
-METHODS: Mapping[str, tuple[Method, Callable[[Setting], Scorer]]] = {
-    'class_word': (class_word.METHOD, class_word.make),
-    'palavra': (palavra.METHOD, palavra.make),
-    'polar': (polar.METHOD, polar.make),
-    'pic2word': (pic2word.METHOD, pic2word.make),
-    'id_clip': (id_clip.METHOD, id_clip.make),
-    'clip_name_on_faces': (method.CLIP_FACES, late_fusion.make_by_name),
-    'late_fusion': (method.LATE_FUSION, late_fusion.make),
-    'with_faces': (method.WITH_FACES, with_faces.make),
-    'with_faces_and_name': (with_faces.NAMED, with_faces.make_named),
-    'clip_name_on_faces_closed': (method.CLIP_FACES_CLOSED, late_fusion.make_by_name_closed),
-    'late_fusion_closed': (method.LATE_FUSION_CLOSED, late_fusion.make_closed),
-    'with_faces_closed': (method.WITH_FACES_CLOSED, with_faces.make_closed),
-    'clip_name_on_faces_detected': (method.CLIP_FACES_DETECTED, late_fusion.make_by_name_detected),
-    'late_fusion_detected': (method.LATE_FUSION_DETECTED, late_fusion.make_detected),
-    'with_faces_detected': (method.WITH_FACES_DETECTED, with_faces.make_detected),
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A row of the table.
+
+    Attributes:
+        method: Its name and the form of its queries.
+        make: Makes the scorer of an evaluation.
+        detected: Whether it needs a face detector.
+    """
+
+    method: Method
+    make: Callable[[Setting], Scorer]
+    detected: bool = False
+
+
+def _clip_pad(row: Method) -> Row:
+    return Row(row, functools.partial(clip_pad.make, row))
+
+
+# The rows of the paper, which every evaluation has as far as its models allow.
+PAPER: Mapping[str, Row] = {
+    'ce': Row(method.CE, ce_scorer.make),
+    'clip': Row(method.CLIP, clip.make),
+    'clip_pad_text': _clip_pad(method.PAD_TEXT),
+    'clip_pad_memory': _clip_pad(method.PAD_MEMORY),
+    'clip_pad_image': _clip_pad(method.PAD_IMAGE),
+    'clip_pad_text_image': _clip_pad(method.PAD_TEXT_IMAGE),
 }
-# Those that need a face detector.
-DETECTED = tuple(name for name in METHODS if name.endswith('_detected'))
+# Rows that `config.eval.methods` adds.
+FURTHER: Mapping[str, Row] = {
+    'class_word': Row(class_word.METHOD, class_word.make),
+    'palavra': Row(palavra.METHOD, palavra.make),
+    'polar': Row(polar.METHOD, polar.make),
+    'pic2word': Row(pic2word.METHOD, pic2word.make),
+    'id_clip': Row(id_clip.METHOD, id_clip.make),
+    **{name: Row(row.method, row.make, row.detected) for name, row in fusion.ROWS.items()},
+}
+METHODS: Mapping[str, Row] = {**PAPER, **FURTHER}
 
 
 def rows(names: Sequence[str]) -> tuple[Method, ...]:
     """The rows of some methods.
 
+    Args:
+        names: As in `config.eval.methods`.
+
     Raises:
         UserError: One is unknown.
     """
     for name in names:
-        if name not in METHODS:
+        if name not in FURTHER:
             raise UserError(
-                f'config.eval.methods names {name!r}, expected some of {", ".join(METHODS)}'
+                f'config.eval.methods names {name!r}, expected some of {", ".join(FURTHER)}'
             )
-    return tuple(METHODS[name][0] for name in names)
+    return tuple(FURTHER[name].method for name in names)
+
+
+def paper_rows(context: Setting) -> tuple[str, ...]:
+    """Names of the rows of the paper that the models of an evaluation allow."""
+    allowed = set(context.encoder.methods)
+    if context.config.eval.ce:
+        allowed.add(method.CE)
+    return tuple(name for name, row in PAPER.items() if row.method in allowed)
 
 
 def possible(names: Sequence[str]) -> tuple[str, ...]:
-    """Those of some methods that can be had here: without a face detector, none of `DETECTED`.
+    """Those of some methods that can run here: without a face detector, none that needs one.
 
-    One line of standard error says what is left out.
+    One line of standard error names what is left out.
     """
-    wanted = [name for name in names if name in DETECTED]
+    wanted = [name for name in names if METHODS[name].detected]
     why = detected_faces.missing() if wanted else None
     if why is None:
         return tuple(names)
-    print(f'left out: {", ".join(wanted)}, which find faces themselves: {why}', file=sys.stderr)
-    return tuple(name for name in names if name not in DETECTED)
+    print(f'left out: {", ".join(wanted)}, which detect faces: {why}', file=sys.stderr)
+    return tuple(name for name in names if name not in wanted)
 
 
-def make(names: Sequence[str], setting: Setting) -> tuple[Scorer, ...]:
-    """What ranks clips, for each name."""
-    return tuple(METHODS[name][1](setting) for name in names)
+def make(names: Sequence[str], context: Setting) -> tuple[Scorer, ...]:
+    """The scorer of each name."""
+    return tuple(METHODS[name].make(context) for name in names)

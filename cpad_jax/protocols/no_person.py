@@ -14,15 +14,15 @@ from cpad_jax.data import build, readers
 from cpad_jax.features import store
 from cpad_jax.methods.ce import export
 from cpad_jax.methods.ce import scorer as ce_scorer
-from cpad_jax.models.pretrained import CLIPModel, load_clip
+from cpad_jax.methods.clip import PlainCLIP
+from cpad_jax.models.pretrained import load_clip
 from cpad_jax.printable import say
-from cpad_jax.ranking import bootstrap, exact_scores, metrics
+from cpad_jax.ranking import bootstrap, metrics
 from cpad_jax.ranking import query as ranking_query
-from cpad_jax.ranking.method import NONE, Method
+from cpad_jax.ranking.method import Method
 from cpad_jax.ranking.query import Query
 from cpad_jax.ranking.scorers import Scorer, rank_all
 from cpad_jax.report import page
-from cpad_jax.text.prompts import query_text
 
 # The share of the R right clips that is among the first R: recall where there are hundreds.
 RECALL = 'recall@R'
@@ -75,27 +75,6 @@ def build_queries(
 
 
 ADAPTED = 'adapted'  # As the clip adapter of a CLIP-PAD sees clips.
-
-
-class PlainCLIP:
-    """Zero-shot CLIP: 'a person hugging someone' against the mean of a clip's frames.
-
-    Args:
-        clip: Embeds texts.
-        gallery: float32 [N, D] of length 1.
-        name: Of the row.
-    """
-
-    def __init__(self, clip: CLIPModel, gallery: np.ndarray, name: str = 'CLIP'):
-        self._clip, self._gallery = clip, gallery
-        self.method = Method(name, NONE)
-
-    def ranks(self, asked: Sequence[Query]) -> list[np.ndarray]:
-        """See `scorers.Scorer`."""
-        texts = [query_text(None, q.action, q.place, person_token=False) for q in asked]
-        embedded = self._clip.encode_text(self._clip.tokenize(texts), normalize=True)
-        relevant = [query.relevant for query in asked]
-        return exact_scores.ranks(np.asarray(embedded), self._gallery, relevant)
 
 
 def compare(

@@ -22,7 +22,9 @@ NAMES = (
 )
 
 
-def relevant_ranks(scores: np.ndarray, relevant: Sequence[np.ndarray]) -> list[np.ndarray]:
+def relevant_ranks(
+    scores: np.ndarray, relevant: Sequence[Sequence[int] | np.ndarray]
+) -> list[np.ndarray]:
     """Ranks of the relevant clips.
 
     Args:

@@ -36,7 +36,7 @@ def said(model, *sets):
 
 def test_the_most_alike_person_of_a_clip_counts_by_all_of_their_faces(model):
     asked = [query('ada/0', 'ada/1'), query('bo/0'), query('ada/0', 'ada/1')]
-    match = face_similarity.FaceMatch(face_similarity.ClipFaces(model, CLIPS), PHOTOS)
+    match = face_similarity.FaceSimilarity(face_similarity.ClipFaces(model, CLIPS), PHOTOS)
     wanted = said(model, [PHOTOS['ada/0'], PHOTOS['ada/1']], [PHOTOS['bo/0']])
     people = said(
         model, FACES[0][[0, 2]], FACES[0][[1]], FACES[2][[0]], *FACES[3][:, None]
@@ -57,14 +57,14 @@ def test_somebody_is_most_like_themselves(model):
     faces = np.stack([shown['bo'], shown['ada']])[:, None].astype(np.float16)
     clips = FaceTrackFeatures(np.array(['a', 'b']), faces, np.zeros((2, 1), int))
     faces = face_similarity.ClipFaces(model, clips)
-    found = face_similarity.FaceMatch(faces, shown)([query('ada'), query('bo')])
+    found = face_similarity.FaceSimilarity(faces, shown)([query('ada'), query('bo')])
     assert found.argmax(axis=1).tolist() == [1, 0]
 
 
 def test_a_gallery_without_faces_says_nothing(model):
     clips = FaceTrackFeatures(CLIPS.clip_ids, FACES, np.full((4, 3), -1))
     faces = face_similarity.ClipFaces(model, clips)
-    assert np.isnan(face_similarity.FaceMatch(faces, PHOTOS)([query('bo/0')])).all()
+    assert np.isnan(face_similarity.FaceSimilarity(faces, PHOTOS)([query('bo/0')])).all()
 
 
 def test_a_model_that_reads_faces_otherwise_is_refused(model):

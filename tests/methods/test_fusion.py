@@ -39,7 +39,7 @@ SEEN = [[0.0, 0.9, 1.0]] * 2
 
 def fused(weight, seen=SEEN, gallery=GALLERY, drawn=DONE):
     text = fusion.Text(Encoder(**drawn), NO_PERSON, gallery)
-    return fusion.Fused(ROW, (text, fusion.Faces(faces(seen))), (1.0, weight))
+    return fusion.FusedScorer(ROW, (text, fusion.Faces(faces(seen))), (1.0, weight))
 
 
 def test_both_together_find_what_neither_finds_alone():
@@ -53,8 +53,8 @@ def test_the_sum_by_hand():
     encoder = Encoder(**DONE, **{'a row': [[0, 1]]})
     texts = [fusion.Text(encoder, method, GALLERY) for method in (NO_PERSON, ROW)]
     parts = (*texts, fusion.Faces(faces([[1, 2, 3]])))
-    row = fusion.Fused(ROW, parts, (2.0, 0.5, 3.0))
-    ((_, found),) = row.scored(asked((0,)))
+    row = fusion.FusedScorer(ROW, parts, (2.0, 0.5, 3.0))
+    ((_, found),) = row.batches(asked((0,)))
     half = np.sqrt(1.5)
     np.testing.assert_allclose(found[2], [[-half, 0, half]], atol=1e-12)
     # Texts say 1, 0.8, 0 and 0, 0.6, 1, of means 0.6 and 8/15.
@@ -92,6 +92,6 @@ def test_which_queries_stand_together_does_not_matter(monkeypatch, at_once):
     row = fused(1.0, rng.normal(size=(9, 50)), gallery, {'CLIP': drawn})
     query = asked(*[tuple(rng.permutation(50)[:3]) for _ in range(9)])
     whole = row.ranks(query)
-    monkeypatch.setattr(fusion, '_AT_ONCE', at_once)
+    monkeypatch.setattr(fusion, '_BATCH', at_once)
     assert [r.tolist() for r in row.ranks(query)] == [r.tolist() for r in whole]
     assert [row.ranks([one])[0].tolist() for one in query] == [r.tolist() for r in whole]

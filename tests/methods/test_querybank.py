@@ -46,7 +46,7 @@ def test_shares_of_the_closed_bank_by_hand(model):
     clips = gallery()
     bank = querybank.QueryBank(model, clips, querybank.CLOSED)
     for words, texts in zip(ASKED, (DOING, WHERE), strict=True):
-        found = bank.posterior(words)
+        found = bank.log_posterior(words)
         expected = shares(embed(model, texts) @ clips.T.astype(np.float64))
         np.testing.assert_allclose(found, expected, atol=1e-4)
         np.testing.assert_allclose(np.exp(found).sum(axis=0), 1, atol=1e-9)
@@ -65,13 +65,13 @@ def test_the_open_bank_is_phrases_of_training_and_what_is_asked(model):
         for word, text in list(zip(words, texts, strict=True))[:3]:
             asked = (embed(model, [text]) @ clips.T.astype(np.float64))[0] / scale
             total = np.exp(others / scale).sum(axis=0) + np.exp(asked)
-            (found,) = bank.posterior([word])
+            (found,) = bank.log_posterior([word])
             np.testing.assert_allclose(found, asked - np.log(total), atol=1e-4)
 
 
 def test_what_is_done_and_where_are_judged_apart(model):
     bank = querybank.QueryBank(model, gallery())
-    eats, kitchen, both = bank.posterior([EAT, KITCHEN, ('Eat', 'INT-kitchen')])
+    eats, kitchen, both = bank.log_posterior([EAT, KITCHEN, ('Eat', 'INT-kitchen')])
     np.testing.assert_allclose(both, eats + kitchen)
     assert np.abs(eats - kitchen).max() > 0.1
 
@@ -79,7 +79,7 @@ def test_what_is_done_and_where_are_judged_apart(model):
 def test_queries_are_asked_without_the_person(model):
     bank = querybank.QueryBank(model, gallery())
     query = Query('', 'action', 'a', 'Ada', True, 'Eat', None, (0,), ())
-    np.testing.assert_array_equal(bank([query]), bank.posterior([EAT]))
+    np.testing.assert_array_equal(bank([query]), bank.log_posterior([EAT]))
 
 
 def test_a_clip_that_is_near_to_every_text_is_not_preferred(model):
@@ -92,15 +92,15 @@ def test_a_clip_that_is_near_to_every_text_is_not_preferred(model):
     clips = unit(np.stack([shared + 0.1 * own, own - 0.2 * shared, -own]))
     assert (eats @ clips.T).argmax() == 0
     closed = querybank.QueryBank(model, clips, querybank.CLOSED)
-    assert closed.posterior([EAT]).argmax() == 1
+    assert closed.log_posterior([EAT]).argmax() == 1
 
 
 def test_one_clip_says_that_all_texts_are_alike(model):
     bank = querybank.QueryBank(model, gallery(1), querybank.CLOSED)
-    np.testing.assert_allclose(bank.posterior([EAT, KITCHEN]), [[-np.log(13)], [-np.log(10)]])
+    np.testing.assert_allclose(bank.log_posterior([EAT, KITCHEN]), [[-np.log(13)], [-np.log(10)]])
     doing, where = map(len, querybank.PHRASES)
     np.testing.assert_allclose(
-        querybank.QueryBank(model, gallery(1)).posterior([EAT, KITCHEN]),
+        querybank.QueryBank(model, gallery(1)).log_posterior([EAT, KITCHEN]),
         [[-np.log(doing + 1)], [-np.log(where + 1)]],
     )  # fmt: skip
 
@@ -118,6 +118,6 @@ def test_what_labelled_clips_have_taught_counts(model):
     np.testing.assert_allclose(taught.adapt_clips(clips), moved, atol=1e-6)
     assert model.adapt_clips(clips) is clips
     np.testing.assert_allclose(
-        querybank.QueryBank(taught, clips).posterior([EAT]),
-        querybank.QueryBank(model, moved).posterior([EAT]), atol=1e-4,
+        querybank.QueryBank(taught, clips).log_posterior([EAT]),
+        querybank.QueryBank(model, moved).log_posterior([EAT]), atol=1e-4,
     )  # fmt: skip

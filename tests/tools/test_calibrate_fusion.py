@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cpad_jax.errors import UserError
-from cpad_jax.methods.fusion import Fused
+from cpad_jax.methods.fusion import FusedScorer
 from cpad_jax.ranking import method
 from cpad_jax.ranking.query import Query
 from cpad_jax.ranking.zscore import zscore
@@ -23,7 +23,9 @@ def saying(scores):
     return lambda some: np.tile(zscore(scores), (len(some), 1))
 
 
-ROW = Fused(method.Method('late fusion', method.IMAGE), (saying(WORDS), saying(SEEN)), (1.0, 99.0))
+ROW = FusedScorer(
+    method.Method('late fusion', method.IMAGE), (saying(WORDS), saying(SEEN)), (1.0, 99.0)
+)
 
 
 def test_every_weight_is_tried_and_hits_are_counted_by_cell():

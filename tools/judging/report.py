@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from cpad_jax.methods import with_faces
 from cpad_jax.protocols.compound import comparison, results, table
 from cpad_jax.ranking import bootstrap, rows
 from cpad_jax.ranking.method import (
@@ -23,6 +22,7 @@ from cpad_jax.ranking.method import (
     PAD_TEXT_IMAGE,
     PERSON_ONLY,
     WITH_FACES,
+    WITH_FACES_AND_NAME,
     WRONG_PERSON,
     Method,
 )
@@ -38,7 +38,7 @@ SLACK = 0.02  # By which a form may fall behind the one that it is to be no wors
 FORMS = (PAD_TEXT, PAD_IMAGE, PAD_TEXT_IMAGE)
 # Whose gains are held against which row of the paper.
 GAINED = {form: form for form in FORMS} | {
-    WITH_FACES: PAD_IMAGE, with_faces.NAMED: PAD_TEXT_IMAGE,
+    WITH_FACES: PAD_IMAGE, WITH_FACES_AND_NAME: PAD_TEXT_IMAGE,
 }  # fmt: skip
 # What stands in every table by strata.
 STRATIFIED = (

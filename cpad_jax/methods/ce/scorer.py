@@ -14,6 +14,7 @@ from cpad_jax.errors import UserError
 from cpad_jax.methods.ce import export
 from cpad_jax.methods.ce import model as ce_model
 from cpad_jax.methods.ce.features import ClipExperts, clip_experts
+from cpad_jax.methods.context import Setting
 from cpad_jax.models import clip_pad_api, face_features
 from cpad_jax.models.person_adapter import padded
 from cpad_jax.models.pretrained import CLIPModel
@@ -106,6 +107,14 @@ def load(
     saved = export.load_model(model_folder(workdir), model.clip.sha256)
     experts = gallery(saved, config, model.clip, paths, clips, cache)
     return ExpertsScorer(saved, model.clip, experts, photos, config.eval.num_references)
+
+
+def make(context: Setting) -> ExpertsScorer:
+    """The row of `config.eval.ce` in an evaluation; see `load`."""
+    return load(
+        context.config.eval.ce, context.config, context.model, context.paths, context.clips,
+        context.cache, context.photos,
+    )  # fmt: skip
 
 
 def gallery(

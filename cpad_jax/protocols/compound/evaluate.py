@@ -18,6 +18,7 @@ from cpad_jax.features import store
 from cpad_jax.media import images
 from cpad_jax.methods import clip_pad, registry
 from cpad_jax.methods.ce import export, scorer
+from cpad_jax.methods.clip import PlainCLIP
 from cpad_jax.methods.context import Setting
 from cpad_jax.models import clip_pad_api
 from cpad_jax.printable import say
@@ -129,8 +130,8 @@ class EvalContext:
             very same.
         asked: The queries.
         encoder: Embeds them.
-        methods: The methods and controls that embed queries.
-        experts: Collaborative Experts, where they were trained.
+        paper: The rows of the paper.
+        controls: The controls, which `encoder` encodes.
         setting: What other ways to say who are made of.
         further: These.
         facts: What is the same in every row of `results.json`.
@@ -144,10 +145,10 @@ class EvalContext:
     plain_gallery: np.ndarray
     asked: list[ranking_query.Query]
     encoder: clip_pad.QueryEncoder
-    methods: tuple[ranking_method.Method, ...]
-    experts: scorer.ExpertsScorer | None
+    paper: tuple[ranking_scorers.Scorer, ...]
+    controls: tuple[ranking_method.Method, ...]
     setting: Setting
-    further: tuple[scorers.Scorer, ...]
+    further: tuple[ranking_scorers.Scorer, ...]
     facts: dict[str, Any]
 
     def gallery(self, method: ranking_method.Method) -> np.ndarray:
@@ -157,11 +158,10 @@ class EvalContext:
         return self.galleries.get(method.control, self.galleries[None])
 
     @property
-    def scorers(self) -> tuple[scorers.Scorer, ...]:
+    def scorers(self) -> tuple[ranking_scorers.Scorer, ...]:
         """What ranks the clips, one for each method and control."""
-        experts = (self.experts,) if self.experts else ()
-        embedded = (ranking_scorers.Cosine(m, self.encoder, self.gallery(m)) for m in self.methods)
-        return (*experts, *embedded, *self.further)
+        controls = (ranking_scorers.Cosine(m, self.encoder, self.gallery(m)) for m in self.controls)
+        return (*self.paper, *controls, *self.further)
 
 
 def check(config: Any) -> None:
@@ -242,16 +242,14 @@ def prepare(workdir: Path, config: Any) -> EvalContext:
         photos=by_image,
         references={k: [p['image_id'] for p in v] for k, v in references.items()},
         num_references=options.num_references,
-        stand_ins=queries.impostors(asked, config.seed),
+        impostors=queries.impostors(asked, config.seed),
         spoiled=spoiled,
     )
-    experts = None
-    if options.ce:
-        experts = scorer.load(options.ce, config, model, paths, clips, cache, by_image)
     setting = Setting(
         config, cache, model, trained, paths, clips, embedded[None], plain, encoder, by_image,
         pictures,
     )  # fmt: skip
+    paper = registry.make(registry.paper_rows(setting), setting)
     further = registry.make(registry.possible(options.methods), setting)
     facts = {
         'dataset': data['name'],
@@ -264,9 +262,8 @@ def prepare(workdir: Path, config: Any) -> EvalContext:
         'relevance': clips.relevance,
         'num_clips': len(clips),
     }
-    methods = (*encoder.methods, *controls)
     return EvalContext(
-        model, clips, photos, labelled, embedded, plain, asked, encoder, methods, experts, setting,
+        model, clips, photos, labelled, embedded, plain, asked, encoder, paper, controls, setting,
         further, facts,
     )  # fmt: skip
 
@@ -298,13 +295,13 @@ def _failures(
 def _ask_for_nobody(material: EvalContext, samples: int, seed: int) -> list[dict[str, Any]]:
     """The rows of `no_person.json`: what has learned from clips, beside plain CLIP."""
     clips, model, seen = material.clips, material.model, material.plain_gallery
-    found = [material.experts] if material.experts else []
+    found = [row for row in material.paper if row.method == ranking_method.CE]
     if model.saved.config.clip_width:
-        found.append(no_person.PlainCLIP(model.clip, model.adapt_clips(seen), no_person.ADAPTED))
+        found.append(PlainCLIP(model.clip, model.adapt_clips(seen), no_person.ADAPTED))
     if not found:
         return []
     asked = no_person.build_queries(material.labels, clips.actions, clips.places, clips.relevance)
-    return no_person.compare([*found, no_person.PlainCLIP(model.clip, seen)], asked, samples, seed)
+    return no_person.compare([*found, PlainCLIP(model.clip, seen)], asked, samples, seed)
 
 
 def evaluate(workdir: Path, config: Any, folder: Path | None = None) -> list[dict[str, Any]]:

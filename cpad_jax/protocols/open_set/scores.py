@@ -13,8 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from cpad_jax.methods.clip_name_on_faces import NameMatch
-from cpad_jax.methods.face_similarity import FaceMatch
+from cpad_jax.methods.face_similarity import FaceSimilarity, NameSimilarity
 from cpad_jax.methods.querybank import ActionPlace, QueryBank
 from cpad_jax.models.clip_pad_api import PersonalizedCLIP
 from cpad_jax.ranking import method, scorers
@@ -81,7 +80,7 @@ class FusedScorer:
 
     text: TextScorer
     bank: QueryBank
-    match: FaceMatch
+    match: FaceSimilarity
     words: float
     faces: float
     spreads: tuple[float, float]
@@ -95,7 +94,7 @@ class FusedScorer:
     def people(self, tokens: np.ndarray, words: Sequence[ActionPlace]) -> list[np.ndarray]:
         """See `Asker`."""
         seen = _impostors(self.match, tokens)
-        done = self.bank.posterior(words)
+        done = self.bank.log_posterior(words)
         found = self.text.people(tokens, words)
         return [self._sum(text, own, seen) for text, own in zip(found, done, strict=True)]
 
@@ -110,7 +109,7 @@ class FusedScorer:
 def fused_scorer(
     text: TextScorer,
     bank: QueryBank,
-    match: FaceMatch,
+    match: FaceSimilarity,
     strangers: np.ndarray,
     every: Sequence[ActionPlace],
     options: Mapping[str, float],
@@ -142,7 +141,7 @@ class NameFusedScorer:
         spread: Of faces over the gallery, the mean over strangers.
     """
 
-    match: NameMatch
+    match: NameSimilarity
     bank: QueryBank
     strangers: Sequence[str]
     faces: float
@@ -156,15 +155,15 @@ class NameFusedScorer:
     def people(self, tokens: np.ndarray, words: Sequence[ActionPlace]) -> list[np.ndarray]:
         """See `Asker`; these people have names, so their tokens are not looked at."""
         del tokens
-        seen = _filled(self.match.alike(self.strangers))
-        return [self._sum(own, seen) for own in self.bank.posterior(words)]
+        seen = _filled(self.match.similarity(self.strangers))
+        return [self._sum(own, seen) for own in self.bank.log_posterior(words)]
 
     def _sum(self, done: np.ndarray, seen: np.ndarray) -> np.ndarray:
         return done + self.faces * seen / self.spread if self.spread else done + 0 * seen
 
 
 def name_fused_scorer(
-    match: NameMatch, bank: QueryBank, strangers: Sequence[str], faces: float
+    match: NameSimilarity, bank: QueryBank, strangers: Sequence[str], faces: float
 ) -> NameFusedScorer:
     """Measures how far scores of faces spread.
 
@@ -174,13 +173,13 @@ def name_fused_scorer(
         strangers: Names of people who are in no query.
         faces: `config.eval.clip_name_on_faces.faces`.
     """
-    spread = float(_filled(match.alike(strangers)).std(axis=1).mean())
+    spread = float(_filled(match.similarity(strangers)).std(axis=1).mean())
     return NameFusedScorer(match, bank, strangers, faces, spread)
 
 
-def _impostors(match: FaceMatch, tokens: np.ndarray) -> np.ndarray:
+def _impostors(match: FaceSimilarity, tokens: np.ndarray) -> np.ndarray:
     """How alike people are of whom there are tokens [S, K, W] and no photos: [S, N]."""
-    return _filled(match.faces.alike(match.faces.said_of(tokens)))
+    return _filled(match.faces.similarity(match.faces.encode_tokens(tokens)))
 
 
 def _filled(seen: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ from cpad_jax.data.built_dataset import DatasetPaths
 from cpad_jax.errors import UserError
 from cpad_jax.features import store
 from cpad_jax.methods import face_similarity
-from cpad_jax.methods.clip_name_on_faces import NameMatch
+from cpad_jax.methods.face_similarity import NameSimilarity
 from cpad_jax.methods.querybank import QueryBank
 from cpad_jax.models import face_features
 from cpad_jax.models.clip_pad_api import PersonalizedCLIP
@@ -109,10 +109,12 @@ def ask_pairs(config: Any, workdir: Path, model: PersonalizedCLIP) -> dict[str, 
     if model.face_feature == face_features.CLIP:
         tracks = face_similarity.clip_tracks(config, cache, model.clip, clips, fingerprint)
         seen = face_similarity.ClipFaces(model, tracks)
-        said = seen.said([own.features for own in references.values()])
-        alike = dict(zip(references, seen.alike(said), strict=True))
+        encoded = seen.encode_people([own.features for own in references.values()])
+        alike = dict(zip(references, seen.similarity(encoded), strict=True))
         bank = QueryBank(model, plain, temperature=config.eval.word_bank.open)
-        by_name = NameMatch(model.clip, tracks).alike([own.name for own in references.values()])
+        by_name = NameSimilarity(model.clip, tracks).similarity(
+            [own.name for own in references.values()]
+        )
         faces = scores.SeenFaces(
             alike, bank, **config.eval.with_faces,
             by_name=dict(zip(references, by_name, strict=True)),
@@ -161,7 +163,7 @@ def detect(config: Any, material: compound_evaluate.EvalContext) -> Detection:
                     text, setting.words, setting.faces, others, words, options_of
                 )
             )
-            match = NameMatch(model.clip, setting.face_tracks)
+            match = NameSimilarity(model.clip, setting.face_tracks)
             weight = config.eval.clip_name_on_faces.faces
             askers.append(
                 open_set_scores.name_fused_scorer(match, setting.words, strangers, weight)

@@ -56,11 +56,11 @@ class SeenFaces:
     """What speaks beside a text with tokens, as in the row 'CLIP-PAD + faces'.
 
     Attributes:
-        alike: person_id → float64 [N], of `ClipFaces.alike`.
+        alike: person_id → float64 [N], of `ClipFaces.similarity`.
         bank: Says what is done.
         faces: How much it counts who is seen.
         words: How much it counts what is done, whoever does it.
-        by_name: person_id → float64 [N], of `clip_name_on_faces.NameMatch.alike`.
+        by_name: person_id → float64 [N], of `NameSimilarity.similarity`.
         name: How much it counts who is seen, as against what is done, in 'CLIP + faces'.
     """
 
@@ -190,7 +190,7 @@ class PairAsker:
         found = found + seen.faces * zscore(alike).min(axis=1)
         if None in actions:
             return found
-        return found + seen.words * seen.bank.posterior([(action, None) for action in actions])
+        return found + seen.words * seen.bank.log_posterior([(action, None) for action in actions])
 
     def _by_names_on_faces(self, way: Way, asked: Sequence[PairQuery]) -> np.ndarray:
         """Scores [Q, N] of who is seen, by plain CLIP and the names, and of what is done.
@@ -206,7 +206,7 @@ class PairAsker:
         actions = [query.action for query in asked]
         if None in actions:
             return found
-        return found + own.bank.posterior([(action, None) for action in actions])
+        return found + own.bank.log_posterior([(action, None) for action in actions])
 
     def _wording(self, way: Way, query: PairQuery) -> tuple[str, tuple[str, ...]]:
         """The text, and who stands behind its [TOK]s."""

@@ -35,7 +35,7 @@ class Bank:
 
     known = {'Eat': [-1.0, -2, -3], 'Run': [-4.0, -5, -6]}
 
-    def posterior(self, words):
+    def log_posterior(self, words):
         return np.array([self.known[action] for action, _ in words])
 
     def __call__(self, asked):
@@ -45,7 +45,9 @@ class Bank:
 class Match:
     """Knows of nobody but those above."""
 
-    faces = types.SimpleNamespace(said_of=lambda tokens: None, alike=lambda said: STRANGE)
+    faces = types.SimpleNamespace(
+        encode_tokens=lambda tokens: None, similarity=lambda people: STRANGE
+    )
 
     def __call__(self, asked):
         return np.repeat(SEEN, len(asked), axis=0)
@@ -83,7 +85,7 @@ class Nobody(Match):
     """Sees no face."""
 
     faces = types.SimpleNamespace(
-        said_of=lambda tokens: None, alike=lambda said: np.full((2, 3), np.nan)
+        encode_tokens=lambda tokens: None, similarity=lambda people: np.full((2, 3), np.nan)
     )
 
     def __call__(self, asked):
@@ -101,7 +103,7 @@ def test_names_on_faces_have_one_scale_for_all_who_are_asked_for():
         def __call__(self, asked):
             return np.repeat(SEEN, len(asked), axis=0)
 
-        def alike(self, names):
+        def similarity(self, names):
             assert list(names) == ['Ann', 'Bo']
             return STRANGE
 

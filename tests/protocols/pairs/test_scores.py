@@ -202,7 +202,7 @@ def test_faces_say_who_is_there_beside_the_text():
     said = []
 
     class Bank:
-        def posterior(self, words):
+        def log_posterior(self, words):
             said.extend(words)
             return np.tile([-1.0, -2, -3], (len(words), 1))
 

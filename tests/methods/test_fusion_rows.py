@@ -9,7 +9,7 @@ import pytest
 
 from cpad_jax.features.face_tracks import FaceTrackFeatures
 from cpad_jax.methods import clip_pad, face_similarity, fusion, querybank, registry
-from cpad_jax.methods.clip_name_on_faces import NameMatch
+from cpad_jax.methods.face_similarity import NameSimilarity
 from cpad_jax.ranking.method import PAD_IMAGE, PAD_TEXT_IMAGE
 from cpad_jax.ranking.query import Query
 from cpad_jax.ranking.zscore import zscore
@@ -56,7 +56,7 @@ def setting():
         encoder=encoder,
         gallery=np.tile(done, (3, 1)),
         words=querybank.QueryBank(model, np.tile(done, (3, 1))),
-        faces=face_similarity.FaceMatch(face_similarity.ClipFaces(model, tracks), FACES),
+        faces=face_similarity.FaceSimilarity(face_similarity.ClipFaces(model, tracks), FACES),
     )
 
 
@@ -81,7 +81,7 @@ def test_the_parts_are_what_clip_pad_words_and_faces_say(setting, name, method):
     gallery = (gallery / np.linalg.norm(gallery, axis=1, keepdims=True)).astype(np.float32)
     other = types.SimpleNamespace(**vars(setting) | {'gallery': gallery})
     (row,) = registry.make([name], other)
-    ((_, (text, words, faces)),) = row.scored(asked())
+    ((_, (text, words, faces)),) = row.batches(asked())
     said = (setting.encoder.encode(method, asked()) @ gallery.T).astype(np.float64)
     np.testing.assert_allclose(text, zscore(said), atol=1e-3)
     np.testing.assert_array_equal(words, setting.words(asked()))
@@ -107,7 +107,7 @@ def test_names_are_read_by_plain_clip_on_the_same_faces_and_words(setting):
     (row,) = registry.make(['clip_name_on_faces'], other)
     assert row.method.key == 'CLIP + faces/text'
     assert [ranks.tolist() for ranks in row.ranks(asked())] == [[1]] * 6
-    ((_, (words, seen)),) = row.scored(asked())
+    ((_, (words, seen)),) = row.batches(asked())
     np.testing.assert_array_equal(words, setting.words(asked()))
     # The mean direction of both faces is the name's.
     alike = np.repeat(np.repeat(named @ named.T, 2, axis=0), 2, axis=1)
@@ -118,14 +118,14 @@ def test_the_nearest_of_several_people_counts_and_nobody_is_nan():
     model = tiny_cpad.make()
     faces = RNG.normal(size=(3, 2, 32)).astype(np.float16)
     tracks = FaceTrackFeatures(np.array(list('abc')), faces, np.array([[0, 1], [-1, -1], [0, -1]]))
-    found = NameMatch(model.clip, tracks).alike(['Ada', 'Bo', 'Ada']) / 2.0**52
+    found = NameSimilarity(model.clip, tracks).similarity(['Ada', 'Bo', 'Ada']) / 2.0**52
     ids = model.clip.tokenize(['Ada', 'Bo'])
     unit = faces / np.linalg.norm(faces.astype(np.float32), axis=2, keepdims=True)
     cosines = np.einsum('pd,ntd->pnt', model.clip.encode_text(ids, normalize=True), unit)
     expected = np.stack([cosines[:, 0].max(axis=1), [np.nan] * 2, cosines[:, 2, 0]], axis=1)
     np.testing.assert_allclose(found, expected[[0, 1, 0]], atol=2e-3)
     empty = FaceTrackFeatures(tracks.clip_ids, faces, np.full((3, 2), -1))
-    assert np.isnan(NameMatch(model.clip, empty).alike(['Ada'])).all()
+    assert np.isnan(NameSimilarity(model.clip, empty).similarity(['Ada'])).all()
 
 
 def test_what_each_row_is_asked_as_and_how_much_it_counts(setting):
@@ -163,7 +163,7 @@ def test_rows_of_found_faces_have_the_others_weights_and_words(setting):
     found = FaceTrackFeatures(
         setting.face_tracks.clip_ids, setting.face_tracks.faces[::-1], setting.face_tracks.tracks
     )
-    match = face_similarity.FaceMatch(face_similarity.ClipFaces(setting.model, found), FACES)
+    match = face_similarity.FaceSimilarity(face_similarity.ClipFaces(setting.model, found), FACES)
     other = types.SimpleNamespace(
         **vars(setting) | {'detected_tracks': found, 'detected_faces': match}
     )
@@ -173,7 +173,7 @@ def test_rows_of_found_faces_have_the_others_weights_and_words(setting):
         (detected,) = registry.make([f'{name}_detected'], other)
         assert detected.method.name == f'{row.method.name}, detected'
         assert detected.weights == row.weights
-        ((_, parts),), ((_, theirs),) = row.scored(asked()), detected.scored(asked())
+        ((_, parts),), ((_, theirs),) = row.batches(asked()), detected.batches(asked())
         for one, two in zip(parts[:-1], theirs[:-1], strict=True):
             np.testing.assert_array_equal(one, two)
         # The gallery's faces, from the last clip to the first.
