@@ -1,4 +1,4 @@
-"""Name and class word: plain CLIP is told what kind of thing the name is of, "the person NAME".
+"""Name and class word: plain CLIP with a query about "the person NAME".
 
 The training-free baseline of personalised retrieval (Yeh et al. 2023, "Meta-Personalizing
 Vision-Language Models to Find Named Instances in Video").
@@ -24,12 +24,12 @@ CLASS_WORD = 'the person'
 
 @dataclasses.dataclass(frozen=True)
 class Encoder:
-    """Writes the class word before the name."""
+    """Encodes queries with the class word before the name."""
 
     clip: CLIPModel
 
     def encode(self, method: Method, queries: Sequence[Query]) -> np.ndarray:
-        """Embeds queries: float32 [Q, D] of length 1."""
+        """Encodes queries: float32 [Q, D], L2-normalised."""
         texts = [
             query_text(f'{CLASS_WORD} {q.name}', q.action, q.place, person_token=False)
             for q in queries
@@ -37,6 +37,6 @@ class Encoder:
         return np.asarray(self.clip.encode_text(self.clip.tokenize(texts), normalize=True))
 
 
-def make(setting: Setting) -> scorers.Cosine:
+def make(context: Setting) -> scorers.Cosine:
     """The row."""
-    return scorers.Cosine(METHOD, Encoder(setting.model.clip), setting.plain_gallery)
+    return scorers.Cosine(METHOD, Encoder(context.model.clip), context.plain_gallery)

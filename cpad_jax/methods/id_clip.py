@@ -1,9 +1,9 @@
-"""Id-CLIP: a translator from faces to [TOK] and nothing else, beside a CLIP that stays as it is.
+"""Id-CLIP: a translator from faces to [TOK] beside a frozen CLIP.
 
 After Messina et al., "Towards Identity-Aware Cross-Modal Retrieval: a Dataset and a Baseline" (ECIR
 2025): two matrices with a ReLU between them, learned by a symmetric InfoNCE between phrases such as
-"An image with [TOK]" and pictures, at a fixed temperature. It learns from the photos that identity
-learning saw, when it is first asked for, and is then kept among the features.
+"An image with [TOK]" and pictures, at a fixed temperature. It is trained on the photos of identity
+learning on first use, and is then kept among the features.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ EPOCHS, BATCH, LEARNING_RATE, TEMPERATURE = 10, 32, 5e-5, 0.07
 MAX_STEPS = 15000
 VERSION = 1  # Changed whenever the same photos would give another translator.
 
-_TOGETHER = 100  # Steps per call of the compiled program.
+_SCANNED = 100  # Steps per call of the compiled program.
 
 
 class Translator(nn.Module):
@@ -57,7 +57,7 @@ class Translator(nn.Module):
     @nn.compact
     def __call__(self, faces: jax.Array) -> jax.Array:
         """Faces [B, Df], see `directions` → [B, 1, W]."""
-        # The paper's framework draws so where nothing else is said.
+        # The default initialisation of the paper's framework.
         draw = nn.initializers.variance_scaling(1 / 3, 'fan_in', 'uniform')
         dense = functools.partial(nn.Dense, self.text_width, use_bias=False, kernel_init=draw)
         return dense(name='out')(nn.relu(dense(name='hidden')(faces)))[:, None]
@@ -66,31 +66,31 @@ class Translator(nn.Module):
 def directions(features: Any, weights: Any, centre: Any) -> jax.Array:
     """Sets of face features as the translator reads them.
 
-    The paper's face features are ArcFace's, whose mean over people is near zero; CLIP's are brought
-    there first.
+    The paper's face features are ArcFace's, whose mean over people is near zero; CLIP's are centred
+    first.
 
     Args:
         features: float [P, R, Df].
         weights: float [P, R], see `person_adapter.pool`.
-        centre: float [Df], the mean of face features of length 1.
+        centre: float [Df], the mean of L2-normalised face features.
 
     Returns:
-        float32 [P, Df] of length 1.
+        float32 [P, Df], L2-normalised.
     """
     return unit(pool(features, weights) - centre)
 
 
 def draw_batches(labels: np.ndarray, steps: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Which photos each step looks at, every photo once per epoch.
+    """Draws the photos of each step, every photo once per epoch.
 
     Args:
-        labels: int [M], who the photos show.
-        steps: How many batches.
-        rng: Source of chance.
+        labels: int [M], the person of each photo.
+        steps: Number of batches.
+        rng: NumPy random generator.
 
     Returns:
-        `image`, the photo to be found, `face`, another one of the same person (the same where there
-        is no other), and `phrase`, a row of `PHRASES`: int [steps, B] each.
+        `image`, the target photo, `face`, another photo of the same person (the same where there is
+        no other), and `phrase`, a row of `PHRASES`: int [steps, B] each.
     """
     count = len(labels)
     size = min(BATCH, count)
@@ -98,25 +98,25 @@ def draw_batches(labels: np.ndarray, steps: int, rng: np.random.Generator) -> di
     images = [rng.permutation(count)[: count // size * size] for _ in range(epochs)]
     image = np.concatenate(images).reshape(-1, size)[:steps]
     order = np.argsort(labels, kind='stable')
-    starts, own = np.searchsorted(labels[order], labels), np.bincount(labels)[labels]
-    place = np.argsort(order)  # Where a photo stands among those of everybody, by person.
-    # A step of 1 … own − 1 along the person's photos, back to the first behind the last.
-    step = 1 + (rng.random(image.shape) * (own[image] - 1)).astype(np.int64)
-    face = order[starts[image] + (place[image] - starts[image] + step) % own[image]]
+    starts, counts = np.searchsorted(labels[order], labels), np.bincount(labels)[labels]
+    place = np.argsort(order)  # Position of a photo among all photos, sorted by person.
+    # A cyclic step of 1 … count − 1 along the person's photos.
+    step = 1 + (rng.random(image.shape) * (counts[image] - 1)).astype(np.int64)
+    face = order[starts[image] + (place[image] - starts[image] + step) % counts[image]]
     return {'image': image, 'face': face, 'phrase': rng.integers(len(PHRASES), size=image.shape)}
 
 
 def learn(
     clip: CLIPModel, features: IdentityFeatures, *, steps: int, rate: float, seed: int
 ) -> dict[str, Any]:
-    """Learns the translator from cached features.
+    """Trains the translator on cached features.
 
     Args:
         clip: The frozen CLIP.
-        features: Of the training photos, by this CLIP.
-        steps: How many, >= 1.
-        rate: AdamW's learning rate, the same throughout.
-        seed: Of weights and batches.
+        features: Features of the training photos by this CLIP.
+        steps: Number of steps, >= 1.
+        rate: Constant learning rate of AdamW.
+        seed: Seed of parameters and batches.
 
     Returns:
         `translator`, its parameters, and `centre` [Df], see `directions`.
@@ -126,16 +126,17 @@ def learn(
     faces, images = jnp.asarray(features.faces), jnp.asarray(features.images)
     ids = jnp.asarray(clip.tokenize([phrase.format(PERSON_TOKEN) for phrase in PHRASES]))
     labels = jnp.asarray(features.labels)
-    frozen = {name: own for name, own in clip.params.items() if name != 'visual'}
+    frozen = {name: tree for name, tree in clip.params.items() if name != 'visual'}
     optimiser = optax.adamw(rate, weight_decay=0.01)
 
     def loss(params: Any, batch: Mapping[str, jax.Array], frozen: Any) -> jax.Array:
-        shown = directions(faces[batch['face']][:, None], jnp.ones((len(batch['face']), 1)), centre)
-        tokens = translator.apply({'params': params}, shown)
-        said = clip_pad.encode_query(clip.model, frozen, ids[batch['phrase']], tokens)
-        whose = labels[batch['image']]
+        drawn = faces[batch['face']][:, None]
+        inputs = directions(drawn, jnp.ones(drawn.shape[:2]), centre)
+        tokens = translator.apply({'params': params}, inputs)
+        texts = clip_pad.encode_query(clip.model, frozen, ids[batch['phrase']], tokens)
+        people = labels[batch['image']]
         image = unit(images[batch['image']].astype(jnp.float32))
-        return losses.contrastive(said, image, whose, whose, 1 / TEMPERATURE)
+        return losses.contrastive(texts, image, people, people, 1 / TEMPERATURE)
 
     @jax.jit
     def advance(state: tuple, batches: Mapping[str, jax.Array], frozen: Any) -> tuple:
@@ -151,43 +152,43 @@ def learn(
     state = params, optimiser.init(params)
     drawn = draw_batches(features.labels, steps, np.random.default_rng((seed, 11)))
     with progress.bar(total=steps, stage='learning Id-CLIP', unit='step') as bar:
-        for start in range(0, steps, _TOGETHER):
-            some = {name: rows[start : start + _TOGETHER] for name, rows in drawn.items()}
-            state, values = advance(state, some, frozen)
+        for start in range(0, steps, _SCANNED):
+            batches = {name: rows[start : start + _SCANNED] for name, rows in drawn.items()}
+            state, values = advance(state, batches, frozen)
             bar.set_postfix(loss=f'{float(values.mean()):.3g}', refresh=False)
-            bar.update(len(some['image']))
+            bar.update(len(batches['image']))
     return {'translator': state[0], 'centre': centre}
 
 
-def learned(setting: Setting) -> dict[str, Any]:
-    """What `learn` makes of the training photos, from the cache or now."""
-    clip, features, config = setting.model.clip, setting.training_photos, setting.config
+def learned(context: Setting) -> dict[str, Any]:
+    """The result of `learn` for the training photos, from the cache or computed now."""
+    clip, features, config = context.model.clip, context.training_photos, context.config
     count = len(features.labels)
     steps = min(MAX_STEPS, EPOCHS * max(1, count // BATCH))
     conditions = {
         **store.conditions(clip, config.dtype, count),
         'method': [VERSION, PHRASES, BATCH, LEARNING_RATE, TEMPERATURE, steps, config.seed],
-        'data': setting.trained.fingerprint,
+        'data': context.trained.fingerprint,
         'face': config.features.face,
     }
-    path = array_store.path_of(setting.cache, 'id-clip', conditions)
-    kept = array_store.read(path)
-    if kept is None:
-        found = learn(clip, features, steps=steps, rate=LEARNING_RATE, seed=config.seed)
-        kept = {name: np.asarray(own['kernel']) for name, own in found['translator'].items()}
-        kept['centre'] = found['centre']
-        array_store.write(path, kept)
-    translator = {name: {'kernel': kept[name]} for name in ('hidden', 'out')}
-    return {'translator': translator, 'centre': kept['centre']}
+    path = array_store.path_of(context.cache, 'id-clip', conditions)
+    arrays = array_store.read(path)
+    if arrays is None:
+        result = learn(clip, features, steps=steps, rate=LEARNING_RATE, seed=config.seed)
+        arrays = {name: np.asarray(layer['kernel']) for name, layer in result['translator'].items()}
+        arrays['centre'] = result['centre']
+        array_store.write(path, arrays)
+    translator = {name: {'kernel': arrays[name]} for name in ('hidden', 'out')}
+    return {'translator': translator, 'centre': arrays['centre']}
 
 
 @dataclasses.dataclass(frozen=True)
 class Encoder:
-    """Asks by the token that the translator makes of a query's reference photos.
+    """Encodes queries with the translator's token of their reference photos.
 
     Attributes:
         clip: The frozen CLIP.
-        learned: As `learn` returns it.
+        learned: The result of `learn`.
         photos: image_id → face feature [Df] of a reference photo.
     """
 
@@ -196,20 +197,21 @@ class Encoder:
     photos: Mapping[str, np.ndarray]
 
     def encode(self, method: Method, queries: Sequence[Query]) -> np.ndarray:
-        """Embeds queries: float32 [Q, D] of length 1."""
+        """Encodes queries: float32 [Q, D], L2-normalised."""
         texts = [query_text(None, q.action, q.place, person_token=True) for q in queries]
-        return pseudo_words.say(self.clip, texts, self.tokens([q.references for q in queries]))
+        tokens = self.tokens([q.references for q in queries])
+        return pseudo_words.encode_texts(self.clip, texts, tokens)
 
     def tokens(self, photos: Sequence[Sequence[str]]) -> np.ndarray:
         """Reference photos (image ids) of each query → tokens float32 [Q, 1, W]."""
-        shown = [[self.photos[image_id] for image_id in own] for own in photos]
-        features, weights = padded(shown, len(self.learned['centre']))
-        faces = directions(features, weights, self.learned['centre'])
+        faces = [[self.photos[image_id] for image_id in ids] for ids in photos]
+        features, weights = padded(faces, len(self.learned['centre']))
+        inputs = directions(features, weights, self.learned['centre'])
         translator = Translator(self.clip.config.text.width)
-        return np.asarray(translator.apply({'params': self.learned['translator']}, faces))
+        return np.asarray(translator.apply({'params': self.learned['translator']}, inputs))
 
 
-def make(setting: Setting) -> scorers.Cosine:
+def make(context: Setting) -> scorers.Cosine:
     """The row."""
-    encoder = Encoder(setting.model.clip, learned(setting), setting.photos)
-    return scorers.Cosine(METHOD, encoder, setting.plain_gallery)
+    encoder = Encoder(context.model.clip, learned(context), context.photos)
+    return scorers.Cosine(METHOD, encoder, context.plain_gallery)

@@ -1,10 +1,11 @@
-"""Pic2Word: a network maps a picture to a word, learned from pictures alone.
+"""Pic2Word: a network that maps a picture to a word, trained on pictures alone.
 
 Saito et al. 2023, "Pic2Word: Mapping Pictures to Words for Zero-shot Composed Image Retrieval". A
-network of three layers makes a token of a picture's embedding, so that "a photo of [TOK]" lands at
-that picture and not at others. Nobody says who is in it. Unlike there, several reference photos
-make one token (through the mean of their hidden layer), photos are centred, there is no dropout,
-and the network learns from a quarter of a million draws, not from millions, at a higher rate.
+network of three layers maps a picture's embedding to a token, such that the embedding of "a photo
+of [TOK]" is near that picture and not near others. No identities are used. Unlike in the paper,
+several reference photos make one token (through the mean of their hidden layer), photos are
+centred, there is no dropout, and the network is trained on a quarter of a million draws, not on
+millions, at a higher learning rate.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ RECIPE = pseudo_words.Recipe(
 )  # fmt: skip
 
 
-def make(setting: Setting) -> scorers.Cosine:
+def make(context: Setting) -> scorers.Cosine:
     """The row."""
-    network = pseudo_words.learned(RECIPE, setting, by_person=False)
+    network = pseudo_words.learned(RECIPE, context, by_person=False)
     words = reference_photos.PerPerson(
-        setting.pictures, setting.config.eval.num_references, network.words, 'Pic2Word'
+        context.pictures, context.config.eval.num_references, network.words, 'Pic2Word'
     )
     return scorers.Cosine(
-        METHOD, pseudo_words.Encoder(setting.model.clip, words), setting.plain_gallery
+        METHOD, pseudo_words.Encoder(context.model.clip, words), context.plain_gallery
     )

@@ -1,7 +1,7 @@
-"""Pseudo-words: photos become a token that a frozen CLIP's text tower reads where [TOK] stands.
+"""Pseudo-words: photos become a token that a frozen CLIP's text tower reads in place of [TOK].
 
-What Pic2Word and PALAVRA share: a network from embeddings of photos to a token, learned from the
-training photos with nobody's name: the text tower must say of the token what the photos show.
+Pic2Word and PALAVRA share a network from embeddings of photos to a token, trained on photos without
+names: the text embedding of the token has to match the image embeddings of the photos.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ from cpad_jax.training import identity, losses, optimisers
 Array = jax.Array
 
 VERSION = 1  # Changed whenever the same photos would give another network.
-TEXTS = 64  # Queries embedded at once.
+TEXTS = 64  # Queries encoded at once.
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How a network is learned.
+    """Training of a network.
 
     Attributes:
-        kind: Name of the file that keeps it.
+        kind: Name of its file in the cache.
         hidden_width: H.
         photos: R, photos per set.
-        phrases: What is said of a set; {} is [TOK].
-        pull: Weight of the way from the word 'person', between directions, squared.
-        steps: How many.
-        rate: Highest learning rate.
-        warmup: Steps in which it rises.
-        weight_decay: Of AdamW.
+        phrases: Texts about a set; {} is [TOK].
+        pull: Weight of the squared distance to the word 'person', both L2-normalised.
+        steps: Number of steps.
+        rate: Peak learning rate.
+        warmup: Steps of linear warm-up.
+        weight_decay: Weight decay of AdamW.
         batch: Sets of photos per step.
     """
 
@@ -79,24 +79,24 @@ class SetEncoder(nn.Module):
     hidden_width: int
 
     @nn.compact
-    def __call__(self, pictures: Array, there: Array) -> Array:
-        """Float [P, R, D] of unit spread, bool [P, R] that are there → float32 [P, W]."""
+    def __call__(self, pictures: Array, valid: Array) -> Array:
+        """Standardised pictures float [P, R, D] and bool [P, R] → float32 [P, W]."""
         x = nn.relu(nn.Dense(self.hidden_width, name='photo')(pictures))
-        x = reference_photos.mean(x, there)
+        x = reference_photos.mean(x, valid)
         x = nn.relu(nn.Dense(self.hidden_width, name='set')(x))
         return nn.Dense(self.text_width, name='out')(x)
 
 
 class Network:
-    """From sets of photos to tokens.
+    """A network from sets of photos to tokens.
 
     Args:
-        recipe: How it is learned.
+        recipe: Its training.
         clip: The frozen CLIP.
-        images: float [M, D], embeddings of training photos, by which others are centred.
+        images: float [M, D], embeddings of training photos, which standardise all others.
 
     Attributes:
-        params: Of the `SetEncoder`, once there are any.
+        params: Parameters of the `SetEncoder`, or None before `fit`.
     """
 
     def __init__(self, recipe: Recipe, clip: CLIPModel, images: np.ndarray):
@@ -105,7 +105,7 @@ class Network:
         table = clip.params['text']['token_embedding']['embedding']
         person = np.asarray(table[name_adapter.word_ids(clip, ['person'])[0]])
         centre, spread = statistics.face_statistics(images)
-        # Tokens start at about the length of words, and are free to change it.
+        # Tokens start at about the norm of word embeddings, and are free to change it.
         length = clip_pad.vocabulary_norm(clip.params, identity.phrase_ids(clip))
         texts = [phrase.format(PERSON_TOKEN) for phrase in recipe.phrases]
         self._fixed = {
@@ -118,17 +118,17 @@ class Network:
             'scale': float(jnp.exp(clip.params['logit_scale'])),
         }
 
-    def words(self, pictures: Array, there: Array) -> Array:
-        """Pictures of length 1, [P, R, D], and bool [P, R] → tokens float32 [P, 1, W]."""
-        return _words(self.params, self._fixed, pictures, there, self.recipe)
+    def words(self, pictures: Array, valid: Array) -> Array:
+        """L2-normalised pictures [P, R, D] and bool [P, R] → tokens float32 [P, 1, W]."""
+        return _words(self.params, self._fixed, pictures, valid, self.recipe)
 
     def fit(self, images: np.ndarray, groups: np.ndarray, seed: int) -> None:
-        """Learns.
+        """Trains the network.
 
         Args:
             images: float [M, D], embeddings of photos.
-            groups: int [M]; photos of one number may stand in one set.
-            seed: Of the start and of the draws.
+            groups: int [M]; photos of one group may form a set.
+            seed: Seed of parameters and batches.
         """
         recipe = self.recipe
         images = np.asarray(unit(images.astype(np.float32)))
@@ -158,14 +158,14 @@ def _optimiser(recipe: Recipe) -> optax.GradientTransformation:
 
 
 @functools.partial(jax.jit, static_argnames='recipe')
-def _words(params: Any, fixed: Any, pictures: Array, there: Array, recipe: Recipe) -> Array:
+def _words(params: Any, fixed: Any, pictures: Array, valid: Array, recipe: Recipe) -> Array:
     """See `Network.words`."""
     module = SetEncoder(len(fixed['person']), recipe.hidden_width)
     x = (pictures - fixed['centre']) / fixed['spread']
-    return fixed['length'] * module.apply({'params': params}, x, there)[:, None]
+    return fixed['length'] * module.apply({'params': params}, x, valid)[:, None]
 
 
-# Of the module, so that it is compiled once for all networks of a recipe.
+# At module level, so that it is compiled once for all networks of a recipe.
 @functools.partial(jax.jit, static_argnames=('recipe', 'clip'))
 def _step(
     params: Any, state: Any, fixed: Any, batch: Any, recipe: Recipe, clip: CLIP
@@ -173,33 +173,33 @@ def _step(
     """One step of AdamW."""
 
     def loss(params: Any) -> Array:
-        there = jnp.ones(batch['pictures'].shape[:2], bool)
-        words = _words(params, fixed, batch['pictures'], there, recipe)
-        said = clip_pad.encode_query(clip, fixed['frozen'], fixed['ids'][batch['phrase']], words)
-        shown = unit(batch['pictures'].mean(axis=1))
-        away = unit(words[:, 0]) - unit(fixed['person'])
-        pull = recipe.pull * jnp.mean(jnp.sum(away**2, axis=-1))
+        valid = jnp.ones(batch['pictures'].shape[:2], bool)
+        words = _words(params, fixed, batch['pictures'], valid, recipe)
+        texts = clip_pad.encode_query(clip, fixed['frozen'], fixed['ids'][batch['phrase']], words)
+        photos = unit(batch['pictures'].mean(axis=1))
+        offset = unit(words[:, 0]) - unit(fixed['person'])
+        pull = recipe.pull * jnp.mean(jnp.sum(offset**2, axis=-1))
         group = batch['group']
-        return losses.contrastive(said, shown, group, group, fixed['scale']) + pull
+        return losses.contrastive(texts, photos, group, group, fixed['scale']) + pull
 
     change, state = _optimiser(recipe).update(jax.grad(loss)(params), state, params)
     return optax.apply_updates(params, change), state
 
 
-def learned(recipe: Recipe, setting: Setting, by_person: bool) -> Network:
-    """The network of a recipe, from the cache or learned now.
+def learned(recipe: Recipe, context: Setting, by_person: bool) -> Network:
+    """The network of a recipe, from the cache or trained now.
 
     Args:
-        recipe: How it is learned.
-        setting: Whose training photos it is learned from.
-        by_person: Whether photos of one person stand in a set; else each photo is its own.
+        recipe: Its training.
+        context: The evaluation, whose training photos it is trained on.
+        by_person: Whether photos of one person form a set; else each photo is a set.
     """
-    photos, clip = setting.training_photos, setting.model.clip
+    photos, clip = context.training_photos, context.model.clip
     groups = photos.labels if by_person else np.arange(len(photos.images))
     network = Network(recipe, clip, photos.images)
     digest = hashlib.sha256(photos.images.tobytes() + groups.astype(np.int64).tobytes())
     path = array_store.path_of(
-        setting.cache,
+        context.cache,
         recipe.kind,
         dataclasses.asdict(recipe)
         | {
@@ -207,23 +207,23 @@ def learned(recipe: Recipe, setting: Setting, by_person: bool) -> Network:
             'backbone': clip.sha256,
             'dtype': jnp.dtype(clip.model.dtype).name,
             'photos': digest.hexdigest(),
-            'seed': setting.config.seed,
+            'seed': context.config.seed,
         },
     )
-    kept = array_store.read(path)
-    if kept is None:
-        network.fit(photos.images, groups, setting.config.seed)
+    cached = array_store.read(path)
+    if cached is None:
+        network.fit(photos.images, groups, context.config.seed)
         array_store.write(path, folder.flatten(network.params))
     else:
-        network.params = folder.unflatten(kept)
+        network.params = folder.unflatten(cached)
     return network
 
 
 _encode = jax.jit(clip_pad.encode_query, static_argnums=0)
 
 
-def say(clip: CLIPModel, texts: Sequence[str], words: np.ndarray) -> np.ndarray:
-    """Embeds texts with pseudo-words by plain CLIP.
+def encode_texts(clip: CLIPModel, texts: Sequence[str], words: np.ndarray) -> np.ndarray:
+    """Encodes texts with pseudo-words by plain CLIP.
 
     Args:
         clip: The frozen CLIP.
@@ -231,30 +231,30 @@ def say(clip: CLIPModel, texts: Sequence[str], words: np.ndarray) -> np.ndarray:
         words: float [B, 1, W].
 
     Returns:
-        float32 [B, D] of length 1.
+        float32 [B, D], L2-normalised.
     """
     ids = np.asarray(clip.tokenize(texts))
     frozen = {k: v for k, v in clip.params.items() if k != 'visual'}
-    found = []
+    batches = []
     for start in range(0, len(ids), TEXTS):
         rows = np.minimum(np.arange(start, start + TEXTS), len(ids) - 1)
-        found.append(np.asarray(_encode(clip.model, frozen, ids[rows], words[rows])))
-    return np.concatenate(found)[: len(ids)]
+        batches.append(np.asarray(_encode(clip.model, frozen, ids[rows], words[rows])))
+    return np.concatenate(batches)[: len(ids)]
 
 
 @dataclasses.dataclass(frozen=True)
 class Encoder:
-    """Asks by pseudo-words: '[TOK] hugging someone'.
+    """Encodes queries with pseudo-words: '[TOK] hugging someone'.
 
     Attributes:
         clip: The frozen CLIP.
-        words: Learns tokens [P, 1, W].
+        words: Computes tokens [Q, 1, W] of queries.
     """
 
     clip: CLIPModel
     words: reference_photos.PerPerson
 
     def encode(self, method: Method, queries: Sequence[Query]) -> np.ndarray:
-        """Embeds queries: float32 [Q, D] of length 1."""
+        """Encodes queries: float32 [Q, D], L2-normalised."""
         texts = [query_text(None, q.action, q.place, person_token=True) for q in queries]
-        return say(self.clip, texts, self.words(queries))
+        return encode_texts(self.clip, texts, self.words(queries))

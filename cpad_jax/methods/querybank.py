@@ -1,13 +1,11 @@
-"""What is done, and where, as against all else that could be said of a clip.
+"""Posteriors of actions and places over a bank of texts.
 
-Some clips are near to every text. So 'a person hugging someone' is not judged by its cosine with a
-clip but by how much it makes up of all that could be done there: a posterior over a bank of texts.
-The open bank is phrases that training says of people, many more than are asked for and none of
-them worded as a query is; what is asked joins it, one at a time. The closed bank is evaluation's
-own actions and places, which a system that is asked anything at all cannot know. What is done and
-where it is are judged apart, each by a bank of its own: in one bank of all that can be said,
-'hugging someone' has to stand against 'hugging someone in a kitchen', which is no other answer but
-a longer one.
+Some clips are near every text (hubness). So 'a person hugging someone' is not scored by its cosine
+with a clip but by its posterior among the texts of a bank. The open bank is the phrases of
+training, many more than there are queries and none of them worded as a query; each query joins it
+separately. The closed bank is the actions and places of the evaluation, which a system for free
+text cannot know. Actions and places have a bank each: in one common bank, 'hugging someone' would
+compete with 'hugging someone in a kitchen', which does not contradict it.
 
 After Bogolin et al. 2022, "Cross Modal Retrieval with Querybank Normalisation".
 """
@@ -28,31 +26,31 @@ ActionPlace = tuple[str | None, str | None]  # Action and place.
 
 OPEN, CLOSED = 'open', 'closed'
 BANKS = (OPEN, CLOSED)
-# What can be asked: all actions, and all places.
-_ASKED: tuple[tuple[ActionPlace, ...], ...] = (
+# Texts of queries: all actions, and all places.
+_QUERIES: tuple[tuple[ActionPlace, ...], ...] = (
     tuple((action, None) for action in ALL_ACTIONS),
     tuple((None, place) for place in PLACES),
 )
-# What training says that somebody does, and where.
+# Phrases of training: actions, and places.
 PHRASES: tuple[tuple[str, ...], ...] = tuple(
-    tuple(dict.fromkeys([*said, *(phrase for shown in by_class.values() for phrase in shown)]))
-    for said, by_class in (
+    tuple(dict.fromkeys([*common, *(phrase for own in by_class.values() for phrase in own)]))
+    for common, by_class in (
         (training_phrases.DOING, training_phrases.ACTION_CAPTIONS),
         (training_phrases.WHERE, training_phrases.PLACE_CAPTIONS),
     )
 )
-# In spreads of a text's scores over the gallery. Chosen on world 100.
+# In standard deviations of a text's scores over the gallery. Chosen on world 100.
 TEMPERATURE = 0.3
 
 
 class QueryBank:
-    """Scores what is done and where, whoever does it.
+    """Scores actions and places of clips, regardless of the person.
 
     Args:
-        model: Embeds texts; what labelled clips have taught it of clips counts, too.
-        gallery: float32 [N, D] of length 1, N >= 1 clips by plain CLIP.
+        model: Encodes texts; its video adapter, where it has one, adapts the clips.
+        gallery: float32 [N, D], L2-normalised, N >= 1 clips by plain CLIP.
         kind: `OPEN` or `CLOSED`.
-        temperature: In spreads of a text's scores over the gallery, above 0.
+        temperature: In standard deviations of a text's scores over the gallery, above 0.
     """
 
     def __init__(
@@ -68,42 +66,42 @@ class QueryBank:
             embedded = model.clip.encode_text(model.clip.tokenize(texts), normalize=True)
             return exact_scores.quantise(embedded) @ clips.T
 
-        # An action or a place → the log of its share of every clip, [N].
-        self._shares: dict[ActionPlace, np.ndarray] = {}
+        # An action or a place → its log posterior for every clip, [N].
+        self._log_posteriors: dict[ActionPlace, np.ndarray] = {}
         self._count = len(clips)
-        for asked, phrases in zip(_ASKED, PHRASES, strict=True):
-            wanted = embed([query_text(None, *words, person_token=False) for words in asked])
-            bank = wanted
+        for pairs, phrases in zip(_QUERIES, PHRASES, strict=True):
+            logits = embed([query_text(None, *pair, person_token=False) for pair in pairs])
+            bank = logits
             if kind == OPEN:
                 bank = embed([f'{GENERIC_PERSON} {phrase}' for phrase in phrases])
             spread = bank.std(axis=1).mean()
-            # Where all clips are one, no text is more likely of one than of another.
+            # Where all clips are equal, so are the posteriors.
             scale = 1 / (temperature * spread) if spread else 0.0
             total = _log_sum(scale * bank)
-            wanted = scale * wanted
+            logits = scale * logits
             if kind == OPEN:
-                total = np.logaddexp(total, wanted)  # Each joins the bank for itself.
-            self._shares.update(zip(asked, wanted - total, strict=True))
+                total = np.logaddexp(total, logits)  # Each query joins the bank separately.
+            self._log_posteriors.update(zip(pairs, logits - total, strict=True))
 
-    def log_posterior(self, words: Sequence[ActionPlace]) -> np.ndarray:
-        """Log of how likely words are of each clip: float64 [Q, N], at most 0.
+    def log_posterior(self, pairs: Sequence[ActionPlace]) -> np.ndarray:
+        """Log posteriors of actions and places for each clip: float64 [Q, N], at most 0.
 
         Args:
-            words: Q actions and places; of both, the sum.
+            pairs: Q actions and places; the posterior of a pair is the product of both.
         """
-        total = np.zeros((len(words), self._count))
-        for row, (action, place) in zip(total, words, strict=True):
-            for said in ((action, None), (None, place)):
-                if said in self._shares:
-                    row += self._shares[said]
+        total = np.zeros((len(pairs), self._count))
+        for row, (action, place) in zip(total, pairs, strict=True):
+            for part in ((action, None), (None, place)):
+                if part in self._log_posteriors:
+                    row += self._log_posteriors[part]
         return total
 
-    def __call__(self, asked: Sequence[Query]) -> np.ndarray:
-        """Queries, of which the person is left out → float64 [Q, N]."""
-        return self.log_posterior([(query.action, query.place) for query in asked])
+    def __call__(self, queries: Sequence[Query]) -> np.ndarray:
+        """Queries, without their person → float64 [Q, N]."""
+        return self.log_posterior([(query.action, query.place) for query in queries])
 
 
-def _log_sum(found: np.ndarray) -> np.ndarray:
+def _log_sum(scores: np.ndarray) -> np.ndarray:
     """Log Σ exp of scores [B, n] over B: [n]."""
-    most = found.max(axis=0)
-    return most + np.log(np.exp(found - most).sum(axis=0))
+    largest = scores.max(axis=0)
+    return largest + np.log(np.exp(scores - largest).sum(axis=0))

@@ -42,7 +42,7 @@ def row(request, setting):
 def introduced(setting, scorer, count=3):
     words = scorer.encoder.words(drawn_photos.asked(count)[::2])
     assert words.shape == (drawn_photos.PEOPLE, 1, setting.model.clip.config.text.width)
-    return pseudo_words.say(setting.model.clip, ['a photo of [TOK]'] * len(words), words)
+    return pseudo_words.encode_texts(setting.model.clip, ['a photo of [TOK]'] * len(words), words)
 
 
 def test_what_is_said_of_somebody_is_nearest_to_their_photos(row, setting):
@@ -100,10 +100,10 @@ def test_a_word_of_palavra_is_optimised_from_its_guess(setting):
     asked = drawn_photos.asked()[::2]
     guess = reference_photos.PerPerson(setting.pictures, 4, network.words, '')(asked)
     after = introduced(setting, scorer)
-    before = pseudo_words.say(setting.model.clip, ['a photo of [TOK]'] * len(asked), guess)
+    before = pseudo_words.encode_texts(setting.model.clip, ['a photo of [TOK]'] * len(asked), guess)
     shown = drawn_photos.SHOWN[:, :3]
     shown = (shown / np.linalg.norm(shown, axis=-1, keepdims=True)).mean(axis=1)
     shown /= np.linalg.norm(shown, axis=-1, keepdims=True)
-    others = palavra._others(setting.training_photos, 0).mean(axis=0)
+    others = palavra._negatives(setting.training_photos, 0).mean(axis=0)
     gain = [(said * shown).sum(axis=1) - said @ others for said in (before, after)]
     assert (gain[1] > gain[0]).all()
