@@ -1,10 +1,9 @@
-"""95 % bounds by the bootstrap, with people and not queries as the unit that is drawn.
+"""95 % bounds by the cluster bootstrap over people.
 
 Queries about one person share a face and a name, so they are not independent; whole people are
-drawn with replacement (the cluster bootstrap, Field and Welsh 2007); the bounds are percentiles.
-Where several models have learned from different initial seeds, these are drawn with replacement as
-well, independently of people. Three seeds say little about others: such bounds are rather too
-narrow.
+resampled with replacement (Field and Welsh 2007); the bounds are percentiles. Where several models
+were trained from different initial seeds, these are resampled as well, independently of people.
+Bounds over three seeds are rather too narrow.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ LEVEL = (2.5, 97.5)
 
 
 class PersonBootstrap:
-    """Draws people with replacement, the same draws for every metric and method.
+    """Resamples people with replacement, with the same draws for every metric and method.
 
     Args:
-        people: [Q] who each query is about.
+        people: [Q], the person of each query.
         samples: Number of draws, >= 1.
         seed: Seed of the draws.
     """
@@ -32,21 +31,21 @@ class PersonBootstrap:
         _, self._cluster = np.unique(np.asarray(people), return_inverse=True)
         self._clusters = int(self._cluster.max()) + 1 if len(self._cluster) else 0
         rng = np.random.default_rng((seed, 5))
-        # How often each person is drawn in each sample: [samples, people].
+        # Number of times that each person is drawn in each sample: [samples, people].
         self._weights = rng.multinomial(
             self._clusters, np.full(self._clusters, 1 / max(self._clusters, 1)), size=samples
         )
 
     def _too_few(self, known: np.ndarray) -> bool:
-        """Whether fewer than two people have a value, so that nothing can be said about others."""
+        """Whether fewer than two people have a value, so that bounds are not defined."""
         return len(np.unique(self._cluster[known])) < 2
 
     def weights(self) -> Iterator[np.ndarray]:
-        """How often each query is drawn, int [Q], in one draw after the other."""
+        """Number of times that each query is drawn, int [Q], of each draw."""
         return (drawn[self._cluster] for drawn in self._weights)
 
     def means(self, values: np.ndarray) -> np.ndarray:
-        """The mean of `values` [Q] in every draw, without NaN: [samples]; NaN where nobody is."""
+        """The mean of `values` [Q] without NaN in every draw: [samples]; NaN without any value."""
         known = ~np.isnan(values)
         cluster = self._cluster[known]
         totals = np.bincount(cluster, values[known], minlength=self._clusters)
@@ -79,7 +78,7 @@ class PersonBootstrap:
         return float(low), float(high)
 
     def bounds(self, name: str, values: np.ndarray) -> tuple[float, float]:
-        """Bounds of what `metrics.summary` makes of metric `name`."""
+        """Bounds of `metrics.summary` of the metric `name`."""
         if name == 'median_rank':
             return self.median_bounds(values)
         return self.mean_bounds(values)
@@ -88,12 +87,12 @@ class PersonBootstrap:
 def paired_difference(
     a: np.ndarray, b: np.ndarray, people: np.ndarray, samples: int, seed: int
 ) -> dict[str, float]:
-    """How much better method `a` does than `b` on the same queries.
+    """The paired difference of two methods on the same queries.
 
     Args:
         a: [Q] values of one metric.
         b: [Q] values of the same metric on the same queries.
-        people: [Q] who each query is about.
+        people: [Q], the person of each query.
         samples: Number of bootstrap draws.
         seed: Seed of the draws.
 
@@ -107,17 +106,17 @@ def paired_difference(
 def ratio(
     a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray], samples: int, seed: int
 ) -> dict[str, float]:
-    """What share of the mean of `b` the mean of `a` is.
+    """The ratio of the mean of `a` to the mean of `b`.
 
     Args:
-        a: ([Q] values of one metric, [Q] who each query is about).
-        b: The same of other queries, or of the same ones: then both are drawn together.
+        a: ([Q] values of one metric, [Q] the person of each query).
+        b: The same of other queries, or of the same ones, which are then drawn together.
         samples: Number of bootstrap draws.
         seed: Seed of the draws.
 
     Returns:
-        `ratio`, and `low` and `high`, its 95 % bounds; NaN where `b` is 0, and the bounds
-        also where `a` or `b` is about one person only.
+        `ratio`, and `low` and `high`, its 95 % bounds; NaN where the mean of `b` is 0, and the
+        bounds also where `a` or `b` is about one person only.
     """
     paired = np.array_equal(a[1], b[1])
     above = PersonBootstrap(a[1], samples, seed).means(a[0])
@@ -132,11 +131,11 @@ def ratio(
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What one model did on the queries of one world.
+    """Values of one model on the queries of one world.
 
     Attributes:
-        seed: Of the model, the initial one.
-        people: [Q] who each query is about; a person of several worlds is drawn in all of them.
+        seed: Initial seed of the model.
+        people: [Q], the person of each query; a person of several worlds is drawn in all of them.
         values: [Q] values of one metric, or differences of two methods on the same queries.
     """
 
@@ -145,10 +144,10 @@ class Run:
     values: np.ndarray
 
 
-def _drawn_means(runs: Sequence[Run], everybody: np.ndarray, samples: int, seed: int) -> np.ndarray:
-    """The mean over runs of the means over queries, in every draw of `everybody`: [samples]."""
-    people = np.random.default_rng((seed, 5)).multinomial(
-        len(everybody), np.full(len(everybody), 1 / len(everybody)), size=samples
+def _drawn_means(runs: Sequence[Run], people: np.ndarray, samples: int, seed: int) -> np.ndarray:
+    """The mean over runs of the means over queries, in every draw of `people`: [samples]."""
+    counts = np.random.default_rng((seed, 5)).multinomial(
+        len(people), np.full(len(people), 1 / len(people)), size=samples
     )
     seeds = np.unique([run.seed for run in runs])
     drawn = np.random.default_rng((seed, 14)).multinomial(
@@ -156,17 +155,17 @@ def _drawn_means(runs: Sequence[Run], everybody: np.ndarray, samples: int, seed:
     )
     total, count = np.zeros(samples), np.zeros(samples)
     for run in runs:
-        cluster = np.searchsorted(everybody, run.people)
-        sums = people @ np.bincount(cluster, run.values, minlength=len(everybody))
-        queries = people @ np.bincount(cluster, minlength=len(everybody))
-        # A draw without anybody of this world says nothing of it.
+        cluster = np.searchsorted(people, run.people)
+        sums = counts @ np.bincount(cluster, run.values, minlength=len(people))
+        queries = counts @ np.bincount(cluster, minlength=len(people))
+        # A draw without any person of this world has no mean for it.
         weight = drawn[:, np.searchsorted(seeds, run.seed)] * (queries > 0)
         total += weight * sums / np.maximum(queries, 1)
         count += weight
     return np.where(count > 0, total, np.nan) / np.maximum(count, 1)
 
 
-def _everybody(*groups: Sequence[Run]) -> np.ndarray:
+def _all_people(*groups: Sequence[Run]) -> np.ndarray:
     return np.unique(np.concatenate([run.people for runs in groups for run in runs]))
 
 
@@ -176,7 +175,7 @@ def _mean(runs: Sequence[Run]) -> float:
 
 def _bounds(drawn: np.ndarray, *groups: Sequence[Run]) -> dict[str, float]:
     for runs in groups:
-        if len(_everybody(runs)) < 2:
+        if len(_all_people(runs)) < 2:
             return {'low': float('nan'), 'high': float('nan')}
     low, high = np.nanpercentile(drawn, LEVEL)
     return {'low': float(low), 'high': float(high)}
@@ -185,7 +184,7 @@ def _bounds(drawn: np.ndarray, *groups: Sequence[Run]) -> dict[str, float]:
 def over_runs(runs: Sequence[Run], samples: int, seed: int) -> dict[str, float]:
     """The mean of a metric over initial seeds and worlds, with bounds over people and seeds.
 
-    Worlds are as given: each counts the same, and none is drawn.
+    Worlds are fixed: each has the same weight, and they are not resampled.
 
     Args:
         runs: One per initial seed and world, each with one query or more.
@@ -195,23 +194,23 @@ def over_runs(runs: Sequence[Run], samples: int, seed: int) -> dict[str, float]:
     Returns:
         `mean`, and `low` and `high`, its 95 % bounds; NaN where all is about one person.
     """
-    drawn = _drawn_means(runs, _everybody(runs), samples, seed)
+    drawn = _drawn_means(runs, _all_people(runs), samples, seed)
     return {'mean': _mean(runs)} | _bounds(drawn, runs)
 
 
 def ratio_over_runs(
     a: Sequence[Run], b: Sequence[Run], samples: int, seed: int
 ) -> dict[str, float]:
-    """What share of the mean of `b` the mean of `a` is, as `over_runs` takes it.
+    """The ratio of the mean of `a` to the mean of `b`, both as of `over_runs`.
 
-    Whoever is in both is drawn for both, and so are initial seeds.
+    People and initial seeds of both are drawn together.
 
     Returns:
-        `ratio`, and `low` and `high`, its 95 % bounds; NaN where `b` is 0.
+        `ratio`, and `low` and `high`, its 95 % bounds; NaN where the mean of `b` is 0.
     """
-    everybody, total = _everybody(a, b), _mean(b)
-    above, below = (_drawn_means(runs, everybody, samples, seed) for runs in (a, b))
-    kept = below > 0
-    if not total or not kept.any():
+    people, total = _all_people(a, b), _mean(b)
+    above, below = (_drawn_means(runs, people, samples, seed) for runs in (a, b))
+    defined = below > 0
+    if not total or not defined.any():
         return {'ratio': float('nan'), 'low': float('nan'), 'high': float('nan')}
-    return {'ratio': _mean(a) / total} | _bounds(above[kept] / below[kept], a, b)
+    return {'ratio': _mean(a) / total} | _bounds(above[defined] / below[defined], a, b)

@@ -1,7 +1,7 @@
-"""The clips as they are ranked: whole, and spoiled on purpose for the controls.
+"""Galleries of clips: as they are, and altered for the controls.
 
-A control that still finds what the method finds shows what the method does not need: the order of
-frames, all frames but one, the faces.
+A control with the hits of the method shows what the method does not use: the order of frames, more
+than one frame, the faces.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ def embed_galleries(
     dtype: str,
     seed: int,
 ) -> dict[str | None, np.ndarray]:
-    """Embeds all clips, and once more for each control that needs other ones.
+    """Embeds all clips, and once more for each control that alters them.
 
     Args:
         clips: Records of the `clips` schema by number.
         fingerprint: Changes with them.
-        clip: A `CLIPModel`.
-        directory: Of the feature cache.
-        controls: Those of `method.SPOILED_CLIPS` that are wanted; others are no matter here.
+        clip: The CLIP.
+        directory: Folder of the feature cache.
+        controls: Controls, of which those of `method.SPOILED_CLIPS` alter clips.
         frames_per_clip: As in `store.clip_features`.
-        batch_size: Frames at once.
+        batch_size: Frames per batch.
         dtype: As in `store.clip_features`.
-        seed: Of the order that shuffled frames have.
+        seed: Seed of the order of shuffled frames.
 
     Returns:
-        None → [N, D] of the clips as they are; the name of a control → [N, D], of length 1.
+        None → [N, D] of the clips as they are; name of a control → [N, D]; L2-normalised.
     """
     options = {
         'frames_per_clip': frames_per_clip,
@@ -51,17 +51,17 @@ def embed_galleries(
         'dtype': dtype,
     }
     whole = store.clip_features(clips, fingerprint, clip, directory, **options)
-    found: dict[str | None, np.ndarray] = {None: whole.embeddings}
+    galleries: dict[str | None, np.ndarray] = {None: whole.embeddings}
     if method.FIRST_FRAME in controls:
         first = whole.frames[:, :1]
-        found[method.FIRST_FRAME.control] = store.mean_direction(first)
+        galleries[method.FIRST_FRAME.control] = store.mean_direction(first)
     if method.SHUFFLED_FRAMES in controls:
         order = np.random.default_rng((seed, 8)).random(whole.frames.shape[:2]).argsort(axis=1)
         shuffled = np.take_along_axis(whole.frames, order[..., None], axis=1)
-        found[method.SHUFFLED_FRAMES.control] = store.mean_direction(shuffled)
+        galleries[method.SHUFFLED_FRAMES.control] = store.mean_direction(shuffled)
     if method.BLURRED_FACES in controls:
-        found[method.BLURRED_FACES.control] = store.clip_features(
+        galleries[method.BLURRED_FACES.control] = store.clip_features(
             blurred_faces.BlurredFaces(clips), f'{fingerprint}/faces blurred', clip, directory,
             **options, stage='embedding clips without faces',
         ).embeddings  # fmt: skip
-    return found
+    return galleries

@@ -1,4 +1,4 @@
-"""The rows of a table of results: a method, how a query names the person, and a control."""
+"""The rows of a table of results: a method, the form of its queries, and a control."""
 
 from __future__ import annotations
 

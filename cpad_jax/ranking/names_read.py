@@ -1,8 +1,7 @@
-"""Whose names a CLIP has read before anybody taught it a person: the strata of every table.
+"""Names that a CLIP has read in its own training: the strata of every table.
 
-A CLIP that met a name in its captions can find that person by name without any CLIP-PAD, so what
-CLIP-PAD adds is told apart by it. Of the CLIPs that come with this package it is known; of any
-other it is measured.
+A CLIP whose captions contain a name can retrieve that person by name without CLIP-PAD, so results
+are stratified by it. For the CLIPs of this package it is known; for others it is measured.
 """
 
 from __future__ import annotations
@@ -36,50 +35,49 @@ def read(
         clip: Plain CLIP.
         data: The data set's section of the configuration.
         names: person_id → name.
-        photos: person_id → CLIP embeddings [D] of photos of the person; who has none counts as
-            not read where it is measured.
+        photos: person_id → CLIP embeddings [D] of photos of the person; a name without photos
+            counts as not read where it is measured.
 
     Returns:
-        person_id → whether. Known for the CLIPs of `SHIPPED` and people as they are drawn; else
-        measured, see `measured`, and standard error says so.
+        person_id → whether it has read the name. Known for the CLIPs of `SHIPPED` and drawn people;
+        else measured, see `measured`, with a line on standard error.
     """
     drawn = data['name'] == synthetic_cast.SYNTHETIC_CAST and not data.get('faces_dir')
     if drawn and clip.config.name in SHIPPED:
         known = {drawn_people.person(n).name for n in range(SHIPPED[clip.config.name])}
         return {person_id: name in known for person_id, name in names.items()}
-    found = measured(clip, names, photos)
+    read_names = measured(clip, names, photos)
     print(
-        f'{sum(found.values())} of {len(found)} names count as read by {clip.config.name}: their '
-        'photos are the nearest of all people to "a photo of NAME" (measured, not known)',
+        f'{sum(read_names.values())} of {len(read_names)} names count as read by '
+        f'{clip.config.name}: their photos are the nearest of all people to "a photo of NAME" '
+        '(measured, not known)',
         file=sys.stderr,
     )
-    return found
+    return read_names
 
 
 def measured(
     clip: CLIPModel, names: Mapping[str, str], photos: Mapping[str, Sequence[np.ndarray]]
 ) -> dict[str, bool]:
-    """Whose photos are, of all people's, the nearest to "a photo of NAME".
+    """Whether a person's photos are the nearest of all people's to "a photo of NAME".
 
-    Of P people about one is the nearest by chance. With photos of fewer than three people nothing
-    tells, and none counts as read.
+    By chance this holds for about one of P people. With photos of fewer than three people it is not
+    measured, and no name counts as read.
 
     Args:
         clip: As in `read`.
         names: As in `read`.
-        photos: As in `read`; a person's are taken as one, the mean of their directions.
+        photos: As in `read`; the mean direction of a person's photos is compared.
     """
-    shown = [person_id for person_id in names if len(photos.get(person_id, ()))]
-    if len(shown) < LEAST_PEOPLE:
+    people = [person_id for person_id in names if len(photos.get(person_id, ()))]
+    if len(people) < LEAST_PEOPLE:
         return dict.fromkeys(names, False)
-    means = np.stack([_mean_direction(photos[person_id]) for person_id in shown])
-    texts = clip.tokenize([BASE.format(names[person_id]) for person_id in shown])
-    # What is the same of all people says nothing of one.
+    means = np.stack([_mean_direction(photos[person_id]) for person_id in people])
+    texts = clip.tokenize([BASE.format(names[person_id]) for person_id in people])
+    # The mean over people carries no identity.
     near = np.asarray(clip.encode_text(texts, normalize=True)) @ (means - means.mean(axis=0)).T
-    nearest = near.argmax(axis=1) == np.arange(len(shown))
-    found = dict.fromkeys(names, False)
-    found.update(zip(shown, nearest.tolist(), strict=True))
-    return found
+    nearest = near.argmax(axis=1) == np.arange(len(people))
+    return dict.fromkeys(names, False) | dict(zip(people, nearest.tolist(), strict=True))
 
 
 def _mean_direction(photos: Sequence[np.ndarray]) -> np.ndarray:

@@ -11,7 +11,7 @@ SCENARIOS = ('action', 'place', 'action+place')
 
 
 def labels(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What a clip's record says without its pictures, which of a whole gallery fill the memory."""
+    """The labels of a clip's record without its pictures, which would fill the memory."""
     return {name: record[name] for name in ('clip_id', 'title', 'actions', 'place', 'people')}
 
 
@@ -42,19 +42,19 @@ class Appearance:
 
 @dataclasses.dataclass(frozen=True)
 class Query:
-    """A compound query and its truth.
+    """A compound query and its relevant clips.
 
     Attributes:
         query_id: Unique, readable.
         scenario: One of `SCENARIOS`.
-        person_id: Whom it asks for.
-        name: Their name.
-        seen: Whether identity learning saw them.
+        person_id: The person.
+        name: Name of the person.
+        seen: Whether the person is in the training data of identity learning.
         action: One of the data set's actions, or None.
         place: One of its places, or None.
-        relevant: Numbers of the clips that answer it, ascending.
-        references: `image_id`s of the photos that say who it is, best first.
-        read: Whether plain CLIP has read the name, see `names_read`; None where nobody looked.
+        relevant: Numbers of the relevant clips, ascending.
+        references: `image_id`s of the reference photos, best first.
+        read: Whether plain CLIP has read the name, see `names_read`; None where it is not known.
     """
 
     query_id: str

@@ -1,6 +1,6 @@
-"""The photos that queries ask by, spoiled on purpose for the controls.
+"""Reference photos of queries, altered for the controls.
 
-A control that finds as much by hair alone as by whole photos shows that faces were not needed.
+A control with as many hits by hair alone as by whole photos shows that faces are not used.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ def spoiled(
     config: Any,
     paths: DatasetPaths,
     photos: readers.IdentityReader,
-    asked: Sequence[Query],
+    queries: Sequence[Query],
     controls: Sequence[method.Method],
     model: PersonalizedCLIP,
     cache: Path,
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Face features of the photos that queries ask by, as `method.SPOILED_PHOTOS` have them.
+    """Face features of the reference photos of queries, altered as by `method.SPOILED_PHOTOS`.
 
     Returns:
-        Control → image_id → face feature [Df]; empty where none of the controls is wanted, or
-        where a photo's eyes, nose and mouth are not marked, which standard error then says.
+        Control → image_id → face feature [Df]; empty without any of these controls, or, with a line
+        on standard error, where the eyes, nose and mouth of a photo are not marked.
     """
     wanted = [control for control in method.SPOILED_PHOTOS if control in controls]
-    used = {image_id for query in asked for image_id in query.references}
+    used = {image_id for query in queries for image_id in query.references}
     if not wanted:
         return {}
-    shown = [photos[n] for n in range(len(photos)) if photos[n]['image_id'] in used]
-    if not all(map(flattened_photos.marked, shown)):
+    references = [photos[n] for n in range(len(photos)) if photos[n]['image_id'] in used]
+    if not all(map(flattened_photos.marked, references)):
         names = ' and '.join(repr(control.control) for control in wanted)
         print(
             f'left out: the controls {names}: eyes, nose and mouth are not marked in all photos of '
@@ -50,11 +50,11 @@ def spoiled(
         )
         return {}
     which = hashlib.sha256('\n'.join(sorted(used)).encode()).hexdigest()[:16]
-    found = {}
+    by_control = {}
     for control in wanted:
-        kept = control.control
+        kept = str(control.control)  # What is left of the photo.
         features = store.identity_features(
-            flattened_photos.FlattenedPhotos(shown, kept),
+            flattened_photos.FlattenedPhotos(references, kept),
             f'{paths.fingerprint}/identities/{photos.split}/{which}/{kept} '
             f'{flattened_photos.VERSION}',
             model.clip, cache, face_feature=config.features.face,
@@ -62,5 +62,5 @@ def spoiled(
             stage=f'embedding photos ({kept})',
         )  # fmt: skip
         ids = map(str, features.image_ids)
-        found[kept] = dict(zip(ids, features.faces.astype(np.float32), strict=True))
-    return found
+        by_control[kept] = dict(zip(ids, features.faces.astype(np.float32), strict=True))
+    return by_control

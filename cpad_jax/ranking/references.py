@@ -1,11 +1,11 @@
-"""Reference photos: which photos say who a person of a data set is."""
+"""Reference photos of the people of a data set."""
 
 from __future__ import annotations
 
 import collections
 import dataclasses
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,11 @@ from cpad_jax.ranking.query import choose_references
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Reference:
-    """The photos that say who somebody is.
+    """The reference photos of a person.
 
     Attributes:
-        person_id: Whose they are.
-        name: Of the person.
+        person_id: The person.
+        name: Name of the person.
         photos: Records of the `identities` schema, best first.
         features: float32 [R, Df], the face features of these photos.
         pictures: float [R, D], CLIP embeddings of the whole photos.
@@ -40,16 +40,20 @@ class Reference:
 
 
 def read_references(
-    workdir: Path, config: Any, model: PersonalizedCLIP, wanted: Sequence[str], titles: frozenset
+    workdir: Path,
+    config: Any,
+    model: PersonalizedCLIP,
+    person_ids: Sequence[str],
+    titles: Collection[str],
 ) -> tuple[dict[str, Reference], dict[str, bool]]:
-    """The photos that say who people are, none of them from a title of the season.
+    """Reference photos of people, none of them from a title of the gallery.
 
     Args:
         workdir: The run's folder.
         config: The configuration.
         model: The model that embeds the faces.
-        wanted: person_ids; who has no photos is left out.
-        titles: Of the season.
+        person_ids: People; those without photos are left out.
+        titles: Titles of the gallery.
 
     Returns:
         (person_id → photos, person_id → whether identity learning saw the person).
@@ -62,19 +66,20 @@ def read_references(
     by_image, by_identity = photos_by_identity(features, reader)
     numbers = {str(image_id): number for number, image_id in enumerate(features.image_ids)}
     people = read_people(paths, build.locate(config.data, workdir), model.names)
-    found = {}
-    for person_id in wanted:
+    references = {}
+    for person_id in person_ids:
         if person_id not in people:
             continue
         photos = by_identity.get(people[person_id]['identity'], [])
         chosen = choose_references(photos, set(titles), config.eval.num_references)
         if chosen:
-            found[person_id] = Reference(
+            references[person_id] = Reference(
                 person_id, people[person_id]['name'], [reader[numbers[i]] for i in chosen],
                 np.stack([by_image[i] for i in chosen]),
                 features.images[[numbers[i] for i in chosen]],
             )  # fmt: skip
-    return found, {person_id: bool(people[person_id]['seen']) for person_id in found}
+    seen = {person_id: bool(people[person_id]['seen']) for person_id in references}
+    return references, seen
 
 
 def photos_by_identity(
@@ -95,7 +100,7 @@ def photos_by_identity(
 def read_people(
     paths: DatasetPaths, trained: DatasetPaths, names: Sequence[str]
 ) -> dict[str, PersonEntry]:
-    """Everybody by person_id; `seen` says whether they were learned, if from another data set."""
+    """All people by person_id; `seen` is of identity learning, also on another data set."""
     people = paths.read_people()
     if paths != trained:
         known = set(names)

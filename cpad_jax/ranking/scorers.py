@@ -1,4 +1,4 @@
-"""What ranks clips for queries, whatever it compares: one row of the table each."""
+"""Scorers: each ranks clips for queries and is one row of the table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cpad_jax.ranking.query import Query
 
 
 class Scorer(Protocol):
-    """A method, and how well it finds.
+    """Ranks clips by a method.
 
     Attributes:
         method: Its row in the table.
@@ -23,39 +23,39 @@ class Scorer(Protocol):
 
     method: Method
 
-    def ranks(self, asked: Sequence[Query]) -> list[np.ndarray]:
-        """Ranks of each query's relevant clips, as `metrics.relevant_ranks` tells them.
+    def ranks(self, queries: Sequence[Query]) -> list[np.ndarray]:
+        """Ranks of each query's relevant clips, as of `metrics.relevant_ranks`.
 
         Args:
-            asked: Some of all queries; which ones stand together must not matter.
+            queries: A batch of queries; ranks do not depend on the others of the batch.
         """
 
 
 class Encoder(Protocol):
-    """Embeds queries, e.g. `clip_pad.QueryEncoder`."""
+    """Encodes queries, e.g. `clip_pad.QueryEncoder`."""
 
     def encode(self, method: Method, queries: Sequence[Query]) -> np.ndarray:
-        """Queries → float32 [Q, D] of length 1."""
+        """Queries → float32 [Q, D], L2-normalised."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Cosine:
-    """One embedding per query and one per clip.
+    """Ranks by the cosine of one embedding per query and one per clip.
 
     Attributes:
-        method: How queries are embedded.
-        encoder: Embeds them.
-        gallery: float32 [N, D] of length 1.
+        method: The row.
+        encoder: Encodes queries by the method.
+        gallery: float32 [N, D], L2-normalised.
     """
 
     method: Method
     encoder: Encoder
     gallery: np.ndarray
 
-    def ranks(self, asked: Sequence[Query]) -> list[np.ndarray]:
-        """See `Scorer`; exact, see `scores`."""
-        embedded = self.encoder.encode(self.method, asked)
-        return exact_scores.ranks(embedded, self.gallery, [query.relevant for query in asked])
+    def ranks(self, queries: Sequence[Query]) -> list[np.ndarray]:
+        """See `Scorer`; exact, see `exact_scores`."""
+        embedded = self.encoder.encode(self.method, queries)
+        return exact_scores.ranks(embedded, self.gallery, [query.relevant for query in queries])
 
     def best(self, query: Query, count: int) -> list[int]:
         """Numbers of the `count` best clips, best first; ties in gallery order."""
@@ -65,23 +65,23 @@ class Cosine:
 
 def rank_all(
     scorers: Sequence[Scorer],
-    asked: Sequence[Query],
+    queries: Sequence[Query],
     use: Callable[[Method, list[np.ndarray]], None],
     chunk: int = exact_scores.CHUNK,
 ) -> None:
-    """Ranks the answers of all queries by one method after the other, under a progress bar.
+    """Ranks the relevant clips of all queries by each method, with a progress bar.
 
     Args:
-        scorers: Which methods.
-        asked: Which queries.
-        use: Takes a method and the ranks of each query's relevant clips.
-        chunk: Queries that are asked at once.
+        scorers: The methods.
+        queries: The queries.
+        use: Called with a method and the ranks of each query's relevant clips.
+        chunk: Queries at once.
     """
-    with progress.bar(total=len(scorers) * len(asked), stage='asking', unit='query') as bar:
+    with progress.bar(total=len(scorers) * len(queries), stage='ranking', unit='query') as bar:
         for scorer in scorers:
-            found: list[np.ndarray] = []
-            for start in range(0, len(asked), chunk):
-                some = asked[start : start + chunk]
-                found += scorer.ranks(some)
-                bar.update(len(some))
-            use(scorer.method, found)
+            ranks: list[np.ndarray] = []
+            for start in range(0, len(queries), chunk):
+                batch = queries[start : start + chunk]
+                ranks += scorer.ranks(batch)
+                bar.update(len(batch))
+            use(scorer.method, ranks)

@@ -1,28 +1,27 @@
-"""Standard scores: what is said of a clip, beside what the same query says of the others."""
+"""Z-scores of clips over the gallery, for each query."""
 
 from __future__ import annotations
 
 import numpy as np
 
 
-def zscore(found: np.ndarray, over: np.ndarray | None = None) -> np.ndarray:
-    """Scores in standard deviations above the mean of the gallery, of each query by itself.
+def zscore(scores: np.ndarray, over: np.ndarray | None = None) -> np.ndarray:
+    """Scores in standard deviations above the mean over the gallery, for each query.
 
     Args:
-        found: float [..., N], larger is better; NaN where a clip cannot be judged.
-        over: bool [..., N], the clips that mean and deviation are taken over; all by default.
+        scores: float [..., N], larger is better; NaN where a clip has none.
+        over: bool [..., N], the clips for the mean and standard deviation; all by default.
 
     Returns:
-        float [..., N]; 0 where a clip cannot be judged, which is for it and against it alike, and
-        where all clips are equal.
+        float [..., N]; 0, the mean, where a clip has no score and where all clips are equal.
     """
-    known = ~np.isnan(found)
+    known = ~np.isnan(scores)
     counted = known if over is None else known & over
     count = np.maximum(counted.sum(axis=-1, keepdims=True), 1)
-    mean = np.where(counted, found, 0).sum(axis=-1, keepdims=True) / count
-    moved = np.where(known, found - mean, 0)
-    spread = np.sqrt(np.where(counted, moved**2, 0).sum(axis=-1, keepdims=True) / count)
-    # What is left of equal numbers when their mean is taken off is rounding.
-    low = np.where(counted, found, np.inf).min(axis=-1, keepdims=True, initial=np.inf)
-    high = np.where(counted, found, -np.inf).max(axis=-1, keepdims=True, initial=-np.inf)
-    return np.divide(moved, spread, out=np.zeros_like(moved), where=high > low)
+    mean = np.where(counted, scores, 0).sum(axis=-1, keepdims=True) / count
+    centred = np.where(known, scores - mean, 0)
+    spread = np.sqrt(np.where(counted, centred**2, 0).sum(axis=-1, keepdims=True) / count)
+    # Equal scores differ from their mean by rounding errors.
+    low = np.where(counted, scores, np.inf).min(axis=-1, keepdims=True, initial=np.inf)
+    high = np.where(counted, scores, -np.inf).max(axis=-1, keepdims=True, initial=-np.inf)
+    return np.divide(centred, spread, out=np.zeros_like(centred), where=high > low)

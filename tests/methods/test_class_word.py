@@ -37,6 +37,38 @@ def test_an_unknown_method_is_named_with_those_there_are():
 
 
 def test_every_method_has_a_row_of_its_own():
-    rows = registry.rows(list(registry.METHODS))
+    rows = registry.rows(list(registry.FURTHER))
     assert len({row.key for row in rows}) == len(rows) and all(row.control is None for row in rows)
     assert not {row.key for row in rows} & {row.key for row in method.METHODS}
+
+
+def test_the_rows_of_the_paper_are_in_the_table_and_need_no_naming():
+    assert tuple(row.method for row in registry.PAPER.values()) == method.METHODS
+    assert set(registry.METHODS) == set(registry.PAPER) | set(registry.FURTHER)
+    with pytest.raises(UserError, match="names 'clip', expected some of class_word"):
+        registry.rows(['clip'])
+
+
+@pytest.mark.parametrize(
+    ('ce', 'methods', 'names'),
+    [
+        ('', method.EMBEDDED, list(registry.PAPER)[1:]),
+        ('runs/ce', method.EMBEDDED, list(registry.PAPER)),
+        ('', [m for m in method.EMBEDDED if m != method.PAD_MEMORY],
+         ['clip', 'clip_pad_text', 'clip_pad_image', 'clip_pad_text_image']),
+    ],
+)  # fmt: skip
+def test_an_evaluation_has_the_rows_of_the_paper_that_its_models_allow(ce, methods, names):
+    context = types.SimpleNamespace(
+        encoder=types.SimpleNamespace(methods=methods),
+        config=types.SimpleNamespace(eval=types.SimpleNamespace(ce=ce)),
+    )
+    assert list(registry.paper_rows(context)) == names
+
+
+def test_rows_of_clip_and_clip_pad_rank_their_galleries():
+    plain, prompted = np.eye(3, dtype=np.float32), np.eye(3, dtype=np.float32)[::-1]
+    context = types.SimpleNamespace(encoder=None, plain_gallery=plain, gallery=prompted)
+    clip_row, pad_row = registry.make(['clip', 'clip_pad_image'], context)
+    assert (clip_row.method, pad_row.method) == (method.CLIP, method.PAD_IMAGE)
+    assert clip_row.gallery is plain and pad_row.gallery is prompted

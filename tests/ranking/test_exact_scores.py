@@ -60,7 +60,7 @@ def test_the_same_clip_twice_counts_against_the_query_wherever_it_stands():
 def test_embeddings_that_are_no_directions_are_refused(world, bad):
     queries, gallery, relevant = world
     gallery[150, 3] = bad
-    with pytest.raises(ValueError, match='an embedding has length'):
+    with pytest.raises(ValueError, match='an embedding has norm'):
         exact_scores.ranks(queries, gallery, relevant)
 
 

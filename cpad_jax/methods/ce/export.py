@@ -26,15 +26,15 @@ _MOST = 1 << 20
 
 @dataclasses.dataclass(frozen=True)
 class SavedCE:
-    """What a trained CE consists of.
+    """A trained CE.
 
     Attributes:
         config: Sizes.
         variables: `params` and `batch_stats` of `CE`.
         backbone: Name or folder of the CLIP whose features it reads.
-        backbone_sha256: Of that CLIP's weights.
-        frames_per_clip: Frames of a clip that its experts see.
-        faces_per_clip: Faces of a clip that they see.
+        backbone_sha256: Hash of the weights of that CLIP.
+        frames_per_clip: Frames per clip that its experts read.
+        faces_per_clip: Faces per clip that they read.
     """
 
     config: CEConfig
@@ -65,7 +65,7 @@ def save_model(directory: str | os.PathLike[str], saved: SavedCE) -> None:
 
 
 def check_there(directory: Path) -> None:
-    """Raises a UserError where `save_model` wrote nothing."""
+    """Raises a UserError where there is no folder of `save_model`."""
     if not (directory / CONFIG_FILE).is_file():
         raise UserError(
             f'there is no Collaborative Experts in {directory}: train it with '
@@ -74,14 +74,14 @@ def check_there(directory: Path) -> None:
 
 
 def load_model(directory: str | os.PathLike[str], backbone_sha256: str) -> SavedCE:
-    """Reads what `save_model` wrote.
+    """Reads the folder that `save_model` writes.
 
     Args:
         directory: The folder.
-        backbone_sha256: Of the CLIP whose features it will read.
+        backbone_sha256: Hash of the weights of the CLIP whose features it will read.
 
     Raises:
-        UserError: It is not there or damaged, or was trained on the features of another CLIP.
+        UserError: It is missing or damaged, or was trained on features of another CLIP.
     """
     directory = Path(directory)
     check_there(directory)
@@ -92,25 +92,25 @@ def load_model(directory: str | os.PathLike[str], backbone_sha256: str) -> Saved
             raise ValueError(f'its kind is {values["kind"]!r}, expected {KIND!r}')
         fields = dataclasses.fields(CEConfig)
         config = CEConfig(**{field.name: _size(values, field.name) for field in fields})
-        trained_on = [str(values[name]) for name in ('backbone', 'backbone_sha256')]
-        taken = [_size(values, name) for name in ('frames_per_clip', 'faces_per_clip')]
+        backbone, sha256 = (str(values[name]) for name in ('backbone', 'backbone_sha256'))
+        frames, faces = (_size(values, name) for name in ('frames_per_clip', 'faces_per_clip'))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f'{path} is damaged ({error}): train again') from error
     seals.check(path, values)
-    if trained_on[1] != backbone_sha256:
+    if sha256 != backbone_sha256:
         raise UserError(
-            f'{directory} was trained on the CLIP {trained_on[0]!r} with sha256 '
-            f'{trained_on[1][:12]}…, '
+            f'{directory} was trained on the CLIP {backbone!r} with sha256 '
+            f'{sha256[:12]}…, '
             f'not on one with {backbone_sha256[:12]}…: evaluate with that CLIP, or train again'
         )
     path = directory / WEIGHTS_FILE
     arrays = {name: np.array(a) for name, a in safetensors.read(path).items()}
     tree = jax.eval_shape(functools.partial(init, config), jax.random.key(0))
     expected = {name: leaf.shape for name, leaf in weights_io.flatten(tree).items()}
-    found = {name: array.shape for name, array in arrays.items()}
-    weights_io.check_shapes(found, expected, str(path), KIND)
+    shapes = {name: array.shape for name, array in arrays.items()}
+    weights_io.check_shapes(shapes, expected, str(path), KIND)
     seals.checked_sha256(directory / CONFIG_FILE, values, WEIGHTS_FILE)
-    return SavedCE(config, weights_io.unflatten(arrays), *trained_on, *taken)
+    return SavedCE(config, weights_io.unflatten(arrays), backbone, sha256, frames, faces)
 
 
 def _size(values: Mapping[str, Any], name: str) -> int:

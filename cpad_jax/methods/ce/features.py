@@ -1,4 +1,4 @@
-"""What Collaborative Experts is given of clips: the experts' features."""
+"""Inputs of Collaborative Experts: the experts' features of clips."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class ClipExperts:
     """The experts' features of N clips.
 
     Attributes:
-        features: Expert → float32 [N, width], of length 1, or zeros where it has nothing to say.
-        present: bool [N, X], which of `EXPERTS` say something.
+        features: Expert → float32 [N, width], L2-normalised, or zeros where it is missing.
+        present: bool [N, X], which of `EXPERTS` are present.
     """
 
     features: dict[str, np.ndarray]
@@ -44,14 +44,14 @@ def clip_experts(
         clips: Records of the `clips` schema.
         fingerprint: Changes with them.
         clip: A `CLIPModel`.
-        directory: Of the feature cache.
+        directory: Folder of the feature cache.
         frames_per_clip: As in `store.clip_features`.
         faces_per_clip: As in `face_tracks.face_track_features`.
         batch_size: Pictures at once.
         dtype: 'float32' or 'bfloat16'.
 
     Returns:
-        Means over frames and over faces; a clip whose people nobody marked has no faces.
+        Means over frames and over faces; a clip without marked people has no faces.
     """
     frames = {
         'frames_per_clip': frames_per_clip,
@@ -69,5 +69,5 @@ def clip_experts(
     ).mean()  # fmt: skip
     features = {'frames': whole.embeddings, 'faces': faces, 'place': place.embeddings}
     always = np.ones_like(present)
-    there = {'frames': always, 'faces': present, 'place': always}
-    return ClipExperts(features, np.stack([there[name] for name in EXPERTS], axis=1))
+    masks = {'frames': always, 'faces': present, 'place': always}
+    return ClipExperts(features, np.stack([masks[name] for name in EXPERTS], axis=1))

@@ -1,13 +1,12 @@
-"""Collaborative Experts (Liu, Albanie, Nagrani, Zisserman, BMVC 2019), asked for people by photos.
+"""Collaborative Experts (Liu, Albanie, Nagrani, Zisserman, BMVC 2019) with photos of a person.
 
-A clip is what several experts say of it: one vector each, or nothing. A query is words, and photos
-of a person if one is asked for. Words become one query vector per expert by NetVLAD and gated
-units; the query vector of the faces' expert is a gated unit on the photos instead, which is how
-somebody is asked for who has no name here. Similarity is the mean of the experts' cosines, weighted
-by what the words say about which expert matters.
+A clip has one vector of each of several experts, some of which may be missing. A query has words
+and, if it is about a person, photos. NetVLAD and gated units map the words to one query vector per
+expert; the query vector of the faces expert is a gated unit on the photos instead. Similarity is
+the mean of the experts' cosines, with weights predicted from the words.
 
 Deviations from the paper, which had no person in its queries: the photos, and that an expert may be
-missing in a query (no person is asked for) as it may be in a clip.
+missing in a query (one without a person) as it may be in a clip.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from cpad_jax.models.person_adapter import pool, unit
 
 Array = jax.Array
 
-# Whole frames; the people's faces along their tracks; frames in which no face can be seen.
+# Whole frames; faces of the people along their tracks; frames with blurred faces.
 EXPERTS = ('frames', 'faces', 'place')
 FACES = EXPERTS.index('faces')
 
@@ -39,11 +38,11 @@ class CEConfig:
 
     Attributes:
         clip_width: D, width of frames' and places' features.
-        face_width: Df, width of face features, of tracks as of photos.
+        face_width: Df, width of face features of tracks and photos.
         word_width: E, width of word embeddings.
-        width: W, what every expert is reduced to.
+        width: W, common width of all experts.
         clusters: K of NetVLAD.
-        ghosts: Clusters that take words in and are dropped.
+        ghosts: Ghost clusters of NetVLAD, which are dropped.
     """
 
     clip_width: int
@@ -60,28 +59,28 @@ class CEConfig:
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation over the rows that are there.
+    """Batch normalisation over the rows that are present.
 
-    In training it takes a batch's own mean and variance and writes them to `batch_stats`, where
-    `calibrate` averages those of several batches for use afterwards.
+    In training it uses the mean and variance of the batch and writes them to `batch_stats`, where
+    `calibrated` averages those of several batches for use afterwards.
     """
 
     @nn.compact
     def __call__(self, x: Array, present: Array, train: bool) -> Array:
-        """[..., W] → [..., W]; `present` bool [...] says which rows count."""
-        present = present | ~present.any()  # Of no row at all there is no mean.
+        """[..., W] → [..., W]; `present` bool [...] masks rows."""
+        present = present | ~present.any()  # Without any row the mean is not defined.
         norm = nn.BatchNorm(use_running_average=not train, momentum=0.0)
         return norm(x, mask=present[..., None])
 
 
 class NetVLAD(nn.Module):
-    """Pools a sequence by what is left of its vectors after the cluster centres are taken away.
+    """Pools a sequence by the residuals of its vectors to cluster centres.
 
     Arandjelović et al. 2016; the ghost clusters are of Zhong et al. 2018.
 
     Attributes:
         clusters: K.
-        ghosts: Clusters without a centre, for words that say nothing.
+        ghosts: Clusters without a centre, for uninformative words.
     """
 
     clusters: int
@@ -89,7 +88,7 @@ class NetVLAD(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, present: Array, train: bool) -> Array:
-        """[B, L, E], of which `present` [B, L] says which are there → [B, K · E] of length 1."""
+        """[B, L, E] with mask `present` [B, L] → [B, K · E], L2-normalised."""
         draw = nn.initializers.normal(x.shape[-1] ** -0.5)
         logits = nn.Dense(self.clusters + self.ghosts, use_bias=False, kernel_init=draw)(x)
         shares = nn.softmax(BatchNorm()(logits, present, train))[..., : self.clusters]
@@ -100,20 +99,20 @@ class NetVLAD(nn.Module):
 
 
 class GatedUnit(nn.Module):
-    """Reduces a query to an expert's width, and lets it weigh its own dimensions."""
+    """Projects a query to the width of an expert, and gates its dimensions by itself."""
 
     width: int
 
     @nn.compact
     def __call__(self, x: Array, present: Array, train: bool) -> Array:
-        """[B, any] → [B, W] of length 1; only rows that are `present` [B] count in training."""
+        """[B, any] → [B, W], L2-normalised; `present` [B] masks rows in training."""
         x = nn.Dense(self.width)(x)
         gate = BatchNorm()(nn.Dense(self.width)(x), present, train)
         return unit(x * nn.sigmoid(gate))
 
 
 class CollaborativeGating(nn.Module):
-    """Lets experts weigh each other's dimensions: what one of them saw says what matters.
+    """Gates the dimensions of each expert by all experts.
 
     Attributes:
         width: W.
@@ -123,7 +122,7 @@ class CollaborativeGating(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, present: Array, train: bool) -> Array:
-        """[B, X, W], of which `present` bool [B, X] says which are there → the same."""
+        """[B, X, W] with mask `present` bool [B, X] → [B, X, W]."""
         rows, experts, width = x.shape
         pairs = jnp.concatenate([
             jnp.broadcast_to(x[:, :, None], (rows, experts, experts, width)),
@@ -135,23 +134,23 @@ class CollaborativeGating(nn.Module):
             h = BatchNorm()(h, both, train)
             h = nn.Dense(self.width)(h * jnp.tanh(nn.softplus(h)))  # Mish.
         count = jnp.maximum(both.sum(axis=2), 1)[..., None]
-        told = jnp.sum(h * both[..., None], axis=2) / count  # [B, X, W]
+        pooled = jnp.sum(h * both[..., None], axis=2) / count  # [B, X, W]
         gated = []
         for expert, name in enumerate(EXPERTS):
-            own, there = x[:, expert], present[:, expert]
-            gate = BatchNorm(name=f'told_{name}')(told[:, expert], there, train)
-            gate += BatchNorm(name=f'own_{name}')(
-                nn.Dense(self.width, name=f'fc_{name}')(own), there, train
+            vector, mask = x[:, expert], present[:, expert]
+            gate = BatchNorm(name=f'pairs_{name}')(pooled[:, expert], mask, train)
+            gate += BatchNorm(name=f'self_{name}')(
+                nn.Dense(self.width, name=f'fc_{name}')(vector), mask, train
             )
-            gated.append(unit(own * nn.sigmoid(gate)))
+            gated.append(unit(vector * nn.sigmoid(gate)))
         return jnp.stack(gated, axis=1)
 
 
 class CE(nn.Module):
     """The whole model.
 
-    Features are centred and brought to unit spread by constants measured on the training clips
-    (`centre_frames`, …): images share most of what a CLIP says about them.
+    Features are standardised by constants measured on the training clips (`centre_frames`, …):
+    CLIP embeddings of images share most of their direction.
     """
 
     config: CEConfig
@@ -170,83 +169,88 @@ class CE(nn.Module):
         ]
         self.spreads = [self.param(f'spread_{name}', nn.initializers.ones, ()) for name in EXPERTS]
 
-    def _standardised(self, expert: int, x: Array) -> Array:
+    def _standardise(self, expert: int, x: Array) -> Array:
         return (unit(x.astype(jnp.float32)) - self.centres[expert]) / self.spreads[expert]
 
     def encode_query(
-        self, words: Array, spoken: Array, photos: Array, shown: Array, train: bool = False
+        self,
+        words: Array,
+        word_mask: Array,
+        photos: Array,
+        photo_weights: Array,
+        train: bool = False,
     ) -> tuple[Array, Array]:
         """Query vectors and the weights of the experts.
 
         Args:
             words: float [Q, L, E], word embeddings.
-            spoken: bool [Q, L], which of them are there.
-            photos: float [Q, R, Df], face features of the person asked for.
-            shown: float [Q, R] >= 0, how much each photo counts; all 0 if nobody is asked for.
-            train: Whether batch normalisation takes the batch's own statistics.
+            word_mask: bool [Q, L], False for padding.
+            photos: float [Q, R, Df], face features of the query's person.
+            photo_weights: float [Q, R] >= 0, weights of the photos; all 0 for no person.
+            train: Whether batch normalisation uses the statistics of the batch.
 
         Returns:
-            float32 [Q, X, W] of length 1, and [Q, X] >= 0: 0 for the faces where nobody is asked
-            for, otherwise summing to 1 over all experts.
+            float32 [Q, X, W], L2-normalised, and [Q, X] >= 0: 0 for the faces of queries without a
+            person, otherwise summing to 1 over all experts.
         """
-        text = self.netvlad(words.astype(jnp.float32), spoken, train)
-        asked = (shown > 0).any(axis=-1)  # [Q]
-        always = jnp.ones_like(asked)
-        photos = self._standardised(FACES, pool(photos, shown))
+        text = self.netvlad(words.astype(jnp.float32), word_mask, train)
+        has_person = (photo_weights > 0).any(axis=-1)  # [Q]
+        always = jnp.ones_like(has_person)
+        photos = self._standardise(FACES, pool(photos, photo_weights))
         vectors = [
-            unit_of(photos, asked, train) if expert == FACES else unit_of(text, always, train)
+            unit_of(photos, has_person, train) if expert == FACES else unit_of(text, always, train)
             for expert, unit_of in enumerate(self.queries)
         ]
         weights = nn.softmax(self.weigh(text))
-        return jnp.stack(vectors, axis=1), weights.at[:, FACES].multiply(asked)
+        return jnp.stack(vectors, axis=1), weights.at[:, FACES].multiply(has_person)
 
     def encode_clip(
         self, features: Mapping[str, Array], present: Array, train: bool = False
     ) -> Array:
-        """What the experts say of clips.
+        """Encodes clips.
 
         Args:
-            features: Expert → float [N, width of it], of any length; whatever where it is missing.
-            present: bool [N, X], which experts have something to say.
+            features: Expert → float [N, width of it], of any norm; any values where it is missing.
+            present: bool [N, X], which experts are present.
             train: As in `encode_query`.
 
         Returns:
-            float32 [N, X, W] of length 1; zeros where the expert is missing.
+            float32 [N, X, W], L2-normalised; zeros where the expert is missing.
         """
         reduced = []
         for expert, name in enumerate(EXPERTS):
-            there = present[:, expert, None]
-            # What is missing may be anything, also NaN, which a product with 0 would keep.
-            x = self._standardised(expert, jnp.where(there, features[name], 0.0))
-            reduced.append(unit(self.reduce[expert](x)) * there)
+            mask = present[:, expert, None]
+            # Missing features may be NaN, which a product with 0 would keep.
+            x = self._standardise(expert, jnp.where(mask, features[name], 0.0))
+            reduced.append(unit(self.reduce[expert](x)) * mask)
         return self.gating(jnp.stack(reduced, axis=1), present, train)
 
     def __call__(self, batch: Mapping[str, Any], train: bool = False) -> Array:
         """Similarities [Q, N] of the queries and the clips of a batch; see `similarity`."""
         queries, weights = self.encode_query(
-            batch['words'], batch['spoken'], batch['photos'], batch['shown'], train
+            batch['words'], batch['word_mask'], batch['photos'], batch['photo_weights'], train
         )
         clips = self.encode_clip({n: batch[n] for n in EXPERTS}, batch['present'], train)
         return similarity(queries, weights, clips, batch['present'])
 
 
 def similarity(queries: Any, weights: Any, clips: Any, present: Any) -> Any:
-    """The experts' cosines, averaged over those which both sides have; NumPy or JAX.
+    """Weighted mean of the experts' cosines over those that both sides have; NumPy or JAX.
 
     Args:
-        queries: float [Q, X, W] of length 1.
-        weights: float [Q, X] >= 0, 0 where the query has nothing for an expert.
-        clips: float [N, X, W] of length 1.
-        present: bool or float [N, X], 1 where the expert says something of the clip.
+        queries: float [Q, X, W], L2-normalised.
+        weights: float [Q, X] >= 0, 0 where the query lacks an expert.
+        clips: float [N, X, W], L2-normalised.
+        present: bool or float [N, X], 1 where the clip has the expert.
 
     Returns:
         [Q, N], −1 to 1: Σ w·a·⟨q, c⟩ / Σ w·a over the experts; 0 where they have none in common.
     """
-    there = present.astype(weights.dtype)
+    mask = present.astype(weights.dtype)
     above = (queries * weights[..., None]).reshape(len(queries), -1) @ (
-        clips * there[..., None]
+        clips * mask[..., None]
     ).reshape(len(clips), -1).T
-    below = weights @ there.T
+    below = weights @ mask.T
     return above / (below + (below <= 0))
 
 
@@ -256,21 +260,21 @@ def _example(config: CEConfig) -> dict[str, jax.ShapeDtypeStruct]:
 
     return {
         'words': shape(2, 1, config.word_width),
-        'spoken': shape(2, 1, dtype=bool),
+        'word_mask': shape(2, 1, dtype=bool),
         'photos': shape(2, 1, config.face_width),
-        'shown': shape(2, 1),
+        'photo_weights': shape(2, 1),
         'present': shape(2, len(EXPERTS), dtype=bool),
         **{n: shape(2, w) for n, w in zip(EXPERTS, config.expert_widths, strict=True)},
     }
 
 
 def init(config: CEConfig, rng: Array) -> Any:
-    """Freshly drawn `params` and `batch_stats`."""
+    """Initial `params` and `batch_stats`."""
     zeros = {name: jnp.zeros(a.shape, a.dtype) for name, a in _example(config).items()}
     return jax.jit(CE(config).init)(rng, zeros)
 
 
-@functools.cache  # Training asks again and again, with other variables.
+@functools.cache  # One compilation serves all variables during training.
 def _compiled(config: CEConfig) -> tuple[Callable, Callable]:
     apply = CE(config).apply
     return tuple(
@@ -279,7 +283,7 @@ def _compiled(config: CEConfig) -> tuple[Callable, Callable]:
 
 
 class Encoder:
-    """A trained CE that embeds many queries and clips, some at a time."""
+    """A trained CE that encodes queries and clips in batches."""
 
     def __init__(self, config: CEConfig, variables: Any):
         """Takes `params` and `batch_stats` of `CE`."""
@@ -287,26 +291,31 @@ class Encoder:
         self._query, self._clip = _compiled(config)
 
     def queries(
-        self, words: np.ndarray, spoken: np.ndarray, photos: np.ndarray, shown: np.ndarray
+        self,
+        words: np.ndarray,
+        word_mask: np.ndarray,
+        photos: np.ndarray,
+        photo_weights: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Query vectors [Q, X, W] and weights [Q, X]; see `CE.encode_query`."""
-        found = [
-            jax.device_get(self._query(self._variables, *parts))
-            for parts in _turns(words, spoken, photos, shown)
+        batches = [
+            jax.device_get(self._query(self._variables, *batch))
+            for batch in _batches(words, word_mask, photos, photo_weights)
         ]
-        return tuple(np.concatenate(parts)[: len(words)] for parts in zip(*found, strict=True))
+        vectors, weights = (np.concatenate(p)[: len(words)] for p in zip(*batches, strict=True))
+        return vectors, weights
 
     def clips(self, features: Mapping[str, np.ndarray], present: np.ndarray) -> np.ndarray:
         """Clips as [N, X, W]; see `CE.encode_clip`."""
-        found = [
-            np.asarray(self._clip(self._variables, dict(zip(EXPERTS, parts, strict=True)), there))
-            for *parts, there in _turns(*(features[name] for name in EXPERTS), present)
+        batches = [
+            np.asarray(self._clip(self._variables, dict(zip(EXPERTS, batch, strict=True)), mask))
+            for *batch, mask in _batches(*(features[name] for name in EXPERTS), present)
         ]
-        return np.concatenate(found)[: len(present)]
+        return np.concatenate(batches)[: len(present)]
 
 
-def _turns(*arrays: np.ndarray) -> Iterator[list[np.ndarray]]:
-    """Rows in pieces of one size, the last one filled up with copies of its last row."""
+def _batches(*arrays: np.ndarray) -> Iterator[list[np.ndarray]]:
+    """Batches of rows of one size, the last one padded with copies of its last row."""
     count = len(arrays[0])
     for start in range(0, count, _ROWS):
         rows = np.minimum(np.arange(start, start + _ROWS), count - 1)

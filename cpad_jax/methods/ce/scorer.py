@@ -26,12 +26,12 @@ from cpad_jax.text.prompts import query_text
 
 
 class ExpertsScorer:
-    """Asks with 'a person …' and the photos that CLIP-PAD gets; without any if there are none.
+    """Ranks by 'a person …' and the reference photos of a query, or without any.
 
     Args:
-        saved: What was learned.
+        saved: The trained CE.
         clip: The CLIP whose features it reads.
-        experts: Of the gallery.
+        experts: Features of the gallery.
         photos: image_id → face feature [Df].
         num_references: Photos per query, at most.
     """
@@ -52,27 +52,27 @@ class ExpertsScorer:
         self._read = WordReader(clip)
         self._photos, self._count = photos, num_references
 
-    def ranks(self, asked: Sequence[Query]) -> list[np.ndarray]:
+    def ranks(self, queries: Sequence[Query]) -> list[np.ndarray]:
         """See `scorers.Scorer`."""
-        return metrics.relevant_ranks(self.score(asked), [query.relevant for query in asked])
+        return metrics.relevant_ranks(self.score(queries), [q.relevant for q in queries])
 
-    def score(self, asked: Sequence[Query]) -> np.ndarray:
-        """How well each clip answers each query, −1 to 1: float32 [len(asked), N].
+    def score(self, queries: Sequence[Query]) -> np.ndarray:
+        """Similarities of queries and clips, −1 to 1: float32 [Q, N].
 
-        A query without references asks for nobody in particular.
+        A query without references is about no particular person.
         """
-        texts = [query_text(None, q.action, q.place, person_token=False) for q in asked]
+        texts = [query_text(None, q.action, q.place, person_token=False) for q in queries]
         different = sorted(set(texts))
-        words, spoken = self._read(different)
+        words, mask = self._read(different)
         rows = [different.index(text) for text in texts]
-        own = [[self._photos[name] for name in q.references[: self._count]] for q in asked]
-        photos, shown = padded(own, self._encoder.config.face_width, self._count)
-        found, weights = self._encoder.queries(words[rows], spoken[rows], photos, shown)
-        return ce_model.similarity(found, weights, self._clips, self._present)
+        references = [[self._photos[name] for name in q.references[: self._count]] for q in queries]
+        photos, photo_weights = padded(references, self._encoder.config.face_width, self._count)
+        vectors, weights = self._encoder.queries(words[rows], mask[rows], photos, photo_weights)
+        return ce_model.similarity(vectors, weights, self._clips, self._present)
 
 
 def model_folder(workdir: str | Path) -> Path:
-    """Where a training of CE leaves its export."""
+    """The folder of the exported model within the workdir of a training of CE."""
     return Path(workdir) / 'model'
 
 
@@ -88,21 +88,21 @@ def load(
     """The row of a trained CE beside a CLIP-PAD.
 
     Args:
-        workdir: Of the training of CE, `config.eval.ce`.
+        workdir: Workdir of the training of CE, `config.eval.ce`.
         config: The configuration of the evaluation.
         model: The CLIP-PAD.
-        paths: Where the gallery is from.
+        paths: Data set of the gallery.
         clips: The gallery.
-        cache: Of features.
+        cache: Folder of features.
         photos: As in `ExpertsScorer`.
 
     Raises:
-        UserError: There is no CE, it reads another CLIP, or faces are told by another feature.
+        UserError: There is no CE, or it reads another CLIP or another face feature.
     """
     if model.face_feature != face_features.CLIP:
         raise UserError(
             f'config.eval.ce: CE reads faces by {face_features.CLIP!r} and this CLIP-PAD by '
-            f'{model.face_feature!r}: leave config.eval.ce out, or learn with that face feature'
+            f'{model.face_feature!r}: leave config.eval.ce out, or train with that face feature'
         )
     saved = export.load_model(model_folder(workdir), model.clip.sha256)
     experts = gallery(saved, config, model.clip, paths, clips, cache)
@@ -125,7 +125,7 @@ def gallery(
     clips: readers.ClipReader,
     cache: Path,
 ) -> ClipExperts:
-    """What the experts say of a gallery, looked at as in training."""
+    """Features of a gallery, with the frames and faces per clip of training."""
     return clip_experts(
         clips, f'{paths.fingerprint}/clips/test', clip, cache,
         frames_per_clip=saved.frames_per_clip, faces_per_clip=saved.faces_per_clip,

@@ -26,15 +26,15 @@ from cpad_jax.training import clip_labels, losses, validation_curve
 from cpad_jax.training.compound_batches import CompoundBatches, CompoundQueries, LabelledClips
 from cpad_jax.training.compound_captions import EmbeddedCaptions, person_numbers
 
-_CALIBRATION = 8  # Batches whose statistics batch normalisation keeps.
-_COMPARED = 4  # Batches on which the loss of the curve is taken.
+_CALIBRATION = 8  # Batches for the statistics of batch normalisation.
+_COMPARED = 4  # Batches for the losses of the validation curve.
 
 
 class CollaborativeExperts:
     """Learns from clips with compound captions.
 
     Attributes:
-        backbone_sha256: Of the CLIP that every feature comes from; checkpoints insist on it.
+        backbone_sha256: Hash of the CLIP of all features; checkpoints require the same.
         sampler: Sampler of queries about training clips, and about those of other titles by which
             a checkpoint is chosen.
     """
@@ -52,9 +52,9 @@ class CollaborativeExperts:
 
         Args:
             config: The configuration: `backbone`, `seed`, `features`, `model` and `train`.
-            clip: The `CLIPModel` that made the features.
-            photos: Of all training photos.
-            captions: What may be said.
+            clip: The CLIP of the features.
+            photos: Features of all training photos.
+            captions: Captions to draw from.
             training: Clips of titles to learn from.
             validation: Clips of other titles.
 
@@ -78,17 +78,17 @@ class CollaborativeExperts:
         self._apply = jax.jit(self._scores, static_argnames='train')
 
     def init_params(self, rng: jax.Array) -> Any:
-        """Freshly drawn; centres and spreads are measured on the training clips."""
+        """Initial parameters; centres and spreads are measured on the training clips."""
         params = dict(model.init(self.ce_config, rng)['params'])
         for name, features in self.sampler.training.inputs.features.items():
-            there = self.sampler.training.inputs.present[:, model.EXPERTS.index(name)]
-            features = features[there] if there.any() else self._faces
+            present = self.sampler.training.inputs.present[:, model.EXPERTS.index(name)]
+            features = features[present] if present.any() else self._faces
             centre, spread = face_statistics(features)
             params |= {f'centre_{name}': jnp.asarray(centre), f'spread_{name}': jnp.asarray(spread)}
         return params
 
     def label_params(self, params: Any) -> Any:
-        """One group; 'frozen' is what was measured."""
+        """One group; measured constants are 'frozen'."""
         return {
             name: jax.tree.map(
                 lambda _, n=name: 'frozen' if n.startswith(('centre_', 'spread_')) else 'ce', tree
@@ -98,34 +98,34 @@ class CollaborativeExperts:
 
     def batches(self, start_step: int) -> Iterator[dict[str, np.ndarray]]:
         """See `batch`."""
-        for questions in self.sampler.iterate(start_step):
-            yield self.batch(self.sampler.training, questions)
+        for queries in self.sampler.iterate(start_step):
+            yield self.batch(self.sampler.training, queries)
 
-    def batch(self, clips: LabelledClips, questions: CompoundQueries) -> dict[str, np.ndarray]:
-        """B queries, and the B clips that they were asked about.
+    def batch(self, clips: LabelledClips, queries: CompoundQueries) -> dict[str, np.ndarray]:
+        """B queries, and the B clips that they were drawn from.
 
         Args:
-            clips: Which clips.
-            questions: Of `CompoundBatches.batch`.
+            clips: The clips.
+            queries: From `CompoundBatches.batch`.
 
         Returns:
-            `words` [B, L, E], `spoken` [B, L], `photos` [B, R, Df] and `shown` [B, R] of the
-            queries, each expert's features [B, width] and `present` [B, X] of the clips, and `true`
-            bool [B, B], queries by clips.
+            `words` [B, L, E], `word_mask` [B, L], `photos` [B, R, Df] and `photo_weights` [B, R] of
+            the queries, each expert's features [B, width] and `present` [B, X] of the clips, and
+            `relevant` bool [B, B], queries by clips.
         """
-        which, said = questions.clips, questions.captions
+        which, captions = queries.clips, queries.captions
         return {
-            'words': self._captions.words[said],
-            'spoken': self._captions.word_mask[said],
-            'photos': questions.photos,
-            'shown': questions.photo_weights,
+            'words': self._captions.words[captions],
+            'word_mask': self._captions.word_mask[captions],
+            'photos': queries.photos,
+            'photo_weights': queries.photo_weights,
             'present': clips.inputs.present[which],
-            'true': questions.relevant,
+            'relevant': queries.relevant,
             **{name: array[which] for name, array in clips.inputs.features.items()},
         }
 
     def _drawn(self, clips: LabelledClips, stream: int, number: int) -> dict[str, np.ndarray]:
-        """A batch that no step has, for measurements."""
+        """A batch for measurements, from a random stream of its own."""
         rng = np.random.default_rng((self.config.seed, stream, number))
         return self.batch(clips, self.sampler.batch(clips, rng))
 
@@ -138,26 +138,26 @@ class CollaborativeExperts:
     def loss(
         self, params: Any, batch: Mapping[str, jax.Array], rng: jax.Array
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """The margin loss, and how often the best clip of the batch answers the query."""
+        """The margin loss, and the share of queries whose best clip of the batch is relevant."""
         empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), self._stats['batch_stats'])
         scores, _ = self._scores({'params': params, 'batch_stats': empty}, batch, train=True)
-        true = batch['true']
-        scalars = {'accuracy': metrics.accuracy(scores, true)}
-        return losses.max_margin(scores, true, self.config.train.margin), scalars
+        scalars = {'accuracy': metrics.accuracy(scores, batch['relevant'])}
+        margin = self.config.train.margin
+        return losses.max_margin(scores, batch['relevant'], margin), scalars
 
     def calibrated(self, params: Any) -> Any:
-        """The variables to use after training.
+        """The variables for use after training.
 
-        Batch normalisation gets the mean of the statistics of some batches of training clips, by
-        these parameters alone (Wu and Johnson 2021): a checkpoint needs no running averages.
+        Batch normalisation gets the mean of the statistics of some batches of training clips under
+        these parameters (Wu and Johnson 2021): a checkpoint needs no running averages.
         """
         empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), self._stats['batch_stats'])
-        found = []
+        statistics = []
         for number in range(_CALIBRATION):
             batch = self._drawn(self.sampler.training, 5, number)
             variables = {'params': params, 'batch_stats': empty}
-            found.append(self._apply(variables, batch, train=True)[1])
-        mean = jax.tree.map(lambda *parts: sum(parts) / len(parts), *found)
+            statistics.append(self._apply(variables, batch, train=True)[1])
+        mean = jax.tree.map(lambda *parts: sum(parts) / len(parts), *statistics)
         return {'params': params, 'batch_stats': mean}
 
     def evaluator(self, workdir: Path) -> Callable[[int, Any], dict[str, float]]:
@@ -167,35 +167,38 @@ class CollaborativeExperts:
             workdir: Gets `curve.json`, one entry per evaluation.
 
         Returns:
-            (step, params) → `map`, `hit@1` over all validation clips, asked by people's first
-            photos, and the losses `loss` (of validation) and `training_loss`.
+            (step, params) → `map`, `hit@1` over all validation clips by people's first photos, and
+            the losses `loss` (of validation) and `training_loss`.
         """
-        clips, asked = self.sampler.validation, self.sampler.validation_queries()
-        words, spoken = (
-            array[asked.captions] for array in (self._captions.words, self._captions.word_mask)
+        clips, queries = self.sampler.validation, self.sampler.validation_queries()
+        words, word_mask = (
+            array[queries.captions] for array in (self._captions.words, self._captions.word_mask)
         )
 
         def loss(variables: Any, clips: LabelledClips) -> float:
-            found = []
+            values = []
             for number in range(_COMPARED):
                 batch = self._drawn(clips, 7, number)
                 scores, _ = self._apply(variables, batch, train=False)
-                found.append(losses.max_margin(scores, batch['true'], self.config.train.margin))
-            return float(np.mean(found))
+                margin = self.config.train.margin
+                values.append(losses.max_margin(scores, batch['relevant'], margin))
+            return float(np.mean(values))
 
         def evaluate(step: int, params: Any) -> dict[str, float]:
             variables = self.calibrated(params)
             encoder = model.Encoder(self.ce_config, variables)
-            queries, importance = encoder.queries(words, spoken, asked.photos, asked.photo_weights)
+            vectors, weights = encoder.queries(
+                words, word_mask, queries.photos, queries.photo_weights
+            )
             embedded = encoder.clips(clips.inputs.features, clips.inputs.present)
-            scores = model.similarity(queries, importance, embedded, clips.inputs.present)
-            found = {
-                **metrics.mean_retrieval(scores, asked.relevant),
+            scores = model.similarity(vectors, weights, embedded, clips.inputs.present)
+            values = {
+                **metrics.mean_retrieval(scores, queries.relevant),
                 'loss': loss(variables, clips),
                 'training_loss': loss(variables, self.sampler.training),
             }
-            validation_curve.add(workdir, step, found)
-            return found
+            validation_curve.add(workdir, step, values)
+            return values
 
         return evaluate
 
@@ -222,8 +225,8 @@ def prepare(
     Args:
         config: The configuration.
         workdir: The run's folder.
-        clip: The `CLIPModel` of `config.backbone`.
-        people: The data set whose training photos say who people are.
+        clip: The CLIP of `config.backbone`.
+        people: The data set of the training photos.
         clips: 'training' and 'validation' → the data sets of clips.
 
     Raises:
@@ -231,14 +234,14 @@ def prepare(
     """
     if config.features.face != face_features.CLIP:
         raise UserError(
-            f'config.features.face is {config.features.face!r}: faces along tracks are embedded by '
-            f'CLIP, so photos must be, too: {face_features.CLIP!r}'
+            f'config.features.face is {config.features.face!r}, expected {face_features.CLIP!r}: '
+            'faces along tracks are embedded by CLIP, and photos have to be as well'
         )
     directory, size = store.folder(config, workdir), config.features.batch_size
     pictures = readers.IdentityReader(people.part('identities'), 'train')
     photos = store.photo_features(config, people, pictures, clip, directory)
     known = person_numbers(people.read_people(), photos)
-    found, names = {}, None
+    labelled, names = {}, None
     for split, paths in clips.items():
         reader = readers.ClipReader(paths.part('clips'), 'test')
         experts = clip_experts(
@@ -247,12 +250,12 @@ def prepare(
             faces_per_clip=config.features.faces_per_clip, batch_size=size, dtype=config.dtype,
         )  # fmt: skip
         names = reader.actions, reader.places
-        found[split] = LabelledClips(
+        labelled[split] = LabelledClips(
             experts,
             clip_labels.label_clips(reader, known, len(reader.actions), reader.relevance),
             len(photos.names),
         )
     captions = EmbeddedCaptions(clip, *names)
     return CollaborativeExperts(
-        config, clip, photos, captions, found['training'], found['validation']
+        config, clip, photos, captions, labelled['training'], labelled['validation']
     )

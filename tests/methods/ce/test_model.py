@@ -19,9 +19,9 @@ def batch(queries=4, clips=5):
     rng = np.random.default_rng(1)
     return {
         'words': rng.normal(size=(queries, 7, 4)).astype(np.float32),
-        'spoken': np.arange(7) < np.array([7, 3, 5, 1])[:queries, None],
+        'word_mask': np.arange(7) < np.array([7, 3, 5, 1])[:queries, None],
         'photos': rng.normal(size=(queries, 2, 5)).astype(np.float32),
-        'shown': np.array([[1, 1], [1, 0], [0, 0], [1, 1]], np.float32)[:queries],
+        'photo_weights': np.array([[1, 1], [1, 0], [0, 0], [1, 1]], np.float32)[:queries],
         'frames': rng.normal(size=(clips, 6)).astype(np.float32),
         'faces': rng.normal(size=(clips, 5)).astype(np.float32),
         'place': rng.normal(size=(clips, 6)).astype(np.float32),
@@ -103,7 +103,7 @@ def test_what_is_absent_changes_nothing(variables, train, junk):
     spoiled['place'][3] = junk
     spoiled['photos'][1, 1] = spoiled['photos'][2] = junk
     if np.isfinite(junk):  # Words come from a text tower, which is finite.
-        spoiled['words'][~given['spoken']] = junk
+        spoiled['words'][~given['word_mask']] = junk
     before = scores_of(variables, given, train)
     np.testing.assert_allclose(scores_of(variables, spoiled, train), before, atol=1e-5)
     # What is there does change something.
@@ -114,7 +114,9 @@ def test_what_is_absent_changes_nothing(variables, train, junk):
 def test_without_a_person_the_faces_have_no_weight(variables):
     given = batch()
     encode = jax.jit(functools.partial(ce_model.CE(CONFIG).apply, method='encode_query'))
-    _, weights = encode(variables, *(given[n] for n in ('words', 'spoken', 'photos', 'shown')))
+    _, weights = encode(
+        variables, *(given[n] for n in ('words', 'word_mask', 'photos', 'photo_weights'))
+    )
     weights = np.asarray(weights)
     assert weights[2, ce_model.FACES] == 0 and (weights[[0, 1, 3], ce_model.FACES] > 0).all()
     np.testing.assert_allclose(weights[[0, 1, 3]].sum(axis=1), 1, rtol=1e-5)
@@ -122,7 +124,7 @@ def test_without_a_person_the_faces_have_no_weight(variables):
 
 def test_a_batch_without_any_person_or_face_is_finite(variables):
     given = batch()
-    given['shown'][:] = 0
+    given['photo_weights'][:] = 0
     given['present'][:, ce_model.FACES] = False
     loss = lambda params: scores_of({**variables, 'params': params}, given, train=True).sum()  # noqa: E731
     gradients = jax.jit(jax.grad(loss))(variables['params'])
@@ -132,7 +134,9 @@ def test_a_batch_without_any_person_or_face_is_finite(variables):
 def test_who_else_is_in_the_gallery_does_not_matter(variables):
     given = batch()
     encoder = ce_model.Encoder(CONFIG, variables)
-    queries, weights = encoder.queries(*(given[n] for n in ('words', 'spoken', 'photos', 'shown')))
+    queries, weights = encoder.queries(
+        *(given[n] for n in ('words', 'word_mask', 'photos', 'photo_weights'))
+    )
     assert queries.shape == (4, 3, 8) and weights.shape == (4, 3)
     clips = encoder.clips({n: given[n] for n in ce_model.EXPERTS}, given['present'])
     assert clips.shape == (5, 3, 8)

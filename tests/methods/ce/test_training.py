@@ -126,8 +126,8 @@ def test_a_query_is_true_of_the_clip_it_was_drawn_for(task):
             task.sampler.training,
             task.sampler.batch(task.sampler.training, np.random.default_rng(step)),
         )
-        assert batch['true'].shape == (12, 12) and np.diagonal(batch['true']).all()
-        nobody = ~(batch['shown'] > 0).any(axis=1)
+        assert batch['relevant'].shape == (12, 12) and np.diagonal(batch['relevant']).all()
+        nobody = ~(batch['photo_weights'] > 0).any(axis=1)
         # Some ask for nobody in particular, and then more clips answer.
         assert nobody.sum() < 12
     again = next(task.batches(3))
