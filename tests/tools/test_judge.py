@@ -27,46 +27,46 @@ SMALL = [
         (['run', '--config.data.push_in=3'], 'did you mean data.push_ins'),
     ],
 )
-def test_what_makes_no_sense_is_refused(words, says):
+def test_wrong_arguments_are_refused(words, says):
     with pytest.raises(UserError, match=says):
         judge.main(words)
 
 
-def test_two_people_are_asked_of_a_test_world(tmp_path, monkeypatch):
+def test_two_people_are_evaluated_on_a_test_world(tmp_path, monkeypatch):
     config, _ = judge.configs.parse(['--config', str(judge.CONFIG)])
     given = []
-    monkeypatch.setattr(judge, 'learned', lambda config, *_: (config, tmp_path / 'seed0'))
+    monkeypatch.setattr(judge, 'train_seed', lambda config, *_: (config, tmp_path / 'seed0'))
     monkeypatch.setattr(judge.build, 'ensure', lambda *_: None)
     monkeypatch.setattr(judge.pairs_evaluate, 'evaluate', lambda *words: given.append(words))
-    judge.ask_two_people(config, tmp_path, 201, 0)
+    judge.evaluate_two_people(config, tmp_path, 201, 0)
     [(folder, own, out)] = given
     assert (folder, out) == (tmp_path / 'seed0', tmp_path / 'seed0' / 'two_people201')
     assert own.eval.data.world_seed == 201
     assert own.eval.two_people.dir == str(tmp_path / 'pairs201')
 
 
-def test_an_evaluation_is_asked_again_only_for_what_it_lacks(tmp_path, monkeypatch):
+def test_an_evaluation_runs_again_only_for_missing_rows(tmp_path, monkeypatch):
     config, _ = judge.configs.parse(['--config', str(judge.CONFIG), '--config.eval.methods='])
-    assert not judge.asked_before(tmp_path, config)
+    assert not judge.is_evaluated(tmp_path, config)
     ranks = {'CLIP/text': np.ones(3), method.NO_PERSON.key: np.ones(3)}
     np.savez(tmp_path / 'ranks.npz', **ranks)
-    assert not judge.asked_before(tmp_path, config)
+    assert not judge.is_evaluated(tmp_path, config)
     for controls in ((), ('no person',)):
         config.eval.controls = controls
-        assert judge.asked_before(tmp_path, config)
+        assert judge.is_evaluated(tmp_path, config)
     config.eval.ce = 'runs/ce'
-    assert not judge.asked_before(tmp_path, config)
+    assert not judge.is_evaluated(tmp_path, config)
     np.savez(tmp_path / 'ranks.npz', **ranks, **{method.CE.key: np.ones(3)})
-    assert judge.asked_before(tmp_path, config)
+    assert judge.is_evaluated(tmp_path, config)
     config.eval.methods = ('polar',)
-    assert not judge.asked_before(tmp_path, config)
-    # What finds faces itself is not waited for where there is no face detector.
+    assert not judge.is_evaluated(tmp_path, config)
+    # Rows with detected faces are not required without a face detector.
     monkeypatch.setattr(judge.registry.detected_faces, 'missing', lambda: 'there is none')
     config.eval.methods = ('late_fusion_detected',)
-    assert judge.asked_before(tmp_path, config)
+    assert judge.is_evaluated(tmp_path, config)
 
 
-def test_a_table_that_cannot_be_made_says_what_makes_it(tmp_path):
+def test_a_missing_evaluation_is_named_with_its_command(tmp_path):
     with pytest.raises(UserError, match=r'no ranks.npz: python tools/judge.py run .* --seeds 0 '):
         judge.main(['table', '--workdir', str(tmp_path)])
     (tmp_path / 'seed0' / 'eval').mkdir(parents=True)
@@ -78,7 +78,7 @@ def test_a_table_that_cannot_be_made_says_what_makes_it(tmp_path):
         judge.main(['table', '--workdir', str(tmp_path), '--clips'])
 
 
-def test_what_learns_from_clips_shares_the_base_run(tmp_path):
+def test_training_from_clips_shares_the_base_run(tmp_path):
     base, _ = judge.configs.parse(['--config', str(judge.CONFIG), '--config.data.movies=5'])
     base.seed, base.features.dir = 3, 'somewhere'
     config, folder = from_clips.clip_pad(base, tmp_path, tmp_path / 'seed3')
@@ -116,18 +116,18 @@ def short_clips(monkeypatch):
 def test_two_worlds_from_end_to_end(tmp_path, capsys, short_clips):
     words = ['--workdir', str(tmp_path), '--worlds', '100,201', *SMALL]
     judge.main(['run', '--clips', '--seeds', '0,1', *words])
-    told = capsys.readouterr()
-    assert 'NOT the judged benchmark' in told.err
+    printed = capsys.readouterr()
+    assert 'NOT the judged benchmark' in printed.err
     for world in (100, 201):
-        assert f'World {world}\n\nseen people: hit' in told.out
-    # One command prints the whole table of the paper, and that of what clips have taught.
-    photos, clips = told.out.partition('CLIP-PAD that learns from photos\n')[2].split(
-        'CLIP-PAD that learns on from the clips of CE\n'
+        assert f'World {world}\n\nseen people: hit' in printed.out
+    # One command prints the table of the paper, and that of CLIP-PAD fine-tuned on clips.
+    photos, clips = printed.out.partition('CLIP-PAD trained on photos\n')[2].split(
+        'CLIP-PAD fine-tuned on the clips of CE\n'
     )
     for table in (photos, clips):  # Of seen and of unseen people.
         assert table.count('\nCE        image  ') == table.count('\nCLIP-PAD  image  ') == 2
-    assert 'World 201, taught by clips\n\nseen people: hit' in told.out
-    assert (tmp_path / 'report.txt').read_text().strip() in told.out
+    assert 'World 201, fine-tuned on clips\n\nseen people: hit' in printed.out
+    assert (tmp_path / 'report.txt').read_text().strip() in printed.out
     # One set of training photos, and features, for all seeds; each world once.
     assert {path.name for path in tmp_path.iterdir()} == {
         'data', 'features', 'report.txt', 'seed0', 'seed1', 'training', 'validation', 'world201',
@@ -138,8 +138,8 @@ def test_two_worlds_from_end_to_end(tmp_path, capsys, short_clips):
     ]
     ranks = [path.stat().st_mtime_ns for path in made]
     judge.main(['curves', *words])
-    told = capsys.readouterr()
-    assert told.out.count('training photos of the person') == 2
+    printed = capsys.readouterr()
+    assert printed.out.count('training photos of the person') == 2
     judge.main(['difficulty', *words])
     assert capsys.readouterr().out.count('best prompt') == 2
     # What is there already is asked.

@@ -1,4 +1,4 @@
-"""What each part of CLIP-PAD is worth: the same learning with one thing changed."""
+"""Ablations: the same training with one change at a time."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from cpad_jax.ranking import bootstrap, method
+from cpad_jax.ranking import method, rows
 from cpad_jax.ranking.query import SCENARIOS
+from cpad_jax.report.table import Cell, Table
 from tools.judging.report import FORMS, SAMPLES, SEED, Ranked
 
-DEFAULT = 'as it is'
-# All of them learn so, the default too: from a fifteenth of the benchmark's queries.
+DEFAULT = 'as it is'  # Also a folder's name, as are all variants.
+# The training of all of them, the default too: a fifteenth of the benchmark's queries.
 SHORT = {'train.steps': '400', 'train.people_per_batch': '32'}
-# Name → what is overridden.
+# Name → overridden keys.
 VARIANTS: dict[str, dict[str, str]] = {
     DEFAULT: {},
     'no composition loss': {'train.loss.composition': '0', 'train.loss.composition_length': '0'},
@@ -44,36 +45,39 @@ VARIANTS: dict[str, dict[str, str]] = {
 
 
 def pooled(worlds: Sequence[Ranked], form: method.Method) -> tuple[np.ndarray, np.ndarray]:
-    """hit@1 of all queries about seen people, and whom they are about, over all worlds."""
+    """hit@1 of all queries about seen people, and their people, over all worlds."""
     hits = [world.hits[form.key]['hit@1'][world.seen] for world in worlds]
     return np.concatenate(hits), np.concatenate([world.person[world.seen] for world in worlds])
 
 
-def render(found: Mapping[str, Sequence[Ranked]]) -> str:
-    """The table.
+def render(ranked: Mapping[str, Sequence[Ranked]]) -> Table:
+    """The table of variants.
 
     Args:
-        found: Variant → what came out on each world, `DEFAULT` among them.
+        ranked: Variant → the evaluation on each world, `DEFAULT` among them.
 
     Returns:
         hit@1 of seen people over all scenarios and worlds, and the paired difference to the default
         with its 95 % interval.
     """
-    lines = [
-        f'hit@1 of seen people over {", ".join(SCENARIOS)} and all worlds; difference to the '
-        'default, 95 % interval'
-    ]
-    for variant, worlds in found.items():
-        cells = []
+    lines = []
+    for variant, worlds in ranked.items():
+        cells: list[str | Cell] = [variant]
         for form in FORMS:
             hits, people = pooled(worlds, form)
-            cell = f'{form.person_query} {hits.mean():.3f}'
-            if variant != DEFAULT:
-                other, _ = pooled(found[DEFAULT], form)
-                change = bootstrap.paired_difference(hits, other, people, SAMPLES, SEED)
-                cell += (
-                    f' {change["difference"]:+.3f} [{change["low"]:+.3f}, {change["high"]:+.3f}]'
-                )
-            cells.append(cell)
-        lines.append(f'  {variant:<34} ' + '   '.join(cells))
-    return '\n'.join(lines)
+            default, _ = pooled(ranked[DEFAULT], form)
+            change = rows.difference(hits, default, people, SAMPLES, SEED)
+            cells.append(Cell(float(hits.mean())))
+            cells.append(
+                Cell(change['difference'], change['low'], change['high'], '+.3f')
+                if variant != DEFAULT
+                else Cell(None)
+            )
+        lines.append(cells)
+    return Table(
+        f'hit@1 of seen people over {", ".join(SCENARIOS)} and all worlds, and the difference to '
+        'the default [95 % interval]',
+        ['', *('hit@1', 'difference') * len(FORMS)],
+        lines,
+        headings=[[('', 1), *((form.person_query, 2) for form in FORMS)]],
+    )

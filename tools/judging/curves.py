@@ -1,4 +1,4 @@
-"""How hits change: with people in the shot, gallery, size of the face, photos of the person."""
+"""Curves of hit@1: by people in the shot, gallery size, face height, and photos of the person."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from cpad_jax.protocols.compound import evaluate
 from cpad_jax.ranking import bootstrap, scorers
 from cpad_jax.ranking.method import CLIP, PAD_IMAGE, PAD_TEXT, PAD_TEXT_IMAGE, Method
 from cpad_jax.ranking.query import SCENARIOS, Query
+from cpad_jax.report.table import Cell, Table
 from cpad_jax.synthetic.shots import HEIGHT
 from tools.judging.report import PHOTOS
 
 SAMPLES, SEED = 1000, 0
-SCENARIO = 'action+place'  # Of the curves over clips, where nearly every query has one answer.
+SCENARIO = 'action+place'  # Of the curves over clips: nearly every query has one relevant clip.
 GALLERIES = (100, 250, 500, 1000, 2000, 4000)
 HEIGHTS = (0, 20, 30, 40, 55, 70, 90)  # Pixels of frames 168 pixels high.
 REFERENCES = (1, 3, 5, 10)
@@ -35,11 +36,11 @@ class Point:
     """A value of a curve.
 
     Attributes:
-        at: What is on the axis, as a label.
+        at: Label on the axis.
         hit: hit@1, 0 to 1.
-        low: Lower 95 % bound; people drawn anew.
+        low: Lower 95 % bound, by the bootstrap over people.
         high: Upper bound.
-        queries: How many queries it is the mean of.
+        queries: Number of queries.
     """
 
     at: str
@@ -54,35 +55,35 @@ Curve = dict[str, list[Point]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Answers:
-    """The first right clip of every query, by each of `METHODS`.
+class FirstRanks:
+    """The rank of the first relevant clip of every query, by each of `METHODS`.
 
     Attributes:
-        asked: Q queries.
+        queries: Q queries.
         person: str [Q].
-        first: `Method.key` → int [Q], rank of the first right clip.
+        first: `Method.key` → int [Q], rank of the first relevant clip.
     """
 
-    asked: Sequence[Query]
+    queries: Sequence[Query]
     person: np.ndarray
     first: dict[str, np.ndarray]
 
     def where(self, test: Callable[[Query], bool]) -> np.ndarray:
-        """For which queries something holds: bool [Q]."""
-        return np.array([test(query) for query in self.asked])
+        """The queries that pass a test: bool [Q]."""
+        return np.array([test(query) for query in self.queries])
 
 
-def answer(material: evaluate.EvalContext, methods: Sequence[Method] = METHODS) -> Answers:
-    """Asks all queries by all methods."""
-    gallery = material.galleries[None]
+def rank(context: evaluate.EvalContext, methods: Sequence[Method] = METHODS) -> FirstRanks:
+    """Ranks the clips for all queries by all methods."""
+    gallery = context.galleries[None]
     first: dict[str, np.ndarray] = {}
 
     def use(method: Method, ranks: list[np.ndarray]) -> None:
-        first[method.key] = np.array([own[0] for own in ranks])
+        first[method.key] = np.array([hits[0] for hits in ranks])
 
-    asking = [scorers.Cosine(method, material.encoder, gallery) for method in methods]
-    scorers.rank_all(asking, material.asked, use)
-    return Answers(material.asked, np.array([q.person_id for q in material.asked]), first)
+    rows = [scorers.Cosine(method, context.encoder, gallery) for method in methods]
+    scorers.rank_all(rows, context.asked, use)
+    return FirstRanks(context.asked, np.array([q.person_id for q in context.asked]), first)
 
 
 def _point(at: str, hits: np.ndarray, people: np.ndarray) -> Point:
@@ -90,26 +91,26 @@ def _point(at: str, hits: np.ndarray, people: np.ndarray) -> Point:
     return Point(at, float(hits.mean()), low, high, len(hits))
 
 
-def _buckets(answers: Answers, buckets: Sequence[tuple[str, np.ndarray]]) -> Curve:
+def _buckets(ranks: FirstRanks, buckets: Sequence[tuple[str, np.ndarray]]) -> Curve:
     """A point for each bucket (label, bool [Q]) that has queries about two people or more."""
-    curve: Curve = {key: [] for key in answers.first}
+    curve: Curve = {key: [] for key in ranks.first}
     for label, which in buckets:
-        if len(set(answers.person[which])) < 2:
+        if len(set(ranks.person[which])) < 2:
             continue
-        for key, first in answers.first.items():
-            curve[key].append(_point(label, (first[which] <= 1) * 1.0, answers.person[which]))
+        for key, first in ranks.first.items():
+            curve[key].append(_point(label, (first[which] <= 1) * 1.0, ranks.person[which]))
     return curve
 
 
-def by_crowd(answers: Answers, clips: Sequence[Mapping[str, Any]]) -> Curve:
-    """By people in the shot; of several right clips, in the one with the fewest."""
-    crowd = np.array([min(len(clips[n]['people']) for n in q.relevant) for q in answers.asked])
-    ours = answers.where(lambda query: query.seen and query.scenario == SCENARIO)
-    return _buckets(answers, [(str(n), ours & (crowd == n)) for n in (1, 2, 3)])
+def by_crowd(ranks: FirstRanks, clips: Sequence[Mapping[str, Any]]) -> Curve:
+    """By people in the shot; of several relevant clips, in the one with the fewest."""
+    crowd = np.array([min(len(clips[n]['people']) for n in q.relevant) for q in ranks.queries])
+    which = ranks.where(lambda query: query.seen and query.scenario == SCENARIO)
+    return _buckets(ranks, [(str(n), which & (crowd == n)) for n in (1, 2, 3)])
 
 
 def _face_height(clip: Mapping[str, Any], person_id: str) -> float:
-    """Pixels of the asked person's face where it is largest in a clip."""
+    """The largest height in pixels of a person's face in a clip."""
     heights = [0.0]
     for person in clip['people']:
         boxes = np.asarray(person['tracks']['boxes']).reshape(-1, 4)
@@ -118,66 +119,65 @@ def _face_height(clip: Mapping[str, Any], person_id: str) -> float:
     return max(heights)
 
 
-def by_face_height(answers: Answers, clips: Sequence[Mapping[str, Any]]) -> Curve:
-    """By the height of the person's face, where it is largest in any right clip."""
+def by_face_height(ranks: FirstRanks, clips: Sequence[Mapping[str, Any]]) -> Curve:
+    """By the largest height of the person's face in any relevant clip."""
     height = np.array([
-        max(_face_height(clips[n], q.person_id) for n in q.relevant) for q in answers.asked
+        max(_face_height(clips[n], q.person_id) for n in q.relevant) for q in ranks.queries
     ])  # fmt: skip
-    ours = answers.where(lambda query: query.seen and query.scenario == SCENARIO)
+    which = ranks.where(lambda query: query.seen and query.scenario == SCENARIO)
     ends = (*HEIGHTS[1:], np.inf)
     labels = [f'{low}-{high}' for low, high in zip(HEIGHTS, HEIGHTS[1:], strict=False)]
     return _buckets(
-        answers,
+        ranks,
         [
-            (label, ours & (height >= low) & (height < high))
+            (label, which & (height >= low) & (height < high))
             for label, low, high in zip([*labels, f'{HEIGHTS[-1]}+'], HEIGHTS, ends, strict=True)
         ],
     )
 
 
 def chance_to_be_first(above: np.ndarray, others: np.ndarray, kept: int) -> np.ndarray:
-    """How likely no better clip is among those kept of a gallery, when they are drawn at random.
+    """The probability that a random part of the gallery has no better clip than a relevant one.
 
     Args:
-        above: int [Q], wrong clips that rank before the first right one.
-        others: int [Q], all wrong clips.
-        kept: How many of the wrong clips are kept, at most the fewest of `others`.
+        above: int [Q], irrelevant clips that rank before the first relevant one.
+        others: int [Q], all irrelevant clips.
+        kept: Number of irrelevant clips drawn, at most the fewest of `others`.
 
     Returns:
-        float [Q], the hypergeometric chance that none of `above` is kept.
+        float [Q], the hypergeometric probability that none of `above` is drawn.
     """
     chance = np.ones(len(above))
     for query, (bad, all_wrong) in enumerate(zip(above, others, strict=True)):
         if all_wrong - kept < bad:
             chance[query] = 0.0
         else:
-            # C(wrong − bad, kept) / C(wrong, kept), a factor for each clip above.
+            # C(irrelevant − above, kept) / C(irrelevant, kept), a factor for each clip above.
             i = np.arange(bad)
             chance[query] = np.prod((all_wrong - kept - i) / (all_wrong - i))
     return chance
 
 
-def by_gallery(answers: Answers, num_clips: int) -> Curve:
-    """By clips in the gallery: the right ones, and of the others as many as are drawn."""
-    which = answers.where(lambda query: query.seen and query.scenario == SCENARIO)
-    right = np.array([len(query.relevant) for query in answers.asked])[which]
-    others = num_clips - right
-    curve: Curve = {key: [] for key in answers.first}
+def by_gallery(ranks: FirstRanks, num_clips: int) -> Curve:
+    """By clips in the gallery: the relevant ones, and a random draw of the others."""
+    which = ranks.where(lambda query: query.seen and query.scenario == SCENARIO)
+    others = num_clips - np.array([len(query.relevant) for query in ranks.queries])[which]
+    curve: Curve = {key: [] for key in ranks.first}
     for size in (*(size for size in GALLERIES if size < others.min()), num_clips):
-        for key, first in answers.first.items():
+        for key, first in ranks.first.items():
             kept = min(size, int(others.min()))
             hits = chance_to_be_first(first[which] - 1, others, kept)
             if size == num_clips:
                 hits = (first[which] <= 1) * 1.0
-            curve[key].append(_point(str(size), hits, answers.person[which]))
+            curve[key].append(_point(str(size), hits, ranks.person[which]))
     return curve
 
 
-def by_photos(answers: Answers, photos: Mapping[str, int]) -> Curve:
+def by_photos(ranks: FirstRanks, photos: Mapping[str, int]) -> Curve:
     """By training photos of the person, all scenarios; 0 for people never seen."""
-    counts = np.array([photos[query.person_id] for query in answers.asked])
+    counts = np.array([photos[query.person_id] for query in ranks.queries])
     return _buckets(
-        answers, [(label, (counts >= low) & (counts <= high)) for label, low, high in PHOTOS]
+        ranks, [(label, (counts >= low) & (counts <= high)) for label, low, high in PHOTOS]
     )
 
 
@@ -188,10 +188,10 @@ def by_references(workdir: Path, config: Any) -> Curve:
     for count in REFERENCES:
         config = copy.deepcopy(config)
         config.eval.num_references = count
-        answers = answer(evaluate.prepare(workdir, config), forms)
-        seen = answers.where(lambda query: query.seen)
-        for key, first in answers.first.items():
-            curve[key].append(_point(str(count), (first[seen] <= 1) * 1.0, answers.person[seen]))
+        ranks = rank(evaluate.prepare(workdir, config), forms)
+        seen = ranks.where(lambda query: query.seen)
+        for key, first in ranks.first.items():
+            curve[key].append(_point(str(count), (first[seen] <= 1) * 1.0, ranks.person[seen]))
     return curve
 
 
@@ -199,18 +199,18 @@ def measure(workdir: Path, config: Any, photos: Mapping[str, int]) -> dict[str, 
     """All curves of a model on one world, by the name of their axis.
 
     Args:
-        workdir: Of a finished identity learning.
-        config: Its configuration; `config.eval.data` says which world is searched.
+        workdir: Workdir of a finished identity learning.
+        config: Its configuration, with the world in `config.eval.data`.
         photos: person_id → training photos.
     """
-    material = evaluate.prepare(workdir, config)
-    answers = answer(material)
+    context = evaluate.prepare(workdir, config)
+    ranks = rank(context)
     return {
-        f'people in the shot ({SCENARIO})': by_crowd(answers, material.labels),
-        f'clips in the gallery ({SCENARIO})': by_gallery(answers, len(material.labels)),
-        f'height of the face, pixels ({SCENARIO})': by_face_height(answers, material.labels),
+        f'people in the shot ({SCENARIO})': by_crowd(ranks, context.labels),
+        f'clips in the gallery ({SCENARIO})': by_gallery(ranks, len(context.labels)),
+        f'height of the face, pixels ({SCENARIO})': by_face_height(ranks, context.labels),
         f'reference photos ({", ".join(SCENARIOS)})': by_references(workdir, config),
-        f'training photos of the person ({", ".join(SCENARIOS)})': by_photos(answers, photos),
+        f'training photos of the person ({", ".join(SCENARIOS)})': by_photos(ranks, photos),
     }
 
 
@@ -228,7 +228,7 @@ def draw(curves: Mapping[str, Curve], path: Path) -> None:
 
     from cpad_jax import atomic  # noqa: PLC0415
 
-    # The same file whenever the numbers are the same.
+    # Equal numbers give an equal file.
     matplotlib.rcParams['svg.hashsalt'] = 'cpad_jax'
     columns = 3
     rows = -(-len(curves) // columns)
@@ -266,10 +266,15 @@ def draw(curves: Mapping[str, Curve], path: Path) -> None:
 
 def render(curves: Mapping[str, Curve]) -> str:
     """All curves as text."""
-    lines = []
+    tables = []
     for name, curve in curves.items():
-        lines.append(f'{name}: hit@1, 95 % interval, queries')
-        for key, points in curve.items():
-            cells = [f'{p.at}: {p.hit:.3f} [{p.low:.3f}, {p.high:.3f}] {p.queries}' for p in points]
-            lines.append(f'  {key.replace("/", " "):<20} ' + '   '.join(cells))
-    return '\n'.join(lines)
+        points = max(curve.values(), key=len)
+        lines = [
+            [key.replace('/', ' '), *(Cell(p.hit, p.low, p.high) for p in own),
+             *[Cell(None)] * (len(points) - len(own))]
+            for key, own in curve.items()
+        ]  # fmt: skip
+        heads = [f'{point.at} ({point.queries})' for point in points]
+        title = f'{name} (queries): hit@1 [95 % interval]'
+        tables.append(Table(title, ['method', *heads], lines).text())
+    return '\n\n'.join(tables)

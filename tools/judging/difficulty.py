@@ -1,4 +1,4 @@
-"""How hard a world is for plain CLIP, by its best prompt, beside the paper's CLIP row."""
+"""The difficulty of a world: plain CLIP with its best prompt, beside the paper's CLIP row."""
 
 from __future__ import annotations
 
@@ -10,24 +10,26 @@ import numpy as np
 
 from cpad_jax.data import build, readers
 from cpad_jax.features import store
-from cpad_jax.models.pretrained import load_clip
+from cpad_jax.models.pretrained import CLIPModel, load_clip
 from cpad_jax.protocols.compound import queries, table
 from cpad_jax.ranking import exact_scores, galleries, method, metrics
 from cpad_jax.ranking import query as ranking_query
+from cpad_jax.report.table import Cell, Table
 from cpad_jax.text.prompts import query_text
 
 # `{}` is a query such as 'Orla Brandt hugging someone in a kitchen'.
 PROMPTS = ('{}', 'a photo of {}', 'a picture of {}', 'a scene with {}', '{}.', 'here is {}')
-# How far a cell of hit@1 or hit@5 may lie from the paper's.
+METRICS = ('hit@1', 'hit@5')
+# Largest distance of a cell of hit@1 or hit@5 from the paper's.
 TOLERANCE = 0.08
 
 
 def measure(config: Any, workdir: Path) -> dict[str, dict[str, Any]]:
-    """Asks a world by plain CLIP.
+    """Evaluates plain CLIP on a world.
 
     Args:
-        config: A configuration; its `data` says which world.
-        workdir: Where the world and the features go.
+        config: A configuration with the world in its `data`.
+        workdir: Folder of the world and of features.
 
     Returns:
         Prompt → scenario → `hit@1`, `hit@5`, `num_queries`, `num_people`, `num_relevant` (mean) of
@@ -42,68 +44,80 @@ def measure(config: Any, workdir: Path) -> dict[str, dict[str, Any]]:
         dtype=config.dtype, seed=config.seed,
     )[None]  # fmt: skip
     people = {person['person_id']: person for person in paths.read_people()}
-    # Whoever is in a clip has reference photos; which ones does not matter to words.
+    # All people of clips have reference photos, which queries by text do not read.
     photo = [{'image_id': '', 'source': ''}]
     labels = [ranking_query.labels(clips[number]) for number in range(len(clips))]
-    asked = queries.build_queries(
+    seen = queries.build_queries(
         labels, people, dict.fromkeys(people, photo),
         min_distractors=config.eval.min_distractors, actions=clips.actions, places=clips.places,
     )  # fmt: skip
-    asked = [query for query in asked if query.seen]
-    found = {prompt: _ask(clip, gallery, asked, prompt, named=True) for prompt in PROMPTS}
-    return found | {'no person': _ask(clip, gallery, asked, '{}', named=False)}
+    seen = [query for query in seen if query.seen]
+    cells = {prompt: _evaluate(clip, gallery, seen, prompt, named=True) for prompt in PROMPTS}
+    return cells | {'no person': _evaluate(clip, gallery, seen, '{}', named=False)}
 
 
-def _ask(
-    clip: Any, gallery: np.ndarray, asked: Sequence[ranking_query.Query], prompt: str, named: bool
+def _evaluate(
+    clip: CLIPModel,
+    gallery: np.ndarray,
+    queries: Sequence[ranking_query.Query],
+    prompt: str,
+    named: bool,
 ) -> dict[str, dict[str, float]]:
     texts = [
         prompt.format(query_text(q.name if named else None, q.action, q.place, person_token=False))
-        for q in asked
+        for q in queries
     ]
     embedded = np.asarray(clip.encode_text(clip.tokenize(texts), normalize=True))
     values = metrics.query_metrics(
-        exact_scores.ranks(embedded, gallery, [q.relevant for q in asked])
+        exact_scores.ranks(embedded, gallery, [q.relevant for q in queries])
     )
     cells = {}
     for scenario in ranking_query.SCENARIOS:
-        which = [number for number, query in enumerate(asked) if query.scenario == scenario]
-        cells[scenario] = {name: float(values[name][which].mean()) for name in ('hit@1', 'hit@5')}
+        which = [number for number, query in enumerate(queries) if query.scenario == scenario]
+        cells[scenario] = {name: float(values[name][which].mean()) for name in METRICS}
         cells[scenario] |= {
             'num_queries': len(which),
-            'num_people': len({asked[number].person_id for number in which}),
-            'num_relevant': float(np.mean([len(asked[number].relevant) for number in which])),
+            'num_people': len({queries[number].person_id for number in which}),
+            'num_relevant': float(np.mean([len(queries[number].relevant) for number in which])),
         }
     return cells
 
 
-def best_prompt(found: Mapping[str, Mapping[str, Any]]) -> str:
+def best_prompt(cells: Mapping[str, Mapping[str, Any]]) -> str:
     """The prompt with the highest mean hit@1 over the scenarios."""
-    return max(PROMPTS, key=lambda prompt: sum(cell['hit@1'] for cell in found[prompt].values()))
+    return max(PROMPTS, key=lambda prompt: sum(c['hit@1'] for c in cells[prompt].values()))
 
 
-def render(found: Mapping[str, Mapping[str, Any]]) -> str:
-    """The measurement as text, with the paper's row and what lies too far from it."""
-    best = best_prompt(found)
-    lines = [f'CLIP by prompt, hit@1 / hit@5 of seen people: {", ".join(ranking_query.SCENARIOS)}']
-    for prompt, cells in found.items():
-        numbers = '   '.join(f'{c["hit@1"]:.3f} / {c["hit@5"]:.3f}' for c in cells.values())
-        lines.append(f'  {prompt:<16} {numbers}')
+def render(measured: Mapping[str, Mapping[str, Any]]) -> str:
+    """The measurement as text, with the paper's row and the cells too far from it.
+
+    Args:
+        measured: As of `measure`.
+    """
+    best = best_prompt(measured)
     paper = table.PAPER[method.CLIP.key]
-    numbers = '   '.join(f'{a / 100:.3f} / {b / 100:.3f}' for a, b in paper)
-    lines.append(f'  {"the paper":<16} {numbers}')
-    far = []
-    for (scenario, cell), (at_1, at_5) in zip(found[best].items(), paper, strict=True):
-        lines.append(
+    lines = [
+        [prompt, *(Cell(cell[name]) for cell in cells.values() for name in METRICS)]
+        for prompt, cells in measured.items()
+    ]
+    lines.append(['the paper', *(Cell(value / 100) for pair in paper for value in pair)])
+    notes, far = [], []
+    for (scenario, cell), published in zip(measured[best].items(), paper, strict=True):
+        notes.append(
             f'{scenario}: {cell["num_queries"]} queries about {cell["num_people"]} people, '
-            f'{cell["num_relevant"]:.1f} right clips each'
+            f'{cell["num_relevant"]:.1f} relevant clips each'
         )
-        for name, theirs in (('hit@1', at_1 / 100), ('hit@5', at_5 / 100)):
-            if abs(cell[name] - theirs) > TOLERANCE:
-                far.append(f'{scenario} {name} by {cell[name] - theirs:+.3f}')
-    lines.append(
+        for name, value in zip(METRICS, published, strict=True):
+            distance = cell[name] - value / 100
+            if abs(distance) > TOLERANCE:
+                far.append(f'{scenario} {name} by {distance:+.3f}')
+    notes.append(
         f'best prompt {best!r}: '
         + (f'further than {TOLERANCE} from the paper: {", ".join(far)}' if far else
            f'every cell lies within {TOLERANCE} of the paper')
     )  # fmt: skip
-    return '\n'.join(lines)
+    scenarios = ranking_query.SCENARIOS
+    return Table(
+        'CLIP by prompt, seen people', ['prompt', *METRICS * len(scenarios)], lines,
+        headings=[[('', 1), *((scenario, len(METRICS)) for scenario in scenarios)]], notes=notes,
+    ).text()  # fmt: skip

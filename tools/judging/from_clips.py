@@ -1,7 +1,7 @@
-"""What learns from clips, for the judged benchmark: Collaborative Experts, and CLIP-PAD as they do.
+"""Training from clips in the judged benchmark: Collaborative Experts, and fine-tuned CLIP-PAD.
 
-Both learn from the same clips of two worlds of their own, `WORKDIR/training` and
-`WORKDIR/validation`, and lie beside the CLIP-PAD of the same initial seed: `WORKDIR/seed0/ce` and
+Both are trained on the same clips of two further worlds, `WORKDIR/training` and
+`WORKDIR/validation`, beside the CLIP-PAD of the same initial seed: `WORKDIR/seed0/ce` and
 `WORKDIR/seed0/clips`.
 """
 
@@ -20,12 +20,12 @@ SHARED = ('seed', 'backbone', 'dtype', 'data', 'eval')
 
 
 def config_of(task: str, base: Any, workdir: Path) -> Any:
-    """The configuration of a task that learns from clips.
+    """The configuration of a task of training from clips.
 
     Args:
         task: `EXPERTS` or `CLIP_PAD`.
-        base: Of the CLIP-PAD that is learned from photos alone, with its folders.
-        workdir: Of the benchmark.
+        base: The configuration of the CLIP-PAD trained on photos alone, with its folders.
+        workdir: Workdir of the benchmark.
     """
     config = configs.load(str(CONFIGS / f'{task}.py'))
     for key in SHARED:
@@ -37,33 +37,33 @@ def config_of(task: str, base: Any, workdir: Path) -> Any:
 
 
 def experts(base: Any, workdir: Path, folder: Path) -> Path:
-    """Learns Collaborative Experts, or finds them.
+    """Trains Collaborative Experts, unless that was done.
 
     Args:
         base: As in `config_of`.
         workdir: Of the benchmark.
-        folder: Of the initial seed.
+        folder: Folder of the initial seed.
 
     Returns:
-        What `config.eval.ce` names.
+        The value of `config.eval.ce`.
     """
-    made = folder / EXPERTS
+    experts_folder = folder / EXPERTS
     config = config_of(EXPERTS, base, workdir)
-    configs.record(config, made)
-    if not (made / 'eval' / 'no_person.json').is_file():
-        train.train(config, made)
-    return made
+    configs.record(config, experts_folder)
+    if not (experts_folder / 'eval' / 'no_person.json').is_file():
+        train.train(config, experts_folder)
+    return experts_folder
 
 
 def clip_pad(base: Any, workdir: Path, folder: Path) -> tuple[Any, Path]:
-    """The configuration and the workdir by which the CLIP-PAD in a folder is taught by clips.
+    """The configuration and workdir of fine-tuning the CLIP-PAD of a folder on clips.
 
     Args:
         base: As in `config_of`.
         workdir: Of the benchmark.
-        folder: Of the initial seed.
+        folder: Folder of the initial seed.
     """
     config = config_of(CLIP_PAD, base, workdir)
     config.start_from = str(folder)
-    config.eval.controls = ()  # They are of CLIP-PAD that learns from photos.
+    config.eval.controls = ()  # They are of the CLIP-PAD trained on photos.
     return config, folder / CLIP_PAD

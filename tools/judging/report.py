@@ -1,4 +1,4 @@
-"""Holds what evaluation wrote against what is asked: gains over CLIP, order of forms, controls."""
+"""Checks evaluations against the claims: gains over CLIP, order of forms, controls."""
 
 from __future__ import annotations
 
@@ -27,20 +27,21 @@ from cpad_jax.ranking.method import (
     Method,
 )
 from cpad_jax.ranking.query import SCENARIOS
+from cpad_jax.report.table import Cell, Table
 from cpad_jax.synthetic.caption_shards import held_out_pairs
 
 SAMPLES, SEED = 2000, 0
 # Training photos of a person: label, fewest, most.
 PHOTOS = (('0', 0, 0), ('1-5', 1, 5), ('6-20', 6, 20), ('more', 21, np.inf))
-KEPT = 0.85  # Of seen people's hits by unseen ones, of other pairs' by held-out ones.
-CEILING = 0.20  # Of the controls at hit@1 of action + place.
-SLACK = 0.02  # By which a form may fall behind the one that it is to be no worse than.
+KEPT = 0.85  # Least ratio of hits of unseen to seen people, and of held-out to other pairs.
+CEILING = 0.20  # Of controls at hit@1 of action + place.
+SLACK = 0.02  # Tolerance of "no worse than".
 FORMS = (PAD_TEXT, PAD_IMAGE, PAD_TEXT_IMAGE)
-# Whose gains are held against which row of the paper.
+# Row → the row of the paper whose gain it is compared with.
 GAINED = {form: form for form in FORMS} | {
     WITH_FACES: PAD_IMAGE, WITH_FACES_AND_NAME: PAD_TEXT_IMAGE,
 }  # fmt: skip
-# What stands in every table by strata.
+# The rows of tables by strata.
 STRATIFIED = (
     CLIP, *FORMS, CLIP_FACES, LATE_FUSION, WITH_FACES,
 )  # fmt: skip
@@ -51,16 +52,16 @@ SHORT_CUTS = (
 
 @dataclasses.dataclass(frozen=True)
 class Ranked:
-    """What evaluations of one world wrote, the mean over initial seeds.
+    """Evaluations of one world, the mean over initial seeds.
 
     Attributes:
         scenario: str [Q].
-        person: str [Q], whom each query is about.
-        pair: (action, place) of each query, '' for what it does not say.
+        person: str [Q], the person of each query.
+        pair: (action, place) of each query, '' for none.
         seen: bool [Q].
         hits: `Method.key` → metric ('hit@1', 'hit@5') → [Q], shares of the seeds.
         each: The same by initial seed, [S, Q].
-        read: bool [Q], whether plain CLIP has read the name; None where evaluation did not look.
+        read: bool [Q], whether plain CLIP has read the name; None where it is not known.
     """
 
     scenario: np.ndarray
@@ -72,7 +73,7 @@ class Ranked:
     read: np.ndarray | None = None
 
     def cell(self, scenario: str, people: str = 'seen') -> np.ndarray:
-        """Which queries are of a scenario, about one of `results.GROUPS`: bool [Q]."""
+        """The queries of a scenario about one of `rows.GROUPS`: bool [Q]."""
         return (self.scenario == scenario) & rows.in_group(self.seen, self.read, people)
 
     def runs(
@@ -83,25 +84,25 @@ class Ranked:
         metric: str = 'hit@1',
         first_seed: int = 0,
     ) -> list[bootstrap.Run]:
-        """A metric of method `a`, or what it is more than of `b`, by initial seed.
+        """A metric of method `a`, or its difference to that of `b`, by initial seed.
 
         Args:
             which: bool [Q], queries, one or more.
             a: A method.
             b: Another one, or None.
             metric: 'hit@1' or 'hit@5'.
-            first_seed: What the first initial seed is called; the others follow.
+            first_seed: Number of the first initial seed; the others follow.
         """
         values = self.each[a.key][metric]
         if b is not None:
             values = values - self.each[b.key][metric]
-        who = self.person[which]
-        return [bootstrap.Run(first_seed + n, who, own[which]) for n, own in enumerate(values)]
+        people = self.person[which]
+        return [bootstrap.Run(first_seed + n, people, row[which]) for n, row in enumerate(values)]
 
 
 def read(folders: Sequence[Path]) -> Ranked:
     """Reads `ranks.npz` of one world, one folder per initial seed."""
-    loaded = []
+    loaded: list[dict[str, np.ndarray]] = []
     for folder in folders:
         with np.load(folder / 'ranks.npz', allow_pickle=False) as file:
             loaded.append({name: file[name] for name in file.files})
@@ -117,8 +118,8 @@ def read(folders: Sequence[Path]) -> Ranked:
         ])  # fmt: skip
         each[key] = {f'hit@{k}': (best <= k).astype(float) for k in (1, 5)}
     hits = {
-        key: {metric: values.mean(axis=0) for metric, values in own.items()}
-        for key, own in each.items()
+        key: {metric: values.mean(axis=0) for metric, values in by_metric.items()}
+        for key, by_metric in each.items()
     }
     pairs = [
         (words[0] if scenario != 'place' else '', words[-1] if scenario != 'action' else '')
@@ -136,23 +137,24 @@ def _difference(
     a: Method,
     b: Method,
     metric: str = 'hit@1',
-) -> dict[str, float]:
-    found = bootstrap.over_runs(ranked.runs(which, a, b, metric), SAMPLES, SEED)
-    return {'difference': found['mean'], 'low': found['low'], 'high': found['high']}
+) -> Cell:
+    change = bootstrap.over_runs(ranked.runs(which, a, b, metric), SAMPLES, SEED)
+    return Cell(change['mean'], change['low'], change['high'], '+.3f')
 
 
-def _ratio(ranked: Ranked, method: Method, a: np.ndarray, b: np.ndarray) -> dict[str, float]:
+def _ratio(ranked: Ranked, method: Method, a: np.ndarray, b: np.ndarray) -> Cell:
     above, below = ranked.runs(a, method), ranked.runs(b, method)
-    return bootstrap.ratio_over_runs(above, below, SAMPLES, SEED)
+    ratio = bootstrap.ratio_over_runs(above, below, SAMPLES, SEED)
+    return Cell(ratio['ratio'], ratio['low'], ratio['high'], '.2f')
 
 
 def _verdict(holds: bool) -> str:
-    return 'holds' if holds else 'MISSED'
+    return 'holds' if holds else 'FAILS'
 
 
-def gains(ranked: Ranked) -> list[str]:
-    """Values and paired lower bounds of CLIP-PAD − CLIP, against the paper's, seen people."""
-    lines = ["seen people: hit; paired lower bound of the gain over CLIP; the paper's hit and gain"]
+def gains(ranked: Ranked) -> Table:
+    """Hits and lower bounds of CLIP-PAD − CLIP on seen people, against the paper's."""
+    lines = []
     for form, published in GAINED.items():
         if form.key not in ranked.hits:
             continue
@@ -160,145 +162,135 @@ def gains(ranked: Ranked) -> list[str]:
         for number, scenario in enumerate(SCENARIOS):
             which = ranked.cell(scenario)
             for place, metric in enumerate(('hit@1', 'hit@5')):
-                theirs = table.PAPER[published.key][number][place] / 100
-                gain = theirs - table.PAPER[CLIP.key][number][place] / 100
-                hit = ranked.hits[form.key][metric][which].mean()
-                low = _difference(ranked, which, form, CLIP, metric)['low']
-                short = [f'hit by {theirs - hit:.3f}'] if hit < theirs else []
-                short += [f'gain by {gain - low:.3f}'] if low < gain else []
-                lines.append(
-                    f'  {name:<18} {scenario:<12} {metric}  {hit:.3f}  {low:+.3f}   '
-                    f'{theirs:.3f}  {gain:+.3f}  {_verdict(not short)} {", ".join(short)}'.rstrip()
-                )
-    return lines
+                paper_hit = table.PAPER[published.key][number][place] / 100
+                paper_gain = paper_hit - table.PAPER[CLIP.key][number][place] / 100
+                hit = float(ranked.hits[form.key][metric][which].mean())
+                low = _difference(ranked, which, form, CLIP, metric).low
+                short = [f'hit by {paper_hit - hit:.3f}'] if hit < paper_hit else []
+                short += [f'gain by {paper_gain - low:.3f}'] if low < paper_gain else []
+                verdict = ' '.join(filter(None, [_verdict(not short), ', '.join(short)]))
+                lines.append([
+                    name, scenario, metric, Cell(hit), Cell(low, form='+.3f'), Cell(paper_hit),
+                    Cell(paper_gain, form='+.3f'), verdict,
+                ])  # fmt: skip
+    return Table(
+        'seen people: hits, and the lower bound of the paired gain over CLIP',
+        ['query', 'scenario', 'metric', 'hit', 'gain ≥', 'paper: hit', 'gain', 'claim'], lines,
+        labels=3,
+    )  # fmt: skip
 
 
-def orders(ranked: Ranked) -> list[str]:
+def orders(ranked: Ranked) -> Table:
     """Text + image ≥ image ≥ text, at hit@1."""
-    lines = ['order of forms at hit@1, seen people: difference and its 95 % interval']
-    for a, b in (
-        (PAD_TEXT_IMAGE, PAD_IMAGE),
-        (PAD_IMAGE, PAD_TEXT),
-    ):
+    lines = []
+    for a, b in ((PAD_TEXT_IMAGE, PAD_IMAGE), (PAD_IMAGE, PAD_TEXT)):
         for scenario in SCENARIOS:
-            found = _difference(ranked, ranked.cell(scenario), a, b)
-            lines.append(
-                f'  {a.person_query} − {b.person_query:<6} {scenario:<12} '
-                f'{found["difference"]:+.3f} [{found["low"]:+.3f}, {found["high"]:+.3f}]  '
-                f'{_verdict(found["low"] > -SLACK)}'
-            )
-    return lines
+            change = _difference(ranked, ranked.cell(scenario), a, b)
+            pair = f'{a.person_query} − {b.person_query}'
+            lines.append([pair, scenario, change, _verdict(change.low > -SLACK)])
+    return Table(
+        'order of forms at hit@1, seen people', ['', 'scenario', 'difference', 'claim'], lines, 2
+    )
 
 
-def strangers(ranked: Ranked) -> list[str]:
-    """People never seen: photos keep most of the hits, names alone say nothing."""
-    lines = ['people never seen, hit@1']
+def unseen_people(ranked: Ranked) -> Table:
+    """People never seen: photos keep most of the hits, names alone give none."""
+    lines = []
     for scenario in SCENARIOS:
         seen, unseen = ranked.cell(scenario), ranked.cell(scenario, 'unseen')
         if not seen.any() or not unseen.any():
             continue
         kept = _ratio(ranked, PAD_IMAGE, unseen, seen)
-        lines.append(
-            f'  image {scenario:<12} keeps {kept["ratio"]:.2f} [{kept["low"]:.2f}, '
-            f"{kept['high']:.2f}] of seen people's  {_verdict(kept['ratio'] >= KEPT)}"
-        )
+        lines.append(['image: unseen / seen', scenario, kept, _verdict(kept.value >= KEPT)])
         if NO_PERSON.key not in ranked.hits:
             continue
-        empty = _difference(ranked, unseen, PAD_TEXT, NO_PERSON)
-        lines.append(
-            f'  text  {scenario:<12} − no person {empty["difference"]:+.3f} [{empty["low"]:+.3f}, '
-            f'{empty["high"]:+.3f}]  {_verdict(empty["low"] <= 0 <= empty["high"])}'
-        )
-    return lines
+        change = _difference(ranked, unseen, PAD_TEXT, NO_PERSON)
+        holds = change.low <= 0 <= change.high
+        lines.append(['text − no person', scenario, change, _verdict(holds)])
+    return Table('people never seen, hit@1', ['', 'scenario', 'value', 'claim'], lines, 2)
 
 
-def controls(ranked: Ranked) -> list[str]:
-    """Every control at hit@1, and those that must find next to nothing."""
-    lines = [f'controls at hit@1, seen people: {", ".join(SCENARIOS)}']
+def controls(ranked: Ranked) -> Table:
+    """Every control at hit@1, and those that have to be near zero."""
+    lines = []
     for method in CONTROLS:
         if method.key not in ranked.hits:
             continue
-        hits = [ranked.hits[method.key]['hit@1'][ranked.cell(s)].mean() for s in SCENARIOS]
-        line = f'  {method.control:<14} ' + '  '.join(f'{hit:.3f}' for hit in hits)
-        if method in SHORT_CUTS:
-            line += f'  {_verdict(hits[-1] < CEILING)}'
-        lines.append(line)
-    return lines
+        hits = [float(ranked.hits[method.key]['hit@1'][ranked.cell(s)].mean()) for s in SCENARIOS]
+        verdict = _verdict(hits[-1] < CEILING) if method in SHORT_CUTS else ''
+        lines.append([str(method.control), *map(Cell, hits), verdict])
+    return Table('controls at hit@1, seen people', ['control', *SCENARIOS, 'claim'], lines)
 
 
-def held_out(ranked: Ranked) -> list[str]:
-    """Pairs that no captioned picture of the backbone's training showed."""
-    never, both = held_out_pairs(), ranked.cell('action+place')
-    rare = np.array([pair in never for pair in ranked.pair])
-    lines = ['action-place pairs held out of pre-training, hit@1 of action + place']
+def held_out(ranked: Ranked) -> Table:
+    """Pairs that no captioned picture of the backbone's training has."""
+    pairs, both = held_out_pairs(), ranked.cell('action+place')
+    rare = np.array([pair in pairs for pair in ranked.pair])
+    lines = []
     for form in FORMS:
         kept = _ratio(ranked, form, both & rare, both & ~rare)
-        lines.append(
-            f'  {form.person_query:<10} {int((both & rare).sum())} queries keep '
-            f"{kept['ratio']:.2f} [{kept['low']:.2f}, {kept['high']:.2f}] of the others'  "
-            f'{_verdict(kept["ratio"] >= KEPT)}'
-        )
-    return lines
+        count = str(int((both & rare).sum()))
+        lines.append([form.person_query, count, kept, _verdict(kept.value >= KEPT)])
+    return Table(
+        'action-place pairs held out of pre-training, hit@1 relative to the other pairs',
+        ['query', 'queries', 'ratio', 'claim'], lines,
+    )  # fmt: skip
 
 
-def strata(ranked: Ranked) -> list[str]:
-    """The rows that matter, by whether plain CLIP has read the name."""
-    lines = ['by whether plain CLIP has read the name: hit@1 and its 95 % interval']
+def strata(ranked: Ranked) -> Table:
+    """The rows of `STRATIFIED`, by whether plain CLIP has read the name."""
+    lines = []
     for people in rows.STRATA:
         for scenario in SCENARIOS:
             which = ranked.cell(scenario, people)
             if not which.any():
                 continue
-            who = len(set(ranked.person[which]))
-            lines.append(f'  {people}, {scenario}: {int(which.sum())} queries about {who} people')
+            counts = [str(int(which.sum())), str(len(set(ranked.person[which])))]
+            group = [people, scenario]
             for method in STRATIFIED:
                 if method.key not in ranked.hits:
                     continue
-                found = bootstrap.over_runs(ranked.runs(which, method), SAMPLES, SEED)
-                lines.append(
-                    f'    {table.label(method.key):<{table.LABEL}} {found["mean"]:.3f} '
-                    f'[{found["low"]:.3f}, {found["high"]:.3f}]'
-                )
+                mean = bootstrap.over_runs(ranked.runs(which, method), SAMPLES, SEED)
+                hits = Cell(mean['mean'], mean['low'], mean['high'])
+                lines.append([*group, ' '.join(table.label(method.key).split()), *counts, hits])
             for a, b in results.IN_STRATA:
                 if a.key in ranked.hits and b.key in ranked.hits:
-                    found = _difference(ranked, which, a, b)
-                    pair = f'{table.label(a.key)} − {table.label(b.key)}'
-                    pair = ' '.join(pair.split())
-                    lines.append(
-                        f'    {pair:<44} {found["difference"]:+.3f} '
-                        f'[{found["low"]:+.3f}, {found["high"]:+.3f}]'
-                    )
-    return lines if len(lines) > 1 else []
+                    pair = ' '.join(f'{table.label(a.key)} − {table.label(b.key)}'.split())
+                    lines.append([*group, pair, *counts, _difference(ranked, which, a, b)])
+    return Table(
+        'by whether plain CLIP has read the name: hit@1 [95 % interval]',
+        ['people', 'scenario', 'method', 'queries', 'people', 'hit@1'], lines, labels=3,
+    )  # fmt: skip
 
 
-def by_photos(ranked: Ranked, photos: Mapping[str, int]) -> list[str]:
-    """What text + image gains over text, by how many training photos somebody has.
+def by_photos(ranked: Ranked, photos: Mapping[str, int]) -> Table:
+    """The gain of text + image over text, by the person's training photos.
 
     Args:
-        ranked: Of one world.
+        ranked: Evaluations of one world.
         photos: person_id → training photos, 0 for people never seen.
     """
-    lines = ['text + image − text at hit@1, all scenarios, by training photos of the person']
+    lines = []
     counts = np.array([photos[person] for person in ranked.person])
     for name, low, high in PHOTOS:
         which = (counts >= low) & (counts <= high)
         if which.any():
-            found = _difference(ranked, which, PAD_TEXT_IMAGE, PAD_TEXT)
             text, both = (
-                ranked.hits[form.key]['hit@1'][which].mean() for form in (PAD_TEXT, PAD_TEXT_IMAGE)
+                Cell(float(ranked.hits[form.key]['hit@1'][which].mean()))
+                for form in (PAD_TEXT, PAD_TEXT_IMAGE)
             )
-            lines.append(
-                f'  {name:<5} {int(which.sum()):>5} queries  text {text:.3f}  text+image '
-                f'{both:.3f}  {found["difference"]:+.3f} '
-                f'[{found["low"]:+.3f}, {found["high"]:+.3f}]'
-            )
-    return lines
+            change = _difference(ranked, which, PAD_TEXT_IMAGE, PAD_TEXT)
+            lines.append([name, str(int(which.sum())), text, both, change])
+    return Table(
+        'hit@1, all scenarios, by training photos of the person',
+        ['photos', 'queries', 'text', 'text+image', 'difference'], lines,
+    )  # fmt: skip
 
 
 def render(ranked: Ranked, photos: Mapping[str, int]) -> str:
-    """The whole report on one world."""
-    parts = (
-        gains(ranked), strata(ranked), orders(ranked), strangers(ranked), controls(ranked),
+    """The whole report on one world; arguments as in `by_photos`."""
+    tables = (
+        gains(ranked), strata(ranked), orders(ranked), unseen_people(ranked), controls(ranked),
         held_out(ranked), by_photos(ranked, photos),
     )  # fmt: skip
-    return '\n\n'.join('\n'.join(part) for part in parts if part)
+    return '\n\n'.join(part.text() for part in tables if part.rows)

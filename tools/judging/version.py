@@ -1,4 +1,4 @@
-"""What the judged benchmark is, in one hash: nothing of it may change once CLIP-PAD has seen it."""
+"""The hash of the judged benchmark, which stays fixed after the first result of CLIP-PAD on it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ HASH = '3608de0abcc82f5f0fbe4463d7a251ff51f75ce5ff4bdbcd36f88455cf05daa6'
 
 
 def benchmark_hash(config: Any) -> str:
-    """The sha256 of everything that decides what is asked, of what, and by which CLIP.
+    """The sha256 of everything that determines queries, clips, and the CLIP.
 
     Args:
-        config: The benchmark's configuration. How CLIP-PAD learns is no part of it; the world's
-            seed is, by which all worlds are named.
+        config: The benchmark's configuration. The training of CLIP-PAD is no part of it; the seed
+            of the world is, by which all worlds are named.
 
     Returns:
         64 hexadecimal digits.
@@ -44,8 +44,8 @@ def benchmark_hash(config: Any) -> str:
 
 
 def describe(config: Any) -> str:
-    """Whether a configuration is the benchmark as it was fixed, in one line."""
-    found = benchmark_hash(config)
-    if found == HASH:
-        return f'judged benchmark, version {VERSION} ({found[:12]})'
-    return f"NOT the judged benchmark of version {VERSION}: its hash is {HASH}, this one's {found}"
+    """Whether a configuration is the fixed benchmark, in one line."""
+    sha256 = benchmark_hash(config)
+    if sha256 == HASH:
+        return f'judged benchmark, version {VERSION} ({sha256[:12]})'
+    return f"NOT the judged benchmark of version {VERSION}: its hash is {HASH}, this one's {sha256}"
