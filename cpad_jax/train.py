@@ -108,11 +108,11 @@ def pretrain_clip(config: Any, workdir: Path, folder: Path) -> None:
 def prepare_identities(config: Any, workdir: Path) -> IdentityData:
     """Builds the data set to learn from, and the one to search."""
     from cpad_jax.data import build, readers
+    from cpad_jax.eval import find_protocol
     from cpad_jax.models import face_features, pretrained, visual_prompts
     from cpad_jax.models.weights import folder as weights_folder
-    from cpad_jax.protocols.compound import evaluate
 
-    evaluate.check(config)
+    find_protocol(config).check(config)
     folder = pretrained.find_clip(config.backbone)  # Before the data set is drawn.
     clip_config = weights_folder.read_config(folder / weights_folder.CONFIG_FILE)
     face_features.other_clip(config.features.face)
@@ -122,24 +122,24 @@ def prepare_identities(config: Any, workdir: Path) -> IdentityData:
     evaluation_config = build.evaluation_data(config)
     evaluation = build.ensure(evaluation_config, workdir)
     if config.eval.data.name:  # Missing parts are reported before learning.
-        readers.ClipReader(evaluation.part('clips'), 'test')
-        readers.IdentityReader(evaluation.part('identities'), 'references')
+        readers.open_clips(evaluation)
+        readers.open_photos(evaluation, 'references')
     return IdentityData(training, evaluation, evaluation_config['name'])
 
 
 def learn_identities(config: Any, workdir: Path, data: IdentityData) -> None:
     """Trains CLIP-PAD on photos of people."""
     from cpad_jax.data import readers
-    from cpad_jax.features import store
+    from cpad_jax.features.store import FeatureStore
     from cpad_jax.models.pretrained import load_clip
     from cpad_jax.training import identity, loop
 
     paths = data.training
     stage(2, 5, f'features of the training photos by {config.backbone}')
     clip = load_clip(config.backbone, dtype=config.dtype)
-    photos = readers.IdentityReader(paths.part('identities'), 'train')
-    cache = store.folder(config, workdir)
-    features = store.photo_features(config, paths, photos, clip, cache)
+    photos = readers.open_photos(paths, 'train')
+    store = FeatureStore.of_run(config, workdir, clip)
+    features = store.photos(photos, 'embedding photos (train)')
     task = identity.IdentityLearning(config, clip, features, photos)
     stage(3, 5, f'learning {len(features.names)} people: {config.train.steps} steps')
     params = loop.run(task, config, workdir)
@@ -153,7 +153,7 @@ def evaluate_identities(config: Any, workdir: Path, data: IdentityData) -> None:
     A data set without clips, such as vggface2, is learned from and not evaluated on, unless
     `config.eval.data` names another one for that.
     """
-    from cpad_jax.protocols.compound import evaluate
+    from cpad_jax.eval import evaluate
 
     name = data.evaluation_name
     if data.evaluation.clips is None:
@@ -161,7 +161,7 @@ def evaluate_identities(config: Any, workdir: Path, data: IdentityData) -> None:
         stage(5, 5, f'no evaluation: {why}; config.eval.data.name may name a data set that has')
         return
     stage(5, 5, f'evaluation on {name}')
-    evaluate.evaluate(workdir, config)
+    evaluate(config, workdir)
 
 
 def _build_clip_data(config: Any, workdir: Path) -> ClipData:
@@ -204,18 +204,18 @@ def evaluate_experts(config: Any, workdir: Path, data: ClipData) -> None:
 
     Queries about people are a row of CLIP-PAD's evaluation.
     """
-    from cpad_jax.protocols import no_person
+    from cpad_jax.eval import evaluate
 
     stage(5, 5, 'test without people')
-    no_person.evaluate(workdir, config)
+    evaluate(config, workdir)
 
 
 def prepare_fine_tuning(config: Any, workdir: Path) -> FineTuningData:
     """Loads the CLIP-PAD to start from, and builds the data sets."""
+    from cpad_jax.eval import find_protocol
     from cpad_jax.models import clip_pad_api
-    from cpad_jax.protocols.compound import evaluate
 
-    evaluate.check(config)
+    find_protocol(config).check(config)
     model = clip_pad_api.load(config.start_from, dtype=config.dtype)
     return FineTuningData(model, *_build_clip_data(config, workdir))
 
@@ -231,10 +231,10 @@ def finetune_on_clips(config: Any, workdir: Path, data: FineTuningData) -> None:
 
 def evaluate_fine_tuning(config: Any, workdir: Path, data: FineTuningData) -> None:
     """Evaluates CLIP-PAD by compound queries."""
-    from cpad_jax.protocols.compound import evaluate
+    from cpad_jax.eval import evaluate
 
     stage(5, 5, f'evaluation on {config.data.name}')
-    evaluate.evaluate(workdir, config)
+    evaluate(config, workdir)
 
 
 def _learn_from_clips(task: Any, config: Any, workdir: Path) -> None:

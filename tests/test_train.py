@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 import cpad_jax
+from cpad_jax import eval as evaluation
 from cpad_jax import train
 from cpad_jax.data import build, synthetic_cast
 from cpad_jax.errors import UserError
 from cpad_jax.models import clip, zoo
 from cpad_jax.models.weights import folder
-from cpad_jax.protocols.compound import evaluate
 from cpad_jax.synthetic import caption_shards
 from cpad_jax.synthetic.world import World
 from cpad_jax.training import configs
@@ -248,7 +248,7 @@ def test_people_are_learned_from_vggface2(tmp_path):
     assert model.person(name='Person 3') is not None
     config = configs.parse([str(argument) for argument in arguments]).config
     with pytest.raises(UserError, match='vggface2: this data set has no clips'):
-        evaluate.evaluate(tmp_path / 'run', config)
+        evaluation.evaluate(config, tmp_path / 'run')
 
 
 def test_no_title_is_in_two_splits(tmp_path):

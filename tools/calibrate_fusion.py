@@ -35,12 +35,12 @@ from cpad_jax.methods import (
     querybank,
     registry,
 )
-from cpad_jax.methods.context import Setting
+from cpad_jax.methods.context import EvalContext
 from cpad_jax.methods.fusion import (
     FusedScorer,
     weighted,
 )
-from cpad_jax.protocols.compound import evaluate
+from cpad_jax.protocols.compound.evaluate import PROTOCOL
 from cpad_jax.ranking import metrics
 from cpad_jax.ranking.query import Query
 from cpad_jax.training import (
@@ -114,20 +114,20 @@ def best_of(tried: dict[Weights, dict[str, np.ndarray]]) -> tuple[Weights, float
 
 
 def best_temperature(
-    setting: Setting, kind: str, asked: Sequence[Query], grid: Sequence[float] = TEMPERATURES
+    context: EvalContext, kind: str, asked: Sequence[Query], grid: Sequence[float] = TEMPERATURES
 ) -> tuple[str, float]:
     """A table of temperatures of a bank of words, and the best of them, by late fusion.
 
     Args:
-        setting: Of the evaluation.
+        context: Of the evaluation.
         kind: One of `querybank.BANKS`.
         asked: The queries.
         grid: What is tried.
     """
-    (row,) = registry.make([BY[kind]], setting)
+    (row,) = registry.make([BY[kind]], context)
     lines, sums = [f'temperature of the {kind} bank of words: sum of mean hit@1 and hit@5'], {}
     for temperature in grid:
-        bank = querybank.QueryBank(setting.model, setting.plain_gallery, kind, temperature)
+        bank = querybank.QueryBank(context.model, context.plain_gallery, kind, temperature)
         tried = try_all(dataclasses.replace(row, parts=(bank, *row.parts[1:])), asked)
         weights, sums[temperature] = best_of(tried)
         lines.append(f'{temperature:5.2f}  {sums[temperature]:.3f}  with faces={weights[0]:g}')
@@ -174,16 +174,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         config = judge.world_config(config, workdir, options.world)
         build.ensure(build.evaluation_data(config), workdir)
     config.eval.methods, config.eval.controls, config.eval.ce = (), (), ''
-    material = evaluate.prepare(workdir, config)
+    context = EvalContext(config, workdir)
+    queries = PROTOCOL.queries(context)
     best = []
     for kind in querybank.BANKS:
-        text, temperature = best_temperature(material.setting, kind, material.asked)
+        text, temperature = best_temperature(context, kind, queries)
         print(text, flush=True)
         config.eval.word_bank[kind] = temperature
         best.append(f'--config.eval.word_bank.{kind}={temperature}')
-    setting = dataclasses.replace(material.setting, config=config)
-    for name, scorer in zip(KEYS, registry.make(tuple(KEYS), setting), strict=True):
-        text, options = render(name, try_all(scorer, material.asked))
+    context = EvalContext(config, workdir)  # With the temperatures that were just found.
+    for name, scorer in zip(KEYS, registry.make(tuple(KEYS), context), strict=True):
+        text, options = render(name, try_all(scorer, queries))
         print(text, flush=True)
         best.append(options)
     print('\n'.join(best))

@@ -34,10 +34,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from cpad_jax import atomic, errors, train
+from cpad_jax import eval as evaluation
 from cpad_jax.data import build
 from cpad_jax.methods import registry
-from cpad_jax.protocols.compound import evaluate
-from cpad_jax.protocols.pairs import evaluate as pairs_evaluate
 from cpad_jax.ranking import method
 from cpad_jax.training import configs, runtime
 from tools.judging import (
@@ -163,7 +162,7 @@ def evaluate_world(config: Any, folder: Path, workdir: Path, world: int) -> Path
     config = world_config(config, workdir, world)
     if not is_evaluated(results, config):
         build.ensure(build.evaluation_data(config), workdir)
-        evaluate.evaluate(folder, config, results)
+        evaluation.evaluate(config, folder, results)
     return results
 
 
@@ -280,7 +279,7 @@ def evaluate_two_people(config: Any, workdir: Path, world: int, seed: int) -> No
         trained.eval.two_people = configs.load(str(TWO_PEOPLE)).eval.two_people
     trained.eval.two_people.dir = str(workdir / f'pairs{world}')
     build.ensure(build.evaluation_data(trained), workdir)
-    pairs_evaluate.evaluate(folder, trained, folder / f'two_people{world}')
+    evaluation.evaluate(trained, folder, folder / f'two_people{world}')
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

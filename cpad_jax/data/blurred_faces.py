@@ -20,6 +20,11 @@ class BlurredFaces(Sequence):
         """Wraps records of the `clips` schema; `frames`, `times` and `people` are read."""
         self._clips = clips
 
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the data."""
+        return f'{self._clips.fingerprint}/faces blurred'
+
     def __len__(self) -> int:
         return len(self._clips)
 

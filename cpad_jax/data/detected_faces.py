@@ -60,6 +60,11 @@ class DetectedFaces(Sequence):
     def __init__(self, clips: Sequence[Mapping[str, Any]], detector: Detector):
         self._clips, self._detector = clips, detector
 
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the data and the detector."""
+        return f'{self._clips.fingerprint}/faces found by {self._detector.sha256} {VERSION}'
+
     def __len__(self) -> int:
         return len(self._clips)
 

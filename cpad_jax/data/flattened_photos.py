@@ -8,6 +8,7 @@ the hair: the colour of the skin is in both.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,10 +32,18 @@ class FlattenedPhotos(Sequence):
     Args:
         photos: The records.
         kept: `FACE_ONLY` or `HAIR_ONLY`.
+        data: Fingerprint of the data set that the records are from.
     """
 
-    def __init__(self, photos: Sequence[Mapping[str, Any]], kept: str):
-        self._photos, self._kept = photos, kept
+    def __init__(self, photos: Sequence[Mapping[str, Any]], kept: str, data: str = ''):
+        self._photos, self._kept, self._data = photos, kept, data
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the data, with which photos there are, and with what is flattened."""
+        ids = '\n'.join(sorted({photo['image_id'] for photo in self._photos}))
+        which = hashlib.sha256(ids.encode()).hexdigest()[:16]
+        return f'{self._data}/{which}/{self._kept} {VERSION}'
 
     def __len__(self) -> int:
         return len(self._photos)

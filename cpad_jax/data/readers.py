@@ -13,6 +13,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core.example_parser import ExampleParserNp
 
 from cpad_jax.data import built_dataset
+from cpad_jax.data.built_dataset import DatasetPaths
 from cpad_jax.data.records import ClipRecord, IdentityRecord
 from cpad_jax.errors import UserError
 from cpad_jax.media.images import decode_jpeg
@@ -23,19 +24,27 @@ class _Reader:
 
     _feature: str  # What a data set of this kind has and the other has not.
 
-    def __init__(self, directory: str | os.PathLike[str], split: str, decode: bool = False):
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        split: str,
+        decode: bool = False,
+        fingerprint: str = '',
+    ):
         """Opens a split.
 
         Args:
             directory: The version's folder, e.g. `DATA/synthetic_cast/clips/1.0.0`.
             split: Its name, e.g. 'train'.
             decode: Whether pictures come as uint8 [H, W, 3] RGB in place of JPEG bytes.
+            fingerprint: Changes with the data; features are kept by it.
 
         Raises:
             UserError: There is no such data set, kind or split.
         """
         self.directory = Path(directory)
         self.split = split
+        self.fingerprint = fingerprint
         self._decode = decode
         if not (self.directory / 'dataset_info.json').is_file():
             raise UserError(
@@ -172,3 +181,19 @@ class ClipReader(_Reader):
                 for i in range(len(people['person_id']))
             ],
         )
+
+
+def open_photos(paths: DatasetPaths, split: str) -> IdentityReader:
+    """Opens a split of a data set's photos: 'train' or 'references'.
+
+    Raises:
+        UserError: There is no such part or split, or it is damaged.
+    """
+    return IdentityReader(
+        paths.part('identities'), split, fingerprint=f'{paths.fingerprint}/identities/{split}'
+    )
+
+
+def open_clips(paths: DatasetPaths, split: str = 'test') -> ClipReader:
+    """Opens a split of a data set's clips; raises as `open_photos`."""
+    return ClipReader(paths.part('clips'), split, fingerprint=f'{paths.fingerprint}/clips/{split}')

@@ -1,21 +1,20 @@
-"""Face features of the people in clips, computed once; see `store`."""
+"""Faces of the people in clips: which of them are looked at, and their features."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cpad_jax.features import store
+from cpad_jax.features.pixels import face_crop
+from cpad_jax.features.pooling import mean_direction, normalize
 from cpad_jax.media import images as media_images
-from cpad_jax.models import face_features
-from cpad_jax.models.person_adapter import FACE_MARGIN
-from cpad_jax.models.pretrained import preprocessing
 
+# Faces of a clip that are looked at, unless a model says otherwise.
+FACES_PER_CLIP = 4
 # Seconds by which a track's moment may lie beside a frame; more, and the box is of something else.
 MOST_APART = 0.25
 
@@ -43,14 +42,11 @@ class FaceTrackFeatures:
         """
         present = self.tracks >= 0
         faces = np.where(present[..., None], self.faces.astype(np.float32), 0)
-        faces /= np.maximum(np.linalg.norm(faces, axis=-1, keepdims=True), 1e-12)
-        total = faces.sum(axis=1)
-        length = np.linalg.norm(total, axis=-1, keepdims=True)
-        return total / np.maximum(length, 1e-12), present.any(axis=1)
+        return mean_direction(normalize(faces)), present.any(axis=1)
 
 
 # Changed when other faces of the same clip would be chosen: features of faces are kept by it.
-_CHOICE = 'everybody in turn, whom of them by lot'
+CHOICE = 'everybody in turn, whom of them by lot'
 
 
 def choose_faces(
@@ -94,75 +90,22 @@ def _lot(clip_id: str, times: np.ndarray, boxes: np.ndarray) -> bytes:
     return hashlib.sha256(clip_id.encode() + b'\0' + track.tobytes()).digest()
 
 
-def face_track_features(
-    source: Sequence[Mapping[str, Any]],
-    fingerprint: str,
-    clip: Any,
-    directory: str | Path,
-    *,
-    faces_per_clip: int,
-    batch_size: int = 16,
-    dtype: str = 'float32',
-    stage: str = 'embedding faces of clips',
-) -> FaceTrackFeatures:
-    """Features of the faces in clips by the CLIP image tower, from the cache or computed.
+def crop_faces(
+    record: Mapping[str, Any], count: int, size: int
+) -> tuple[list[np.ndarray], list[int]]:
+    """Crops of the chosen faces of a clip, and whose they are.
 
     Args:
-        source: Records of the `clips` schema by number.
-        fingerprint: Changes with the data.
-        clip: A `CLIPModel`.
-        directory: Where the files lie.
-        faces_per_clip: C.
-        batch_size: Clips per batch, a multiple of the number of devices.
-        dtype: 'float32' or 'bfloat16'.
-        stage: Name on the progress bar.
+        record: Of the `clips` schema.
+        count: Faces, at most; see `choose_faces`.
+        size: S.
 
     Returns:
-        The features, in the order of `source`.
-
-    Raises:
-        UserError: There are no clips, or a picture is damaged.
+        (uint8 [S, S, 3] each, the index of each face's person).
     """
-    size = clip.config.image_size
-
-    def prepare(record: Mapping[str, Any]) -> tuple[np.ndarray, store.Arrays]:
-        chosen = choose_faces(
-            record['people'], np.asarray(record['times']), faces_per_clip, str(record['clip_id'])
-        )
-        frames = {
-            frame: media_images.decode_jpeg(record['frames'][frame]) for _, frame, _ in chosen
-        }
-        pixels = np.zeros((faces_per_clip, size, size, 3), np.float32)
-        tracks = np.full(faces_per_clip, -1, np.int64)
-        if chosen:
-            crops = [store.face_crop(frames[f], box, size) for _, f, box in chosen]
-            pixels[: len(chosen)] = media_images.preprocess(
-                crops, size, **preprocessing(clip.config)
-            )
-            tracks[: len(chosen)] = [person for person, _, _ in chosen]
-        return pixels, {'clip_id': np.array(str(record['clip_id'])), 'tracks': tracks}
-
-    arrays = store.cached(
-        Path(directory),
-        'clip-faces',
-        {
-            'data': fingerprint,
-            'faces': faces_per_clip,
-            'face': face_features.CLIP,
-            'margin': FACE_MARGIN,
-            'apart': MOST_APART,
-            'choice': _CHOICE,
-        }
-        | store.conditions(clip, dtype, len(source)),
-        source,
-        prepare,
-        store.encoder(clip, dtype, lambda embedded: {'faces': embedded}),
-        batch_size,
-        stage,
-        'clip',
+    chosen = choose_faces(
+        record['people'], np.asarray(record['times']), count, str(record['clip_id'])
     )
-    return FaceTrackFeatures(
-        clip_ids=arrays['clip_id'],
-        faces=arrays['faces'].astype(np.float16),
-        tracks=arrays['tracks'],
-    )
+    frames = {frame: media_images.decode_jpeg(record['frames'][frame]) for _, frame, _ in chosen}
+    crops = [face_crop(frames[frame], box, size) for _, frame, box in chosen]
+    return crops, [person for person, _, _ in chosen]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cpad_jax.methods.context import Setting
+from cpad_jax.methods.context import EvalContext
 from cpad_jax.models.pretrained import CLIPModel
 from cpad_jax.ranking import scorers
 from cpad_jax.ranking.method import TEXT, Method
@@ -37,6 +37,6 @@ class Encoder:
         return np.asarray(self.clip.encode_text(self.clip.tokenize(texts), normalize=True))
 
 
-def make(context: Setting) -> scorers.Cosine:
+def make(context: EvalContext) -> scorers.Cosine:
     """The row."""
     return scorers.Cosine(METHOD, Encoder(context.model.clip), context.plain_gallery)

@@ -16,7 +16,7 @@ from cpad_jax.ranking.query import Query
 from cpad_jax.text.prompts import query_text
 
 if TYPE_CHECKING:  # It holds a `QueryEncoder`.
-    from cpad_jax.methods.context import Setting
+    from cpad_jax.methods.context import EvalContext
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +62,6 @@ class PlainCLIP:
         return exact_scores.ranks(np.asarray(embedded), self._gallery, relevant)
 
 
-def make(context: Setting) -> scorers.Cosine:
+def make(context: EvalContext) -> scorers.Cosine:
     """The row by the name."""
     return scorers.Cosine(CLIP, context.encoder, context.plain_gallery)

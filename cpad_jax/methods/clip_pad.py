@@ -28,7 +28,7 @@ from cpad_jax.ranking.query import Query
 from cpad_jax.text.prompts import query_text
 
 if TYPE_CHECKING:  # It holds a `QueryEncoder`.
-    from cpad_jax.methods.context import Setting
+    from cpad_jax.methods.context import EvalContext
 
 
 class QueryEncoder:
@@ -53,16 +53,30 @@ class QueryEncoder:
         photos: Mapping[str, np.ndarray],
         references: Mapping[str, Sequence[str]],
         num_references: int,
-        impostors: Mapping[str, str],
+        impostors: Mapping[str, str] | None = None,
         spoiled: Mapping[str, Mapping[str, np.ndarray]] | None = None,
     ):
         self._model, self._names, self._photos = model, names, photos
         self._clip = clip.Encoder(model)
         self._references, self._count = references, num_references
-        self._impostors, self._spoiled = impostors, dict(spoiled or {})
+        self._impostors, self._spoiled = dict(impostors or {}), dict(spoiled or {})
         self._memory = {}
         if model.saved.memory is not None:
             self._memory = dict(zip(model.saved.names, model.saved.memory, strict=True))
+
+    def with_controls(
+        self, impostors: Mapping[str, str], spoiled: Mapping[str, Mapping[str, np.ndarray]]
+    ) -> QueryEncoder:
+        """The same encoder for controls as well; arguments as in the class."""
+        return QueryEncoder(
+            self._model,
+            self._names,
+            self._photos,
+            self._references,
+            self._count,
+            impostors,
+            spoiled,
+        )
 
     @property
     def methods(self) -> tuple[Method, ...]:
@@ -131,7 +145,7 @@ class QueryEncoder:
         return tokens[[rows[ids] for ids in photos]]
 
 
-def make(method: Method, context: Setting) -> scorers.Cosine:
+def make(method: Method, context: EvalContext) -> scorers.Cosine:
     """The row of a form of the query.
 
     Args:

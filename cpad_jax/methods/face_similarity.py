@@ -9,15 +9,11 @@ its embeddings of a name and of the faces instead.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from cpad_jax.data import detected_faces, readers
 from cpad_jax.errors import UserError
-from cpad_jax.features import store
-from cpad_jax.features.face_tracks import FaceTrackFeatures, face_track_features
+from cpad_jax.features.face_tracks import FaceTrackFeatures
 from cpad_jax.models import face_features
 from cpad_jax.models.clip_pad_api import PersonalizedCLIP
 from cpad_jax.models.person_adapter import padded
@@ -26,9 +22,6 @@ from cpad_jax.ranking import exact_scores
 from cpad_jax.ranking.query import Query
 from cpad_jax.text.prompts import PERSON_TOKEN
 from cpad_jax.text.training_phrases import BASE
-
-# As many faces of a clip as Collaborative Experts read.
-FACES_PER_CLIP = 4
 
 
 def check(model: PersonalizedCLIP) -> None:
@@ -43,36 +36,6 @@ def check(model: PersonalizedCLIP) -> None:
             f'CLIP-PAD reads faces by {model.face_feature!r}: leave methods with faces out, or '
             'train with that face feature'
         )
-
-
-def clip_tracks(
-    config: Any,
-    cache: Path,
-    clip: CLIPModel,
-    clips: readers.ClipReader,
-    fingerprint: str,
-    detector: detected_faces.Detector | None = None,
-) -> FaceTrackFeatures:
-    """The faces of a gallery, from the cache or embedded.
-
-    Args:
-        config: The configuration; `features.batch_size` and `dtype` are read.
-        cache: Folder of features.
-        clip: The CLIP that embeds them.
-        clips: The gallery.
-        fingerprint: Of its data.
-        detector: Detects the faces; None for those that the records mark.
-    """
-    source: Sequence[Mapping[str, Any]] = clips
-    if detector is not None:
-        source = detected_faces.DetectedFaces(clips, detector)
-        fingerprint = f'{fingerprint}/faces found by {detector.sha256} {detected_faces.VERSION}'
-    batch_size = store.at_once(config.features.batch_size, FACES_PER_CLIP)
-    return face_track_features(
-        source, fingerprint, clip, cache,
-        faces_per_clip=FACES_PER_CLIP, batch_size=batch_size, dtype=config.dtype,
-        stage='embedding faces of clips' if detector is None else 'finding faces in clips',
-    )  # fmt: skip
 
 
 class _PeopleInClips:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from cpad_jax.methods import querybank
-from cpad_jax.methods.context import Setting
+from cpad_jax.methods.context import EvalContext
 from cpad_jax.methods.face_similarity import NameSimilarity
 from cpad_jax.ranking import exact_scores, metrics, scorers
 from cpad_jax.ranking.method import (
@@ -134,7 +134,7 @@ class Fusion:
     bank: str = querybank.OPEN
     detected: bool = False
 
-    def make(self, context: Setting) -> FusedScorer:
+    def make(self, context: EvalContext) -> FusedScorer:
         """The row in an evaluation."""
         options = context.config.eval[self.weights]
         open_bank = self.bank == querybank.OPEN

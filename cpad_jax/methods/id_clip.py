@@ -20,11 +20,11 @@ import numpy as np
 import optax
 
 from cpad_jax import progress
-from cpad_jax.features import array_store, store
+from cpad_jax.features import array_store, embedding
 from cpad_jax.features.statistics import face_statistics
 from cpad_jax.features.store import IdentityFeatures
 from cpad_jax.methods import pseudo_words
-from cpad_jax.methods.context import Setting
+from cpad_jax.methods.context import EvalContext
 from cpad_jax.models import clip_pad
 from cpad_jax.models.person_adapter import padded, pool, unit
 from cpad_jax.models.pretrained import CLIPModel
@@ -160,18 +160,18 @@ def learn(
     return {'translator': state[0], 'centre': centre}
 
 
-def learned(context: Setting) -> dict[str, Any]:
+def learned(context: EvalContext) -> dict[str, Any]:
     """The result of `learn` for the training photos, from the cache or computed now."""
     clip, features, config = context.model.clip, context.training_photos, context.config
     count = len(features.labels)
     steps = min(MAX_STEPS, EPOCHS * max(1, count // BATCH))
     conditions = {
-        **store.conditions(clip, config.dtype, count),
+        **embedding.conditions(clip, config.dtype, count),
         'method': [VERSION, PHRASES, BATCH, LEARNING_RATE, TEMPERATURE, steps, config.seed],
         'data': context.trained.fingerprint,
         'face': config.features.face,
     }
-    path = array_store.path_of(context.cache, 'id-clip', conditions)
+    path = array_store.path_of(context.store.directory, 'id-clip', conditions)
     arrays = array_store.read(path)
     if arrays is None:
         result = learn(clip, features, steps=steps, rate=LEARNING_RATE, seed=config.seed)
@@ -211,7 +211,7 @@ class Encoder:
         return np.asarray(translator.apply({'params': self.learned['translator']}, inputs))
 
 
-def make(context: Setting) -> scorers.Cosine:
+def make(context: EvalContext) -> scorers.Cosine:
     """The row."""
     encoder = Encoder(context.model.clip, learned(context), context.photos)
     return scorers.Cosine(METHOD, encoder, context.plain_gallery)

@@ -21,7 +21,7 @@ import optax
 
 from cpad_jax.features.store import IdentityFeatures
 from cpad_jax.methods import pseudo_words, reference_photos
-from cpad_jax.methods.context import Setting
+from cpad_jax.methods.context import EvalContext
 from cpad_jax.models import clip_pad
 from cpad_jax.models.clip import CLIP
 from cpad_jax.models.person_adapter import unit
@@ -79,7 +79,7 @@ def _negatives(photos: IdentityFeatures, seed: int) -> np.ndarray:
     return np.asarray(unit(photos.images[chosen].astype(np.float32)))
 
 
-def make(context: Setting) -> scorers.Cosine:
+def make(context: EvalContext) -> scorers.Cosine:
     """The row."""
     clip, seed = context.model.clip, context.config.seed
     network = pseudo_words.learned(RECIPE, context, by_person=True)

@@ -11,7 +11,7 @@ millions, at a higher learning rate.
 from __future__ import annotations
 
 from cpad_jax.methods import pseudo_words, reference_photos
-from cpad_jax.methods.context import Setting
+from cpad_jax.methods.context import EvalContext
 from cpad_jax.ranking import scorers
 from cpad_jax.ranking.method import IMAGE, Method
 from cpad_jax.text import training_phrases
@@ -23,7 +23,7 @@ RECIPE = pseudo_words.Recipe(
 )  # fmt: skip
 
 
-def make(context: Setting) -> scorers.Cosine:
+def make(context: EvalContext) -> scorers.Cosine:
     """The row."""
     network = pseudo_words.learned(RECIPE, context, by_person=False)
     words = reference_photos.PerPerson(

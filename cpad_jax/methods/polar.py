@@ -20,7 +20,7 @@ import numpy as np
 import optax
 
 from cpad_jax.methods import reference_photos
-from cpad_jax.methods.context import Setting
+from cpad_jax.methods.context import EvalContext
 from cpad_jax.models import clip_pad
 from cpad_jax.models.clip import CLIP
 from cpad_jax.models.person_adapter import unit
@@ -85,7 +85,7 @@ class Encoder:
         context: The evaluation.
     """
 
-    def __init__(self, context: Setting):
+    def __init__(self, context: EvalContext):
         clip = self._clip = context.model.clip
         frozen = self._frozen = {k: v for k, v in clip.params.items() if k != 'visual'}
         # In float32: XLA for CPUs lacks some bfloat16 products of a batch of people.
@@ -118,6 +118,6 @@ class Encoder:
         return np.concatenate(batches)[: len(ids)]
 
 
-def make(context: Setting) -> scorers.Cosine:
+def make(context: EvalContext) -> scorers.Cosine:
     """The row."""
     return scorers.Cosine(METHOD, Encoder(context), context.plain_gallery)

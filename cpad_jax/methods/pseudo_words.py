@@ -21,7 +21,7 @@ import optax
 from cpad_jax import progress
 from cpad_jax.features import array_store, statistics
 from cpad_jax.methods import reference_photos
-from cpad_jax.methods.context import Setting
+from cpad_jax.methods.context import EvalContext
 from cpad_jax.models import clip_pad, name_adapter
 from cpad_jax.models.clip import CLIP
 from cpad_jax.models.person_adapter import unit
@@ -186,7 +186,7 @@ def _step(
     return optax.apply_updates(params, change), state
 
 
-def learned(recipe: Recipe, context: Setting, by_person: bool) -> Network:
+def learned(recipe: Recipe, context: EvalContext, by_person: bool) -> Network:
     """The network of a recipe, from the cache or trained now.
 
     Args:
@@ -199,7 +199,7 @@ def learned(recipe: Recipe, context: Setting, by_person: bool) -> Network:
     network = Network(recipe, clip, photos.images)
     digest = hashlib.sha256(photos.images.tobytes() + groups.astype(np.int64).tobytes())
     path = array_store.path_of(
-        context.cache,
+        context.store.directory,
         recipe.kind,
         dataclasses.asdict(recipe)
         | {

@@ -20,7 +20,7 @@ from cpad_jax.methods import (
     polar,
 )
 from cpad_jax.methods.ce import scorer as ce_scorer
-from cpad_jax.methods.context import Setting
+from cpad_jax.methods.context import EvalContext
 from cpad_jax.ranking import method
 from cpad_jax.ranking.method import Method
 from cpad_jax.ranking.scorers import Scorer
@@ -37,7 +37,7 @@ class Row:
     """
 
     method: Method
-    make: Callable[[Setting], Scorer]
+    make: Callable[[EvalContext], Scorer]
     detected: bool = False
 
 
@@ -83,7 +83,7 @@ def rows(names: Sequence[str]) -> tuple[Method, ...]:
     return tuple(FURTHER[name].method for name in names)
 
 
-def paper_rows(context: Setting) -> tuple[str, ...]:
+def paper_rows(context: EvalContext) -> tuple[str, ...]:
     """Names of the rows of the paper that the models of an evaluation allow."""
     allowed = set(context.encoder.methods)
     if context.config.eval.ce:
@@ -104,6 +104,6 @@ def possible(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name not in wanted)
 
 
-def make(names: Sequence[str], context: Setting) -> tuple[Scorer, ...]:
+def make(names: Sequence[str], context: EvalContext) -> tuple[Scorer, ...]:
     """The scorer of each name."""
     return tuple(METHODS[name].make(context) for name in names)

@@ -24,8 +24,7 @@ import numpy as np
 from cpad_jax.data import readers
 from cpad_jax.data.built_dataset import DatasetPaths
 from cpad_jax.errors import UserError
-from cpad_jax.features import store
-from cpad_jax.features.store import IdentityFeatures
+from cpad_jax.features.store import FeatureStore, IdentityFeatures
 from cpad_jax.models import clip_pad, clip_pad_export
 from cpad_jax.models.clip_pad_api import PersonalizedCLIP
 from cpad_jax.models.name_adapter import encode_texts
@@ -236,21 +235,13 @@ def prepare(
             f'config.features.face is {config.features.face!r}, and {config.start_from} has '
             f'learned faces by {model.face_feature!r}: set it to that'
         )
-    directory, size = store.folder(config, workdir), config.features.batch_size
-    pictures = readers.IdentityReader(people.part('identities'), 'train')
-    photos = store.photo_features(config, people, pictures, model.clip, directory)
+    store = FeatureStore.of_run(config, workdir, model.clip)
+    photos = store.photos(readers.open_photos(people, 'train'), 'embedding photos (train)')
     known = person_numbers(people.read_people(), photos)
-    opened = {
-        split: readers.ClipReader(paths.part('clips'), 'test') for split, paths in clips.items()
-    }
+    opened = {split: readers.open_clips(paths) for split, paths in clips.items()}
 
     def embed(split: str, by: CLIPModel) -> np.ndarray:
-        frames = config.features.frames_per_clip
-        return store.clip_features(
-            opened[split], f'{clips[split].fingerprint}/clips/test', by, directory,
-            frames_per_clip=frames, batch_size=store.at_once(size, frames),
-            dtype=config.dtype,
-        ).embeddings  # fmt: skip
+        return dataclasses.replace(store, clip=by).clips(opened[split]).embeddings
 
     def labelled(split: str) -> LabelledClips:
         reader = opened[split]

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from cpad_jax.errors import UserError
-from cpad_jax.features import face_tracks, store
+from cpad_jax.features import face_tracks, pixels
+from cpad_jax.features.store import FeatureStore
 from cpad_jax.media import images
 from cpad_jax.models import zoo
 from cpad_jax.models.clip import CLIP
 from cpad_jax.models.pretrained import CLIPModel
+from tests.support.sources import Records
 
 CONFIG = zoo.get('testing')
 
@@ -90,14 +92,12 @@ def test_features_are_those_of_the_face_crops(tmp_path):
     ]  # fmt: skip
 
     def embed(source):
-        return face_tracks.face_track_features(
-            source, 'f', clip, tmp_path, faces_per_clip=4, batch_size=2
-        )
+        return FeatureStore(clip, tmp_path, batch_size=8).faces(Records(source))
 
     found = embed(clips)
     assert found.clip_ids.tolist() == ['a', 'b']
     assert found.tracks.tolist() == [[0, 1, 0, -1], [-1] * 4]
-    crop = store.face_crop(images.decode_jpeg(frames[1]), [0.4, 0.2, 0.8, 0.6], 32)
+    crop = pixels.face_crop(images.decode_jpeg(frames[1]), [0.4, 0.2, 0.8, 0.6], 32)
     expected = clip.encode_image(clip.preprocess(crop))
     np.testing.assert_allclose(found.faces[0, 1], np.asarray(expected)[0], atol=2e-3)
     mean, present = found.mean()

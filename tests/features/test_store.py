@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from cpad_jax.errors import UserError
-from cpad_jax.features import store
+from cpad_jax.features import embedding, pixels
+from cpad_jax.features.store import FeatureStore
 from cpad_jax.media import faces, images
 from cpad_jax.models import face_features, zoo
 from cpad_jax.models.clip import CLIP
 from cpad_jax.models.pretrained import CLIPModel, load_clip
 from cpad_jax.models.weights import folder as weights_folder
+from tests.support.sources import Records
 
 CONFIG = zoo.get('testing')
 
@@ -49,23 +51,12 @@ def make_photos(count=5):
     ]  # fmt: skip
 
 
-class Counted(list):
-    """Remembers which records were read; breaks at one of them."""
-
-    def __init__(self, records, broken=None):
-        super().__init__(records)
-        self.read, self.broken = [], broken
-
-    def __getitem__(self, index):
-        self.read.append(index)
-        if index == self.broken:
-            raise UserError(f'record {index} is damaged')
-        return super().__getitem__(index)
-
-
 def embed_photos(source, clip, directory, fingerprint='f', **kwargs):
-    kwargs.setdefault('batch_size', 2)
-    return store.identity_features(source, fingerprint, clip, directory, **kwargs)
+    if not isinstance(source, Records):
+        source = Records(source)
+    source.fingerprint = fingerprint
+    kwargs.setdefault('batch_size', 4)
+    return FeatureStore(clip, directory, **kwargs).photos(source)
 
 
 def test_photos_equal_clip_itself(clip, tmp_path):
@@ -113,7 +104,7 @@ def test_another_clip_may_read_the_faces(clip, other_clip, tmp_path):
 def test_cached_features_read_no_photo(clip, tmp_path):
     first = embed_photos(make_photos(), clip, tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
-    source = Counted(make_photos())
+    source = Records(make_photos())
     again = embed_photos(source, clip, tmp_path)
     assert not source.read
     for name, array in vars(first).items():
@@ -127,12 +118,12 @@ def test_cached_features_read_no_photo(clip, tmp_path):
 
 
 def test_what_was_done_is_not_lost(clip, tmp_path, monkeypatch):
-    monkeypatch.setattr(store, 'PART', 2)
+    monkeypatch.setattr(embedding, 'PART', 2)
     whole = embed_photos(make_photos(9), clip, tmp_path / 'whole')
     with pytest.raises(UserError, match='record 6 is damaged'):
-        embed_photos(Counted(make_photos(9), broken=6), clip, tmp_path / 'broken')
+        embed_photos(Records(make_photos(9), broken=6), clip, tmp_path / 'broken')
     assert len(list((tmp_path / 'broken').glob('*.part-*'))) == 2
-    source = Counted(make_photos(9))
+    source = Records(make_photos(9))
     resumed = embed_photos(source, clip, tmp_path / 'broken')
     assert sorted(source.read) == [4, 5, 6, 7, 8]
     for name, array in vars(whole).items():
@@ -147,7 +138,7 @@ def _flip(path, rng):
 
 
 def test_only_the_damaged_part_is_made_again_and_it_is_told(clip, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(store, 'PART', 2)
+    monkeypatch.setattr(embedding, 'PART', 2)
     first = embed_photos(make_photos(9), clip, tmp_path)
     part = sorted(tmp_path.iterdir())[2]
     whole, told = part.read_bytes(), 0
@@ -160,7 +151,7 @@ def test_only_the_damaged_part_is_made_again_and_it_is_told(clip, tmp_path, monk
             part.write_bytes(whole)
             _flip(part, rng)
         capsys.readouterr()
-        source = Counted(make_photos(9))
+        source = Records(make_photos(9))
         again = embed_photos(source, clip, tmp_path)
         said = [line for line in capsys.readouterr().err.splitlines() if 'damaged' in line]
         if said:
@@ -178,11 +169,11 @@ def test_only_the_damaged_part_is_made_again_and_it_is_told(clip, tmp_path, monk
 
 
 def test_parts_of_another_size_are_used(clip, tmp_path, monkeypatch):
-    monkeypatch.setattr(store, 'PART', 4)
+    monkeypatch.setattr(embedding, 'PART', 4)
     first = embed_photos(make_photos(9), clip, tmp_path)
     sorted(tmp_path.iterdir())[1].unlink()
-    monkeypatch.setattr(store, 'PART', 6)
-    source = Counted(make_photos(9))
+    monkeypatch.setattr(embedding, 'PART', 6)
+    source = Records(make_photos(9))
     again = embed_photos(source, clip, tmp_path)
     assert sorted(source.read) == [4, 5, 6, 7]
     np.testing.assert_array_equal(again.image_ids, first.image_ids)
@@ -196,7 +187,7 @@ def test_features_that_one_file_holds_are_read(clip, tmp_path):
         arrays = {name: file[name] for name in file.files if name != 'sha256'}
     np.savez(part.with_name(part.name.split('.')[0] + '.npz'), **arrays)
     part.unlink()
-    source = Counted(make_photos(3))
+    source = Records(make_photos(3))
     again = embed_photos(source, clip, tmp_path)
     assert not source.read
     np.testing.assert_array_equal(again.faces, first.faces)
@@ -212,7 +203,7 @@ def test_errors(clip, tmp_path):
     with pytest.raises(UserError, match='cannot be decoded'):
         embed_photos(broken, clip, tmp_path)
     with pytest.raises(UserError, match='clip c has no frames'):
-        store.clip_features([{'clip_id': 'c', 'frames': []}], 'f', clip, tmp_path)
+        FeatureStore(clip, tmp_path).clips(Records([{'clip_id': 'c', 'frames': []}]))
 
 
 def test_clips_are_the_mean_of_their_frames(clip, tmp_path):
@@ -221,21 +212,15 @@ def test_clips_are_the_mean_of_their_frames(clip, tmp_path):
         {'clip_id': f'clip{i}', 'frames': [draw_jpeg(rng) for _ in range(n)]}
         for i, n in enumerate([7, 2, 3])
     ]
-    found = store.clip_features(records, 'f', clip, tmp_path, frames_per_clip=3, batch_size=2)
+    found = FeatureStore(clip, tmp_path, batch_size=6, frames_per_clip=3).clips(Records(records))
     assert found.counts.tolist() == [3, 2, 3]
     assert found.clip_ids.tolist() == ['clip0', 'clip1', 'clip2']
-    for record, chosen, embedding, frames in zip(
+    for record, chosen, embedded, frames in zip(
         records, [[1, 3, 5], [0, 1], [0, 1, 2]], found.embeddings, found.frames, strict=True
     ):
         pictures = np.stack([images.decode_jpeg(record['frames'][i]) for i in chosen])
-        each = clip.encode_image(store.frame_pixels(pictures, CONFIG), normalize=True)
+        each = clip.encode_image(pixels.frame_pixels(pictures, CONFIG), normalize=True)
         np.testing.assert_allclose(frames[: len(chosen)], each, atol=1e-3)
         assert not frames[len(chosen) :].any()
         mean = each.mean(axis=0)
-        np.testing.assert_allclose(embedding, mean / np.linalg.norm(mean), atol=1e-5)
-
-
-def test_spread_evenly_by_hand():
-    assert store.spread_evenly(8, 4).tolist() == [1, 3, 5, 7]
-    assert store.spread_evenly(20, 1).tolist() == [10]
-    assert store.spread_evenly(2, 4).tolist() == [0, 1]
+        np.testing.assert_allclose(embedded, mean / np.linalg.norm(mean), atol=1e-5)

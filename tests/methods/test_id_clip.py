@@ -142,7 +142,8 @@ def test_it_is_learned_once_and_kept_under_what_it_depends_on(
             dtype='float32', seed=seed, features=types.SimpleNamespace(face=face)
         )
         return types.SimpleNamespace(
-            config=config, cache=tmp_path, model=model, photos=by_id(features),
+            config=config, store=types.SimpleNamespace(directory=tmp_path), model=model,
+            photos=by_id(features),
             trained=types.SimpleNamespace(fingerprint=fingerprint), training_photos=features,
             plain_gallery=gallery,
         )  # fmt: skip

@@ -1,6 +1,7 @@
 """Pic2Word and PALAVRA, and the network that both learn."""
 
 import dataclasses
+import types
 
 import numpy as np
 import pytest
@@ -39,6 +40,10 @@ def row(request, setting):
     return request.param, scorer, introduced(setting, scorer)
 
 
+def kept_in(setting, folder):
+    return dataclasses.replace(setting, store=types.SimpleNamespace(directory=folder))
+
+
 def introduced(setting, scorer, count=3):
     words = scorer.encoder.words(drawn_photos.asked(count)[::2])
     assert words.shape == (drawn_photos.PEOPLE, 1, setting.model.clip.config.text.width)
@@ -65,7 +70,7 @@ def test_it_was_learned(row, setting, tmp_path, monkeypatch):
     monkeypatch.setattr(MODULES[name], 'RECIPE', recipe)
     monkeypatch.setattr(palavra, 'STEPS', 0)
     palavra._optimise.clear_cache()
-    (scorer,) = registry.make([name], dataclasses.replace(setting, cache=tmp_path))
+    (scorer,) = registry.make([name], kept_in(setting, tmp_path))
     before = np.diag(drawn_photos.nearness(introduced(setting, scorer)))
     palavra._optimise.clear_cache()
     assert (np.diag(drawn_photos.nearness(said)) > before).all()
@@ -75,7 +80,7 @@ def test_a_network_is_kept_and_learned_anew_where_photos_or_seed_differ(
     row, setting, tmp_path, monkeypatch
 ):
     name, _, said = row
-    (again,) = registry.make([name], dataclasses.replace(setting, cache=tmp_path))
+    (again,) = registry.make([name], kept_in(setting, tmp_path))
     np.testing.assert_allclose(introduced(setting, again), said, atol=1e-5)
 
     def refuse(*_):
@@ -87,10 +92,10 @@ def test_a_network_is_kept_and_learned_anew_where_photos_or_seed_differ(
         np.testing.assert_array_equal(introduced(setting, kept), said)
         for changed in ({'photos': 3}, {'seed': 1}):
             with pytest.raises(AssertionError, match='learned again'):
-                registry.make([name], drawn_photos.setting(setting.cache, **changed))
+                registry.make([name], drawn_photos.setting(setting.store.directory, **changed))
     (file,) = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:100])  # Half a file is none.
-    (repaired,) = registry.make([name], dataclasses.replace(setting, cache=tmp_path))
+    (repaired,) = registry.make([name], kept_in(setting, tmp_path))
     np.testing.assert_allclose(introduced(setting, repaired), said, atol=1e-5)
 
 

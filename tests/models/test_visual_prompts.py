@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from cpad_jax.errors import UserError
-from cpad_jax.features import store
+from cpad_jax.features.store import FeatureStore
 from cpad_jax.models import clip_pad_export, seals, visual_prompts, zoo
 from cpad_jax.models.clip import CLIP
 from cpad_jax.models.clip_pad_api import PersonalizedCLIP
 from cpad_jax.models.weights import folder
 from tests.support import tiny_cpad
+from tests.support.sources import Records
 
 CONFIG = zoo.get('testing')
 SIGLIP = dataclasses.replace(
@@ -129,15 +130,15 @@ def test_features_of_one_tower_are_never_served_to_another(model, prompted, tmp_
     more = prompted.clip.prompted(prompted.saved.params['visual_prompts'] + 1e-6)
     towers = [model.clip, prompted.image_clip, more]
     found = [
-        store.clip_features(clips, 'f', tower, tmp_path, frames_per_clip=2, batch_size=2)
+        FeatureStore(tower, tmp_path, batch_size=4, frames_per_clip=2).clips(Records(clips))
         for tower in towers
     ]
     assert len(list(tmp_path.iterdir())) == 3
     assert np.abs(found[0].embeddings - found[1].embeddings).max() > 1e-2
     expected = prompted.encode_clip(np.stack([images.decode_jpeg(frame) for frame in frames]))
     np.testing.assert_allclose(found[1].embeddings[0], expected, atol=1e-3)
-    again = store.clip_features(
-        [None] * 2, 'f', prompted.image_clip, tmp_path, frames_per_clip=2, batch_size=2
+    again = FeatureStore(prompted.image_clip, tmp_path, batch_size=4, frames_per_clip=2).clips(
+        Records([None] * 2)
     )
     np.testing.assert_array_equal(again.embeddings, found[1].embeddings)
 

@@ -7,8 +7,8 @@ from cpad_jax import eval as evaluation
 from cpad_jax import train
 from cpad_jax.commands import build_dataset
 from cpad_jax.errors import UserError
+from cpad_jax.methods.conditions import Condition
 from cpad_jax.protocols import captions
-from cpad_jax.protocols.season.search import Condition
 from cpad_jax.ranking import method
 from cpad_jax.training import configs
 from tests.support.named_instances import write_this_is_my
@@ -74,7 +74,7 @@ def test_metrics_by_hand():
     assert cells['caption', 'CLIP']['mrr'] == 0.25 and cells['caption', 'CLIP']['hit@5'] == 1
     assert cells['caption', 'CLIP-PAD']['mrr'] == 1 and cells['caption', 'CLIP-PAD']['fine_tuned']
     assert cells['caption', 'CLIP']['num_people'] == 2
-    text = captions.render(rows)
+    text = '\n'.join(table.text() for table in captions.tables(rows))
     (line,) = [line for line in text.splitlines() if line.startswith('CLIP, text')][1:]
     assert line.split()[-3:] == ['25.0±0.0', '100.0±0.0', '25.0±0.0']
     assert 'caption: 2 queries, 4 clips' in text
@@ -86,7 +86,7 @@ def parsed(*overrides):
 
 def test_words_without_a_place_for_the_instance_are_refused(tmp_path):
     with pytest.raises(UserError, match="named is 'a photo', expected words with"):
-        captions.evaluate(tmp_path, parsed('--config.eval.captioned.named=a photo'))
+        evaluation.evaluate(parsed('--config.eval.captioned.named=a photo'), tmp_path)
 
 
 def test_it_searches_with_what_another_configuration_learned():

@@ -48,6 +48,7 @@ def test_methods_are_compared_query_by_query():
     assert rows[1]['recall@R'] == pytest.approx((1 + 1 / 3) / 2)
     assert rows[4]['gain_hit@1'] == 0.5 and 0 <= rows[4]['gain_hit@1_low'] < 0.5
     assert 'gain_hit@1' not in rows[1]
-    assert no_person.section(rows).body.count('100.0 [') >= 3
-    lines = no_person.render(rows).split('\n')
-    assert lines[1].startswith('action        CE') and '100.0 [' in lines[1] and len(lines) == 8
+    table = no_person.table(rows)
+    assert table.html().count('100.0') >= 3 and '+50.0 [' in table.html()
+    lines = table.text().split('\n')
+    assert lines[2].split()[:3] == ['action', 'CE', '100.0'] and len(lines) == 8

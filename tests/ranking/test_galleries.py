@@ -2,27 +2,25 @@ import numpy as np
 import pytest
 
 from cpad_jax.errors import UserError
-from cpad_jax.features import store
+from cpad_jax.features.store import ClipFeatures, FeatureStore
 from cpad_jax.ranking import galleries, method
+from tests.support.sources import Records
 
 
-def test_first_and_shuffled_frames(monkeypatch):
+def test_first_and_shuffled_frames():
     rng = np.random.default_rng(0)
     frames = rng.normal(size=(5, 4, 8))
     frames /= np.linalg.norm(frames, axis=-1, keepdims=True)
     seen = []
 
-    def clip_features(source, fingerprint, clip, directory, **options):
-        seen.append((fingerprint, options['batch_size']))
-        return store.ClipFeatures(np.arange(5), store.mean_direction(frames), frames, np.full(5, 4))
-
-    monkeypatch.setattr(store, 'clip_features', clip_features)
+    class Store(FeatureStore):
+        def clips(self, source, stage=''):
+            seen.append(source.fingerprint)
+            return ClipFeatures(np.arange(5), self.pool(frames), frames, np.full(5, 4))
 
     def embed(*controls):
-        return galleries.embed_galleries(
-            [None] * 5, 'x', None, None, controls, frames_per_clip=4, batch_size=64,
-            dtype='float32', seed=0,
-        )  # fmt: skip
+        clips = Records([None] * 5, fingerprint='x')
+        return galleries.embed_galleries(Store(None, None), clips, controls, seed=0)
 
     assert set(embed()) == {None}
     found = embed(method.FIRST_FRAME, method.SHUFFLED_FRAMES, method.WRONG_PERSON)
@@ -31,7 +29,7 @@ def test_first_and_shuffled_frames(monkeypatch):
     # A mean does not know an order.
     np.testing.assert_allclose(found['shuffled'], found[None], atol=1e-6)
     embed(method.BLURRED_FACES)
-    assert seen[-1] == ('x/faces blurred', 16)
+    assert seen[-1] == 'x/faces blurred'
 
 
 def test_controls_by_name():

@@ -7,7 +7,6 @@ import subprocess
 
 import pytest
 
-from cpad_jax.protocols.compound import report_page
 from cpad_jax.protocols.season import report
 from cpad_jax.ranking import method
 from cpad_jax.report import learning, run_facts
@@ -46,7 +45,7 @@ def evaluation_page():
     ]
     more = [learning.section(curve, 2000)]
     failing = drawn_outcome.failures(found, 5)
-    return report_page.build(found, method.PAD_TEXT_IMAGE, failing, said, config, more)
+    return drawn_outcome.page(found, method.PAD_TEXT_IMAGE, failing, said, config, more)
 
 
 def season_page_():

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from cpad_jax.protocols import protocol
 from cpad_jax.protocols.compound import report, results
 from cpad_jax.ranking import method as ranking_method
 from cpad_jax.ranking import metrics
@@ -48,7 +49,7 @@ def make(seed=0):
         for method in METHODS
     }
     rows = ranking_rows.result_rows(queries_, values, FACTS, 50, 0)
-    found = report.Outcome(
+    found = report.Evaluated(
         rows, results.compare(queries_, values, 50, 0), queries_,
         {method: own['median_rank'] for method, own in values.items()}, 50, 0,
     )  # fmt: skip
@@ -66,5 +67,10 @@ def failures(found, count=3):
     return [
         strips.Failure(query, f'{query.name} [TOK] eating', 9,
                        [picture(None), *(picture(i == 4) for i in range(5))])
-        for query in found.asked[:: len(found.asked) // 5][:count]
+        for query in found.queries[:: len(found.queries) // 5][:count]
     ]  # fmt: skip
+
+
+def page(found, method, failing, facts, config, more=()):
+    """The whole page as HTML."""
+    return protocol.render(report.build(found, method, failing, config, more), facts, config)

@@ -24,10 +24,10 @@ def photos_of(people, each, seed):
 
 @dataclasses.dataclass(frozen=True)
 class Drawn:
-    """As much of a `Setting` as these methods read."""
+    """As much of a `EvalContext` as these methods read."""
 
     model: Any
-    cache: Any
+    store: Any
     plain_gallery: Any
     pictures: Any
     training_photos: Any
@@ -59,7 +59,7 @@ def setting(cache, seed=0, photos=2):
     training = photos_of(40, 6, photos).reshape(-1, WIDTH).astype(np.float16)
     return Drawn(
         model=model(),
-        cache=cache,
+        store=types.SimpleNamespace(directory=cache),
         plain_gallery=np.eye(PEOPLE, WIDTH, dtype=np.float32),
         pictures={f'{who}/{n}': row for who in range(PEOPLE) for n, row in enumerate(SHOWN[who])},
         training_photos=types.SimpleNamespace(images=training, labels=np.arange(240) // 6),

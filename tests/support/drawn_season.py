@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
+from cpad_jax.methods.conditions import Condition
 from cpad_jax.protocols.season import report, search
 from cpad_jax.protocols.season.queries import SeasonQuery
-from cpad_jax.protocols.season.search import Condition, Segmentation
+from cpad_jax.protocols.season.search import Segmentation
 from cpad_jax.protocols.season.windows import Windows
 from cpad_jax.ranking.method import CLIP, NO_PERSON, PAD_IMAGE, PAD_TEXT, PAD_TEXT_IMAGE
 from cpad_jax.report import strips

@@ -11,6 +11,7 @@ class Reader(html.parser.HTMLParser):
     def __init__(self, text):
         super().__init__(convert_charrefs=True)
         self.tags, self.open, self.tables, self.words = [], [], [], ''
+        self.spanning = False
         self.feed(text)
         self.close()
         assert not self.open
@@ -23,6 +24,7 @@ class Reader(html.parser.HTMLParser):
             self.tables.append([])
         if tag == 'tr':
             self.tables[-1].append([])
+        self.spanning = tag != 'tr' and self.spanning or 'colspan' in dict(attributes)
         if tag in ('th', 'td'):
             self.tables[-1][-1].append('')
 
@@ -31,6 +33,8 @@ class Reader(html.parser.HTMLParser):
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
+        if tag == 'tr' and self.spanning:
+            self.tables[-1].pop()  # Headings above the headers.
 
     def handle_data(self, data):
         self.words += data

@@ -37,9 +37,9 @@ def test_two_people_are_evaluated_on_a_test_world(tmp_path, monkeypatch):
     given = []
     monkeypatch.setattr(judge, 'train_seed', lambda config, *_: (config, tmp_path / 'seed0'))
     monkeypatch.setattr(judge.build, 'ensure', lambda *_: None)
-    monkeypatch.setattr(judge.pairs_evaluate, 'evaluate', lambda *words: given.append(words))
+    monkeypatch.setattr(judge.evaluation, 'evaluate', lambda *words: given.append(words))
     judge.evaluate_two_people(config, tmp_path, 201, 0)
-    [(folder, own, out)] = given
+    [(own, folder, out)] = given
     assert (folder, out) == (tmp_path / 'seed0', tmp_path / 'seed0' / 'two_people201')
     assert own.eval.data.world_seed == 201
     assert own.eval.two_people.dir == str(tmp_path / 'pairs201')

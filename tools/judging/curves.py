@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from cpad_jax.protocols.compound import evaluate
+from cpad_jax.methods.context import EvalContext
+from cpad_jax.protocols.compound.evaluate import PROTOCOL
 from cpad_jax.ranking import bootstrap, scorers
 from cpad_jax.ranking.method import CLIP, PAD_IMAGE, PAD_TEXT, PAD_TEXT_IMAGE, Method
 from cpad_jax.ranking.query import SCENARIOS, Query
@@ -73,17 +74,18 @@ class FirstRanks:
         return np.array([test(query) for query in self.queries])
 
 
-def rank(context: evaluate.EvalContext, methods: Sequence[Method] = METHODS) -> FirstRanks:
+def rank(
+    context: EvalContext, queries: Sequence[Query], methods: Sequence[Method] = METHODS
+) -> FirstRanks:
     """Ranks the clips for all queries by all methods."""
-    gallery = context.galleries[None]
     first: dict[str, np.ndarray] = {}
 
     def use(method: Method, ranks: list[np.ndarray]) -> None:
         first[method.key] = np.array([hits[0] for hits in ranks])
 
-    rows = [scorers.Cosine(method, context.encoder, gallery) for method in methods]
-    scorers.rank_all(rows, context.asked, use)
-    return FirstRanks(context.asked, np.array([q.person_id for q in context.asked]), first)
+    rows = [scorers.Cosine(method, context.encoder, context.gallery) for method in methods]
+    scorers.rank_all(rows, queries, use)
+    return FirstRanks(queries, np.array([query.person_id for query in queries]), first)
 
 
 def _point(at: str, hits: np.ndarray, people: np.ndarray) -> Point:
@@ -188,7 +190,8 @@ def by_references(workdir: Path, config: Any) -> Curve:
     for count in REFERENCES:
         config = copy.deepcopy(config)
         config.eval.num_references = count
-        ranks = rank(evaluate.prepare(workdir, config), forms)
+        context = EvalContext(config, workdir)
+        ranks = rank(context, PROTOCOL.queries(context), forms)
         seen = ranks.where(lambda query: query.seen)
         for key, first in ranks.first.items():
             curve[key].append(_point(str(count), (first[seen] <= 1) * 1.0, ranks.person[seen]))
@@ -203,8 +206,8 @@ def measure(workdir: Path, config: Any, photos: Mapping[str, int]) -> dict[str, 
         config: Its configuration, with the world in `config.eval.data`.
         photos: person_id → training photos.
     """
-    context = evaluate.prepare(workdir, config)
-    ranks = rank(context)
+    context = EvalContext(config, workdir)
+    ranks = rank(context, PROTOCOL.queries(context))
     return {
         f'people in the shot ({SCENARIO})': by_crowd(ranks, context.labels),
         f'clips in the gallery ({SCENARIO})': by_gallery(ranks, len(context.labels)),

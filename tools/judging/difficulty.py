@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from cpad_jax.data import build, readers
-from cpad_jax.features import store
+from cpad_jax.features.store import FeatureStore
 from cpad_jax.models.pretrained import CLIPModel, load_clip
 from cpad_jax.protocols.compound import queries, table
-from cpad_jax.ranking import exact_scores, galleries, method, metrics
+from cpad_jax.ranking import exact_scores, method, metrics
 from cpad_jax.ranking import query as ranking_query
 from cpad_jax.report.table import Cell, Table
 from cpad_jax.text.prompts import query_text
@@ -36,13 +36,9 @@ def measure(config: Any, workdir: Path) -> dict[str, dict[str, Any]]:
         seen people; and under 'no person' the same for 'a person …'.
     """
     paths = build.ensure(config.data, workdir)
-    clips = readers.ClipReader(paths.part('clips'), 'test')
+    clips = readers.open_clips(paths)
     clip = load_clip(config.backbone, dtype=config.dtype)
-    gallery = galleries.embed_galleries(
-        clips, f'{paths.fingerprint}/clips/test', clip, store.folder(config, workdir), (),
-        frames_per_clip=config.features.frames_per_clip, batch_size=config.features.batch_size,
-        dtype=config.dtype, seed=config.seed,
-    )[None]  # fmt: skip
+    gallery = FeatureStore.of_run(config, workdir, clip).clips(clips).embeddings
     people = {person['person_id']: person for person in paths.read_people()}
     # All people of clips have reference photos, which queries by text do not read.
     photo = [{'image_id': '', 'source': ''}]

@@ -106,7 +106,7 @@ def _table(runs: Runs, people: str, title: str, keys: Sequence[str], paper: bool
             at_1, at_5 = (_runs_of(runs, scenario, people, name, key) for name in _METRICS)
             row += [_cell(at_1), _cell(at_5, bounds=False)]
         if paper:
-            row += [str(value) for s in SCENARIOS for value in table.paper_values(key, s)]
+            row += [Cell(v, form='.1f') for s in SCENARIOS for v in table.paper_values(key, s)]
         rows.append(row)
     count = len(SCENARIOS) * len(_METRICS)
     scenarios = [(scenario, len(_METRICS)) for scenario in SCENARIOS]

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from cpad_jax.data import blurred_faces
-from cpad_jax.features import face_tracks, store
+from cpad_jax.data import blurred_faces, readers
+from cpad_jax.features.store import FeatureStore
 from cpad_jax.methods.ce.model import EXPERTS
 
 
@@ -28,45 +25,21 @@ class ClipExperts:
 
 
 def clip_experts(
-    clips: Sequence[Mapping[str, Any]],
-    fingerprint: str,
-    clip: Any,
-    directory: Path,
-    *,
-    frames_per_clip: int,
-    faces_per_clip: int,
-    batch_size: int,
-    dtype: str,
+    store: FeatureStore, clips: readers.ClipReader, faces_per_clip: int
 ) -> ClipExperts:
-    """Features of clips by every expert, from the cache or computed.
+    """Features of clips by every expert.
 
     Args:
-        clips: Records of the `clips` schema.
-        fingerprint: Changes with them.
-        clip: A `CLIPModel`.
-        directory: Folder of the feature cache.
-        frames_per_clip: As in `store.clip_features`.
-        faces_per_clip: As in `face_tracks.face_track_features`.
-        batch_size: Pictures at once.
-        dtype: 'float32' or 'bfloat16'.
+        store: Embeds frames and faces.
+        clips: The clips.
+        faces_per_clip: As in `FeatureStore.faces`.
 
     Returns:
         Means over frames and over faces; a clip without marked people has no faces.
     """
-    frames = {
-        'frames_per_clip': frames_per_clip,
-        'batch_size': store.at_once(batch_size, frames_per_clip),
-        'dtype': dtype,
-    }
-    whole = store.clip_features(clips, fingerprint, clip, directory, **frames)
-    place = store.clip_features(
-        blurred_faces.BlurredFaces(clips), f'{fingerprint}/faces blurred', clip, directory,
-        **frames, stage='embedding clips without faces',
-    )  # fmt: skip
-    faces, present = face_tracks.face_track_features(
-        clips, fingerprint, clip, directory, faces_per_clip=faces_per_clip,
-        batch_size=store.at_once(batch_size, faces_per_clip), dtype=dtype,
-    ).mean()  # fmt: skip
+    whole = store.clips(clips)
+    place = store.clips(blurred_faces.BlurredFaces(clips), 'embedding clips without faces')
+    faces, present = store.faces(clips, faces_per_clip).mean()
     features = {'frames': whole.embeddings, 'faces': faces, 'place': place.embeddings}
     always = np.ones_like(present)
     masks = {'frames': always, 'faces': present, 'place': always}

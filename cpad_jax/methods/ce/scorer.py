@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from cpad_jax.data import readers
-from cpad_jax.data.built_dataset import DatasetPaths
 from cpad_jax.errors import UserError
+from cpad_jax.features.store import FeatureStore
 from cpad_jax.methods.ce import export
 from cpad_jax.methods.ce import model as ce_model
 from cpad_jax.methods.ce.features import ClipExperts, clip_experts
-from cpad_jax.methods.context import Setting
-from cpad_jax.models import clip_pad_api, face_features
+from cpad_jax.methods.context import EvalContext
+from cpad_jax.models import face_features
 from cpad_jax.models.person_adapter import padded
 from cpad_jax.models.pretrained import CLIPModel
 from cpad_jax.models.word_embeddings import WordReader
@@ -76,58 +76,27 @@ def model_folder(workdir: str | Path) -> Path:
     return Path(workdir) / 'model'
 
 
-def load(
-    workdir: str | Path,
-    config: Any,
-    model: clip_pad_api.PersonalizedCLIP,
-    paths: DatasetPaths,
-    clips: readers.ClipReader,
-    cache: Path,
-    photos: Mapping[str, np.ndarray],
-) -> ExpertsScorer:
-    """The row of a trained CE beside a CLIP-PAD.
+def make(context: EvalContext) -> ExpertsScorer:
+    """The row of the Collaborative Experts of `config.eval.ce`.
 
     Args:
-        workdir: Workdir of the training of CE, `config.eval.ce`.
-        config: The configuration of the evaluation.
-        model: The CLIP-PAD.
-        paths: Data set of the gallery.
-        clips: The gallery.
-        cache: Folder of features.
-        photos: As in `ExpertsScorer`.
+        context: Of the evaluation.
 
     Raises:
-        UserError: There is no CE, or it reads another CLIP or another face feature.
+        UserError: There is no CE, it reads another CLIP, or faces have another feature.
     """
+    config, model = context.config, context.model
     if model.face_feature != face_features.CLIP:
         raise UserError(
             f'config.eval.ce: CE reads faces by {face_features.CLIP!r} and this CLIP-PAD by '
             f'{model.face_feature!r}: leave config.eval.ce out, or train with that face feature'
         )
-    saved = export.load_model(model_folder(workdir), model.clip.sha256)
-    experts = gallery(saved, config, model.clip, paths, clips, cache)
-    return ExpertsScorer(saved, model.clip, experts, photos, config.eval.num_references)
+    saved = export.load_model(model_folder(config.eval.ce), model.clip.sha256)
+    experts = gallery(saved, context.store, context.clips)
+    return ExpertsScorer(saved, model.clip, experts, context.photos, config.eval.num_references)
 
 
-def make(context: Setting) -> ExpertsScorer:
-    """The row of `config.eval.ce` in an evaluation; see `load`."""
-    return load(
-        context.config.eval.ce, context.config, context.model, context.paths, context.clips,
-        context.cache, context.photos,
-    )  # fmt: skip
-
-
-def gallery(
-    saved: export.SavedCE,
-    config: Any,
-    clip: CLIPModel,
-    paths: DatasetPaths,
-    clips: readers.ClipReader,
-    cache: Path,
-) -> ClipExperts:
-    """Features of a gallery, with the frames and faces per clip of training."""
-    return clip_experts(
-        clips, f'{paths.fingerprint}/clips/test', clip, cache,
-        frames_per_clip=saved.frames_per_clip, faces_per_clip=saved.faces_per_clip,
-        batch_size=config.features.batch_size, dtype=config.dtype,
-    )  # fmt: skip
+def gallery(saved: export.SavedCE, store: FeatureStore, clips: readers.ClipReader) -> ClipExperts:
+    """The experts' features of a gallery, of as many frames and faces as in training."""
+    store = dataclasses.replace(store, frames_per_clip=saved.frames_per_clip)
+    return clip_experts(store, clips, saved.faces_per_clip)

@@ -14,9 +14,8 @@ import numpy as np
 from cpad_jax.data import readers
 from cpad_jax.data.built_dataset import DatasetPaths
 from cpad_jax.errors import UserError
-from cpad_jax.features import store
 from cpad_jax.features.statistics import face_statistics
-from cpad_jax.features.store import IdentityFeatures
+from cpad_jax.features.store import FeatureStore, IdentityFeatures
 from cpad_jax.methods.ce import export as ce_export
 from cpad_jax.methods.ce import model
 from cpad_jax.methods.ce.features import clip_experts
@@ -237,18 +236,13 @@ def prepare(
             f'config.features.face is {config.features.face!r}, expected {face_features.CLIP!r}: '
             'faces along tracks are embedded by CLIP, and photos have to be as well'
         )
-    directory, size = store.folder(config, workdir), config.features.batch_size
-    pictures = readers.IdentityReader(people.part('identities'), 'train')
-    photos = store.photo_features(config, people, pictures, clip, directory)
+    store = FeatureStore.of_run(config, workdir, clip)
+    photos = store.photos(readers.open_photos(people, 'train'), 'embedding photos (train)')
     known = person_numbers(people.read_people(), photos)
     labelled, names = {}, None
     for split, paths in clips.items():
-        reader = readers.ClipReader(paths.part('clips'), 'test')
-        experts = clip_experts(
-            reader, f'{paths.fingerprint}/clips/test', clip, directory,
-            frames_per_clip=config.features.frames_per_clip,
-            faces_per_clip=config.features.faces_per_clip, batch_size=size, dtype=config.dtype,
-        )  # fmt: skip
+        reader = readers.open_clips(paths)
+        experts = clip_experts(store, reader, config.features.faces_per_clip)
         names = reader.actions, reader.places
         labelled[split] = LabelledClips(
             experts,

@@ -1,16 +1,20 @@
-"""A picture of results: what was asked, the photo that says of whom, and the five best clips."""
+"""An image of results: queries, a reference photo of each, and the five best clips."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from cpad_jax import atomic
 from cpad_jax.media import images
+from cpad_jax.methods import clip_pad
+from cpad_jax.methods.context import EvalContext
+from cpad_jax.protocols.compound.failures import middle_frame
+from cpad_jax.ranking import rows
+from cpad_jax.ranking.query import Query
+from cpad_jax.ranking.scorers import Cosine
 
 _TILE = (224, 168)
 _PHOTO = 168
@@ -27,14 +31,14 @@ _WRONG = (190, 60, 54)
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """One query with its answer.
+    """One query with its best clips.
 
     Attributes:
-        text: The query as it was asked.
-        note: What is to be said about it, e.g. the rank of the first right clip.
+        text: The text of the query.
+        note: A remark, e.g. the rank of the first relevant clip.
         photo: One reference photo, uint8 [H, W, 3].
         frames: The middle frames of the best clips, best first.
-        right: For each of them whether it answers the query.
+        right: For each of them whether it is relevant.
     """
 
     text: str
@@ -66,11 +70,62 @@ def _judged(image: np.ndarray, right: bool) -> Image.Image:
     return tile
 
 
-def draw(path: str | Path, examples: Sequence[Example]) -> None:
-    """Writes the picture as JPEG.
+def draw(context: EvalContext, queries: Sequence[Query], best: Cosine, first: np.ndarray) -> bytes:
+    """The image of some queries, as JPEG.
 
     Args:
-        path: Where.
+        context: Of the evaluation.
+        queries: Q queries.
+        best: The method whose best clips are drawn.
+        first: [Q] rank of the first relevant clip by it.
+    """
+    clips, photos = context.clips, context.reference_photos
+    numbers = {photos[n]['image_id']: n for n in range(len(photos))}
+    drawn = []
+    for number in choose(queries, first, context.config.seed):
+        query = queries[number]
+        hits = best.best(query, 5)
+        drawn.append(
+            Example(
+                text=clip_pad.query_text(query.name, query.action, query.place, person_token=True),
+                note=f'first right clip at rank {int(first[number])} of {len(clips)}',
+                photo=images.decode_jpeg(photos[numbers[query.references[0]]]['image']),
+                frames=[middle_frame(clips, clip) for clip in hits],
+                right=[clip in query.relevant for clip in hits],
+            )
+        )
+    return render(drawn)
+
+
+def choose(queries: Sequence[Query], first: np.ndarray, seed: int) -> list[int]:
+    """Which queries the picture shows: one of a seen person per scenario, and both outcomes.
+
+    Args:
+        queries: Q queries.
+        first: [Q] rank of the first relevant clip.
+        seed: Seed of the draw, which does not look at `first`. Only where all that it drew have a
+            right clip among the first five, or none has, one of the other kind is drawn too.
+
+    Returns:
+        Numbers of queries.
+    """
+    rng = np.random.default_rng((seed, 7))
+    chosen = []
+    for scenario in dict.fromkeys(query.scenario for query in queries):
+        which = rows.group(queries, scenario, 'seen')
+        if len(which):
+            chosen.append(int(rng.choice(which)))
+    hits = first <= 5
+    for wanted in (True, False):
+        if (hits[chosen] != wanted).all() and (hits == wanted).any():
+            chosen.append(int(rng.choice(np.flatnonzero(hits == wanted))))
+    return chosen
+
+
+def render(examples: Sequence[Example]) -> bytes:
+    """The image as JPEG.
+
+    Args:
         examples: From top to bottom, one or more; right clips get a green frame with a tick,
             wrong ones a red frame with a cross.
     """
@@ -92,4 +147,4 @@ def draw(path: str | Path, examples: Sequence[Example]) -> None:
             sheet.paste(_judged(frame, right), (x, y))
             x += _TILE[0] + _GAP
         y += _TILE[1] + _GAP
-    atomic.write_bytes(path, images.encode_jpeg(np.asarray(sheet), quality=90))
+    return images.encode_jpeg(np.asarray(sheet), quality=90)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cpad_jax.protocols.compound import table
+from cpad_jax.protocols.protocol import Report
 from cpad_jax.ranking import bootstrap
 from cpad_jax.ranking import rows as ranking_rows
 from cpad_jax.ranking.method import (
@@ -28,7 +29,6 @@ from cpad_jax.ranking.method import (
     Method,
 )
 from cpad_jax.ranking.query import SCENARIOS, Query
-from cpad_jax.ranking.rows import STRATA
 from cpad_jax.report import charts, strips
 from cpad_jax.report.page import Section, grid, name, text
 
@@ -41,13 +41,13 @@ _WORST = 15
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What an evaluation found.
+class Evaluated:
+    """The results of an evaluation.
 
     Attributes:
         rows: Of `results.json`.
         comparisons: Of `comparisons.json`.
-        asked: Q queries.
+        queries: Q queries.
         first: Method → float [Q], rank of the first right clip; controls may be among them.
         samples: Bootstrap draws.
         seed: Seed of the draws.
@@ -55,7 +55,7 @@ class Outcome:
 
     rows: Sequence[Mapping[str, Any]]
     comparisons: Sequence[Mapping[str, Any]]
-    asked: Sequence[Query]
+    queries: Sequence[Query]
     first: Mapping[Method, np.ndarray]
     samples: int
     seed: int
@@ -67,8 +67,8 @@ class Outcome:
 
     @property
     def scenarios(self) -> list[str]:
-        """Those that were asked, in the order of the paper."""
-        return [s for s in SCENARIOS if any(query.scenario == s for query in self.asked)]
+        """Those that were queries, in the order of the paper."""
+        return [s for s in SCENARIOS if any(query.scenario == s for query in self.queries)]
 
     def series(self, methods: Sequence[Method]) -> list[charts.Series]:
         """Their labels and colours."""
@@ -82,76 +82,39 @@ def label(method: Method) -> str:
     return f'{method.name}, {method.person_query}'
 
 
-def _cells(found: Outcome, key: str, scenarios: Sequence[str], people: str) -> list[str]:
-    cells = []
-    for scenario in scenarios:
-        row = table.find(found.rows, key, scenario, people)
-        cells += [
-            table.percent(row, 'hit@1', bounds=True),
-            table.percent(row, 'hit@5', bounds=False),
-        ]
-    return [text(cell) for cell in cells]
+def paper_table(evaluated: Evaluated) -> Section:
+    """The paper's table, with the paper's own numbers beside ours, and the strata of people."""
+    made = table.tables(evaluated.rows, (), compact=False)
+    main, strata = made[0], [one for one in made[1:] if not one.title.startswith('Controls')]
+    notes = [*main.notes]
+    if CE not in evaluated.methods:
+        notes.append('This run has no CE: config.eval.ce names one.')
+    if PAD_MEMORY in evaluated.methods:
+        notes.append('Name memory: the mean token of the training photos follows the name.')
+    main = dataclasses.replace(main, notes=notes)
+    return Section('table', 'Results', ''.join(one.html() for one in (main, *strata)))
 
 
-def _heads(scenarios: Sequence[str], before: str = '') -> list[str]:
-    # A plus sign after which the line may break keeps columns narrow.
-    words = [text(scenario).replace('+', '+<wbr>') for scenario in scenarios]
-    return [f'{before}{word}<br>@{k}' for word in words for k in (1, 5)]
-
-
-def paper_table(found: Outcome) -> Section:
-    """The paper's table, with the paper's own numbers beside ours, and people never seen."""
-    scenarios = found.scenarios
-    lines = []
-    for m in dict.fromkeys([CE, *found.methods]):
-        theirs = [number for s in scenarios for number in table.paper_values(m.key, s)]
-        ours = _cells(found, m.key, scenarios, 'seen')
-        lines.append([text(m.name), text(m.person_query), *ours, *theirs])
-    body = grid(
-        ['Method', 'person query', *_heads(scenarios), *_heads(scenarios, 'paper: ')], lines,
-        'People seen in identity learning: hit@1 and hit@5 in percent, ± half of the 95 % interval '
-        '(people drawn anew)', labels=2,
-    )  # fmt: skip
-    first = found.rows[0]
-    rebuilt = first['dataset'] == 'celebrities_in_action'
-    note = ' '.join(table.REBUILT_NOTE if rebuilt else table.PAPER_NOTE)
-    if first['relevance'] == 'clip':
-        note += ' ' + table.CLIP_RELEVANCE_NOTE
-    if CE not in found.methods:
-        note += ' This run has no CE: config.eval.ce names one.'
-    if PAD_MEMORY in found.methods:
-        note += ' Name memory: behind the name stands the mean token of the photos of training.'
-    body += f'<p class="faint">{text(note, 500)}</p>'
-    for people, who in STRATA.items():
-        if any(row['people'] == people for row in found.rows):
-            lines = [
-                [text(m.name), text(m.person_query), *_cells(found, m.key, scenarios, people)]
-                for m in found.methods if m.key in table.STRATIFIED or people == 'unseen'
-            ]  # fmt: skip
-            body += grid(['Method', 'person query', *_heads(scenarios)], lines, who, labels=2)
-    return Section('table', 'Results', body)
-
-
-def share(found: Outcome, which: np.ndarray, hits: np.ndarray) -> charts.Point:
+def share(evaluated: Evaluated, which: np.ndarray, hits: np.ndarray) -> charts.Point:
     """The mean of `hits` [Q] over queries `which`, people drawn anew."""
-    people = np.array([found.asked[number].person_id for number in which])
-    draws = bootstrap.PersonBootstrap(people, found.samples, found.seed)
+    people = np.array([evaluated.queries[number].person_id for number in which])
+    draws = bootstrap.PersonBootstrap(people, evaluated.samples, evaluated.seed)
     return charts.Point(float(hits[which].mean()), *draws.mean_bounds(hits[which]))
 
 
-def curves(found: Outcome) -> Section:
+def curves(evaluated: Evaluated) -> Section:
     """How many queries have a right clip among the first K, for K from 1 to 100."""
-    clips = found.rows[0]['num_clips']
+    clips = evaluated.rows[0]['num_clips']
     at = [k for k in CUTOFFS if k <= clips]
-    series = found.series(found.methods)
+    series = evaluated.series(evaluated.methods)
     drawn = []
-    for scenario in found.scenarios:
-        seen = ranking_rows.group(found.asked, scenario, 'seen')
+    for scenario in evaluated.scenarios:
+        seen = ranking_rows.group(evaluated.queries, scenario, 'seen')
         if not len(seen):
             continue
         lines = [
-            (one, [share(found, seen, (found.first[method] <= k) * 1.0) for k in at])
-            for one, method in zip(series, found.methods, strict=True)
+            (one, [share(evaluated, seen, (evaluated.first[method] <= k) * 1.0) for k in at])
+            for one, method in zip(series, evaluated.methods, strict=True)
         ]
         drawn.append(charts.curves(f'{scenario}, {len(seen)} queries', at, lines, 'K (clips)'))
     if not drawn:
@@ -164,53 +127,53 @@ def curves(found: Outcome) -> Section:
     return Section('curves', 'Hits among the first K', note + charts.legend(series) + charts_)
 
 
-def _bars(found: Outcome, title: str, groups: Mapping[str, Sequence[int]]) -> str:
-    methods = [method for method in COMPARED if method in found.first]
+def _bars(evaluated: Evaluated, title: str, groups: Mapping[str, Sequence[int]]) -> str:
+    methods = [method for method in COMPARED if method in evaluated.first]
     drawn = []
     for words, numbers in groups.items():
         which = np.asarray(numbers)
-        points = [share(found, which, (found.first[m] <= 1) * 1.0) for m in methods]
+        points = [share(evaluated, which, (evaluated.first[m] <= 1) * 1.0) for m in methods]
         drawn.append((words, len(which), points))
-    return charts.bars(title, found.series(methods), drawn) if drawn else ''
+    return charts.bars(title, evaluated.series(methods), drawn) if drawn else ''
 
 
-def _people(found: Outcome) -> dict[str, list[int]]:
+def _people(evaluated: Evaluated) -> dict[str, list[int]]:
     """The people with the most hits and with the fewest, by name and id where names are shared."""
-    best = found.first[[m for m in COMPARED if m in found.first][-1]]
+    best = evaluated.first[[m for m in COMPARED if m in evaluated.first][-1]]
     by_person: dict[str, list[int]] = {}
-    for number, query in enumerate(found.asked):
+    for number, query in enumerate(evaluated.queries):
         by_person.setdefault(query.person_id, []).append(number)
-    asked = {who: own for who, own in by_person.items() if len(own) >= _FEWEST}
-    order = sorted(asked, key=lambda who: (-(best[asked[who]] <= 1).mean(), who))
+    queries = {who: own for who, own in by_person.items() if len(own) >= _FEWEST}
+    order = sorted(queries, key=lambda who: (-(best[queries[who]] <= 1).mean(), who))
     ends = order if len(order) <= 2 * _ENDS else order[:_ENDS] + order[-_ENDS:]
-    names = [found.asked[asked[who][0]].name for who in ends]
+    names = [evaluated.queries[queries[who][0]].name for who in ends]
     return {
-        one if names.count(one) == 1 else f'{one} ({who})': asked[who]
+        one if names.count(one) == 1 else f'{one} ({who})': queries[who]
         for one, who in zip(names, ends, strict=True)
     }
 
 
-def groups(found: Outcome) -> Section:
+def groups(evaluated: Evaluated) -> Section:
     """Hits at 1 by action, by place, and by person."""
     by: dict[str, dict[str, list[int]]] = {'action': {}, 'place': {}}
-    for number, query in enumerate(found.asked):
+    for number, query in enumerate(evaluated.queries):
         if query.seen:
             for kind, own in by.items():
                 if getattr(query, kind):
                     own.setdefault(getattr(query, kind), []).append(number)
     drawn = [
-        _bars(found, f'By {kind}: hit@1 in percent, seen people', dict(sorted(own.items())))
+        _bars(evaluated, f'By {kind}: hit@1 in percent, seen people', dict(sorted(own.items())))
         for kind, own in by.items()
     ]
-    people = _people(found)
+    people = _people(evaluated)
     drawn.append(_bars(
-        found, f'By person: of those with {_FEWEST} queries or more, the {len(people)} with the '
-        'most and the fewest hits', people,
+        evaluated, f'By person: of those with {_FEWEST} queries or more, the {len(people)} with '
+        'the most and the fewest hits', people,
     ))  # fmt: skip
     drawn = [chart for chart in drawn if chart]
     if not drawn:
         return Section('groups', 'Actions, places, people', '')
-    key = charts.legend(found.series([m for m in COMPARED if m in found.first]))
+    key = charts.legend(evaluated.series([m for m in COMPARED if m in evaluated.first]))
     note = '<p>All queries that name it, alone or with a place or an action.</p>'
     return Section(
         'groups', 'Actions, places, people',
@@ -222,15 +185,15 @@ def _words(query: Query) -> str:
     return ' · '.join([name(query.name), *(text(w) for w in (query.action, query.place) if w)])
 
 
-def failures(found: Outcome, method: Method, drawn: Sequence[strips.Failure]) -> Section:
+def failures(evaluated: Evaluated, method: Method, drawn: Sequence[strips.Failure]) -> Section:
     """How many queries fail by a method, the worst of them, and strips of some drawn by chance."""
-    first = found.first[method]
+    first = evaluated.first[method]
     failing = first > strips.FOUND_BY
     if not failing.any():
         return Section('failures', 'Queries that fail', '')
     lines = []
-    for scenario in found.scenarios:
-        own = np.array([query.scenario == scenario for query in found.asked])
+    for scenario in evaluated.scenarios:
+        own = np.array([query.scenario == scenario for query in evaluated.queries])
         lines.append([
             text(scenario), str(int(own.sum())), str(int((failing & own).sum())),
             f'{100 * failing[own].mean():.1f}', f'{np.median(first[own]):.0f}',
@@ -242,12 +205,12 @@ def failures(found: Outcome, method: Method, drawn: Sequence[strips.Failure]) ->
     )
     worst = sorted(np.flatnonzero(failing), key=lambda number: -first[number])[:_WORST]
     body += grid(
-        ['Query', 'seen', 'answers', *(text(label(m)) for m in found.methods)],
+        ['Query', 'seen', 'answers', *(text(label(m)) for m in evaluated.methods)],
         [
             [
-                _words(found.asked[n]), 'yes' if found.asked[n].seen else 'no',
-                str(len(found.asked[n].relevant)),
-                *(f'{found.first[m][n]:.0f}' for m in found.methods),
+                _words(evaluated.queries[n]), 'yes' if evaluated.queries[n].seen else 'no',
+                str(len(evaluated.queries[n].relevant)),
+                *(f'{evaluated.first[m][n]:.0f}' for m in evaluated.methods),
             ]
             for n in worst
         ],
@@ -263,8 +226,8 @@ def failures(found: Outcome, method: Method, drawn: Sequence[strips.Failure]) ->
 
 # What a control takes from its method, or puts in the place of it.
 CHANGED = {
-    NO_PERSON.control: 'nobody is named',
-    PERSON_ONLY.control: 'neither action nor place is said',
+    NO_PERSON.control: 'no person is named',
+    PERSON_ONLY.control: 'neither action nor place is named',
     WRONG_PERSON.control: "somebody else's name and photos",
     WRONG_PHOTO.control: "the right name, somebody else's photos",
     FIRST_FRAME.control: 'of each clip only the first frame',
@@ -275,40 +238,59 @@ CHANGED = {
 }
 
 
-def controls(found: Outcome) -> Section:
+def controls(evaluated: Evaluated) -> Section:
     """What each control still finds."""
-    present = [method for method in found.first if method.control is not None]
+    present = [method for method in evaluated.first if method.control is not None]
     if not present:
         return Section('controls', 'Controls', '')
-    lines = [
-        [text(label(m)), CHANGED[m.control], *_cells(found, m.key, found.scenarios, 'seen')]
-        for m in present
-    ]
-    body = grid(
-        ['Control', 'what is changed', *_heads(found.scenarios)], lines,
-        'How often the clip of the right person is found, seen people, in percent', labels=2,
-    )  # fmt: skip
-    return Section('controls', 'Controls', body)
+    title = 'How often the clip of the right person is found, seen people, in percent'
+    hits = table.hits(evaluated.rows, title, [method.key for method in present], 'seen')
+    changed = {f'{method.name}, {method.control}': CHANGED[method.control] for method in present}
+    described = dataclasses.replace(
+        hits,
+        columns=['control', 'what is changed', *hits.columns[2:]],
+        rows=[[row[0], changed[str(row[0])], *row[2:]] for row in hits.rows],
+    )
+    return Section('controls', 'Controls', described.html())
 
 
-def comparisons(found: Outcome) -> Section:
+def comparisons(evaluated: Evaluated) -> Section:
     """Paired differences between methods, and ratios."""
-    lines = []
-    for item in found.comparisons:
-        if item['metric'] != 'hit@1':
-            continue
-        ratio = item['kind'] == 'ratio'
-        what = item['what'] if ratio else f'{item["a"]} − {item["b"]}'.replace('/', ' ')
-        values = [item[k] for k in ('ratio' if ratio else 'difference', 'low', 'high')]
-        form = '× {:.2f}' if ratio else '{:+.1f}'
-        cells = ['–' if v is None else form.format(v if ratio else 100 * v) for v in values]
-        people = item.get('people', 'seen')
-        lines.append([text(item['scenario']), text(people), text(what), *cells])
-    if not lines:
-        return Section('comparisons', 'Compared query by query', '')
-    body = grid(
-        ['Scenario', 'people', 'what', 'difference or ratio', 'from', 'to'], lines,
-        'hit@1 on the same queries, in points, with its 95 % interval (people drawn anew)',
-        labels=3,
-    )  # fmt: skip
+    body = ''.join(one.html() for one in table.comparisons(evaluated.comparisons))
     return Section('comparisons', 'Compared query by query', body)
+
+
+def build(
+    evaluated: Evaluated,
+    best: Method,
+    drawn: Sequence[strips.Failure],
+    config: Any,
+    more: Sequence[Section] = (),
+) -> Report:
+    """The whole page.
+
+    Args:
+        evaluated: The results.
+        best: The method whose failures are drawn.
+        drawn: These failures.
+        config: The configuration.
+        more: Further sections, such as the curve of training.
+    """
+    first = evaluated.rows[0]
+    world = '' if first['seed'] is None else f', world {first["seed"]}'
+    people = len({query.person_id for query in evaluated.queries})
+    lead = (
+        f'<p>{text(first["dataset"])} {text(first["dataset_version"])}{world}: '
+        f'{len(evaluated.queries)} queries about {people} people, {first["num_clips"]} clips; '
+        f'backbone {text(first["backbone"])}, up to {first["num_references"]} reference photos.</p>'
+    )
+    sections = [
+        paper_table(evaluated),
+        curves(evaluated),
+        groups(evaluated),
+        failures(evaluated, best, drawn),
+        controls(evaluated),
+        comparisons(evaluated),
+        *more,
+    ]
+    return Report(f'Person-centred video retrieval: {config.name}', lead, sections)

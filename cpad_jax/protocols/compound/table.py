@@ -1,4 +1,4 @@
-"""The paper's table for a terminal and as Markdown, with the paper's own numbers beside ours."""
+"""The tables of compound queries, with the paper's own numbers beside ours."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from cpad_jax.ranking.method import (
     PAD_TEXT,
     PAD_TEXT_IMAGE,
     WITH_FACES,
-    Method,
 )
 from cpad_jax.ranking.query import SCENARIOS
 from cpad_jax.ranking.rows import STRATA
+from cpad_jax.report.table import Cell, Table, percent
 
 # Korbar and Zisserman, BMVC 2022: R@1 and R@5 in percent for action, place, action + place.
 PAPER = {
@@ -40,13 +40,13 @@ REBUILT_NOTE = (
     'which ones and whose is not public. Compare the pattern, not the numbers.',
 )
 CLIP_RELEVANCE_NOTE = (
-    'Where nobody says who does what, all people of a clip count as doing what is done in it.'
+    'Where it is unknown who does what, all people of a clip count as doing what is done in it.'
 )
 # Of rows that look at faces from near.
 FACES = tuple(method.key for method in (CLIP_FACES, LATE_FUSION, WITH_FACES))
 FACES_NOTE = (
     "Rows with faces look where the records' boxes say that faces are (oracle), those named",
-    "'detected' where a face detector finds some; 'closed': what is asked is the bank of words.",
+    "'detected' where a face detector finds some; 'closed': the bank of words is the queries' own.",
 )
 # The rows that are shown of seen people by whether plain CLIP has read their names.
 STRATIFIED = (
@@ -54,11 +54,8 @@ STRATIFIED = (
     *FACES,
 )  # fmt: skip
 
-_NOTHING = '–'
 _KNOWN = tuple(method.key for method in METHODS + CONTROLS)
-LABEL = 22  # Columns of the terminal: what a row is called, and one scenario of ours.
-_OURS = 13
-_PAPER_WIDTH = 10
+LABEL = 22  # Columns of the terminal that the name of a row takes, at most.
 
 Row = Mapping[str, Any]
 
@@ -76,192 +73,185 @@ def find(rows: Sequence[Row], key: str, scenario: str, people: str) -> Row | Non
     return None
 
 
-def percent(row: Row | None, metric: str, bounds: bool) -> str:
-    """For instance '41.2±2.0', where 2.0 is half the width of the 95 % interval."""
-    if row is None or row[metric] is None:
-        return _NOTHING
-    text = '100' if row[metric] == 1 else f'{100 * row[metric]:.1f}'
-    low, high = row[f'{metric}_low'], row[f'{metric}_high']
-    if not bounds or low is None:
-        return text
-    spread = 50 * (high - low)
-    # No digit that is worth nothing, so that cells keep their width.
-    return f'{text}±{spread:.1f}' if spread < 9.95 else f'{text}±{spread:.0f}'
-
-
-def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of cells, head first, as text in columns as wide as their widest cell."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return [
-        '  '.join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]
-
-
-def in_order(found: Iterable[str]) -> list[str]:
-    """`Method.key`s as the table has them: the paper's rows, CE always, then further methods.
+def in_order(keys: Iterable[str]) -> list[str]:
+    """`Method.key`s in the order of the table: the paper's rows, CE always, then further methods.
 
     Args:
-        found: Keys of what was asked; controls are left out.
+        keys: Keys of evaluated methods; controls are left out.
     """
-    found = list(dict.fromkeys(found))
-    known = [method.key for method in METHODS]
-    own = [key for key in known if key in found or key == CE.key]
-    return [*own, *(key for key in found if key not in _KNOWN)]
-
-
-def _ours(rows: Sequence[Row], key: str, scenario: str, people: str) -> tuple[str, str]:
-    row = find(rows, key, scenario, people)
-    return percent(row, 'hit@1', bounds=True), percent(row, 'hit@5', bounds=False)
-
-
-def paper_values(key: str, scenario: str) -> tuple[str, str]:
-    """The paper's R@1 and R@5 in percent of a method for a scenario, as text."""
-    if key not in PAPER:
-        return _NOTHING, _NOTHING
-    at_1, at_5 = PAPER[key][SCENARIOS.index(scenario)]
-    return f'{at_1:.1f}', f'{at_5:.1f}'
+    keys = list(dict.fromkeys(keys))
+    known = [method.key for method in METHODS if method.key in keys or method == CE]
+    return [*known, *(key for key in keys if key not in _KNOWN)]
 
 
 def label(key: str) -> str:
-    """What a row is called in the terminal: 'CLIP-PAD  text+image', 'CLIP-PAD  name memory'."""
+    """The name of a row in a terminal: 'CLIP-PAD  text+image', 'CLIP-PAD  name memory'."""
     method, form, *control = key.split('/')
     if control:
         return f'{method}  {control[0]}'
     if key == PAD_MEMORY.key:
         method, form = PAD_TEXT.name, 'name memory'
     elif key not in _KNOWN:
-        # The further rows' names are longer than the column: 'PAD + faces, detected'.
+        # The names of further methods are longer than the column: 'PAD + faces, detected'.
         return method.replace('CLIP-PAD', 'PAD')[:LABEL] if len(method) > LABEL else method
     return f'{method:<8}  {form}'
 
 
-def _plain_grid(
-    rows: Sequence[Row], keys: Sequence[str], scenarios: Sequence[str], people: str, paper: bool
-) -> list[str]:
-    def line(label: str, ours: Sequence[str], theirs: Sequence[str]) -> str:
-        left = ' '.join([label.ljust(LABEL), *(cell.rjust(_OURS) for cell in ours)])
-        right = ' │ ' + ' '.join(cell.rjust(_PAPER_WIDTH) for cell in theirs)
-        return (left + (right if paper else '')).rstrip()
-
-    count = len(scenarios)
-    names = [s.replace('action+', 'act.+') for s in scenarios]
-    lines = [line('', scenarios, names), line('', ['@1   @5'] * count, ['@1   @5'] * count)]
-    if paper:
-        ours = 'this data set, seen people'.rjust(count * (_OURS + 1))
-        theirs = 'the paper: other data'.rjust(count * (_PAPER_WIDTH + 1) - 1)
-        lines.insert(0, f'{"":{LABEL}}{ours} │ {theirs}')
-    lines.append('─' * max(map(len, lines)))
-    for key in keys:
-        ours = ['{:>8} {:>4}'.format(*_ours(rows, key, s, people)) for s in scenarios]
-        theirs = ['{:>4} {:>4}'.format(*paper_values(key, s)) for s in scenarios]
-        lines.append(line(label(key), ours, theirs))
-    return lines
+def paper_values(key: str, scenario: str) -> tuple[float | None, float | None]:
+    """The paper's R@1 and R@5 in percent of a method for a scenario; None where it has none."""
+    return PAPER[key][SCENARIOS.index(scenario)] if key in PAPER else (None, None)
 
 
-def _pair(cells: tuple[str, str]) -> str:
-    return _NOTHING if set(cells) == {_NOTHING} else ' · '.join(cells)
+def scenarios_of(rows: Sequence[Row]) -> list[str]:
+    """The scenarios of some rows, in the order of the paper."""
+    return [s for s in SCENARIOS if any(row['scenario'] == s for row in rows)]
 
 
-def _markdown_grid(
-    rows: Sequence[Row], keys: Sequence[str], scenarios: Sequence[str], people: str, paper: bool
-) -> list[str]:
-    head = ['method', 'person query']
-    head += [f'{scenario} @1 · @5' for scenario in scenarios]
-    if paper:
-        head += [f'*paper: {scenario}*' for scenario in scenarios]
-    cells = [head, ['---', '---'] + ['---:'] * (len(head) - 2)]
-    for key in keys:
-        method, form, *control = key.split('/')
-        cells.append([f'{method}, {control[0]}' if control else method, form])
-        cells[-1] += [_pair(_ours(rows, key, s, people)) for s in scenarios]
-        if paper:
-            theirs = [_pair(paper_values(key, s)) for s in scenarios]
-            cells[-1] += [cell if cell == _NOTHING else f'*{cell}*' for cell in theirs]
-    return ['| ' + ' | '.join(line) + ' |' for line in cells]
-
-
-def _comparison(item: Mapping[str, Any]) -> str:
-    """One line, e.g. 'action  CLIP-PAD image − CLIP text  +20.1 points [+17.2, +23.0]'."""
-    if item['kind'] == 'ratio':
-        line = f'{item["scenario"]:<13} {item["what"]:<53} '
-        if item['ratio'] is None:
-            return line + _NOTHING
-        line += f'× {item["ratio"]:.2f}'
-        return line if item['low'] is None else line + f' [{item["low"]:.2f}, {item["high"]:.2f}]'
-    pair = ' '.join(f'{label(item["a"])} − {label(item["b"])}'.split())
-    line = f'{item["scenario"]:<13} {item.get("people", "seen"):<6} {pair:<46} '
-    if item['difference'] is None:
-        return line + _NOTHING
-    line += f'{100 * item["difference"]:+.1f} points'
-    if item['low'] is not None:
-        line += f' [{100 * item["low"]:+.1f}, {100 * item["high"]:+.1f}]'
-    return line
-
-
-def render(
-    rows: Sequence[Row], comparisons: Sequence[Mapping[str, Any]], markdown: bool = False
-) -> str:
-    """The whole result as text.
+def hits(
+    rows: Sequence[Row],
+    title: str,
+    keys: Sequence[str],
+    people: str,
+    paper: bool = False,
+    compact: bool = False,
+    notes: Sequence[str] = (),
+) -> Table:
+    """hit@1 with its interval, and hit@5, of methods by scenario.
 
     Args:
-        rows: Of `results.json`, one or more.
-        comparisons: Of `comparisons.json`.
-        markdown: Markdown instead of plain text.
-
-    Returns:
-        Seen people with the paper's numbers beside ours, unseen people, controls, comparisons. In
-        plain text no line is longer than 100 characters.
+        rows: Of `results.json`.
+        title: Of the table.
+        keys: `Method.key` of its rows.
+        people: One of `rows.GROUPS`.
+        paper: Whether the paper's numbers stand beside ours.
+        compact: Whether a row has one label, see `label`, in place of method and person query.
+        notes: Below the table.
     """
-    first = rows[0]
-    scenarios = [s for s in SCENARIOS if any(row['scenario'] == s for row in rows)]
+    scenarios, labels = scenarios_of(rows), 1 if compact else 2
+    lines: list[list[str | Cell]] = []
+    for key in keys:
+        method, form, *control = key.split('/')
+        names = [label(key)] if compact else [', '.join([method, *control]), form]
+        line: list[str | Cell] = list(names)
+        for scenario in scenarios:
+            row = find(rows, key, scenario, people)
+            line += [percent(row, 'hit@1'), percent(row, 'hit@5', bounds=False)]
+        if paper:
+            theirs = [value for scenario in scenarios for value in paper_values(key, scenario)]
+            line += [Cell(value, form='.1f') for value in theirs]
+        lines.append(line)
+    blank, width = [('', 1)] * labels, 2 * len(scenarios)
+    names = [*blank, *((scenario, 2) for scenario in scenarios)]
+    headings = [names]
+    if paper:
+        short = [scenario.replace('action+', 'act.+') for scenario in scenarios]
+        headings = [
+            [*blank, ('this data set, seen people', width), ('the paper: other data', width)],
+            [*names, *((scenario, 2) for scenario in short)],
+        ]
+    return Table(
+        title,
+        [*(['method'] if compact else ['method', 'person query']),
+         *['@1', '@5'] * (len(scenarios) * (1 + paper))],
+        lines,
+        labels,
+        headings,
+        {labels + width} if paper else (),
+        notes,
+    )  # fmt: skip
+
+
+def comparisons(items: Sequence[Mapping[str, Any]]) -> list[Table]:
+    """Paired differences and ratios at hit@1, each a table; none where there are none."""
+    differences: list[list[str | Cell]] = []
+    ratios: list[list[str | Cell]] = []
+    for item in items:
+        if item['metric'] != 'hit@1':
+            continue
+        if item['kind'] == 'ratio':
+            cell = Cell(item['ratio'], item['low'], item['high'], '.2f', prefix='× ')
+            ratios.append([item['scenario'], item['what'], cell])
+        else:
+            pair = ' '.join(f'{label(item["a"])} − {label(item["b"])}'.split())
+            bounds = [None if (v := item[k]) is None else 100 * v
+                      for k in ('difference', 'low', 'high')]  # fmt: skip
+            people = item.get('people', 'seen')
+            differences.append([item['scenario'], people, pair, Cell(*bounds, form='+.1f')])
+    tables = []
+    if differences:
+        tables.append(Table(
+            'Differences at hit@1 on the same queries, in points [95 % interval, people drawn '
+            'anew]', ['scenario', 'people', 'difference of', 'points'], differences, 3,
+        ))  # fmt: skip
+    if ratios:
+        tables.append(Table(
+            'Ratios at hit@1 [95 % interval, people drawn anew]',
+            ['scenario', 'ratio of', 'ratio'], ratios, 2,
+        ))  # fmt: skip
+    return tables
+
+
+def methods(rows: Sequence[Row]) -> list[str]:
+    """`Method.key` of the methods that have rows, in the order of the table."""
+    keys = set(map(key_of, rows))
+    return [key for key in in_order(map(key_of, rows)) if key in keys]
+
+
+def queries_by_scenario(rows: Sequence[Row], people: str) -> str:
+    """How many queries there are about a group of people: '98 action, 92 place'."""
+    first = methods(rows)[0]
+    found = {s: find(rows, first, s, people) for s in scenarios_of(rows)}
+    return ', '.join(f'{row["num_queries"]} {s}' for s, row in found.items() if row)
+
+
+def notes(rows: Sequence[Row]) -> list[str]:
+    """What the reader of the main table must know."""
+    first, order = rows[0], in_order(map(key_of, rows))
     world = '' if first['seed'] is None else f', world {first["seed"]}'
-    grid = _markdown_grid if markdown else _plain_grid
-
-    def present(methods: Sequence[Method]) -> list[str]:
-        keys = [method.key for method in methods]
-        return [key for key in keys if any(find(rows, key, s, 'all') for s in scenarios)]
-
-    order = in_order(map(key_of, rows))  # With CE, which the paper has.
-    methods = [key for key in order if any(find(rows, key, s, 'all') for s in scenarios)]
-
-    def title(text: str) -> list[str]:
-        return ['', f'**{text}**' if markdown else text, '']
-
-    def asked(people: str) -> str:
-        found = {s: find(rows, methods[0], s, people) for s in scenarios}
-        return ', '.join(f'{row["num_queries"]} {s}' for s, row in found.items() if row)
-
-    lines = title('hit@1 and hit@5 in percent, ± half of the 95 % interval (people drawn anew)')
-    lines += grid(
-        rows,
-        order,
-        scenarios,
-        'seen',
-        paper=True,
-    )
-    if any(method in order for method in FACES):
-        lines += ['', *FACES_NOTE]
+    lines = list(FACES_NOTE) if any(key in order for key in FACES) else []
     lines += [
-        '',
         f'{first["dataset"]} {first["dataset_version"]}{world}: '
-        f'{first["num_clips"]} clips; queries: {asked("seen")}.',
+        f'{first["num_clips"]} clips; queries: {queries_by_scenario(rows, "seen")}.',
         f'Backbone {first["backbone"]}; up to {first["num_references"]} reference photos a query.',
         *(PAPER_NOTE if first['dataset'] != 'celebrities_in_action' else REBUILT_NOTE),
     ]
-    if first['relevance'] == 'clip':
-        lines.append(CLIP_RELEVANCE_NOTE)
+    return lines + [CLIP_RELEVANCE_NOTE] * (first['relevance'] == 'clip')
+
+
+def tables(
+    rows: Sequence[Row], compared: Sequence[Mapping[str, Any]], compact: bool
+) -> list[Table]:
+    """All tables: seen people with the paper's numbers, strata, controls, comparisons.
+
+    Args:
+        rows: Of `results.json`, one or more.
+        compared: Of `comparisons.json`.
+        compact: As in `hits`.
+    """
+    title = 'hit@1 and hit@5 in percent, ± half of the 95 % interval (people drawn anew)'
+    order = in_order(map(key_of, rows))
+    made = [hits(rows, title, order, 'seen', True, compact, notes(rows))]
     for people, who in STRATA.items():
         if any(row['people'] == people for row in rows):
-            keys = [key for key in methods if key in STRATIFIED or people == 'unseen']
-            lines += title(f'{who} (queries: {asked(people)})')
-            lines += grid(rows, keys, scenarios, people, paper=False)
-    if controls := present(CONTROLS):
-        lines += title('Controls, seen people: how often the clip of the right person is found')
-        lines += grid(rows, controls, scenarios, 'seen', paper=False)
-    comparisons = [item for item in comparisons if item['metric'] == 'hit@1']
-    if comparisons:
-        lines += title('Compared query by query at hit@1 [95 % interval, people drawn anew]')
-        fence = ['```'] if markdown else []
-        lines += fence + [_comparison(item) for item in comparisons] + fence
-    return '\n'.join(lines).strip() + '\n'
+            keys = [key for key in methods(rows) if key in STRATIFIED or people == 'unseen']
+            title = f'{who} (queries: {queries_by_scenario(rows, people)})'
+            made.append(hits(rows, title, keys, people, compact=compact))
+    present = set(map(key_of, rows))
+    if controls := [method.key for method in CONTROLS if method.key in present]:
+        title = 'Controls, seen people: how often the clip of the right person is found'
+        made.append(hits(rows, title, controls, 'seen', compact=compact))
+    return made + comparisons(compared)
+
+
+def render(
+    rows: Sequence[Row], compared: Sequence[Mapping[str, Any]], markdown: bool = False
+) -> str:
+    """The tables as text; arguments as in `tables`.
+
+    Args:
+        rows: Of `results.json`, one or more.
+        compared: Of `comparisons.json`.
+        markdown: Markdown instead of plain text, in which no line is longer than 100 characters.
+    """
+    made = tables(rows, compared, compact=not markdown)
+    return '\n\n'.join(one.markdown() if markdown else one.text() for one in made) + '\n'

@@ -17,8 +17,12 @@ from typing import Any
 import numpy as np
 
 from cpad_jax.errors import UserError
+from cpad_jax.methods.context import EvalContext
+from cpad_jax.methods.face_similarity import NameSimilarity
 from cpad_jax.methods.querybank import ActionPlace
+from cpad_jax.models import face_features
 from cpad_jax.models.clip_pad_api import PersonalizedCLIP
+from cpad_jax.protocols.open_set import scores
 from cpad_jax.protocols.open_set.scores import OpenSetScorer
 from cpad_jax.ranking import metrics, rejection
 from cpad_jax.ranking import rows as ranking_rows
@@ -230,3 +234,61 @@ def evaluate(
         lambda number: background.scores[said[number]],
         otherwise,
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Detection:
+    """Queries of the main gallery with their relevant clips and without: rows, trials by row."""
+
+    rows: list[dict[str, Any]]
+    trials: list[rejection.Trials]
+
+
+def detect(context: EvalContext, queries: Sequence[Query]) -> Detection:
+    """Runs the open-set protocol on compound queries.
+
+    Args:
+        context: Of the evaluation; `config.eval.two_people` is read.
+        queries: The compound queries.
+    """
+    config, model, clips = context.config, context.model, context.clips
+    options = config.eval.two_people
+    names = {person['name'] for clip in context.labels for person in clip['people']}
+    cohort_names, tokens = cohort(model, sorted(names), options.strangers, config.seed)
+    text = scores.TextScorer(model, context.encoder, context.gallery)
+    result_rows, trials = [], []
+    for scenario in options.scenarios:
+        of_scenario = [query for query in queries if query.scenario == scenario]
+        if not of_scenario:
+            continue
+        words = sorted({(query.action, query.place) for query in of_scenario}, key=str)
+        scorers: list[scores.OpenSetScorer] = [text]
+        if model.face_feature == face_features.CLIP:
+            scorers.append(
+                scores.fused_scorer(
+                    text,
+                    context.words,
+                    context.faces,
+                    tokens,
+                    words,
+                    config.eval.with_faces,
+                )
+            )
+            match = NameSimilarity(model.clip, context.face_tracks)
+            weight = config.eval.clip_name_on_faces.faces
+            scorers.append(scores.name_fused_scorer(match, context.words, cohort_names, weight))
+        for scorer in scorers:
+            background = ask_for(scorer, tokens, words)
+            of_scorer = evaluate(scorer, of_scenario, background)
+            result_rows += rows(
+                of_scorer,
+                of_scenario,
+                context.labels,
+                clips.actions,
+                clips.places,
+                config.eval.bootstrap_samples,
+                config.seed,
+                scorer.name,
+            )
+            trials += of_scorer.values()
+    return Detection(result_rows, trials)

@@ -1,46 +1,155 @@
-"""Queries about two people, about one without the other, and queries that nothing answers.
+"""The pairs protocol: two people, one without the other, and queries that nothing matches.
 
-A small protocol beside the main one. Pairs are asked of a gallery of their own, in which most
-shots hold two or three people (`config.eval.two_people`); whether a query has an answer at all is
-asked of the main gallery.
+Pairs are searched in a gallery of their own, in which most shots hold two or three people
+(`config.eval.two_people`); whether anything matches is decided in the main gallery.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cpad_jax import atomic
 from cpad_jax.data import build, readers, synthetic_cast
 from cpad_jax.data.built_dataset import DatasetPaths
 from cpad_jax.errors import UserError
-from cpad_jax.features import store
-from cpad_jax.methods import face_similarity
-from cpad_jax.methods.face_similarity import NameSimilarity
+from cpad_jax.methods.context import EvalContext
+from cpad_jax.methods.face_similarity import ClipFaces, NameSimilarity
 from cpad_jax.methods.querybank import QueryBank
 from cpad_jax.models import face_features
 from cpad_jax.models.clip_pad_api import PersonalizedCLIP
 from cpad_jax.models.person_adapter import padded
-from cpad_jax.printable import say
-from cpad_jax.protocols.compound import evaluate as compound_evaluate
 from cpad_jax.protocols.compound import queries as compound_queries
-from cpad_jax.protocols.open_set import evaluate as open_set_evaluate
-from cpad_jax.protocols.open_set import scores as open_set_scores
-from cpad_jax.protocols.pairs import queries, results, scores, table
-from cpad_jax.protocols.pairs.scores import PairAsker
+from cpad_jax.protocols.compound.evaluate import PROTOCOL as COMPOUND
+from cpad_jax.protocols.open_set import evaluate as open_set
+from cpad_jax.protocols.pairs import queries as pair_queries
+from cpad_jax.protocols.pairs import results, scores, table
+from cpad_jax.protocols.pairs.queries import PairQuery
+from cpad_jax.protocols.protocol import Outcome, Protocol, Report
 from cpad_jax.ranking import method
 from cpad_jax.ranking import query as ranking_query
-from cpad_jax.ranking import references as ranking_references
 from cpad_jax.ranking.references import Reference
-from cpad_jax.report import page, run_facts
 
 FOLDER = 'two_people'
+
+
+class PairsProtocol(Protocol[PairQuery]):
+    """Queries about two people, in a gallery of pairs."""
+
+    folder = FOLDER
+
+    def check(self, config: Any) -> None:
+        """See `Protocol`."""
+        COMPOUND.check(config)
+        _check(config.eval.two_people)
+
+    def queries(self, context: EvalContext) -> list[PairQuery]:
+        """See `Protocol`."""
+        gallery, options = _gallery(context), context.config.eval.two_people
+        built = pair_queries.build_queries(
+            gallery.labels, gallery.references, gallery.clips.actions, options.min_others
+        )
+        if not built:
+            raise UserError(
+                f'{gallery.clips.directory}: no two people of whom there are photos are in one '
+                f'clip and each in {options.min_others} or more with others; see '
+                'config.eval.two_people.min_others'
+            )
+        return built
+
+    def run(self, context: EvalContext, queries: Sequence[PairQuery]) -> Outcome:
+        """See `Protocol`."""
+        config, gallery = context.config, _gallery(context)
+        scorer, draws = gallery.scorer, {
+            'samples': config.eval.bootstrap_samples,
+            'seed': config.seed,
+        }  # fmt: skip
+        values = results.search(scorer, queries)
+        directed = pair_queries.directed(gallery.labels, gallery.references, gallery.clips.actions)
+        detection = open_set.detect(context, COMPOUND.queries(context))
+        rows = {
+            **context.facts,
+            'relevance': context.clips.relevance,
+            'num_clips': len(gallery.clips),
+            'pairs': results.result_rows(values, queries, **draws),
+            'comparisons': results.compare(values, queries, **draws),
+            'bounds': results.bound_rows(scorer, queries, gallery.labels, gallery.clips.actions),
+            'order': results.order_rows(scorer, directed, **draws) if directed else [],
+            'detection': detection.rows,
+        }
+        files = {'results.json': rows, 'table.md': table.markdown(rows)}
+        report = Report(
+            f'Two people, and no match: {config.name}',
+            '<p>docs/two_people.md describes the protocol.</p>',
+            table.sections(rows, detection.trials),
+        )
+        return Outcome(rows, files, table.render(rows), report)
+
+
+PROTOCOL = PairsProtocol()
+
+
+def _gallery(context: EvalContext) -> PairGallery:
+    return context.once('pairs', lambda: PairGallery(context))
+
+
+class PairGallery:
+    """The gallery of pairs, and what scores it.
+
+    Args:
+        context: Of the evaluation.
+
+    Attributes:
+        clips: Its clips.
+        labels: Their labels.
+        references: person_id → photos, of everybody in the clips of whom there are photos.
+    """
+
+    def __init__(self, context: EvalContext):
+        self._context = context
+        self.clips = readers.open_clips(locate(context.config, context.workdir))
+        self.labels = [
+            ranking_query.labels(self.clips[number]) for number in range(len(self.clips))
+        ]
+        people = sorted({person['person_id'] for clip in self.labels for person in clip['people']})
+        titles = frozenset(clip['title'] for clip in self.labels)
+        self.references = context.references(people, titles)
+
+    @property
+    def scorer(self) -> scores.PairScorer:
+        """Scores the clips for queries about two people."""
+        context, model, stage = self._context, self._context.model, 'embedding clips of pairs'
+        embeddings = context.image_store.clips(self.clips, stage).embeddings
+        plain = embeddings
+        if model.image_clip is not model.clip:
+            plain = context.store.clips(self.clips, stage).embeddings
+        names = {person_id: person.name for person_id, person in self.references.items()}
+        faces = None
+        if model.face_feature == face_features.CLIP:
+            faces = self._faces(QueryBank(
+                model, plain, temperature=context.config.eval.word_bank.open
+            ))  # fmt: skip
+        tokens = person_tokens(model, self.references)
+        return scores.PairScorer(model, names, tokens, embeddings, plain, faces)
+
+    def _faces(self, bank: QueryBank) -> scores.PairFaces:
+        context, options = self._context, self._context.config.eval
+        tracks = context.store.faces(self.clips)
+        faces = ClipFaces(context.model, tracks)
+        encoded = faces.encode_people([person.features for person in self.references.values()])
+        by_name = NameSimilarity(context.model.clip, tracks).similarity(
+            [person.name for person in self.references.values()]
+        )
+        return scores.PairFaces(
+            dict(zip(self.references, faces.similarity(encoded), strict=True)),
+            bank,
+            faces=options.with_faces.faces,
+            words=options.with_faces.words,
+            by_name=dict(zip(self.references, by_name, strict=True)),
+            name=options.clip_name_on_faces.faces,
+        )
 
 
 def locate(config: Any, workdir: Path) -> DatasetPaths:
@@ -58,163 +167,23 @@ def locate(config: Any, workdir: Path) -> DatasetPaths:
     return synthetic_cast.ensure_synthetic_cast(directory, spec, parts=('clips',))
 
 
-def tokens(
+def person_tokens(
     model: PersonalizedCLIP, references: Mapping[str, Reference]
 ) -> dict[str, dict[str, np.ndarray]]:
-    """What stands for everybody: form → person_id → float32 [K, W].
+    """The tokens of people: form → person_id → float32 [K, W].
 
     Args:
         model: The model.
         references: person_id → photos, of one person or more.
     """
-    photos = [own.features for own in references.values()]
-    shown = model.tokens(*padded(photos, photos[0].shape[1]))
-    both = model.with_names([own.name for own in references.values()], shown)
+    photos = [person.features for person in references.values()]
+    by_photos = model.tokens(*padded(photos, photos[0].shape[1]))
+    names = [person.name for person in references.values()]
+    by_both = model.with_names(names, by_photos)
     return {
-        method.IMAGE: dict(zip(references, shown, strict=True)),
-        method.TEXT_IMAGE: dict(zip(references, both, strict=True)),
+        method.IMAGE: dict(zip(references, by_photos, strict=True)),
+        method.TEXT_IMAGE: dict(zip(references, by_both, strict=True)),
     }
-
-
-def ask_pairs(config: Any, workdir: Path, model: PersonalizedCLIP) -> dict[str, Any]:
-    """What `results.json` says of pairs: 'pairs', 'comparisons', 'bounds' and 'order'.
-
-    Raises:
-        UserError: The gallery allows no query about two people.
-    """
-    paths, options = locate(config, workdir), config.eval.two_people
-    clips = readers.ClipReader(paths.part('clips'), 'test')
-    labels = [ranking_query.labels(clips[number]) for number in range(len(clips))]
-    there = sorted({person['person_id'] for clip in labels for person in clip['people']})
-    titles = frozenset(clip['title'] for clip in labels)
-    references, _ = ranking_references.read_references(workdir, config, model, there, titles)
-    asked = queries.build_queries(labels, references, clips.actions, options.min_others)
-    if not asked:
-        raise UserError(
-            f'{paths.clips}: no two people of whom there are photos are in one clip and each in '
-            f'{options.min_others} or more with others; see config.eval.two_people.min_others'
-        )
-    cache, fingerprint = store.folder(config, workdir), f'{paths.fingerprint}/clips/test'
-    frames = config.features.frames_per_clip
-    embed = functools.partial(
-        store.clip_features, clips, fingerprint, directory=cache,
-        frames_per_clip=frames,
-        batch_size=store.at_once(config.features.batch_size, frames),
-        dtype=config.dtype, stage='embedding clips of pairs',
-    )  # fmt: skip
-    gallery = embed(model.image_clip).embeddings
-    plain = gallery if model.image_clip is model.clip else embed(model.clip).embeddings
-    names = {person_id: own.name for person_id, own in references.items()}
-    faces = None
-    if model.face_feature == face_features.CLIP:
-        tracks = face_similarity.clip_tracks(config, cache, model.clip, clips, fingerprint)
-        seen = face_similarity.ClipFaces(model, tracks)
-        encoded = seen.encode_people([own.features for own in references.values()])
-        alike = dict(zip(references, seen.similarity(encoded), strict=True))
-        bank = QueryBank(model, plain, temperature=config.eval.word_bank.open)
-        by_name = NameSimilarity(model.clip, tracks).similarity(
-            [own.name for own in references.values()]
-        )
-        faces = scores.SeenFaces(
-            alike, bank, **config.eval.with_faces,
-            by_name=dict(zip(references, by_name, strict=True)),
-            name=config.eval.clip_name_on_faces.faces,
-        )  # fmt: skip
-    asker = PairAsker(model, names, tokens(model, references), gallery, plain, faces)
-    draws = {'samples': config.eval.bootstrap_samples, 'seed': config.seed}
-    found = results.search(asker, asked)
-    doings = queries.directed(labels, references, clips.actions)
-    return {
-        'num_clips': len(clips),
-        'pairs': results.result_rows(found, asked, **draws),
-        'comparisons': results.compare(found, asked, **draws),
-        'bounds': results.bound_rows(asker, asked, labels, clips.actions),
-        'order': results.order_rows(asker, doings, **draws) if doings else [],
-    }
-
-
-@dataclasses.dataclass(frozen=True)
-class Detection:
-    """Queries of the main gallery with their answers and without: rows, and trials by row."""
-
-    rows: list[dict[str, Any]]
-    trials: list[Any]
-
-
-def detect(config: Any, material: compound_evaluate.EvalContext) -> Detection:
-    """Asks the main gallery with answers and without."""
-    options, model = config.eval.two_people, material.model
-    names = {person['name'] for clip in material.labels for person in clip['people']}
-    strangers, others = open_set_evaluate.cohort(
-        model, sorted(names), options.strangers, config.seed
-    )
-    text = open_set_scores.TextScorer(model, material.encoder, material.galleries[None])
-    rows, trials = [], []
-    for scenario in options.scenarios:
-        asked = [query for query in material.asked if query.scenario == scenario]
-        if not asked:
-            continue
-        words = sorted({(q.action, q.place) for q in asked}, key=str)
-        askers = [text]
-        if model.face_feature == face_features.CLIP:
-            setting, options_of = material.setting, config.eval.with_faces
-            askers.append(
-                open_set_scores.fused_scorer(
-                    text, setting.words, setting.faces, others, words, options_of
-                )
-            )
-            match = NameSimilarity(model.clip, setting.face_tracks)
-            weight = config.eval.clip_name_on_faces.faces
-            askers.append(
-                open_set_scores.name_fused_scorer(match, setting.words, strangers, weight)
-            )
-        for asker in askers:
-            background = open_set_evaluate.ask_for(asker, others, words)
-            found = open_set_evaluate.evaluate(asker, asked, background)
-            rows += open_set_evaluate.rows(
-                found, asked, material.labels, material.clips.actions, material.clips.places,
-                config.eval.bootstrap_samples, config.seed, asker.name,
-            )  # fmt: skip
-            trials += found.values()
-    return Detection(rows, trials)
-
-
-def evaluate(workdir: Path, config: Any, folder: Path | None = None) -> dict[str, Any]:
-    """Asks the model in a workdir, prints the tables and writes what came out.
-
-    Args:
-        workdir: Of a finished identity learning.
-        config: The configuration; `eval.two_people` says of what it is asked.
-        folder: Where the files go; None for `WORKDIR/two_people`.
-
-    Returns:
-        What `results.json` holds.
-
-    Raises:
-        UserError: There is no model, or the data allows no query.
-    """
-    workdir, start = Path(workdir), time.perf_counter()
-    _check(config.eval.two_people)
-    material = compound_evaluate.prepare(workdir, config)
-    found = {**material.facts, **ask_pairs(config, workdir, material.model)}
-    detected = detect(config, material)
-    found['detection'] = detected.rows
-    folder = folder or workdir / FOLDER
-    atomic.write_json(folder / 'results.json', found)
-    text = table.render(found)
-    atomic.write_bytes(folder / 'table.md', table.markdown(found).encode())
-    said = run_facts.collect(config, material.facts, time.perf_counter() - start)
-    html = page.render(
-        f'Two people, and nobody: {config.name}',
-        '<p>docs/two_people.md says what is asked.</p>',
-        [
-            *table.sections(found, detected.trials),
-            page.Section('run', 'The run', run_facts.render(said, config)),
-        ],
-    )
-    atomic.write_bytes(folder / 'report.html', html.encode('utf-8', 'replace'))
-    say(text)
-    return found
 
 
 def _check(options: Any) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from cpad_jax.protocols.pairs import scores as pairs_scores
 from cpad_jax.protocols.pairs.queries import ACTION, SCENARIOS, WITHOUT, Doing, PairQuery
-from cpad_jax.protocols.pairs.scores import PairAsker, Way
+from cpad_jax.protocols.pairs.scores import PairScorer, Way
 from cpad_jax.ranking import bootstrap, method, metrics
 from cpad_jax.ranking import rows as ranking_rows
 
@@ -32,7 +32,7 @@ def both(scores: np.ndarray, query: PairQuery) -> float:
 
 
 def search(
-    asker: PairAsker, asked: Sequence[PairQuery]
+    asker: PairScorer, asked: Sequence[PairQuery]
 ) -> dict[str, dict[Way, dict[str, np.ndarray]]]:
     """Asks all queries in all ways.
 
@@ -141,7 +141,7 @@ def compare(
 
 
 def bound_rows(
-    asker: PairAsker,
+    asker: PairScorer,
     asked: Sequence[PairQuery],
     clips: Sequence[Mapping[str, Any]],
     actions: Sequence[str],
@@ -178,7 +178,7 @@ def bound_rows(
 
 
 def order_rows(
-    asker: PairAsker, doings: Sequence[Doing], samples: int, seed: int
+    asker: PairScorer, doings: Sequence[Doing], samples: int, seed: int
 ) -> list[dict[str, Any]]:
     """Whether a clip in which A does something to B answers "A … B" better than "B … A".
 

@@ -52,7 +52,7 @@ class Way:
 
 
 @dataclasses.dataclass(frozen=True)
-class SeenFaces:
+class PairFaces:
     """What speaks beside a text with tokens, as in the row 'CLIP-PAD + faces'.
 
     Attributes:
@@ -114,7 +114,7 @@ def difference(wanted: np.ndarray, excluded: np.ndarray) -> np.ndarray:
     return zscore(wanted) - np.maximum(zscore(excluded) - _UNUSUAL, 0)
 
 
-class PairAsker:
+class PairScorer:
     """Scores the clips of a gallery for queries about two people.
 
     Args:
@@ -136,7 +136,7 @@ class PairAsker:
         tokens: Mapping[str, Mapping[str, np.ndarray]],
         gallery: np.ndarray,
         plain_gallery: np.ndarray,
-        faces: SeenFaces | None = None,
+        faces: PairFaces | None = None,
     ):
         self._model, self._names, self._tokens = model, names, tokens
         self._gallery, self._plain_gallery, self._faces = gallery, plain_gallery, faces

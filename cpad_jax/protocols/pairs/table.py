@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cpad_jax.protocols.compound.table import aligned
 from cpad_jax.protocols.open_set import evaluate
 from cpad_jax.protocols.pairs import results, scores
 from cpad_jax.protocols.pairs.queries import ACTION, TOGETHER, WITHOUT
 from cpad_jax.ranking import method, metrics, rejection
 from cpad_jax.report import charts, page
+from cpad_jax.report.table import Cell, Table, cell
 
 # Who is asked by what `person_query` says.
 _METHODS = {
@@ -25,72 +24,54 @@ _COMPARED = ('hit@1', results.APART)
 _POINTS = 200  # Of a curve, at most.
 
 
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """Words and numbers of one table; the first `labels` columns say what a row is."""
-
-    title: str
-    head: Sequence[str]
-    lines: Sequence[Sequence[str]]
-    labels: int = 2
-
-
-def _value(row: Mapping[str, Any], name: str, sign: str = '') -> str:
-    text, low, high = f'{row[name]:{sign}.3f}', row[f'{name}_low'], row[f'{name}_high']
-    return text if low is None else f'{text} [{low:{sign}.3f}, {high:{sign}.3f}]'
-
-
 def _pairs(found: Mapping[str, Any]) -> list[Table]:
     tables = []
     for scenario in dict.fromkeys(row['scenario'] for row in found['pairs']):
         rows = [row for row in found['pairs'] if row['scenario'] == scenario]
         every = (*results.METRICS, results.APART, results.BOTH)
         names = [name for name in every if name in rows[0]]
-        lines = [[row['way'], _METHODS[row['person_query']], *(_value(row, n) for n in names)]
+        lines = [[row['way'], _METHODS[row['person_query']], *(cell(row, name) for name in names)]
                  for row in rows]  # fmt: skip
         first = rows[0]
         title = (
             f'"{_ASKED[scenario]}": {first["num_queries"]} queries of {first["num_titles"]} '
             f'titles, {first["num_relevant"]:.1f} right clips each among {found["num_clips"]}'
         )
-        tables.append(Table(title, ['asked by', 'method', *names], lines))
+        tables.append(Table(title, ['query', 'method', *names], lines, 2))
     lines = []
     for row in found['comparisons']:
         if row['metric'] not in _COMPARED:
             continue
-        value = _value(
-            {'d': row['difference'], 'd_low': row['low'], 'd_high': row['high']}, 'd', '+'
-        )
+        value = Cell(row['difference'], row['low'], row['high'], '+.3f')
         lines.append([_ASKED[row['scenario']], row['metric'], row['a'], row['b'], value])
     title = 'Both people less the better single one (A alone for A without B), on the same queries'
-    tables.append(Table(title, ['asked', 'metric', 'a', 'b', 'a − b'], lines, 4))
+    tables.append(Table(title, ['scenario', 'metric', 'a', 'b', 'a − b'], lines, 4))
     lines = [
-        [row['known'], _METHODS[row['person_query']], f'{row["hit@1"]:.3f}']
-        for row in found['bounds']
+        [row['known'], _METHODS[row['person_query']], Cell(row['hit@1'])] for row in found['bounds']
     ]
     title = f'What bounds "{_ASKED[ACTION]}": only clips in which a half is right are searched'
-    return [*tables, *([Table(title, ['known', 'method', 'hit@1'], lines)] if lines else [])]
+    return [*tables, *([Table(title, ['known', 'method', 'hit@1'], lines, 2)] if lines else [])]
 
 
 def _order(rows: Sequence[Mapping[str, Any]]) -> Table:
     actions = list(dict.fromkeys(row['action'] for row in rows))
     ways = dict.fromkeys((row['way'], row['person_query']) for row in rows)
-    told = {(row['way'], row['person_query'], row['action']): row for row in rows}
+    by = {(row['way'], row['person_query'], row['action']): row for row in rows}
     lines = [
-        [way, _METHODS[form], *(_value(told[way, form, action], 'told') for action in actions)]
+        [way, _METHODS[form], *(cell(by[way, form, action], 'told') for action in actions)]
         for way, form in ways
     ]
-    head = [f'{a or "all"} ({told[*next(iter(ways)), a]["num_pairs"]})' for a in actions]
+    head = [f'{a or "all"} ({by[*next(iter(ways)), a]["num_pairs"]})' for a in actions]
     title = 'Order told apart: "A … B" above "B … A" of a clip in which A does it; 0.5 is chance'
-    return Table(title, ['asked by', 'method', *head], lines)
+    return Table(title, ['query', 'method', *head], lines, 2)
 
 
 def _detection(rows: Sequence[Mapping[str, Any]]) -> Table:
     lines = [
         [
-            row['scenario'], row['method'], row['calibration'], _value(row, 'equal_error_rate'),
-            f'{row["floor"]:.3f}', f'{row["missed_at_0.1"]:.3f}',
-            *(f'{row[kind]:.2f}' for kind in evaluate.KINDS),
+            row['scenario'], row['method'], row['calibration'], cell(row, 'equal_error_rate'),
+            Cell(row['floor']), Cell(row['missed_at_0.1']),
+            *(Cell(row[kind], form='.2f') for kind in evaluate.KINDS),
         ]
         for row in rows
     ]  # fmt: skip
@@ -116,20 +97,13 @@ def tables(found: Mapping[str, Any]) -> list[Table]:
 
 def render(found: Mapping[str, Any]) -> str:
     """The tables for a terminal."""
-    lines = []
-    for table in tables(found):
-        lines += ['', table.title, *aligned([table.head, *table.lines])]
-    return '\n'.join([*lines, '', '[95 % intervals: whole titles drawn anew; of the last, people]'])
+    bounds = '[95 % intervals: whole titles drawn anew; of the last, people]'
+    return '\n\n'.join([*(table.text() for table in tables(found)), bounds])
 
 
 def markdown(found: Mapping[str, Any]) -> str:
     """The tables as Markdown."""
-    lines = []
-    for table in tables(found):
-        lines += [f'**{table.title}**', '', f'| {" | ".join(table.head)} |']
-        lines += ['|' + '---|' * table.labels + '---:|' * (len(table.head) - table.labels)]
-        lines += [f'| {" | ".join(line)} |' for line in table.lines] + ['']
-    return '\n'.join(lines)
+    return '\n\n'.join(table.markdown() for table in tables(found)) + '\n'
 
 
 def sections(found: Mapping[str, Any], trials: Sequence[rejection.Trials]) -> list[page.Section]:
@@ -139,14 +113,7 @@ def sections(found: Mapping[str, Any], trials: Sequence[rejection.Trials]) -> li
         found: What `results.json` holds.
         trials: Of each row of its 'detection'.
     """
-    grids = [
-        page.grid(
-            [page.text(word) for word in table.head],
-            [[page.text(word) for word in line] for line in table.lines],
-            table.title, labels=table.labels,
-        )
-        for table in tables(found)
-    ]  # fmt: skip
+    grids = [table.html() for table in tables(found)]
     charted = _curves(found['detection'], trials)
     last = [grids.pop()] if found['detection'] else []
     return [

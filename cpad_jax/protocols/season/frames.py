@@ -6,6 +6,7 @@ feature cache.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from cpad_jax import digests, progress
-from cpad_jax.features import store
+from cpad_jax.features.store import FeatureStore
 from cpad_jax.media import images, video
 from cpad_jax.media import shots as media_shots
 from cpad_jax.models.weights.folder import file_sha256
@@ -26,16 +27,23 @@ _SHOTS_VERSION = 2  # Raised when `media.shots` would find others, or their file
 
 
 class FrameChunks(Sequence):
-    """Videos in stretches of `FRAMES` frames, as records of the `clips` schema that are read late.
+    """Videos in chunks of `FRAMES` frames, as records of the `clips` schema that are read late.
 
     Args:
         videos: The files.
         durations: Seconds of each.
         rate: Frames per second, > 0.
+        fingerprint: Changes with the videos and the rate.
     """
 
-    def __init__(self, videos: Sequence[Path], durations: Sequence[float], rate: float):
-        self._videos = videos
+    def __init__(
+        self,
+        videos: Sequence[Path],
+        durations: Sequence[float],
+        rate: float,
+        fingerprint: str = '',
+    ):
+        self._videos, self.fingerprint = videos, fingerprint
         self.times = [frame_times(duration, rate) for duration in durations]
         self._all = [
             (number, start)
@@ -66,36 +74,22 @@ class SeasonFrames:
 
     Args:
         videos: The files.
-        clip: A `CLIPModel`.
-        directory: Of the feature cache.
+        store: Embeds the frames.
         rate: Frames per second.
-        batch_size: Frames at once, a multiple of `FRAMES` times the number of devices.
-        dtype: As in `store.clip_features`.
     """
 
-    def __init__(
-        self,
-        videos: Sequence[Path],
-        clip: Any,
-        directory: Path,
-        *,
-        rate: float,
-        batch_size: int,
-        dtype: str,
-    ):
-        self._videos, self._directory, self._rate = videos, directory, rate
+    def __init__(self, videos: Sequence[Path], store: FeatureStore, rate: float):
+        self._videos, self._directory, self._rate = videos, store.directory, rate
         self._digests = [file_sha256(path) for path in videos]
         self.durations = [video.probe(path).duration for path in videos]
-        stretches = FrameChunks(videos, self.durations, rate)
-        found = store.clip_features(
-            stretches, f'season/{rate}/{"/".join(self._digests)}', clip, directory,
-            frames_per_clip=FRAMES, batch_size=store.at_once(batch_size, FRAMES),
-            dtype=dtype, stage='embedding the season',
-        )  # fmt: skip
-        flat = found.frames[np.arange(FRAMES)[None] < found.counts[:, None]]
-        lengths = [len(times) for times in stretches.times]
+        fingerprint = f'season/{rate}/{"/".join(self._digests)}'
+        chunks = FrameChunks(videos, self.durations, rate, fingerprint)
+        store = dataclasses.replace(store, frames_per_clip=FRAMES)
+        embedded = store.clips(chunks, 'embedding the season')
+        flat = embedded.frames[np.arange(FRAMES)[None] < embedded.counts[:, None]]
+        lengths = [len(times) for times in chunks.times]
         self._frames = np.split(flat, np.cumsum(lengths)[:-1])
-        self._times = stretches.times
+        self._times = chunks.times
 
     def shots(self) -> list[list[Span]]:
         """The shots of each video, found or from the cache."""

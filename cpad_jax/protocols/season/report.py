@@ -9,22 +9,22 @@ from typing import Any
 
 import numpy as np
 
+from cpad_jax.methods.conditions import Condition
+from cpad_jax.protocols.protocol import Report
 from cpad_jax.protocols.season import table
 from cpad_jax.protocols.season.queries import SeasonQuery
-from cpad_jax.protocols.season.search import Condition, Segmentation, Values
+from cpad_jax.protocols.season.search import Segmentation, Values
 from cpad_jax.protocols.season.timeline import FULL, HALF, Lane, Mark, Piece, timeline
 from cpad_jax.ranking import bootstrap
 from cpad_jax.ranking.method import CLIP, PAD_TEXT_IMAGE
-from cpad_jax.report import charts, page, run_facts, strips
-from cpad_jax.report.page import Section, grid, name, text
+from cpad_jax.report import charts, page, strips
+from cpad_jax.report.page import Section, name, text
+from cpad_jax.report.table import Cell, Table
 
 CUTOFFS = (1, 5, 10, 25, 50, 100, 250, 500, 1000)
 SHOWN = 4  # Queries with a timeline.
 FOUND = 0.5  # Of the right clips among the first 25, for a query that succeeds.
 _CUTTINGS = 2  # Timelines beside each other, at most.
-_HEADS = ('R@25', 'R@50', 'last rank')  # As `search.METRICS`.
-_VALUES = {'recall@25': '{:.2f}', 'recall@50': '{:.2f}', 'last_rank': '{:.0f}'}
-_DIFFERENCES = {'recall@25': '{:+.3f}', 'recall@50': '{:+.3f}', 'last_rank': '{:+.1f}'}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,11 +123,8 @@ def choose(searched: Searched, seed: int) -> list[int]:
 
 
 def tables(searched: Searched) -> Section:
-    """The table of each cutting."""
-    body = ''.join(
-        grid(table.HEAD, [list(map(text, line)) for line in lines], title, labels=3)
-        for title, lines in table.tables(searched.rows)
-    )
+    """The table of each segmentation."""
+    body = ''.join(one.html() for one in table.tables(searched.rows))
     body += (
         '<p class="faint">R@K: share of all right clips inside the first K; last rank: of the last '
         'right one; means over queries [95 % interval, people drawn anew]. The paper searched '
@@ -137,25 +134,9 @@ def tables(searched: Searched) -> Section:
 
 
 def comparisons(searched: Searched) -> Section:
-    """Before and after, and CLIP-PAD beside CLIP, on the same queries."""
-    lines: dict[tuple[str, str], list[str]] = {}
-    for row in searched.differences:
-        key = (
-            f'{row["clips_per_minute"]:g} {row["cut"]}',
-            f'{row["a"]} − {row["b"]}'.replace('/', ' '),
-        )
-        form = _DIFFERENCES[row['metric']]
-        cell = form.format(row['difference'])
-        if row['low'] is not None:
-            cell += f' [{form.format(row["low"])}, {form.format(row["high"])}]'
-        lines.setdefault(key, []).append(cell)
-    if not lines:
-        return Section('comparisons', 'Compared query by query', '')
-    body = grid(
-        ['Clips per minute', 'what', *_HEADS],
-        [[*map(text, key), *cells] for key, cells in lines.items()],
-        'Differences on the same queries [95 % interval, people drawn anew]', labels=2,
-    )  # fmt: skip
+    """Before and after fine-tuning, and CLIP-PAD beside CLIP, on the same queries."""
+    rows = searched.differences
+    body = table.comparisons(rows).html() if rows else ''
     return Section('comparisons', 'Compared query by query', body)
 
 
@@ -218,19 +199,18 @@ def _timelines(searched: Searched, query: int) -> str:
 
 
 def _scores(searched: Searched, query: int) -> str:
-    lines, columns = [], _columns(searched)
+    columns = _columns(searched)
+    lines = []
     for row in range(len(searched.conditions)):
-        own = [searched.values[column, row] for column in columns]
         cells = [
-            form.format(value[metric][query]) for value in own for metric, form in _VALUES.items()
+            Cell(searched.values[column, row][metric][query], form=form)
+            for column in columns
+            for metric, form in table.METRICS.items()
         ]
-        lines.append([text(searched.series(row).label), *cells])
-    heads = [
-        f'{text(searched.cuttings[column].key)}<br>{metric}'
-        for column in columns
-        for metric in _HEADS
-    ]
-    return grid(['Method', *heads], lines, 'This query by every method')
+        lines.append([searched.series(row).label, *cells])
+    heading = [('', 1), *((searched.cuttings[column].key, 3) for column in columns)]
+    heads = ['method', *table.HEAD[3:] * len(columns)]
+    return Table('This query by every method', heads, lines, 1, [heading]).html()
 
 
 def timelines(searched: Searched, shown: Sequence[Shown]) -> Section:
@@ -255,18 +235,12 @@ def timelines(searched: Searched, shown: Sequence[Shown]) -> Section:
     return Section('timelines', 'The season, query by query', body if shown else '')
 
 
-def build(
-    searched: Searched,
-    shown: Sequence[Shown],
-    said: Mapping[str, str],
-    config: Any,
-) -> str:
+def build(searched: Searched, shown: Sequence[Shown], config: Any) -> Report:
     """The whole page.
 
     Args:
-        searched: What came out.
+        searched: The results.
         shown: The queries that have a timeline.
-        said: From `run_facts.collect`.
         config: The configuration.
     """
     first = searched.rows[0]
@@ -280,14 +254,10 @@ def build(
         f'backbone {page.text(first["backbone"])}, up to {first["num_references"]} reference '
         f'photos. A clip counts as {counts}.</p>'
     )
-    return page.render(
-        f'Searching a season: {config.name}',
-        lead,
-        [
-            tables(searched),
-            curves(searched, config.eval.bootstrap_samples, config.seed),
-            timelines(searched, shown),
-            comparisons(searched),
-            Section('run', 'The run', run_facts.render(said, config)),
-        ],
-    )
+    sections = [
+        tables(searched),
+        curves(searched, config.eval.bootstrap_samples, config.seed),
+        timelines(searched, shown),
+        comparisons(searched),
+    ]
+    return Report(f'Searching a season: {config.name}', lead, sections)

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from cpad_jax import progress
+from cpad_jax.methods.conditions import TUNED, Condition, encode
 from cpad_jax.models.clip_pad_api import PersonalizedCLIP
-from cpad_jax.models.person import Person
 from cpad_jax.protocols.season.frames import SeasonFrames
 from cpad_jax.protocols.season.queries import SeasonQuery
 from cpad_jax.protocols.season.segmentation import Span
 from cpad_jax.ranking import bootstrap, metrics, rows
-from cpad_jax.ranking.method import CLIP, PAD_IMAGE, PAD_TEXT_IMAGE, TEXT, TEXT_IMAGE, Method
+from cpad_jax.ranking.method import CLIP, PAD_IMAGE, PAD_TEXT_IMAGE
 
 METRICS = ('recall@25', 'recall@50', 'last_rank')
-TUNED = (PAD_IMAGE, PAD_TEXT_IMAGE)  # What fine-tuning changes.
 _KEPT = 50  # Best clips of each query that are written down.
 
 
@@ -50,26 +49,6 @@ class Segmentation:
         }
 
 
-@dataclasses.dataclass(frozen=True)
-class Condition:
-    """One row of the table: how it is asked, and who stands behind [TOK].
-
-    Attributes:
-        method: How.
-        fine_tuned: Whether it was fine-tuned on the person.
-        people: person_id → who stands behind [TOK]; None where the query has none.
-    """
-
-    method: Method
-    fine_tuned: bool
-    people: Callable[[str], Person | None]
-
-    @property
-    def key(self) -> str:
-        """A short name that is unique among conditions."""
-        return self.method.key + (' fine-tuned' if self.fine_tuned else '')
-
-
 def season_metrics(ranks: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     """Every metric of every query.
 
@@ -84,21 +63,6 @@ def season_metrics(ranks: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         'recall@50': metrics.recall_at_k(ranks, 50),
         'last_rank': metrics.last_rank(ranks),
     }
-
-
-def encode(
-    model: PersonalizedCLIP, condition: Condition, asked: Sequence[SeasonQuery]
-) -> np.ndarray:
-    """Embeds the queries in the way of a condition: float32 [Q, D] of length 1."""
-    method = condition.method
-    named = method.person_query in (TEXT, TEXT_IMAGE)
-    token = method.name != CLIP.name
-    return np.stack(
-        [
-            model.encode_query(query.text(named, token), condition.people(query.person_id))
-            for query in asked
-        ]
-    )
 
 
 Values = Mapping[tuple[int, int], Mapping[str, np.ndarray]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cpad_jax.protocols.compound.table import aligned
+from cpad_jax.report.table import Cell, Table, cell
 
 # The paper: Seinfeld, season 2, "Michael Richards [TOK] entering the room", one query.
 # (fine-tuned, clips per minute) → R@25, R@50, last rank.
@@ -18,83 +18,74 @@ PAPER = {
 HEAD = ('method', 'person query', 'fine-tuned', 'R@25', 'R@50', 'last rank')
 
 
-def _rows(rows: Sequence[Mapping[str, Any]], clips_per_minute: float) -> list[tuple[str, ...]]:
-    lines = []
+METRICS = {'recall@25': '.2f', 'recall@50': '.2f', 'last_rank': '.0f'}
+_DIFFERENCES = {'recall@25': '+.3f', 'recall@50': '+.3f', 'last_rank': '+.1f'}
+
+
+def _lines(rows: Sequence[Mapping[str, Any]], clips_per_minute: float) -> list[list[str | Cell]]:
+    lines: list[list[str | Cell]] = []
     for row in rows:
         name = row['method'] + (f' ({row["control"]})' if row['control'] else '')
-        lines.append(
-            (
-                name, row['person_query'], 'yes' if row['fine_tuned'] else 'no',
-                _bounds(row, 'recall@25', '{:.2f}'), _bounds(row, 'recall@50', '{:.2f}'),
-                _bounds(row, 'last_rank', '{:.0f}'),
-            )
-        )  # fmt: skip
-    for (tuned, number), (first, second, last) in PAPER.items():
+        tuned = 'yes' if row['fine_tuned'] else 'no'
+        cells = [cell(row, metric, form) for metric, form in METRICS.items()]
+        lines.append([name, row['person_query'], tuned, *cells])
+    for (tuned, number), values in PAPER.items():
         if number == clips_per_minute:
-            lines.append(
-                ('paper: Seinfeld', 'name + [TOK]', 'yes' if tuned else 'no', f'{first:.2f}',
-                 f'{second:.2f}', f'{last}')
-            )  # fmt: skip
+            forms = METRICS.values()
+            cells = [Cell(value, form=form) for value, form in zip(values, forms, strict=True)]
+            lines.append(['paper: Seinfeld', 'name + [TOK]', 'yes' if tuned else 'no', *cells])
     return lines
 
 
-def _bounds(row: Mapping[str, Any], name: str, form: str) -> str:
-    text, low, high = form.format(row[name]), row[f'{name}_low'], row[f'{name}_high']
-    return text if low is None else f'{text} [{form.format(low)}, {form.format(high)}]'
-
-
-def tables(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[tuple[str, ...]]]]:
-    """The table of each cutting: its title, and its lines with a cell for each word of `HEAD`.
+def tables(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
+    """The table of each segmentation.
 
     Args:
         rows: Of `season.json`.
     """
-    found = []
+    made = []
     keys = dict.fromkeys((row['clips_per_minute'], row['cut']) for row in rows)
     for number, cut in keys:
-        own = [
+        of_cut = [
             row for row in rows
             if (row['clips_per_minute'], row['cut'], row['people']) == (number, cut, 'all')
         ]  # fmt: skip
-        first = own[0]
+        first = of_cut[0]
         chance = min(1.0, 25 / first['num_clips'])
-        found.append(
-            (
-                f'{number:g} clips per minute, {cut}: {first["num_clips"]} clips, '
-                f'{first["num_queries"]} queries about {first["num_people"]} people, '
-                f'{first["num_relevant"]:.1f} right clips each; by chance R@25 is {chance:.2f}',
-                _rows(own, number),
-            )
+        title = (
+            f'{number:g} clips per minute, {cut}: {first["num_clips"]} clips, '
+            f'{first["num_queries"]} queries about {first["num_people"]} people, '
+            f'{first["num_relevant"]:.1f} right clips each; by chance R@25 is {chance:.2f}'
         )
-    return found
+        made.append(Table(title, HEAD, _lines(of_cut, number), 3))
+    return made
 
 
-def _differences(differences: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [
-        f'{row["clips_per_minute"]:g} clips per minute, {row["cut"]}: {row["metric"]} of {row["a"]}'
-        f' minus {row["b"]}: {row["difference"]:+.3f}'
-        + ('' if row['low'] is None else f' [{row["low"]:+.3f}, {row["high"]:+.3f}]')
-        for row in differences
-    ]
-
-
-def render(rows: Sequence[Mapping[str, Any]], differences: Sequence[Mapping[str, Any]]) -> str:
-    """The table for a terminal.
+def comparisons(differences: Sequence[Mapping[str, Any]]) -> Table:
+    """CLIP-PAD less CLIP, and after fine-tuning less before, on the same queries.
 
     Args:
-        rows: Of `season.json`.
         differences: Of `season_comparisons.json`.
     """
-    lines = []
-    for title, table in tables(rows):
-        lines += ['', title, *aligned([HEAD, *table])]
-    return '\n'.join([*lines, '', *_differences(differences)])
+    lines: dict[tuple[str, str], list[str | Cell]] = {}
+    for row in differences:
+        key = (
+            f'{row["clips_per_minute"]:g} {row["cut"]}',
+            f'{row["a"]} − {row["b"]}'.replace('/', ' '),
+        )
+        lines.setdefault(key, []).append(
+            Cell(row['difference'], row['low'], row['high'], _DIFFERENCES[row['metric']])
+        )
+    return Table(
+        'Differences on the same queries [95 % interval, people drawn anew]',
+        ['clips per minute', 'difference of', *HEAD[3:]],
+        [[*key, *cells] for key, cells in lines.items()],
+        2,
+    )
 
 
-def markdown(rows: Sequence[Mapping[str, Any]], differences: Sequence[Mapping[str, Any]]) -> str:
-    """The table as Markdown; arguments as in `render`."""
-    lines = []
-    for title, table in tables(rows):
-        lines += [f'**{title}**', '', f'| {" | ".join(HEAD)} |', '|---|---|---|---:|---:|---:|']
-        lines += [f'| {" | ".join(line)} |' for line in table] + ['']
-    return '\n'.join([*lines, *(f'- {line}' for line in _differences(differences)), ''])
+def every(
+    rows: Sequence[Mapping[str, Any]], differences: Sequence[Mapping[str, Any]]
+) -> list[Table]:
+    """All tables; arguments as in `tables` and `comparisons`."""
+    return [*tables(rows), *([comparisons(differences)] if differences else [])]

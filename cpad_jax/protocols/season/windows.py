@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cpad_jax.features.store import mean_direction
+from cpad_jax.features.pooling import mean_direction
 from cpad_jax.ranking import exact_scores
 
 _AT_ONCE = 64  # Queries that are scored at once.

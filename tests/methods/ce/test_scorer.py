@@ -39,7 +39,7 @@ def test_learns_and_becomes_a_row(tmp_path, capsys):
     rows = json.loads((tmp_path / 'ce' / 'eval' / 'no_person.json').read_text())
     assert {row['method'] for row in rows} == {'CE', 'CLIP'}
     assert [e['step'] for e in validation_curve.read(tmp_path / 'ce')] == [2, 4]
-    assert 'nobody in particular' in capsys.readouterr().out
+    assert 'Queries without a person' in capsys.readouterr().out
     evaluate.main(arguments)  # Nothing is learned again, and the same comes out.
     assert json.loads((tmp_path / 'ce' / 'eval' / 'no_person.json').read_text()) == rows
     nobody = rows
@@ -58,7 +58,7 @@ def test_learns_and_becomes_a_row(tmp_path, capsys):
     }  # fmt: skip
     assert '| CE | image |' in (tmp_path / 'pad' / 'eval' / 'table.md').read_text()
     report = (tmp_path / 'pad' / 'eval' / 'report.html').read_text()
-    assert 'CE, image' in report and 'Nobody in particular' in report
+    assert 'CE, image' in report and 'Queries without a person' in report
     chosen = validation_curve.chosen_step(tmp_path / 'ce')
     assert f'Step {chosen} of 4 was chosen' in report
     # The same clips, asked the same, whichever workdir asks.

@@ -4,10 +4,11 @@ import json
 
 import pytest
 
+from cpad_jax import eval as evaluation
 from cpad_jax import train
 from cpad_jax.data import build, readers
 from cpad_jax.errors import UserError
-from cpad_jax.protocols.compound import evaluate, queries
+from cpad_jax.protocols.compound import queries
 from cpad_jax.ranking import scorers
 from cpad_jax.ranking.query import SCENARIOS
 from cpad_jax.training import configs
@@ -95,7 +96,7 @@ def test_training_and_evaluation_take_the_data_set(manual, data, tmp_path, capsy
     splits = tmp_path / 'splits.json'
     splits.write_text(json.dumps(TITLES | {'one': 'validation'}))
     config.data.dir = str(built(manual, tmp_path / 'data', splits=splits))
-    evaluate.evaluate(tmp_path, config)
+    evaluation.evaluate(config, tmp_path)
     rows = json.loads((tmp_path / 'eval' / 'results.json').read_text())
     assert {r['people'] for r in rows} == {'all', 'unseen'}
 

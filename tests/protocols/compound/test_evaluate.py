@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from cpad_jax.protocols.compound import evaluate, results
+from cpad_jax.protocols.compound import examples, results
 from cpad_jax.ranking import method, metrics
 from cpad_jax.ranking import rows as ranking_rows
 from cpad_jax.ranking.query import Query
@@ -154,15 +154,15 @@ def test_examples_are_drawn_without_a_look_at_success():
     asked = [query(f's{i}', s) for s in ('action', 'place') for i in range(50)]
     good, bad = np.ones(100), np.full(100, 9.0)
     for seed in range(5):
-        chosen = evaluate.choose_examples(asked, good, seed)
+        chosen = examples.choose(asked, good, seed)
         assert [asked[number].scenario for number in chosen] == ['action', 'place']
         # The same ones whatever became of them, and one of the outcome that they lack.
-        assert evaluate.choose_examples(asked, bad, seed) == chosen
+        assert examples.choose(asked, bad, seed) == chosen
     for most, other in ((1, 6), (9, 5)):
         one = np.full(100, most)
         one[77] = other
-        chosen = evaluate.choose_examples(asked, one, 0)
+        chosen = examples.choose(asked, one, 0)
         assert len(chosen) == 3 and chosen[-1] == 77
         one[chosen[0]] = other
-        assert len(evaluate.choose_examples(asked, one, 0)) == 2
-    assert len({tuple(evaluate.choose_examples(asked, good, s)) for s in range(10)}) > 5
+        assert len(examples.choose(asked, one, 0)) == 2
+    assert len({tuple(examples.choose(asked, good, s)) for s in range(10)}) > 5

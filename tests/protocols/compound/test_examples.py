@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 from PIL import Image
 
@@ -16,8 +18,7 @@ def test_frames_tell_right_from_wrong_in_the_order_of_the_ranking(tmp_path):
         examples.Example('a query', 'rank 2', grey[:, :90], [grey] * 3, [False, True, False]),
         examples.Example('another', 'rank 1', grey, [grey] * 2, [True, True]),
     ]
-    examples.draw(tmp_path / 'examples.jpg', rows)
-    sheet = np.asarray(Image.open(tmp_path / 'examples.jpg'))
+    sheet = np.asarray(Image.open(io.BytesIO(examples.render(rows))))
     width, height = examples._TILE
     left = examples._GAP * 3 + examples._PHOTO
     found = []

@@ -14,7 +14,7 @@ import pytest
 from cpad_jax import train
 from cpad_jax.data import readers
 from cpad_jax.data.synthetic_cast import world_spec
-from cpad_jax.features import store
+from cpad_jax.features.store import FeatureStore
 from cpad_jax.models import pretrained
 from cpad_jax.protocols.compound import queries
 from cpad_jax.ranking import references as ranking_references
@@ -62,10 +62,7 @@ def test_no_photo_of_a_query_comes_from_a_title_that_holds_its_answer(mini_world
         for own in taken.values()
         for photo, title in zip(own, titles, strict=True)
     ]
-    features = store.IdentityFeatures(
-        np.zeros((len(doctored), 4), np.float16), None, None, None, None, None
-    )
-    _, by_identity = ranking_references.photos_by_identity(features, doctored)
+    by_identity = ranking_references.photos_by_identity(doctored)
     references = {k: by_identity.get(p['identity'], []) for k, p in people_by_id.items()}
     source = {photo['image_id']: photo['source'] for photo in doctored}
     asked = queries.build_queries(clips, people_by_id, references, min_distractors=0)
@@ -79,12 +76,12 @@ def test_nobody_unseen_is_learned(mini_world, tmp_path, monkeypatch):
     paths, spec = mini_world
     sources = []
 
-    def stop(source, *_, **__):
+    def stop(store, source, *_):
         sources.append(source)
         raise InterruptedError
 
     monkeypatch.setattr(pretrained, 'load_clip', lambda *_, **__: None)
-    monkeypatch.setattr(store, 'identity_features', stop)
+    monkeypatch.setattr(FeatureStore, 'photos', stop)
     with pytest.raises(InterruptedError):
         data = train.IdentityData(paths, paths, 'synthetic_cast')
         train.learn_identities(configs.load('configs/testing.py'), tmp_path, data)

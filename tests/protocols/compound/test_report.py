@@ -4,10 +4,11 @@ import re
 import numpy as np
 import pytest
 
-from cpad_jax.protocols.compound import report, report_page, table
+from cpad_jax.protocols.compound import report, table
 from cpad_jax.ranking import rows as ranking_rows
 from cpad_jax.ranking.method import CLIP, METHODS, PAD_TEXT_IMAGE
 from cpad_jax.report import charts, page, run_facts, strips
+from cpad_jax.report.table import percent
 from cpad_jax.training import configs
 from tests.support import drawn_outcome
 from tests.support.page_reader import Reader
@@ -22,7 +23,7 @@ def config():
 def made(config):
     found, values = drawn_outcome.make()
     said = run_facts.collect(config, drawn_outcome.FACTS, 12.3)
-    text = report_page.build(found, PAD_TEXT_IMAGE, drawn_outcome.failures(found), said, config)
+    text = drawn_outcome.page(found, PAD_TEXT_IMAGE, drawn_outcome.failures(found), said, config)
     return found, values, text, Reader(text)
 
 
@@ -38,7 +39,7 @@ def test_the_page_has_its_parts_and_a_way_to_each(made):
 def test_numbers_are_those_of_results_json(made):
     found, _, _, read = made
     head, *lines = read.tables[0]
-    assert head[:5] == ['Method', 'person query', 'action@1', 'action@5', 'place@1']
+    assert head[:5] == ['method', 'person query', '@1', '@5', '@1']
     own = {(line[0], line[1]): line[2:] for line in lines}
     for method in METHODS:
         cells = own[method.name, method.person_query]
@@ -54,7 +55,7 @@ def test_numbers_are_those_of_results_json(made):
     # Unseen people are another table, of one person: no bounds.
     unseen = {(line[0], line[1]): line[2:] for line in read.tables[1][1:]}
     row = table.find(found.rows, CLIP.key, 'action', 'unseen')
-    assert unseen['CLIP', 'text'][0] == table.percent(row, 'hit@1', bounds=True)
+    assert unseen['CLIP', 'text'][0] == str(percent(row, 'hit@1'))
 
 
 def test_curves_go_through_the_hits_of_results_json(made):
@@ -72,7 +73,7 @@ def test_curves_go_through_the_hits_of_results_json(made):
 
 def test_bars_are_about_the_queries_that_name_it(made):
     found, values, text, read = made
-    eating = [n for n, q in enumerate(found.asked) if q.action == 'Eat' and q.seen]
+    eating = [n for n, q in enumerate(found.queries) if q.action == 'Eat' and q.seen]
     hits = values[CLIP]['hit@1'][eating]
     assert f'Eat, CLIP, text, {len(eating)} queries: {100 * hits.mean():.1f} %' in read.words
     # Two people of one name are told apart.
@@ -84,7 +85,7 @@ def test_queries_that_fail_are_counted_and_the_worst_are_listed(made):
     first = values[PAD_TEXT_IMAGE]['median_rank']
     counted = next(t for t in read.tables if t[0][:3] == ['Scenario', 'queries', 'fail'])
     for line in counted[1:]:
-        own = [n for n, q in enumerate(found.asked) if q.scenario == line[0]]
+        own = [n for n, q in enumerate(found.queries) if q.scenario == line[0]]
         assert line[1:3] == [str(len(own)), str(int((first[own] > 5).sum()))]
     worst = next(t for t in read.tables if t[0][0] == 'Query')
     ranks = [float(line[-1]) for line in worst[1:]]
@@ -135,7 +136,7 @@ def test_tables_have_headers_and_scroll_in_their_box(made):
     *_, text, read = made
     assert text.count('<table ') == text.count('role="region"') == len(read.tables)
     assert all(own['aria-label'] for own in read.all('table'))
-    assert all(cell['scope'] in ('col', 'row') for cell in read.all('th'))
+    assert all(cell['scope'] in ('col', 'colgroup', 'row') for cell in read.all('th'))
 
 
 def test_the_run_says_what_it_was(made, config):
@@ -158,20 +159,20 @@ def test_further_parts_stand_before_the_run_and_empty_ones_nowhere(made, config)
         page.Section('season', 'A season', '<p>timeline</p>'),
         page.Section('training', 'Learning', ''),
     ]
-    read = Reader(report_page.build(found, PAD_TEXT_IMAGE, [], {}, config, more))
+    read = Reader(drawn_outcome.page(found, PAD_TEXT_IMAGE, [], {}, config, more))
     assert read.sections()[-2:] == ['season', 'run'] and 'Learning' not in read.words
     assert not read.all('img')
 
 
 def test_what_was_not_asked_is_not_shown(made, config):
     found, values, *_ = made
-    few = [n for n, q in enumerate(found.asked) if q.scenario == 'place' and q.seen]
+    few = [n for n, q in enumerate(found.queries) if q.scenario == 'place' and q.seen]
     own = {m: {k: v[few] for k, v in values[m].items()} for m in (CLIP,)}
     own[PAD_TEXT_IMAGE] = {k: np.ones(len(few)) for k in own[CLIP]}
-    asked = [found.asked[n] for n in few]
+    asked = [found.queries[n] for n in few]
     rows = ranking_rows.result_rows(asked, own, drawn_outcome.FACTS, 20, 0)
-    small = report.Outcome(rows, [], asked, {m: v['median_rank'] for m, v in own.items()}, 20, 0)
-    read = Reader(report_page.build(small, PAD_TEXT_IMAGE, [], {}, config))
+    small = report.Evaluated(rows, [], asked, {m: v['median_rank'] for m, v in own.items()}, 20, 0)
+    read = Reader(drawn_outcome.page(small, PAD_TEXT_IMAGE, [], {}, config))
     assert read.sections() == ['table', 'curves', 'groups', 'run']
     assert 'By action' not in read.words and 'By place' in read.words
     # Without CE the paper's own numbers stand in its row.

@@ -28,7 +28,7 @@ def parsed(*overrides, learned='testing'):
 )
 def test_wrong_options_are_told_before_any_work(tmp_path, override, message):
     with pytest.raises(UserError, match=message):
-        evaluate.evaluate(tmp_path, parsed(override))
+        evaluation.evaluate(parsed(override), tmp_path)
 
 
 def test_the_drawn_gallery_has_the_cast_of_the_world_and_lies_beside_it(tmp_path, monkeypatch):
@@ -67,7 +67,7 @@ def test_tokens_by_photos_and_by_photos_and_name():
         'a': Reference('a', 'Ann', (), np.array([[1, 3], [3, 1]], np.float32)),
         'b': Reference('b', 'Ben', (), np.array([[5, 5]], np.float32)),
     }
-    found = evaluate.tokens(Model(), references)
+    found = evaluate.person_tokens(Model(), references)
     assert found['image']['a'].tolist() == [[2, 2]] and found['image']['b'].tolist() == [[5, 5]]
     assert found['text+image']['a'].tolist() == [[9, 9]]
 
@@ -112,7 +112,7 @@ def test_tables_say_what_came_out():
     # Only hit@1 of the comparisons.
     assert text.count('+0.250') == 1
     lines = table.markdown(FOUND).split('\n')
-    assert '|---|---|---:|---:|---:|' in lines
+    assert '| --- | --- | ---: | ---: | ---: |' in lines
     widths = [line.count('|') for line in lines if line.startswith('|')]
     # A head, a rule and rows each: 2, 2, 1, 1, 1 and 5 of them.
     assert len(widths) == 6 * 2 + 12 and min(widths) == 4

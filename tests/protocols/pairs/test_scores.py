@@ -6,7 +6,7 @@ import pytest
 from cpad_jax.protocols.pairs import results
 from cpad_jax.protocols.pairs import scores as pairs_scores
 from cpad_jax.protocols.pairs.queries import ACTION, TOGETHER, WITHOUT, Doing, PairQuery
-from cpad_jax.protocols.pairs.scores import PairAsker, Way
+from cpad_jax.protocols.pairs.scores import PairScorer, Way
 from cpad_jax.ranking import method
 from cpad_jax.ranking.zscore import zscore
 from tests.support import tiny_cpad
@@ -36,7 +36,7 @@ class Model:
 def asker(model):
     own = {'a': np.full((1, 1), 1.0), 'b': np.full((1, 1), 2.0)}
     clips = np.eye(3, dtype=np.float32)
-    return PairAsker(model, NAMES, {IMAGE: own, BOTH: own}, clips, clips)
+    return PairScorer(model, NAMES, {IMAGE: own, BOTH: own}, clips, clips)
 
 
 def query(scenario, action=None, **kw):
@@ -69,7 +69,7 @@ def test_what_is_asked_in_each_way(scenario, action, name, form, text, people):
 def test_names_are_searched_in_the_clips_as_plain_clip_sees_them():
     own = {'a': np.full((1, 1), 1.0), 'b': np.full((1, 1), 2.0)}
     clips = np.eye(3, dtype=np.float32)
-    ask = PairAsker(Model(), NAMES, {IMAGE: own, BOTH: own}, clips, -clips)
+    ask = PairScorer(Model(), NAMES, {IMAGE: own, BOTH: own}, clips, -clips)
     named, shown = (
         ask.scores(Way('one sentence', form), [query(TOGETHER)])[0] for form in (method.TEXT, IMAGE)
     )
@@ -111,7 +111,7 @@ def test_a_real_model_tells_who_does_it():
     own = {name: rng.normal(size=(2, 64)).astype(np.float32) for name in 'ab'}
     gallery = rng.normal(size=(4, 32)).astype(np.float32)
     gallery /= np.linalg.norm(gallery, axis=1, keepdims=True)
-    ask = PairAsker(model, NAMES, {IMAGE: own, BOTH: own}, gallery, gallery)
+    ask = PairScorer(model, NAMES, {IMAGE: own, BOTH: own}, gallery, gallery)
     way = Way('one sentence', IMAGE)
     turned = PairQuery(ACTION, 'b', 'a', 'Kiss', (0,), 't')
     one, other = ask.scores(way, [query(ACTION, 'Kiss'), turned])
@@ -207,9 +207,9 @@ def test_faces_say_who_is_there_beside_the_text():
             return np.tile([-1.0, -2, -3], (len(words), 1))
 
     by_name = {'a': np.array([4.0, 0, 0]), 'b': np.array([0.0, 0, 3])}
-    faces = pairs_scores.SeenFaces(alike, Bank(), faces=2.0, words=0.5, by_name=by_name, name=3.0)
+    faces = pairs_scores.PairFaces(alike, Bank(), faces=2.0, words=0.5, by_name=by_name, name=3.0)
     gallery = np.array([[1, 0, 0], [0, 1, 0], [0, 2, 1]], np.float32)
-    ask = PairAsker(model, NAMES, {IMAGE: own, BOTH: own}, gallery, gallery, faces)
+    ask = PairScorer(model, NAMES, {IMAGE: own, BOTH: own}, gallery, gallery, faces)
     assert ask.forms == (IMAGE, BOTH, pairs_scores.FACES, pairs_scores.NAMES_ON_FACES)
 
     def scores(name, scenario=ACTION, action='Kiss'):

@@ -7,9 +7,11 @@ import pytest
 from cpad_jax import eval as evaluation
 from cpad_jax import train
 from cpad_jax.errors import UserError
+from cpad_jax.methods import conditions
+from cpad_jax.methods.context import EvalContext
 from cpad_jax.models.person import Person
 from cpad_jax.protocols.season import evaluate, segmentation
-from cpad_jax.ranking import method, references
+from cpad_jax.ranking import method
 from cpad_jax.ranking.references import Reference
 from cpad_jax.training import configs
 
@@ -52,7 +54,7 @@ def test_only_the_drawn_world_has_a_drawn_season(tmp_path):
 )
 def test_wrong_options_are_told_before_any_work(tmp_path, override, message):
     with pytest.raises(UserError, match=message):
-        evaluate.evaluate(tmp_path, parsed(override))
+        evaluation.evaluate(parsed(override), tmp_path)
 
 
 class Model:
@@ -84,7 +86,7 @@ def test_before_and_after_come_out_of_one_list():
         return Person(reference.name, guess.tokens + 10, 'image', 1)
 
     found = {
-        (c.method, c.fine_tuned): c for c in evaluate.conditions(Model(), REFERENCES, fine_tune)
+        (c.method, c.fine_tuned): c for c in conditions.conditions(Model(), REFERENCES, fine_tune)
     }
     assert len(found) == 7
     assert found[method.CLIP, False].people('a') is None
@@ -98,7 +100,7 @@ def test_before_and_after_come_out_of_one_list():
     # Each form is fine-tuned from its own guess.
     np.testing.assert_array_equal(found[method.PAD_IMAGE, True].people('a').tokens, [[12, 12]])
     np.testing.assert_array_equal(found[method.PAD_TEXT_IMAGE, True].people('a').tokens, [[19, 19]])
-    assert not any(c.fine_tuned for c in evaluate.conditions(Model(), REFERENCES, None))
+    assert not any(c.fine_tuned for c in conditions.conditions(Model(), REFERENCES, None))
 
 
 def test_shots_are_looked_for_only_where_they_are_wanted():
@@ -125,25 +127,20 @@ def test_no_photo_of_a_searched_title_says_who_somebody_is(tmp_path, monkeypatch
         who: {'identity': number, 'name': who.title(), 'seen': True}
         for number, who in enumerate(('a', 'b'))
     }
-    paths = types.SimpleNamespace(part=lambda kind: kind, fingerprint='x')
-    monkeypatch.setattr(references.build, 'locate', lambda *a: paths)
-    monkeypatch.setattr(references.readers, 'IdentityReader', lambda *a: photos)
-    monkeypatch.setattr(references.store, 'photo_features', lambda *a: features)
-    monkeypatch.setattr(references, 'read_people', lambda *a: people)
-    model = types.SimpleNamespace(clip=None, names=[])
+    monkeypatch.setattr(EvalContext, 'people', people)
+    monkeypatch.setattr(EvalContext, 'reference_photos', photos)
+    monkeypatch.setattr(EvalContext, 'reference_features', features)
 
     def read(*titles):
-        return references.read_references(
-            tmp_path, parsed(), model, ['a', 'b', 'stranger'], frozenset(titles)
-        )
+        return EvalContext(parsed(), tmp_path).references(['a', 'b', 'stranger'], titles)
 
-    found, seen = read('seinfeld')
+    found = read('seinfeld')
     # Of b there are photos of this season only.
-    assert list(found) == ['a'] and seen == {'a': True}
+    assert list(found) == ['a']
     assert [photo['image_id'] for photo in found['a'].photos] == ['a/1']
     np.testing.assert_array_equal(found['a'].features, [[2, 3]])
     np.testing.assert_array_equal(found['a'].pictures, [[12, 13]])
-    assert list(read('friends')[0]) == ['a', 'b']
+    assert list(read('friends')) == ['a', 'b']
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@ import types
 import numpy as np
 import pytest
 
+from cpad_jax.features.store import FeatureStore
 from cpad_jax.media import images, video
 from cpad_jax.protocols.season import frames as season_frames
 from cpad_jax.protocols.season import segmentation
@@ -35,20 +36,19 @@ def test_frames_are_those_shown_at_their_times_whatever_the_rate(uneven):
 
 
 def test_pieces_are_told_by_their_own_frames(uneven, tmp_path, monkeypatch):
-    def features(source, fingerprint, clip, directory, *, frames_per_clip, batch_size, **options):
-        assert batch_size == 2
-        found = np.zeros((len(source), frames_per_clip, 100), np.float16)
+    def features(store, source, stage):
+        assert store.batch_size // store.frames_per_clip == 2
+        found = np.zeros((len(source), store.frames_per_clip, 100), np.float16)
         for number, record in enumerate(source):
             for place, frame in enumerate(record['frames']):
                 found[number, place, read_number(images.decode_jpeg(frame))] = 1
         counts = np.array([len(record['frames']) for record in source])
         return types.SimpleNamespace(frames=found, counts=counts)
 
-    monkeypatch.setattr(season_frames.store, 'clip_features', features)
+    monkeypatch.setattr(FeatureStore, 'clips', features)
     path, _ = uneven
-    frames = season_frames.SeasonFrames(
-        [path, path], None, tmp_path, rate=2.0, batch_size=16, dtype='float32'
-    )
+    store = FeatureStore(None, tmp_path, batch_size=16)
+    frames = season_frames.SeasonFrames([path, path], store, rate=2.0)
     pieces = [[(0.0, 2.0), (2.0, 4.0)], [(4.0, 6.0)]]
     embedded = frames.moments(pieces, 0).embeddings
     assert embedded.shape == (3, 100)
@@ -67,8 +67,8 @@ def test_pieces_are_told_by_their_own_frames(uneven, tmp_path, monkeypatch):
 
 def test_shots_are_found_once(uneven, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        season_frames.store, 'clip_features',
-        lambda source, *a, **b: types.SimpleNamespace(
+        FeatureStore, 'clips',
+        lambda store, source, stage: types.SimpleNamespace(
             frames=np.ones((len(source), 8, 4), np.float16),
             counts=np.array([len(source[i]['frames']) for i in range(len(source))]),
         ),
@@ -78,9 +78,7 @@ def test_shots_are_found_once(uneven, tmp_path, monkeypatch):
     monkeypatch.setattr(
         season_frames.media_shots, 'shots', lambda p: asked.append(p) or [(0.0, 3.0), (3.0, 8.0)]
     )
-    frames = season_frames.SeasonFrames(
-        [path], None, tmp_path, rate=1.0, batch_size=8, dtype='float32'
-    )
+    frames = season_frames.SeasonFrames([path], FeatureStore(None, tmp_path), rate=1.0)
     assert frames.shots() == frames.shots() == [[(0.0, 3.0), (3.0, 8.0)]]
     assert asked == [path]
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cpad_jax.media import images
+from cpad_jax.protocols import protocol
 from cpad_jax.protocols.season import pictures, report
 from cpad_jax.protocols.season.timeline import Lane, Mark, Piece, timeline
 from cpad_jax.report import charts, run_facts
@@ -25,7 +26,9 @@ def made(searched):
     config = configs.parse(['--config', 'configs/season.py:testing']).config
     facts = {'dataset_version': '1', 'split': 'references', 'seed': 7, 'face_feature': 'clip'}
     said = run_facts.collect(config, drawn_season.FACTS | facts, 3.2)
-    text = report.build(searched, drawn_season.shown(searched), said, config)
+    text = protocol.render(
+        report.build(searched, drawn_season.shown(searched), config), said, config
+    )
     return text, Reader(text), config
 
 
@@ -64,7 +67,7 @@ def test_every_number_of_a_table_stands_below_its_head(made):
 def test_before_and_after_stand_side_by_side(made, searched):
     _, read, _ = made
     head, *lines = read.tables[-1]
-    assert head == ['Clips per minute', 'what', 'R@25', 'R@50', 'last rank']
+    assert head == ['clips per minute', 'difference of', 'R@25', 'R@50', 'last rank']
     assert len(lines) == 4 * 4
     row = next(r for r in searched.differences if r['a'] == 'CLIP-PAD/image fine-tuned')
     assert lines[2][:2] == ['2 equal pieces', 'CLIP-PAD image fine-tuned − CLIP-PAD image']

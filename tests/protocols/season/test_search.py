@@ -3,9 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from cpad_jax.methods.conditions import Condition
 from cpad_jax.protocols.season import search, table
 from cpad_jax.protocols.season.queries import SeasonQuery
-from cpad_jax.protocols.season.search import Condition, Segmentation
+from cpad_jax.protocols.season.search import Segmentation
 from cpad_jax.protocols.season.windows import Windows
 from cpad_jax.ranking import method
 
@@ -113,9 +114,10 @@ def test_before_and_after_are_paired(searched):
 
 def test_the_papers_values_stand_beside_ours(searched):
     rows = rows_of(searched[0])
-    text = table.render(rows, [])
+    (made,) = table.every(rows, [])
+    text = made.text()
     assert '2 clips per minute, equal pieces: 100 clips, 3 queries about 3 people' in text
     assert 'by chance R@25 is 0.25' in text
     (tuned,) = [line for line in text.splitlines() if line.startswith('paper') and 'yes' in line]
     assert tuned.split()[-3:] == ['0.84', '1.00', '42']
-    assert '| 0.84 | 1.00 | 42 |' in table.markdown(rows, [])
+    assert '| 0.84 | 1.00 | 42 |' in made.markdown()
