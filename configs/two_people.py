@@ -26,6 +26,6 @@ def get_config(learned: str = 'synthetic_cast') -> ml_collections.ConfigDict:
     two.world.push_ins = 0
     two.world.habits = 0
     two.min_others = 4  # clips that show each of the two with others
-    two.strangers = 64  # people in no clip, for background queries
+    two.cohort = 64  # people in no clip, for background queries
     two.scenarios = ('action', 'place')  # that may have no answer
     return config

@@ -26,7 +26,7 @@ class Picture:
     Attributes:
         image: uint8 [H, W, 3].
         words: Plain text below it.
-        right: Whether it answers the query; None for the photo that asks, and for the right clip.
+        right: Whether it answers the query; None for the reference photo, and for the right clip.
     """
 
     image: np.ndarray

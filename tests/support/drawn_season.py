@@ -28,31 +28,31 @@ METHODS = (
 BEST = 7.0  # Seconds into each clip is its only moment.
 
 
-def cuttings():
+def segmentations():
     """Of 20 or 30 seconds, in two ways."""
     return [
         Segmentation(60 / length, cut, [
             [(t, min(t + length, end)) for t in np.arange(0, end, length)] for end in SECONDS
         ])
-        for length in (30.0, 20.0) for cut in ('equal pieces', 'at shots')
+        for length in (30.0, 20.0) for cut in ('equal segments', 'at shots')
     ]  # fmt: skip
 
 
 def make(seed=0):
     """A `report.Searched`: methods with photos find half of what is asked."""
-    rng, cut = np.random.default_rng(seed), cuttings()
+    rng, cut = np.random.default_rng(seed), segmentations()
     asked = [
         SeasonQuery(f'p{number % 6}', drawn_outcome.NAMES[number % 6], action, tuple(
-            np.sort(rng.choice(cutting.num_clips, 5 + number, replace=False)) for cutting in cut
+            np.sort(rng.choice(way.num_clips, 5 + number, replace=False)) for way in cut
         ))
         for number, action in enumerate(('Eat', 'Run', 'entering the room', 'Kiss') * 3)
     ]  # fmt: skip
 
-    width = max(cutting.num_clips for cutting in cut)
+    width = max(way.num_clips for way in cut)
 
     class Frames:
-        def moments(self, pieces, seconds):
-            starts = [start for spans in pieces for start, _ in spans]
+        def windows(self, segments, seconds):
+            starts = [start for spans in segments for start, _ in spans]
             found = np.eye(len(starts), width, dtype=np.float32)
             return Windows(found, np.array(starts) + BEST, np.arange(len(starts)))
 

@@ -1,10 +1,10 @@
-"""Whether a gallery has an answer at all: every query, asked with its answers and without them.
+"""The open-set protocol: every query with its relevant clips in the gallery, and without them.
 
-What is left matches by half: clips of the right person doing something else, and of others who do
-it (`queries.MIN_DISTRACTORS` of each). A system that is to say "nothing matches" has to tell the
-best of these from an answer by its score alone. What score to expect is said by background queries:
-people who were learned and are in no clip, asked for in the same words, and the person asked for in
-other words.
+Without them, partial matches remain: clips of the right person doing something else, and of others
+who do it (`queries.MIN_DISTRACTORS` of each). A system that rejects a query has to tell the best of
+these from a relevant clip by its score alone. The score to expect comes from background queries:
+a cohort of people who were learned and are in no clip, in the same words, and the person of the
+query in other words.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from cpad_jax.ranking.query import Query
 from cpad_jax.ranking.zscore import zscore
 
 NONE, BY_QUERY, BY_CLIP = 'the score itself', 'by the gallery', 'by clip'
-BY_STRANGERS, BY_BOTH = 'by strangers', 'by strangers and other words'
-CALIBRATIONS = (NONE, BY_QUERY, BY_CLIP, BY_STRANGERS, BY_BOTH)
-# What a false alarm's clip shows of the query.
+BY_COHORT, BY_BOTH = 'by the cohort', 'by the cohort and other words'
+CALIBRATIONS = (NONE, BY_QUERY, BY_CLIP, BY_COHORT, BY_BOTH)
+# What of the query the clip of a false alarm shows.
 KINDS = ('the person otherwise', 'others doing it', 'neither')
 _FALSE_ALARMS = (0.01, 0.05, 0.1, 0.2)
 
@@ -50,25 +50,25 @@ class Background:
 
 
 def cohort(
-    model: PersonalizedCLIP, there: Sequence[str], count: int, seed: int
+    model: PersonalizedCLIP, names: Sequence[str], count: int, seed: int
 ) -> tuple[list[str], np.ndarray]:
     """Names and tokens, float32 [S, K, W], of learned people who are in no clip.
 
     Args:
         model: The model.
-        there: Names of the people in the clips.
+        names: Names of the people in the clips.
         count: S, at most.
         seed: Seed of the draw.
 
     Raises:
-        UserError: The model keeps no tokens of people, or knows nobody else.
+        UserError: The model keeps no tokens of people, or knows fewer than two other people.
     """
     if model.saved.memory is None:
         raise UserError(
             'background queries need people whose tokens training kept: train with '
             'config.model.name_memory=True'
         )
-    absent = np.flatnonzero(~np.isin(model.saved.names, list(there)))
+    absent = np.flatnonzero(~np.isin(model.saved.names, list(names)))
     if len(absent) < 2:
         raise UserError(
             f'{len(absent)} of {len(model.saved.names)} people that were learned are in no clip, '
@@ -78,15 +78,17 @@ def cohort(
     return [str(model.saved.names[number]) for number in drawn], model.saved.memory[drawn]
 
 
-def ask_for(asker: OpenSetScorer, tokens: np.ndarray, words: Sequence[ActionPlace]) -> Background:
-    """Asks for all of some people in all of some words.
+def score_background(
+    scorer: OpenSetScorer, tokens: np.ndarray, words: Sequence[ActionPlace]
+) -> Background:
+    """Scores of queries about all of some people in all of some words.
 
     Args:
-        asker: Of the gallery.
+        scorer: Of the gallery.
         tokens: float32 [S, K, W].
         words: Actions and places.
     """
-    return Background(dict(zip(words, asker.people(tokens, words), strict=True)))
+    return Background(dict(zip(words, scorer.people(tokens, words), strict=True)))
 
 
 def expected(background: np.ndarray, kept: np.ndarray) -> float:
@@ -97,17 +99,17 @@ def expected(background: np.ndarray, kept: np.ndarray) -> float:
 def all_trials(
     scores: np.ndarray,
     relevant: Sequence[Sequence[int]],
-    everybody: np.ndarray,
-    others: Callable[[int], np.ndarray],
+    background: np.ndarray,
+    impostors: Callable[[int], np.ndarray],
     otherwise: Callable[[int], np.ndarray],
 ) -> dict[str, rejection.Trials]:
-    """Asks every query with and without its answers, by each of `CALIBRATIONS`.
+    """Trials of every query with and without its relevant clips, by each of `CALIBRATIONS`.
 
     Args:
         scores: float [Q, N].
-        relevant: For each query the numbers of its answers.
-        everybody: float [B, N], all background queries.
-        others: Number of a query → float [B, N], strangers in the same words.
+        relevant: For each query the numbers of its relevant clips.
+        background: float [B, N], all background queries.
+        impostors: Number of a query → float [B, N], the cohort in the same words.
         otherwise: Number of a query → float [B, N], the same person in other words.
     """
     whole = np.ones(scores.shape, bool)
@@ -115,28 +117,31 @@ def all_trials(
     for row, numbers in zip(left, relevant, strict=True):
         row[list(numbers)] = False
 
-    def usual(background: Callable[[int], np.ndarray]) -> list[np.ndarray]:
-        """[Q, 1] each: in the gallery with the query's answers, and without them."""
+    def usual(of_query: Callable[[int], np.ndarray]) -> list[np.ndarray]:
+        """[Q, 1] each: in the gallery with the query's relevant clips, and without them."""
         best = [
             [expected(some, kept[number]) for kept in (whole, left)]
-            for number, some in enumerate(map(background, range(len(scores))))
+            for number, some in enumerate(map(of_query, range(len(scores))))
         ]
         return list(np.array(best).T[..., None])
 
-    strange, own = usual(others), usual(otherwise)
-    by_clip = rejection.by_clip(scores, everybody)
+    cohort_best, person_best = usual(impostors), usual(otherwise)
+    by_clip = rejection.by_clip(scores, background)
     calibrated = {
         NONE: (scores, scores),
         BY_QUERY: (zscore(scores), zscore(scores, left)),
         BY_CLIP: (by_clip, by_clip),
-        BY_STRANGERS: (scores - strange[0], scores - strange[1]),
-        BY_BOTH: (scores - strange[0] - own[0], scores - strange[1] - own[1]),
+        BY_COHORT: (scores - cohort_best[0], scores - cohort_best[1]),
+        BY_BOTH: (
+            scores - cohort_best[0] - person_best[0],
+            scores - cohort_best[1] - person_best[1],
+        ),
     }
     return {name: rejection.trials(*both, relevant) for name, both in calibrated.items()}
 
 
 def _kind(query: Query, clip: Mapping[str, Any], actions: Sequence[str], places: Sequence[str]):
-    """Which of `KINDS` a clip is that does not answer a query."""
+    """Which of `KINDS` a clip is that is not relevant to a query."""
     if any(person['person_id'] == query.person_id for person in clip['people']):
         return KINDS[0]
     doing = query.action is None or any(
@@ -147,8 +152,8 @@ def _kind(query: Query, clip: Mapping[str, Any], actions: Sequence[str], places:
 
 
 def rows(
-    found: Mapping[str, rejection.Trials],
-    asked: Sequence[Query],
+    trials: Mapping[str, rejection.Trials],
+    queries: Sequence[Query],
     clips: Sequence[Mapping[str, Any]],
     actions: Sequence[str],
     places: Sequence[str],
@@ -156,45 +161,45 @@ def rows(
     seed: int,
     method: str,
 ) -> list[dict[str, Any]]:
-    """What came out for the queries of one scenario.
+    """Result rows of the queries of one scenario.
 
     Args:
-        found: From `all_trials`.
-        asked: Q queries.
+        trials: From `all_trials`.
+        queries: Q queries.
         clips: Labels of the gallery.
         actions: Names of actions.
         places: Names of places.
         samples: Bootstrap draws; people are what is drawn.
         seed: Seed of the draws.
-        method: Who was asked.
+        method: Name of the scorer.
 
     Returns:
         A row per calibration: `equal_error_rate` with `_low` and `_high`, the `floor` that the
         ranking sets it, the `missed_at_…` some shares of false alarms, and what share of the false
         alarms at the equal error rate shows what (`KINDS`).
     """
-    who = np.array([query.person_id for query in asked])
+    who = np.array([query.person_id for query in queries])
     written = []
-    for name, trials in found.items():
-        both = metrics.det_curve(trials.target, trials.nontarget)
+    for name, of_name in trials.items():
+        both = metrics.det_curve(of_name.target, of_name.nontarget)
         rate, threshold = both.equal_error_rate
-        low, high = rejection.bounds(trials, who, samples, seed)
-        alarms = np.flatnonzero(trials.nontarget >= threshold)
+        low, high = rejection.bounds(of_name, who, samples, seed)
+        alarms = np.flatnonzero(of_name.nontarget >= threshold)
         kinds = collections.Counter(
-            _kind(asked[n], clips[trials.best[n]], actions, places) for n in alarms
+            _kind(queries[n], clips[of_name.best[n]], actions, places) for n in alarms
         )
         written.append(
             {
-                'scenario': asked[0].scenario,
+                'scenario': queries[0].scenario,
                 'method': method,
                 'calibration': name,
-                'num_queries': len(asked),
+                'num_queries': len(queries),
                 'num_people': len(set(who)),
                 'equal_error_rate': rate,
                 'equal_error_rate_low': ranking_rows.finite(low),
                 'equal_error_rate_high': ranking_rows.finite(high),
-                'hit@1': float(trials.hits.mean()),
-                'floor': trials.floor,
+                'hit@1': float(of_name.hits.mean()),
+                'floor': of_name.floor,
                 **{f'missed_at_{share}': both.miss_rate_at(share) for share in _FALSE_ALARMS},
                 **{kind: kinds[kind] / max(len(alarms), 1) for kind in KINDS},
             }
@@ -203,35 +208,35 @@ def rows(
 
 
 def evaluate(
-    asker: OpenSetScorer, asked: Sequence[Query], background: Background
+    scorer: OpenSetScorer, queries: Sequence[Query], background: Background
 ) -> dict[str, rejection.Trials]:
-    """Asks the queries of one scenario.
+    """Trials of the queries of one scenario.
 
     Args:
-        asker: Of the gallery.
-        asked: Q queries of one scenario.
-        background: Of strangers, in all words that the queries have.
+        scorer: Of the gallery.
+        queries: Q queries of one scenario.
+        background: Of the cohort, in all words that the queries have.
     """
-    about = {query.person_id: query for query in asked}
+    about = {query.person_id: query for query in queries}
     words = list(background.scores)
     every = [
         dataclasses.replace(query, action=action, place=place)
         for query in about.values()
         for action, place in words
     ]
-    own = asker.queries(every)  # [P · words, N]
-    by_person = dict(zip(about, np.split(own, len(about)), strict=True))
-    said = [(query.action, query.place) for query in asked]
+    scores_of = scorer.queries(every)  # [P · words, N]
+    by_person = dict(zip(about, np.split(scores_of, len(about)), strict=True))
+    words_of = [(query.action, query.place) for query in queries]
 
     def otherwise(number: int) -> np.ndarray:
-        in_all_words = by_person[asked[number].person_id]
-        return in_all_words[[word != said[number] for word in words]]
+        in_all_words = by_person[queries[number].person_id]
+        return in_all_words[[word != words_of[number] for word in words]]
 
     return all_trials(
-        asker.queries(asked),
-        [query.relevant for query in asked],
+        scorer.queries(queries),
+        [query.relevant for query in queries],
         background.all,
-        lambda number: background.scores[said[number]],
+        lambda number: background.scores[words_of[number]],
         otherwise,
     )
 
@@ -254,7 +259,7 @@ def detect(context: EvalContext, queries: Sequence[Query]) -> Detection:
     config, model, clips = context.config, context.model, context.clips
     options = config.eval.two_people
     names = {person['name'] for clip in context.labels for person in clip['people']}
-    cohort_names, tokens = cohort(model, sorted(names), options.strangers, config.seed)
+    cohort_names, tokens = cohort(model, sorted(names), options.cohort, config.seed)
     text = scores.TextScorer(model, context.encoder, context.gallery)
     result_rows, trials = [], []
     for scenario in options.scenarios:
@@ -278,7 +283,7 @@ def detect(context: EvalContext, queries: Sequence[Query]) -> Detection:
             weight = config.eval.clip_name_on_faces.faces
             scorers.append(scores.name_fused_scorer(match, context.words, cohort_names, weight))
         for scorer in scorers:
-            background = ask_for(scorer, tokens, words)
+            background = score_background(scorer, tokens, words)
             of_scorer = evaluate(scorer, of_scenario, background)
             result_rows += rows(
                 of_scorer,

@@ -1,8 +1,8 @@
 """Scores of clips on a scale that all queries share, so that one threshold may serve them all.
 
-A row of the table may bring every query to its own mean and spread, since it only ranks. Whether
-anything matches is decided by a score as it is; so what is added up here is first divided by a
-number that is the same for every query.
+A row of the table may standardise every query by itself, since it only ranks. Rejection compares
+scores with one threshold; so terms are divided by a number that all queries share before they are
+added.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ class OpenSetScorer(Protocol):
 
     name: str
 
-    def queries(self, asked: Sequence[Query]) -> np.ndarray:
+    def queries(self, queries: Sequence[Query]) -> np.ndarray:
         """Queries → float [Q, N], larger is better."""
 
     def people(self, tokens: np.ndarray, words: Sequence[ActionPlace]) -> list[np.ndarray]:
-        """People who are in no query, by their tokens [S, K, W] → for each words float [S, N]."""
+        """Tokens [S, K, W] of people who are in no query → for each of `words` float [S, N]."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TextScorer:
-    """Cosines of what a text with [TOK] says, by name and photos.
+    """Cosines of a text with [TOK], by name and photos.
 
     Attributes:
         model: The model.
         encoder: Embeds queries.
-        gallery: float32 [N, D] of length 1.
+        gallery: float32 [N, D] L2-normalised.
     """
 
     model: PersonalizedCLIP
@@ -52,13 +52,13 @@ class TextScorer:
     gallery: np.ndarray
     name: str = method.PAD_TEXT_IMAGE.name
 
-    def queries(self, asked: Sequence[Query]) -> np.ndarray:
-        """See `Asker`."""
-        return self.encoder.encode(method.PAD_TEXT_IMAGE, asked) @ self.gallery.T
+    def queries(self, queries: Sequence[Query]) -> np.ndarray:
+        """See `OpenSetScorer`."""
+        return self.encoder.encode(method.PAD_TEXT_IMAGE, queries) @ self.gallery.T
 
     def people(self, tokens: np.ndarray, words: Sequence[ActionPlace]) -> list[np.ndarray]:
-        """See `Asker`."""
-        texts = [query_text(None, *said, person_token=True) for said in words]
+        """See `OpenSetScorer`."""
+        texts = [query_text(None, *pair, person_token=True) for pair in words]
         return [
             self.model.encode_queries([text] * len(tokens), tokens) @ self.gallery.T
             for text in texts
@@ -67,15 +67,15 @@ class TextScorer:
 
 @dataclasses.dataclass(frozen=True)
 class FusedScorer:
-    """The sum of what a text with [TOK] says, of what is done whoever does it, and of faces.
+    """The sum of a text with [TOK], of action and place whoever it is, and of faces.
 
     Attributes:
-        text: Says the first.
-        bank: Says the second.
+        text: Scores the first.
+        bank: Scores the second.
         match: Compares faces.
-        words: How much it counts what is done.
-        faces: How much it counts who is seen.
-        spreads: Of text and faces over the gallery, each the mean over queries of strangers.
+        words: Weight of the bank.
+        faces: Weight of the faces.
+        spreads: Of text and faces over the gallery, each the mean over queries of the cohort.
     """
 
     text: TextScorer
@@ -86,31 +86,31 @@ class FusedScorer:
     spreads: tuple[float, float]
     name: str = method.WITH_FACES.name
 
-    def queries(self, asked: Sequence[Query]) -> np.ndarray:
-        """See `Asker`."""
-        seen = _filled(self.match(asked))
-        return self._sum(self.text.queries(asked), self.bank(asked), seen)
+    def queries(self, queries: Sequence[Query]) -> np.ndarray:
+        """See `OpenSetScorer`."""
+        faces = _filled(self.match(queries))
+        return self._sum(self.text.queries(queries), self.bank(queries), faces)
 
     def people(self, tokens: np.ndarray, words: Sequence[ActionPlace]) -> list[np.ndarray]:
-        """See `Asker`."""
-        seen = _impostors(self.match, tokens)
+        """See `OpenSetScorer`."""
+        faces = _impostors(self.match, tokens)
         done = self.bank.log_posterior(words)
-        found = self.text.people(tokens, words)
-        return [self._sum(text, own, seen) for text, own in zip(found, done, strict=True)]
+        texts = self.text.people(tokens, words)
+        return [self._sum(*pair, faces) for pair in zip(texts, done, strict=True)]
 
-    def _sum(self, text: np.ndarray, done: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    def _sum(self, text: np.ndarray, done: np.ndarray, faces: np.ndarray) -> np.ndarray:
         by_text, by_faces = self.spreads
-        # What is the same of every clip says nothing.
-        found = text / by_text if by_text else np.zeros_like(text)
-        found = found + self.words * done
-        return found + self.faces * seen / by_faces if by_faces else found
+        # A score that is the same for every clip carries no information.
+        scores = text / by_text if by_text else np.zeros_like(text)
+        scores = scores + self.words * done
+        return scores + self.faces * faces / by_faces if by_faces else scores
 
 
 def fused_scorer(
     text: TextScorer,
     bank: QueryBank,
     match: FaceSimilarity,
-    strangers: np.ndarray,
+    cohort: np.ndarray,
     every: Sequence[ActionPlace],
     options: Mapping[str, float],
 ) -> FusedScorer:
@@ -120,71 +120,72 @@ def fused_scorer(
         text: Of the gallery.
         bank: Of the gallery.
         match: Of the gallery.
-        strangers: float32 [S, K, W], tokens of people who are in no query.
+        cohort: float32 [S, K, W], tokens of people who are in no query.
         every: The words that queries have.
         options: `config.eval.with_faces`.
     """
-    said = [found.std(axis=1).mean() for found in text.people(strangers, every)]
-    seen = _impostors(match, strangers).std(axis=1).mean()
-    return FusedScorer(text, bank, match, **options, spreads=(float(np.mean(said)), float(seen)))
+    by_text = [scores.std(axis=1).mean() for scores in text.people(cohort, every)]
+    by_faces = _impostors(match, cohort).std(axis=1).mean()
+    spreads = float(np.mean(by_text)), float(by_faces)
+    return FusedScorer(text, bank, match, **options, spreads=spreads)
 
 
 @dataclasses.dataclass(frozen=True)
 class NameFusedScorer:
-    """The sum of what is done whoever does it, and of names as plain CLIP reads them on faces.
+    """The sum of action and place, whoever it is, and of names as plain CLIP reads them on faces.
 
     Attributes:
         match: Compares names and faces.
-        bank: Says what is done.
-        strangers: Names of the people whom `people` is asked for, in their order.
-        faces: How much it counts who is seen.
-        spread: Of faces over the gallery, the mean over strangers.
+        bank: Scores action and place.
+        cohort: Names of the people whose tokens `people` is given, in their order.
+        faces: Weight of the faces.
+        spread: Spread of the faces over the gallery, the mean over the cohort.
     """
 
     match: NameSimilarity
     bank: QueryBank
-    strangers: Sequence[str]
+    cohort: Sequence[str]
     faces: float
     spread: float
     name: str = method.CLIP_FACES.name
 
-    def queries(self, asked: Sequence[Query]) -> np.ndarray:
-        """See `Asker`."""
-        return self._sum(self.bank(asked), _filled(self.match(asked)))
+    def queries(self, queries: Sequence[Query]) -> np.ndarray:
+        """See `OpenSetScorer`."""
+        return self._sum(self.bank(queries), _filled(self.match(queries)))
 
     def people(self, tokens: np.ndarray, words: Sequence[ActionPlace]) -> list[np.ndarray]:
-        """See `Asker`; these people have names, so their tokens are not looked at."""
+        """See `OpenSetScorer`; these people have names, and their tokens are not read."""
         del tokens
-        seen = _filled(self.match.similarity(self.strangers))
-        return [self._sum(own, seen) for own in self.bank.log_posterior(words)]
+        faces = _filled(self.match.similarity(self.cohort))
+        return [self._sum(done, faces) for done in self.bank.log_posterior(words)]
 
-    def _sum(self, done: np.ndarray, seen: np.ndarray) -> np.ndarray:
-        return done + self.faces * seen / self.spread if self.spread else done + 0 * seen
+    def _sum(self, done: np.ndarray, faces: np.ndarray) -> np.ndarray:
+        return done + self.faces * faces / self.spread if self.spread else done + 0 * faces
 
 
 def name_fused_scorer(
-    match: NameSimilarity, bank: QueryBank, strangers: Sequence[str], faces: float
+    match: NameSimilarity, bank: QueryBank, cohort: Sequence[str], faces: float
 ) -> NameFusedScorer:
     """Measures how far scores of faces spread.
 
     Args:
         match: Of the gallery.
         bank: Of the gallery.
-        strangers: Names of people who are in no query.
+        cohort: Names of people who are in no query.
         faces: `config.eval.clip_name_on_faces.faces`.
     """
-    spread = float(_filled(match.similarity(strangers)).std(axis=1).mean())
-    return NameFusedScorer(match, bank, strangers, faces, spread)
+    spread = float(_filled(match.similarity(cohort)).std(axis=1).mean())
+    return NameFusedScorer(match, bank, cohort, faces, spread)
 
 
 def _impostors(match: FaceSimilarity, tokens: np.ndarray) -> np.ndarray:
-    """How alike people are of whom there are tokens [S, K, W] and no photos: [S, N]."""
+    """Similarity of people in clips to people given by tokens [S, K, W], without photos: [S, N]."""
     return _filled(match.faces.similarity(match.faces.encode_tokens(tokens)))
 
 
-def _filled(seen: np.ndarray) -> np.ndarray:
+def _filled(scores: np.ndarray) -> np.ndarray:
     """Scores [Q, N]; a clip that cannot be judged is as good as the others on the mean."""
-    known = ~np.isnan(seen)
+    known = ~np.isnan(scores)
     count = np.maximum(known.sum(axis=1, keepdims=True), 1)
-    mean = np.where(known, seen, 0).sum(axis=1, keepdims=True) / count
-    return np.where(known, seen, mean)
+    mean = np.where(known, scores, 0).sum(axis=1, keepdims=True) / count
+    return np.where(known, scores, mean)

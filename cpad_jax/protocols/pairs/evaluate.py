@@ -187,7 +187,7 @@ def person_tokens(
 
 
 def _check(options: Any) -> None:
-    least = {'min_others': 1, 'strangers': 2}
+    least = {'min_others': 1, 'cohort': 2}
     for key, bound in least.items():
         if options[key] < bound:
             raise UserError(

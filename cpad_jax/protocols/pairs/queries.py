@@ -1,8 +1,8 @@
-"""What is asked about two people, and which clips answer it; works on records alone.
+"""Queries about two people, and the clips that are relevant to them; works on records alone.
 
-"[A] hugging [B]" is answered by clips in which A hugs B, "[A] and [B]" by those that show both,
-"[A] without [B]" by those that show A and not B. Both people have clips with others, so that
-neither of them alone says which clip is meant.
+Relevant to "[A] hugging [B]" are clips in which A hugs B, to "[A] and [B]" those that show both, to
+"[A] without [B]" those that show A and not B. Both people have clips with others, so that neither
+of them alone determines the clip.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class PairQuery:
         first: person_id of A, who does it.
         second: person_id of B, to whom it is done.
         action: What A does to B, or None.
-        relevant: Numbers of the clips that answer it, ascending.
+        relevant: Numbers of the relevant clips, ascending.
         title: Of the first of them. Queries of one title share its people.
         against: Where the scenario is `WITHOUT`, the clips that show both.
     """
@@ -68,7 +68,7 @@ class Doing:
 def _done(clips: Sequence[Mapping[str, Any]], actions: Sequence[str]) -> list[tuple[Doing, bool]]:
     """Everything that somebody does to somebody; and whether it is done back in the same clip."""
     paired = {n for n, name in enumerate(actions) if SOMEONE in ACTION_PHRASES.get(name, '')}
-    found = []
+    doings = []
     for number, clip in enumerate(clips):
         people = clip['people']
         for index, person in enumerate(people):
@@ -82,8 +82,8 @@ def _done(clips: Sequence[Mapping[str, Any]], actions: Sequence[str]) -> list[tu
                 doing = Doing(
                     number, person['person_id'], other['person_id'], actions[action], clip['title']
                 )
-                found.append((doing, back))
-    return found
+                doings.append((doing, back))
+    return doings
 
 
 def directed(
@@ -116,13 +116,13 @@ def build_queries(
 
     Args:
         clips: Records of the `clips` schema without need of `frames`.
-        known: person_ids of those of whom there are photos; nobody else is asked for.
+        known: person_ids of those of whom there are photos; queries are about them alone.
         actions: Names of the actions that the records' numbers mean.
         min_others: Least number of clips that show A with somebody and without B, and of clips that
             show B with somebody and without A; for `WITHOUT`, of clips that show A with B, too.
 
     Returns:
-        By scenario, then A, B and action. What is done in turn is asked once.
+        By scenario, then A, B and action. An action that is mutual has one query.
     """
     there = [{person['person_id'] for person in clip['people']} for clip in clips]
     where: dict[str, set[int]] = collections.defaultdict(set)
@@ -130,12 +130,12 @@ def build_queries(
         for person_id in people:
             where[person_id].add(number)
     in_company = {
-        person_id: {number for number in own if len(there[number]) > 1}
-        for person_id, own in where.items()
+        person_id: {number for number in clips_of if len(there[number]) > 1}
+        for person_id, clips_of in where.items()
     }
-    answers: dict[tuple[str, str, str], set[int]] = collections.defaultdict(set)
+    relevant_to: dict[tuple[str, str, str], set[int]] = collections.defaultdict(set)
     for doing, _ in _done(clips, actions):
-        answers[doing.first, doing.second, doing.action].add(doing.clip)
+        relevant_to[doing.first, doing.second, doing.action].add(doing.clip)
 
     def enough(a: str, b: str) -> bool:
         both = where[a] & where[b]
@@ -152,15 +152,15 @@ def build_queries(
             wanted.append((TOGETHER, a, b, None, both))
         if len(both) >= min_others:
             wanted.append((WITHOUT, a, b, None, where[a] - both))
-    for (a, b, action), own in sorted(answers.items()):
-        in_turn = own == answers.get((b, a, action))
-        if enough(a, b) and not (in_turn and b < a):
-            wanted.append((ACTION, a, b, action, own))
+    for (a, b, action), relevant in sorted(relevant_to.items()):
+        mutual = relevant == relevant_to.get((b, a, action))
+        if enough(a, b) and not (mutual and b < a):
+            wanted.append((ACTION, a, b, action, relevant))
     queries = [
         PairQuery(
-            scenario, a, b, action, tuple(sorted(own)), clips[min(own)]['title'],
+            scenario, a, b, action, tuple(sorted(relevant)), clips[min(relevant)]['title'],
             tuple(sorted(where[a] & where[b])) if scenario == WITHOUT else (),
         )
-        for scenario, a, b, action, own in wanted
+        for scenario, a, b, action, relevant in wanted
     ]  # fmt: skip
     return sorted(queries, key=lambda query: SCENARIOS.index(query.scenario))

@@ -1,4 +1,4 @@
-"""What came out of queries about two people, as flat rows."""
+"""Results of queries about two people, as flat rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ METRICS = ('hit@1', 'hit@5', 'map')
 
 
 def apart(scores: np.ndarray, query: PairQuery) -> float:
-    """How well scores [N] tell A's clips without B from those with B: 0.5 is chance; ties half."""
+    """Area under the ROC of scores [N]: A's clips without B against those with B."""
     right, wrong = (scores[list(numbers)] for numbers in (query.relevant, query.against))
     return metrics.area_under_roc(right, wrong)
 
@@ -32,33 +32,33 @@ def both(scores: np.ndarray, query: PairQuery) -> float:
 
 
 def search(
-    asker: PairScorer, asked: Sequence[PairQuery]
+    scorer: PairScorer, queries: Sequence[PairQuery]
 ) -> dict[str, dict[Way, dict[str, np.ndarray]]]:
-    """Asks all queries in all ways.
+    """Ranks the clips for all queries in all ways.
 
     Args:
-        asker: Of the gallery.
-        asked: Queries of any scenarios.
+        scorer: Of the gallery.
+        queries: Queries of any scenarios.
 
     Returns:
         Scenario → way → metric → float64 [Q of that scenario].
     """
-    found: dict[str, dict[Way, dict[str, np.ndarray]]] = {}
+    results: dict[str, dict[Way, dict[str, np.ndarray]]] = {}
     for scenario in SCENARIOS:
-        own = [query for query in asked if query.scenario == scenario]
-        for way in pairs_scores.ways(scenario, asker.forms) if own else ():
-            scores = asker.scores(way, own)
-            ranks = metrics.relevant_ranks(scores, [np.array(q.relevant) for q in own])
+        some = [query for query in queries if query.scenario == scenario]
+        for way in pairs_scores.ways(scenario, scorer.forms) if some else ():
+            scores = scorer.scores(way, some)
+            ranks = metrics.relevant_ranks(scores, [np.array(q.relevant) for q in some])
             values = metrics.query_metrics(ranks)
             if scenario == WITHOUT:
-                values[APART] = np.array([apart(*some) for some in zip(scores, own, strict=True)])
-                values[BOTH] = np.array([both(*some) for some in zip(scores, own, strict=True)])
-            found.setdefault(scenario, {})[way] = values
-    return found
+                values[APART] = np.array([apart(*each) for each in zip(scores, some, strict=True)])
+                values[BOTH] = np.array([both(*each) for each in zip(scores, some, strict=True)])
+            results.setdefault(scenario, {})[way] = values
+    return results
 
 
-def _titles(asked: Sequence[PairQuery], scenario: str) -> np.ndarray:
-    return np.array([query.title for query in asked if query.scenario == scenario])
+def _titles(queries: Sequence[PairQuery], scenario: str) -> np.ndarray:
+    return np.array([query.title for query in queries if query.scenario == scenario])
 
 
 def _measured(scenario: str) -> tuple[str, ...]:
@@ -66,16 +66,16 @@ def _measured(scenario: str) -> tuple[str, ...]:
 
 
 def result_rows(
-    found: Mapping[str, Mapping[Way, Mapping[str, np.ndarray]]],
-    asked: Sequence[PairQuery],
+    results: Mapping[str, Mapping[Way, Mapping[str, np.ndarray]]],
+    queries: Sequence[PairQuery],
     samples: int,
     seed: int,
 ) -> list[dict[str, Any]]:
     """A row per scenario and way.
 
     Args:
-        found: From `search`.
-        asked: The same queries.
+        results: From `search`.
+        queries: The same queries.
         samples: Bootstrap draws; titles are what is drawn, since their queries share people.
         seed: Seed of the draws.
 
@@ -84,10 +84,10 @@ def result_rows(
         `APART` and `BOTH`, each with `_low` and `_high`.
     """
     rows = []
-    for scenario, ways in found.items():
-        titles = _titles(asked, scenario)
+    for scenario, ways in results.items():
+        titles = _titles(queries, scenario)
         draws = bootstrap.PersonBootstrap(titles, samples, seed)
-        right = [len(query.relevant) for query in asked if query.scenario == scenario]
+        right = [len(query.relevant) for query in queries if query.scenario == scenario]
         for way, values in ways.items():
             row = {
                 'scenario': scenario,
@@ -97,8 +97,8 @@ def result_rows(
                 'num_titles': len(set(titles)),
                 'num_relevant': float(np.mean(right)),
             }
-            own = {name: values[name] for name in _measured(scenario)}
-            rows.append(row | ranking_rows.with_bounds(own, draws))
+            measured = {name: values[name] for name in _measured(scenario)}
+            rows.append(row | ranking_rows.with_bounds(measured, draws))
     return rows
 
 
@@ -107,26 +107,30 @@ def _better(ways: Mapping[Way, Mapping[str, np.ndarray]], candidates: Sequence[W
 
 
 def compare(
-    found: Mapping[str, Mapping[Way, Mapping[str, np.ndarray]]],
-    asked: Sequence[PairQuery],
+    results: Mapping[str, Mapping[Way, Mapping[str, np.ndarray]]],
+    queries: Sequence[PairQuery],
     samples: int,
     seed: int,
 ) -> list[dict[str, Any]]:
-    """What both people bring over the better one of them; arguments as in `result_rows`.
+    """The gain of both people over the better one of them; arguments as in `result_rows`.
 
     Returns:
         Per scenario, form and metric `a`, `b`, the `difference` a − b on the same queries, `low`
         and `high`. `b` is the single token with more hits at 1, of "A without B" that of A.
     """
     rows = []
-    for scenario, ways in found.items():
-        titles = _titles(asked, scenario)
-        # By names nobody is asked for alone, so there is nothing to compare with.
+    for scenario, ways in results.items():
+        titles = _titles(queries, scenario)
+        # By names there are no queries about one person, so there is nothing to compare with.
         for form in dict.fromkeys(way.form for way in ways if way.form != method.TEXT):
-            own = {way.name: way for way in ways if way.form == form}
-            singles = [own[n] for n in (pairs_scores.FIRST, pairs_scores.SECOND) if n in own]
+            of_form = {way.name: way for way in ways if way.form == form}
+            singles = [
+                of_form[name]
+                for name in (pairs_scores.FIRST, pairs_scores.SECOND)
+                if name in of_form
+            ]
             single = _better(ways, singles)
-            for way in own.values():
+            for way in of_form.values():
                 if way in singles:
                     continue
                 for name in _measured(scenario):
@@ -141,67 +145,67 @@ def compare(
 
 
 def bound_rows(
-    asker: PairScorer,
-    asked: Sequence[PairQuery],
+    scorer: PairScorer,
+    queries: Sequence[PairQuery],
     clips: Sequence[Mapping[str, Any]],
     actions: Sequence[str],
 ) -> list[dict[str, Any]]:
-    """How far "[A] hugging [B]" comes where a half of it is known: what bounds it.
+    """Bounds of "[A] hugging [B]": its hits where a half of the query is known.
 
     Args:
-        asker: Of the gallery.
-        asked: Queries of any scenarios.
+        scorer: Of the gallery.
+        queries: Queries of any scenarios.
         clips: Labels of the gallery.
         actions: Names of the actions that the labels' numbers mean.
 
     Returns:
-        hit@1 of `PARTS` by form, as it is, where only clips that show both are searched, and where
-        only those are in which somebody does it.
+        hit@1 of `PARTS` by form: in all clips, in those that show both, and in those in which
+        somebody does it.
     """
-    own = [query for query in asked if query.scenario == ACTION]
+    some = [query for query in queries if query.scenario == ACTION]
     there = [{person['person_id'] for person in clip['people']} for clip in clips]
     done = [{actions[a] for person in clip['people'] for a in person['actions']} for clip in clips]
     known = {
-        'nothing': np.ones((len(own), len(clips)), bool),
-        'who is there': np.array([[{q.first, q.second} <= who for who in there] for q in own]),
-        'what is done': np.array([[q.action in doing for doing in done] for q in own]),
+        'nothing': np.ones((len(some), len(clips)), bool),
+        'who is there': np.array([[{q.first, q.second} <= who for who in there] for q in some]),
+        'what is done': np.array([[q.action in doing for doing in done] for q in some]),
     }
     rows = []
-    for form in asker.forms if own else ():
-        scores = asker.scores(Way(pairs_scores.PARTS, form), own)
+    for form in scorer.forms if some else ():
+        scores = scorer.scores(Way(pairs_scores.PARTS, form), some)
         for name, mask in known.items():
             searched = np.where(mask, scores, scores.min() - 1)
-            ranks = metrics.relevant_ranks(searched, [np.array(q.relevant) for q in own])
+            ranks = metrics.relevant_ranks(searched, [np.array(q.relevant) for q in some])
             hits = metrics.query_metrics(ranks)['hit@1']
             rows.append({'known': name, 'person_query': form, 'hit@1': float(hits.mean())})
     return rows
 
 
 def order_rows(
-    asker: PairScorer, doings: Sequence[Doing], samples: int, seed: int
+    scorer: PairScorer, doings: Sequence[Doing], samples: int, seed: int
 ) -> list[dict[str, Any]]:
-    """Whether a clip in which A does something to B answers "A … B" better than "B … A".
+    """Whether a clip in which A does something to B scores higher for "A … B" than for "B … A".
 
     Args:
-        asker: Of the gallery.
+        scorer: Of the gallery.
         doings: Clips in which something is done to somebody and not done back.
         samples: Bootstrap draws; titles are what is drawn.
         seed: Seed of the draws.
 
     Returns:
         Per way and action, and of all actions together (None), the share `told` with its bounds; a
-        tie is not told.
+        tie counts as wrong.
     """
     titles = np.array([doing.title for doing in doings])
     actions = np.array([doing.action for doing in doings])
-    asked = [PairQuery(ACTION, d.first, d.second, d.action, (d.clip,), d.title) for d in doings]
-    swapped = [dataclasses.replace(q, first=q.second, second=q.first) for q in asked]
+    queries = [PairQuery(ACTION, d.first, d.second, d.action, (d.clip,), d.title) for d in doings]
+    swapped = [dataclasses.replace(q, first=q.second, second=q.first) for q in queries]
     clips = [doing.clip for doing in doings]
     rows = []
-    for way in pairs_scores.ways(ACTION, asker.forms):
-        as_is, turned = (asker.scores(way, some) for some in (asked, swapped))
-        row = np.arange(len(asked))
-        told = (as_is[row, clips] > turned[row, clips]).astype(np.float64)
+    for way in pairs_scores.ways(ACTION, scorer.forms):
+        as_is, turned = (scorer.scores(way, each) for each in (queries, swapped))
+        row = np.arange(len(queries))
+        correct = (as_is[row, clips] > turned[row, clips]).astype(np.float64)
         for action in (None, *sorted(set(actions))):
             which = np.flatnonzero((actions == action) | (action is None))
             draws = bootstrap.PersonBootstrap(titles[which], samples, seed)
@@ -211,7 +215,7 @@ def order_rows(
                     'person_query': way.form,
                     'action': None if action is None else str(action),
                     'num_pairs': len(which),
-                    **ranking_rows.with_bounds({'told': told[which]}, draws),
+                    **ranking_rows.with_bounds({'told': correct[which]}, draws),
                 }
             )
     return rows

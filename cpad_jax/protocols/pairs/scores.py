@@ -1,4 +1,4 @@
-"""Ways to ask a gallery for two people, and how well each clip answers."""
+"""Ways to search a gallery for two people, and the scores of its clips."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cpad_jax.ranking import method
 from cpad_jax.ranking.zscore import zscore
 from cpad_jax.text.prompts import GENERIC_PERSON, PERSON_TOKEN, SOMEONE, pair_text
 
-# One sentence with two tokens (or names), one of the two alone, and what these say together.
+# One sentence with two tokens (or names), one of the two alone, and combinations of these.
 SENTENCE, FIRST, SECOND = 'one sentence', 'A alone', 'B alone'
 LEAST, SUM, PARTS, DIFFERENCE = 'least of both', 'sum of both', 'both there, A doing it', 'A less B'
 FORMS = (method.IMAGE, method.TEXT_IMAGE)  # By tokens alone.
@@ -25,7 +25,7 @@ _WAYS = {
     ACTION: (SENTENCE, PARTS, LEAST, SUM, FIRST, SECOND),
     WITHOUT: (SENTENCE, DIFFERENCE, FIRST),
 }
-_BY_NAME = (SENTENCE, PARTS, LEAST, DIFFERENCE)  # What plain CLIP is asked by.
+_BY_NAME = (SENTENCE, PARTS, LEAST, DIFFERENCE)  # The ways of plain CLIP.
 # Chosen on world 100. How much doing it counts beside being there, and what is unusual for a clip
 # of somebody else, in spreads of the scores.
 _DOING = 2.0
@@ -37,7 +37,7 @@ class Way:
     """A row of the table.
 
     Attributes:
-        name: How the two are asked for, e.g. `SENTENCE`.
+        name: How the two are combined, e.g. `SENTENCE`.
         form: One of `FORMS`, `FACES`, or for plain CLIP and names `method.TEXT` or
             `NAMES_ON_FACES`.
     """
@@ -53,15 +53,15 @@ class Way:
 
 @dataclasses.dataclass(frozen=True)
 class PairFaces:
-    """What speaks beside a text with tokens, as in the row 'CLIP-PAD + faces'.
+    """What is added to a text with tokens, as in the row 'CLIP-PAD + faces'.
 
     Attributes:
         alike: person_id → float64 [N], of `ClipFaces.similarity`.
-        bank: Says what is done.
-        faces: How much it counts who is seen.
-        words: How much it counts what is done, whoever does it.
+        bank: Of actions.
+        faces: Weight of the faces.
+        words: Weight of the bank.
         by_name: person_id → float64 [N], of `NameSimilarity.similarity`.
-        name: How much it counts who is seen, as against what is done, in 'CLIP + faces'.
+        name: Weight of the faces, that of the bank being 1, in 'CLIP + faces'.
     """
 
     alike: Mapping[str, np.ndarray]
@@ -82,7 +82,7 @@ def ways(scenario: str, forms: Sequence[str] = FORMS) -> tuple[Way, ...]:
 
 
 def least(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Scores of "A and B": a clip is as good as what speaks least for it; all float [Q, N]."""
+    """Scores of "A and B": the lower of the two, standardised; all float [Q, N]."""
     return np.minimum(zscore(first), zscore(second))
 
 
@@ -95,14 +95,14 @@ def parts(doing: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarra
         second: float [Q, N], scores of B.
 
     Returns:
-        float [Q, N], larger is better. A and B are alike in it, so that their order is told by who
-        does it and not by whose face is plain to see.
+        float [Q, N], larger is better. A and B count equally, so that their order is decided by who
+        does it and not by whose face is clearer.
     """
     return least(first, second) + _DOING * zscore(doing)
 
 
 def difference(wanted: np.ndarray, excluded: np.ndarray) -> np.ndarray:
-    """Scores of "A without B": what is said of A, less what speaks for B above the usual.
+    """Scores of "A without B": those of A, less those of B above the usual.
 
     Args:
         wanted: float [Q, N], scores of A.
@@ -121,12 +121,12 @@ class PairScorer:
         model: The model.
         names: person_id → name.
         tokens: One of `FORMS` → person_id → float32 [K, W].
-        gallery: float32 [N, D] of length 1, the clips as CLIP-PAD sees them.
+        gallery: float32 [N, D] L2-normalised, the clips as CLIP-PAD sees them.
         plain_gallery: The same by CLIP itself; it differs where there are visual prompts.
-        faces: Of the clips; None where nobody looks at them.
+        faces: Of the clips; None without rows with faces.
 
     Attributes:
-        forms: How people are said.
+        forms: The forms of its queries.
     """
 
     def __init__(
@@ -143,70 +143,71 @@ class PairScorer:
         self.forms = (*FORMS, *([FACES, NAMES_ON_FACES] if faces else []))
         self._known: dict[tuple[str, tuple[str, ...], str], np.ndarray] = {}
 
-    def scores(self, way: Way, asked: Sequence[PairQuery]) -> np.ndarray:
-        """How well the clips answer.
+    def scores(self, way: Way, queries: Sequence[PairQuery]) -> np.ndarray:
+        """Scores of the clips.
 
         Args:
-            way: How it is asked.
-            asked: Queries of one scenario.
+            way: How the two are combined.
+            queries: Queries of one scenario.
 
         Returns:
             float32 [Q, N], larger is better.
         """
         if way.name == LEAST:
-            return least(*self._singles(way.form, asked))
+            return least(*self._singles(way.form, queries))
         if way.name == SUM:
-            return np.add(*self._singles(way.form, asked))
+            return np.add(*self._singles(way.form, queries))
         if way.name == DIFFERENCE:
-            return difference(*self._singles(way.form, asked))
+            return difference(*self._singles(way.form, queries))
         if way.form == NAMES_ON_FACES and way.name != PARTS:
-            return self._by_names_on_faces(way, asked)
+            return self._by_names_on_faces(way, queries)
         if way.name == PARTS and way.form == FACES:
-            # Faces say who is there, so that the sentence may speak, too.
-            doing = self.scores(Way(FIRST, method.IMAGE), asked)
-            return self.scores(Way(SENTENCE, FACES), asked) + _DOING * zscore(doing)
+            # Faces show who is there, so that the sentence may count as well.
+            doing = self.scores(Way(FIRST, method.IMAGE), queries)
+            return self.scores(Way(SENTENCE, FACES), queries) + _DOING * zscore(doing)
         if way.name == PARTS:
-            there = [dataclasses.replace(query, scenario=TOGETHER) for query in asked]
-            doing = self.scores(Way(FIRST, way.form), asked)
+            there = [dataclasses.replace(query, scenario=TOGETHER) for query in queries]
+            doing = self.scores(Way(FIRST, way.form), queries)
             return parts(doing, *self._singles(way.form, there))
-        wordings = [self._wording(way, query) for query in asked]
+        wordings = [self._wording(way, query) for query in queries]
         if way.form != FACES:
             return self._score(way.form, wordings)
-        return self._with_faces(wordings, [query.action for query in asked])
+        return self._with_faces(wordings, [query.action for query in queries])
 
-    def _singles(self, form: str, asked: Sequence[PairQuery]) -> tuple[np.ndarray, np.ndarray]:
-        return self.scores(Way(FIRST, form), asked), self.scores(Way(SECOND, form), asked)
+    def _singles(self, form: str, queries: Sequence[PairQuery]) -> tuple[np.ndarray, np.ndarray]:
+        return self.scores(Way(FIRST, form), queries), self.scores(Way(SECOND, form), queries)
 
     def _with_faces(
         self, wordings: Sequence[tuple[str, tuple[str, ...]]], actions: Sequence[str | None]
     ) -> np.ndarray:
         """Scores [Q, N] of texts, of who is seen, and of what is done.
 
-        Of two people who are asked for in one sentence the one counts who is less alike.
+        Of two people in one sentence the less similar one counts.
         """
-        seen, found = self._faces, zscore(self._score(method.IMAGE, wordings))
+        faces, scores = self._faces, zscore(self._score(method.IMAGE, wordings))
         # [Q, M, N] of M people per query.
-        alike = np.stack([[seen.alike[one] for one in who] for _, who in wordings])
-        found = found + seen.faces * zscore(alike).min(axis=1)
+        alike = np.stack([[faces.alike[one] for one in who] for _, who in wordings])
+        scores = scores + faces.faces * zscore(alike).min(axis=1)
         if None in actions:
-            return found
-        return found + seen.words * seen.bank.log_posterior([(action, None) for action in actions])
+            return scores
+        posteriors = faces.bank.log_posterior([(action, None) for action in actions])
+        return scores + faces.words * posteriors
 
-    def _by_names_on_faces(self, way: Way, asked: Sequence[PairQuery]) -> np.ndarray:
+    def _by_names_on_faces(self, way: Way, queries: Sequence[PairQuery]) -> np.ndarray:
         """Scores [Q, N] of who is seen, by plain CLIP and the names, and of what is done.
 
-        Faces tell who is there and not who of two does it, so one sentence is both people.
+        Faces show who is there and not which of two does it, so one sentence is both people.
         """
-        own = self._faces
+        faces = self._faces
         whom = {FIRST: ('first',), SECOND: ('second',)}.get(way.name, ('first', 'second'))
         alike = np.stack(
-            [[own.by_name[getattr(query, one)] for one in whom] for query in asked]
+            [[faces.by_name[getattr(query, one)] for one in whom] for query in queries]
         )  # [Q, M, N]
-        found = own.name * zscore(alike).min(axis=1)
-        actions = [query.action for query in asked]
+        scores = faces.name * zscore(alike).min(axis=1)
+        actions = [query.action for query in queries]
         if None in actions:
-            return found
-        return found + own.bank.log_posterior([(action, None) for action in actions])
+            return scores
+        return scores + faces.bank.log_posterior([(action, None) for action in actions])
 
     def _wording(self, way: Way, query: PairQuery) -> tuple[str, tuple[str, ...]]:
         """The text, and who stands behind its [TOK]s."""
@@ -227,11 +228,11 @@ class PairScorer:
         if form == method.TEXT:
             return name
         if form in (method.IMAGE, FACES) or self._model.knows(name):
-            return PERSON_TOKEN  # A learned name is said by the token.
+            return PERSON_TOKEN  # The token carries a learned name.
         return f'{name} {PERSON_TOKEN}'
 
     def _score(self, form: str, wordings: Sequence[tuple[str, tuple[str, ...]]]) -> np.ndarray:
-        """Scores [Q, N]; what was asked before is not embedded again."""
+        """Scores [Q, N]; texts are embedded once."""
         keys = [(text, people, form) for text, people in wordings]
         for count in (1, 2):
             new = sorted({k for k in keys if k not in self._known and len(k[1]) == count})
@@ -248,5 +249,5 @@ class PairScorer:
         if form == method.TEXT:  # No [TOK] stands in plain CLIP's queries.
             shape = (len(people), len(people[0]), *self._model.default_token.shape)
             return np.zeros(shape, np.float32)
-        own = self._tokens[form]
-        return np.stack([[own[person_id] for person_id in who] for who in people])
+        tokens = self._tokens[form]
+        return np.stack([[tokens[person_id] for person_id in who] for who in people])

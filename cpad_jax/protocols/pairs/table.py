@@ -1,4 +1,4 @@
-"""The tables of two people and nobody: for a terminal, as Markdown, and as parts of a page."""
+"""The tables of two people and of rejection: for a terminal, as Markdown, and on a page."""
 
 from __future__ import annotations
 
@@ -12,44 +12,45 @@ from cpad_jax.ranking import method, metrics, rejection
 from cpad_jax.report import charts, page
 from cpad_jax.report.table import Cell, Table, cell
 
-# Who is asked by what `person_query` says.
+# The method of each `person_query`.
 _METHODS = {
     method.TEXT: 'CLIP, text', method.IMAGE: 'CLIP-PAD, image',
     method.TEXT_IMAGE: 'CLIP-PAD, text+image', scores.FACES: 'CLIP-PAD + faces, image',
     scores.NAMES_ON_FACES: 'CLIP + faces, text',
 }  # fmt: skip
-_ASKED = {TOGETHER: '[A] and [B]', ACTION: '[A] hugging [B]', WITHOUT: '[A] without [B]'}
-# What is shown of the comparisons; all are in `results.json`.
+_QUERIES = {TOGETHER: '[A] and [B]', ACTION: '[A] hugging [B]', WITHOUT: '[A] without [B]'}
+# The metrics that tables show; all are in `results.json`.
 _COMPARED = ('hit@1', results.APART)
 _POINTS = 200  # Of a curve, at most.
 
 
-def _pairs(found: Mapping[str, Any]) -> list[Table]:
+def _pairs(outcome: Mapping[str, Any]) -> list[Table]:
     tables = []
-    for scenario in dict.fromkeys(row['scenario'] for row in found['pairs']):
-        rows = [row for row in found['pairs'] if row['scenario'] == scenario]
+    for scenario in dict.fromkeys(row['scenario'] for row in outcome['pairs']):
+        rows = [row for row in outcome['pairs'] if row['scenario'] == scenario]
         every = (*results.METRICS, results.APART, results.BOTH)
         names = [name for name in every if name in rows[0]]
         lines = [[row['way'], _METHODS[row['person_query']], *(cell(row, name) for name in names)]
                  for row in rows]  # fmt: skip
         first = rows[0]
         title = (
-            f'"{_ASKED[scenario]}": {first["num_queries"]} queries of {first["num_titles"]} '
-            f'titles, {first["num_relevant"]:.1f} right clips each among {found["num_clips"]}'
+            f'"{_QUERIES[scenario]}": {first["num_queries"]} queries of {first["num_titles"]} '
+            f'titles, {first["num_relevant"]:.1f} right clips each among {outcome["num_clips"]}'
         )
         tables.append(Table(title, ['query', 'method', *names], lines, 2))
     lines = []
-    for row in found['comparisons']:
+    for row in outcome['comparisons']:
         if row['metric'] not in _COMPARED:
             continue
         value = Cell(row['difference'], row['low'], row['high'], '+.3f')
-        lines.append([_ASKED[row['scenario']], row['metric'], row['a'], row['b'], value])
+        lines.append([_QUERIES[row['scenario']], row['metric'], row['a'], row['b'], value])
     title = 'Both people less the better single one (A alone for A without B), on the same queries'
     tables.append(Table(title, ['scenario', 'metric', 'a', 'b', 'a − b'], lines, 4))
     lines = [
-        [row['known'], _METHODS[row['person_query']], Cell(row['hit@1'])] for row in found['bounds']
+        [row['known'], _METHODS[row['person_query']], Cell(row['hit@1'])]
+        for row in outcome['bounds']
     ]
-    title = f'What bounds "{_ASKED[ACTION]}": only clips in which a half is right are searched'
+    title = f'What bounds "{_QUERIES[ACTION]}": only clips in which a half is right are searched'
     return [*tables, *([Table(title, ['known', 'method', 'hit@1'], lines, 2)] if lines else [])]
 
 
@@ -62,7 +63,7 @@ def _order(rows: Sequence[Mapping[str, Any]]) -> Table:
         for way, form in ways
     ]
     head = [f'{a or "all"} ({by[*next(iter(ways)), a]["num_pairs"]})' for a in actions]
-    title = 'Order told apart: "A … B" above "B … A" of a clip in which A does it; 0.5 is chance'
+    title = 'Order: "A … B" above "B … A" for a clip in which A does it; 0.5 by chance'
     return Table(title, ['query', 'method', *head], lines, 2)
 
 
@@ -80,45 +81,45 @@ def _detection(rows: Sequence[Mapping[str, Any]]) -> Table:
         for scenario, count in dict.fromkeys((r['scenario'], r['num_queries']) for r in rows)
     )
     title = (
-        'Nothing matches: each query with its answers in the gallery, and with what matches by '
-        f'half left ({counts})'
+        'Rejection: each query with its relevant clips in the gallery, and with only partial '
+        f'matches left ({counts})'
     )
     head = ['scenario', 'method', 'calibrated', 'equal error rate', 'floor']
     head += ['missed at 10 % false alarms', *(f'alarm: {kind}' for kind in evaluate.KINDS)]
     return Table(title, head, lines, 3)
 
 
-def tables(found: Mapping[str, Any]) -> list[Table]:
+def tables(outcome: Mapping[str, Any]) -> list[Table]:
     """All tables of `results.json`."""
-    made = _pairs(found)
-    made += [_order(found['order'])] if found['order'] else []
-    return made + ([_detection(found['detection'])] if found['detection'] else [])
+    made = _pairs(outcome)
+    made += [_order(outcome['order'])] if outcome['order'] else []
+    return made + ([_detection(outcome['detection'])] if outcome['detection'] else [])
 
 
-def render(found: Mapping[str, Any]) -> str:
+def render(outcome: Mapping[str, Any]) -> str:
     """The tables for a terminal."""
     bounds = '[95 % intervals: whole titles drawn anew; of the last, people]'
-    return '\n\n'.join([*(table.text() for table in tables(found)), bounds])
+    return '\n\n'.join([*(table.text() for table in tables(outcome)), bounds])
 
 
-def markdown(found: Mapping[str, Any]) -> str:
+def markdown(outcome: Mapping[str, Any]) -> str:
     """The tables as Markdown."""
-    return '\n\n'.join(table.markdown() for table in tables(found)) + '\n'
+    return '\n\n'.join(table.markdown() for table in tables(outcome)) + '\n'
 
 
-def sections(found: Mapping[str, Any], trials: Sequence[rejection.Trials]) -> list[page.Section]:
+def sections(outcome: Mapping[str, Any], trials: Sequence[rejection.Trials]) -> list[page.Section]:
     """The parts of the page.
 
     Args:
-        found: What `results.json` holds.
+        outcome: What `results.json` holds.
         trials: Of each row of its 'detection'.
     """
-    grids = [table.html() for table in tables(found)]
-    charted = _curves(found['detection'], trials)
-    last = [grids.pop()] if found['detection'] else []
+    grids = [table.html() for table in tables(outcome)]
+    charted = _curves(outcome['detection'], trials)
+    last = [grids.pop()] if outcome['detection'] else []
     return [
         page.Section('pairs', 'Two people', ''.join(grids)),
-        page.Section('nothing', 'Nothing matches', ''.join([*last, charted])),
+        page.Section('rejection', 'Rejection', ''.join([*last, charted])),
     ]
 
 
@@ -128,10 +129,10 @@ def _curves(rows: Sequence[Mapping[str, Any]], trials: Sequence[rejection.Trials
     kinds = list(evaluate.CALIBRATIONS)
     for chart in dict.fromkeys((row['scenario'], row['method']) for row in rows):
         lines = []
-        for row, own in zip(rows, trials, strict=True):
+        for row, of_row in zip(rows, trials, strict=True):
             if (row['scenario'], row['method']) != chart:
                 continue
-            both = metrics.det_curve(own.target, own.nontarget)
+            both = metrics.det_curve(of_row.target, of_row.nontarget)
             step = -(-len(both.misses) // _POINTS)
             series = charts.Series(row['calibration'], kinds.index(row['calibration']))
             points = zip(both.false_alarms[::step], both.misses[::step], strict=True)

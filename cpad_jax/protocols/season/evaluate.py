@@ -66,7 +66,7 @@ class SeasonProtocol(Protocol[SeasonQuery]):
         fewest, most = options.relevant
         built = season_queries.build_queries(
             season.truth,
-            [way.pieces for way in season.segmentations],
+            [way.segments for way in season.segmentations],
             list(season.references),
             options.min_share,
             fewest,
@@ -190,7 +190,7 @@ def locate(config: Any, workdir: Path) -> SeasonPaths:
 def segment(
     frames: SeasonFrames, per_minute: Sequence[float], cuts: Sequence[str]
 ) -> list[Segmentation]:
-    """Cuts a season in every way that is asked for.
+    """Cuts a season in every way that is queries for.
 
     Args:
         frames: Of the season.
@@ -198,15 +198,15 @@ def segment(
         cuts: Some of `segmentation.CUTS`.
     """
     shots = frames.shots() if segmentation.AT_SHOTS in cuts else []
-    found = []
+    ways = []
     for number in per_minute:
         for name in cuts:
             if name == segmentation.EQUAL:
-                pieces = [segmentation.equal_segments(d, number) for d in frames.durations]
+                segments = [segmentation.equal_segments(d, number) for d in frames.durations]
             else:
-                pieces = [segmentation.shot_segments(own, number) for own in shots]
-            found.append(Segmentation(number, name, pieces))
-    return found
+                segments = [segmentation.shot_segments(of_video, number) for of_video in shots]
+            ways.append(Segmentation(number, name, segments))
+    return ways
 
 
 def _check(options: Any) -> None:
@@ -221,7 +221,7 @@ def _check(options: Any) -> None:
         )
     if not 0 <= options.moment <= 3600:
         raise UserError(
-            f'config.eval.season.moment is {options.moment}, expected the seconds of a moment, at '
+            f'config.eval.season.moment is {options.moment}, expected the seconds of a window, at '
             'most 3600, or 0 for whole clips'
         )
     if len(options.relevant) != 2 or not 1 <= options.relevant[0] <= options.relevant[1]:

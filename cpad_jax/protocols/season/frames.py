@@ -1,4 +1,4 @@
-"""Long videos as they are searched: frames embedded once, from which any cutting makes its pieces.
+"""Long videos as they are searched: frames embedded once, for any segmentation.
 
 Frames are taken at a steady rate by time. Shots are found once for a file. Both are kept in the
 feature cache.
@@ -92,30 +92,30 @@ class SeasonFrames:
         self._times = chunks.times
 
     def shots(self) -> list[list[Span]]:
-        """The shots of each video, found or from the cache."""
-        found = []
+        """The shots of each video, detected or from the cache."""
+        shots = []
         bar = progress.bar(
-            self._videos, total=len(self._videos), stage='finding shots', unit='video'
+            self._videos, total=len(self._videos), stage='detecting shots', unit='video'
         )
         for path, digest in zip(bar, self._digests, strict=True):
             kept = self._directory / f'shots-{_SHOTS_VERSION}-{digest[:16]}.json'
-            found.append([tuple(span) for span in _kept_shots(kept, path)])
-        return found
+            shots.append([tuple(span) for span in _kept_shots(kept, path)])
+        return shots
 
-    def moments(self, pieces: Sequence[Sequence[Span]], seconds: float) -> Windows:
-        """The moments of all pieces, video after video.
+    def windows(self, segments: Sequence[Sequence[Span]], seconds: float) -> Windows:
+        """The windows of all segments, video after video.
 
         Args:
-            pieces: For each video its pieces.
-            seconds: Length of a moment; 0 for whole pieces.
+            segments: For each video its segments.
+            seconds: Length of a window; 0 for whole segments.
         """
-        own = [
+        parts = [
             (frames[numbers], times[numbers])
-            for frames, times, spans in zip(self._frames, self._times, pieces, strict=True)
+            for frames, times, spans in zip(self._frames, self._times, segments, strict=True)
             for numbers in frames_of_segments(times, spans)
         ]
         size = max(1, round(seconds * self._rate)) if seconds else 0
-        return split_windows([frames for frames, _ in own], [times for _, times in own], size)
+        return split_windows([frames for frames, _ in parts], [times for _, times in parts], size)
 
 
 def _kept_shots(kept: Path, video_path: Path) -> list[Sequence[float]]:
@@ -125,7 +125,7 @@ def _kept_shots(kept: Path, video_path: Path) -> list[Sequence[float]]:
     except FileNotFoundError:
         pass
     except (OSError, ValueError, KeyError) as error:
-        progress.say(f'{kept} is damaged ({error}): the shots of {video_path} are found anew')
-    found = [list(span) for span in media_shots.shots(video_path)]
-    digests.write(kept, {'shots': found})
-    return found
+        progress.say(f'{kept} is damaged ({error}): the shots of {video_path} are detected again')
+    shots = [list(span) for span in media_shots.shots(video_path)]
+    digests.write(kept, {'shots': shots})
+    return shots

@@ -1,4 +1,4 @@
-"""The pictures of a season's report: who is asked for, and the clips that stand first."""
+"""The pictures of a season's report: a reference photo, and the clips that rank first."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def draw(searched: Searched, photos: Mapping[str, bytes], seed: int) -> list[Sho
     """The queries that the report shows, with their pictures.
 
     Args:
-        searched: What came out.
-        photos: person_id → a photo that says who it is, as JPEG.
+        searched: The results.
+        photos: person_id → a reference photo, as JPEG.
         seed: Seed of the draw of queries.
     """
-    numbers, pieces = choose(searched, seed), searched.pieces(0)
+    numbers, segments = choose(searched, seed), searched.segments(0)
     best = {n: [int(c) for c in searched.first(0, searched.best, n)[:_BEST]] for n in numbers}
     when = {
         (n, clip): float(second)
@@ -33,12 +33,14 @@ def draw(searched: Searched, photos: Mapping[str, bytes], seed: int) -> list[Sho
     frames = _frames(searched, when)
     shown = []
     for number, clips in best.items():
-        query = searched.asked[number]
+        query = searched.queries[number]
         photo = images.decode_jpeg(photos[query.person_id])
-        pictures = [Picture(photo, 'the photo that asks')]
+        pictures = [Picture(photo, 'the reference photo')]
         for clip in clips:
-            piece = pieces[clip]
-            where = f'{searched.episodes[piece.episode]} {clock(piece.start)}–{clock(piece.end)}'
+            segment = segments[clip]
+            where = (
+                f'{searched.episodes[segment.episode]} {clock(segment.start)}–{clock(segment.end)}'
+            )
             pictures.append(Picture(frames[number, clip], where, clip in query.relevant[0]))
         shown.append(Shown(number, pictures))
     return shown
@@ -47,19 +49,19 @@ def draw(searched: Searched, photos: Mapping[str, bytes], seed: int) -> list[Sho
 def _frames(
     searched: Searched, when: Mapping[tuple[int, int], float]
 ) -> dict[tuple[int, int], np.ndarray]:
-    """Frames of clips of the first cutting, by query and clip; every video is read once.
+    """Frames of clips of the first segmentation, by query and clip; every video is read once.
 
     Args:
-        searched: What came out.
+        searched: The results.
         when: (number of a query, number of a clip) → the second of the clip's video.
     """
-    pieces, times = searched.pieces(0), collections.defaultdict(dict)
+    segments, times = searched.segments(0), collections.defaultdict(dict)
     for (number, clip), second in when.items():
-        times[pieces[clip].episode][number, clip] = second
-    found = {}
-    for episode, own in times.items():
-        seconds = sorted(set(own.values()))
-        frames, _ = video.sample_frames(searched.videos[episode], times=seconds)
-        by_second = dict(zip(seconds, frames, strict=True))
-        found |= {key: by_second[second] for key, second in own.items()}
-    return found
+        times[segments[clip].episode][number, clip] = second
+    frames = {}
+    for episode, wanted in times.items():
+        seconds = sorted(set(wanted.values()))
+        sampled, _ = video.sample_frames(searched.videos[episode], times=seconds)
+        by_second = dict(zip(seconds, sampled, strict=True))
+        frames |= {key: by_second[second] for key, second in wanted.items()}
+    return frames

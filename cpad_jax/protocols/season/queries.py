@@ -1,8 +1,8 @@
-"""What is asked of a season: which videos there are, who does what when, and which pieces answer.
+"""Queries of a season: its videos, who does what when, and the segments that are relevant.
 
-The truth is an annotation table (`media.labelling.annotations`), whose rows say which part of which
-video they are about. A piece answers "person, action" if the person is seen doing it for at least a
-stated share of the piece.
+The truth is an annotation table (`data.annotations`), whose rows name the part of a video that they
+describe. A segment is relevant to "person, action" if the person is seen doing it for at
+least a stated share of the segment.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from cpad_jax.text.prompts import ACTION_PHRASES, query_text
 
 @dataclasses.dataclass(frozen=True)
 class Truth:
-    """What an annotation table says of a season.
+    """The content of the annotation table of a season.
 
     Attributes:
         videos: Its files, by number.
-        titles: The ids of the titles that the rows name; no photo of them may say who somebody is.
+        titles: The ids of the titles that the rows name; no reference photo may come from them.
         names: person_id → name.
         doings: (person_id, action) → number of the video → when the person is seen doing it.
     """
@@ -43,10 +43,10 @@ class SeasonQuery:
     """A compound query of a season.
 
     Attributes:
-        person_id: Whom it asks for.
+        person_id: The person.
         name: Their name.
-        action: What they do: a key of `ACTION_PHRASES`, or a phrase as it is said.
-        relevant: For each cutting the numbers of the pieces that answer it, ascending.
+        action: What they do: a key of `ACTION_PHRASES`, or a phrase.
+        relevant: For each segmentation the numbers of the relevant segments, ascending.
     """
 
     person_id: str
@@ -117,44 +117,44 @@ def _seen(row: data_annotations.ClipAnnotation, person: data_annotations.PersonA
 
 
 def relevant_segments(
-    doing: Mapping[int, Sequence[Span]], pieces: Sequence[Sequence[Span]], min_share: float
+    doing: Mapping[int, Sequence[Span]], segments: Sequence[Sequence[Span]], min_share: float
 ) -> np.ndarray:
-    """The pieces that show something long enough.
+    """The segments that show something long enough.
 
     Args:
         doing: Number of a video → when it is to be seen there.
-        pieces: For each video its pieces; they are numbered through, video after video.
-        min_share: Of a piece, above 0, at most 1.
+        segments: For each video its segments; they are numbered through, video after video.
+        min_share: Of a segment, above 0, at most 1.
 
     Returns:
-        int64, numbers of pieces, ascending.
+        int64, numbers of segments, ascending.
     """
-    found, first = [], 0
-    for number, own in enumerate(pieces):
-        lengths = np.array([end - start for start, end in own])
-        # Times in tables are rounded, and a share that is just met counts.
-        enough = overlap(doing.get(number, ()), own) >= min_share * lengths - 1e-6
-        found.append(first + np.flatnonzero(enough))
-        first += len(own)
-    return np.concatenate(found)
+    relevant, first = [], 0
+    for number, spans in enumerate(segments):
+        lengths = np.array([end - start for start, end in spans])
+        # Times in tables are rounded, and a share that is just reached counts.
+        enough = overlap(doing.get(number, ()), spans) >= min_share * lengths - 1e-6
+        relevant.append(first + np.flatnonzero(enough))
+        first += len(spans)
+    return np.concatenate(relevant)
 
 
 def build_queries(
     truth: Truth,
-    cuttings: Sequence[Sequence[Sequence[Span]]],
+    segmentations: Sequence[Sequence[Sequence[Span]]],
     people: Sequence[str],
     min_share: float,
     fewest: int,
     most: int,
 ) -> list[SeasonQuery]:
-    """The queries that every cutting allows, so that cuttings are compared on the same ones.
+    """The queries that every segmentation allows, so that all are compared on the same ones.
 
     Args:
         truth: Of the season.
-        cuttings: For each way of cutting the pieces of each video.
+        segmentations: Of each segmentation the segments of each video.
         people: person_ids of whom there are photos.
-        min_share: As in `relevant_pieces`.
-        fewest: Least number of relevant pieces in each cutting.
+        min_share: As in `relevant_segments`.
+        fewest: Least number of relevant segments in each segmentation.
         most: Largest number.
 
     Returns:
@@ -165,9 +165,9 @@ def build_queries(
         if person_id not in known:
             continue
         relevant = tuple(
-            relevant_segments(truth.doings[person_id, action], pieces, min_share)
-            for pieces in cuttings
+            relevant_segments(truth.doings[person_id, action], segments, min_share)
+            for segments in segmentations
         )
-        if all(fewest <= len(own) <= most for own in relevant):
+        if all(fewest <= len(numbers) <= most for numbers in relevant):
             queries.append(SeasonQuery(person_id, truth.names[person_id], action, relevant))
     return queries

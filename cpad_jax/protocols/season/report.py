@@ -14,7 +14,7 @@ from cpad_jax.protocols.protocol import Report
 from cpad_jax.protocols.season import table
 from cpad_jax.protocols.season.queries import SeasonQuery
 from cpad_jax.protocols.season.search import Segmentation, Values
-from cpad_jax.protocols.season.timeline import FULL, HALF, Lane, Mark, Piece, timeline
+from cpad_jax.protocols.season.timeline import FULL, HALF, Lane, Mark, Segment, timeline
 from cpad_jax.ranking import bootstrap
 from cpad_jax.ranking.method import CLIP, PAD_TEXT_IMAGE
 from cpad_jax.report import charts, page, strips
@@ -29,27 +29,27 @@ _CUTTINGS = 2  # Timelines beside each other, at most.
 
 @dataclasses.dataclass(frozen=True)
 class Searched:
-    """What a search of a season found.
+    """The results of a search of a season.
 
     Attributes:
         rows: Of `season.json`.
         differences: Of `season_comparisons.json`.
         videos: The episodes' files.
-        cuttings: C ways in which they were cut.
-        asked: Q queries.
-        conditions: R ways to ask.
+        segmentations: C ways in which they were segmented.
+        queries: Q queries.
+        conditions: R conditions.
         values: As `search.search` gives them.
-        kept: The arrays of `season_ranks.npz`.
+        arrays: The arrays of `season_ranks.npz`.
     """
 
     rows: Sequence[Mapping[str, Any]]
     differences: Sequence[Mapping[str, Any]]
     videos: Sequence[Path]
-    cuttings: Sequence[Segmentation]
-    asked: Sequence[SeasonQuery]
+    segmentations: Sequence[Segmentation]
+    queries: Sequence[SeasonQuery]
     conditions: Sequence[Condition]
     values: Values
-    kept: Mapping[str, np.ndarray]
+    arrays: Mapping[str, np.ndarray]
 
     @property
     def episodes(self) -> list[str]:
@@ -70,32 +70,36 @@ class Searched:
         # A colour of its own for whatever timelines show: what comes first, the control, is last.
         return charts.Series(words, (number - 1) % len(self.conditions))
 
-    def pieces(self, column: int) -> list[Piece]:
-        """The clips of a cutting by their numbers."""
+    def segments(self, column: int) -> list[Segment]:
+        """The clips of a segmentation by their numbers."""
         return [
-            Piece(episode, *span)
-            for episode, spans in enumerate(self.cuttings[column].pieces)
+            Segment(episode, *span)
+            for episode, spans in enumerate(self.segmentations[column].segments)
             for span in spans
         ]
 
     def first(self, column: int, row: int, query: int) -> np.ndarray:
         """Numbers of the best clips for a query, best first, 50 at most."""
-        return self.kept[f'{self.cuttings[column].key}/{self.conditions[row].key}/best'][query]
+        return self.arrays[f'{self.segmentations[column].key}/{self.conditions[row].key}/best'][
+            query
+        ]
 
     def when(self, column: int, row: int, query: int) -> np.ndarray:
         """The best moments of the clips of `first`, in seconds of their videos."""
-        return self.kept[f'{self.cuttings[column].key}/{self.conditions[row].key}/when'][query]
+        return self.arrays[f'{self.segmentations[column].key}/{self.conditions[row].key}/when'][
+            query
+        ]
 
     def ranks(self, column: int, row: int) -> list[np.ndarray]:
         """Ranks of the right clips of each query, ascending."""
-        key = self.cuttings[column].key
-        ends = np.cumsum(self.kept[f'{key}/num_relevant'])[:-1]
-        return np.split(self.kept[f'{key}/{self.conditions[row].key}'], ends)
+        key = self.segmentations[column].key
+        ends = np.cumsum(self.arrays[f'{key}/num_relevant'])[:-1]
+        return np.split(self.arrays[f'{key}/{self.conditions[row].key}'], ends)
 
 
 @dataclasses.dataclass(frozen=True)
 class Shown:
-    """A query that is shown: its number, and pictures of the best clips in the first cutting."""
+    """A query with a timeline: its number, and images of its best clips."""
 
     number: int
     pictures: Sequence[strips.Picture] = ()
@@ -105,10 +109,10 @@ def choose(searched: Searched, seed: int) -> list[int]:
     """Queries to show, drawn by chance: as many that succeed as that fail, if there are.
 
     A query succeeds if at least `FOUND` of its right clips are among the first 25 of the first
-    cutting.
+    segmentation.
 
     Args:
-        searched: What came out.
+        searched: The results.
         seed: Seed of the draw.
 
     Returns:
@@ -141,22 +145,22 @@ def comparisons(searched: Searched) -> Section:
 
 
 def curves(searched: Searched, samples: int, seed: int) -> Section:
-    """The share of right clips among the first K, for every cutting and condition."""
-    people = np.array([query.person_id for query in searched.asked])
+    """The share of right clips among the first K, for every segmentation and condition."""
+    people = np.array([query.person_id for query in searched.queries])
     draws = bootstrap.PersonBootstrap(people, samples, seed)
     drawn = []
-    for column, cutting in enumerate(searched.cuttings):
-        at = [k for k in CUTOFFS if k <= cutting.num_clips]
+    for column, way in enumerate(searched.segmentations):
+        at = [k for k in CUTOFFS if k <= way.num_clips]
         lines = []
         for row in range(len(searched.conditions)):
             ranks = searched.ranks(column, row)
             found = [np.array([(own <= k).mean() for own in ranks]) for k in at]
             points = [charts.Point(float(s.mean()), *draws.mean_bounds(s)) for s in found]
             lines.append((searched.series(row), points))
-        title = f'{cutting.clips_per_minute:g} clips per minute, {cutting.cut}: R@K in percent'
+        title = f'{way.clips_per_minute:g} clips per minute, {way.cut}: R@K in percent'
         drawn.append(charts.curves(title, at, lines, 'K (clips)'))
     key = charts.legend([searched.series(row) for row in range(len(searched.conditions))])
-    note = '<p>How many of the right clips are seen by who looks at the first K.</p>'
+    note = '<p>The share of the relevant clips among the first K.</p>'
     return Section(
         'curves', 'How far down', f'{note}{key}<div class="charts">{"".join(drawn)}</div>'
     )
@@ -169,31 +173,31 @@ def _lanes(searched: Searched) -> list[int]:
 
 
 def _columns(searched: Searched) -> list[int]:
-    """The cuttings that timelines show: those that cut as the first one does."""
-    cut = searched.cuttings[0].cut
-    return [n for n, one in enumerate(searched.cuttings) if one.cut == cut][:_CUTTINGS]
+    """The segmentations that timelines show: those that cut as the first one does."""
+    cut = searched.segmentations[0].cut
+    return [n for n, one in enumerate(searched.segmentations) if one.cut == cut][:_CUTTINGS]
 
 
 def _timelines(searched: Searched, query: int) -> str:
-    asked, drawn = searched.asked[query], []
+    queries, drawn = searched.queries[query], []
     for column in _columns(searched):
-        cutting, pieces = searched.cuttings[column], searched.pieces(column)
-        right = set(map(int, asked.relevant[column]))
+        way, segments = searched.segmentations[column], searched.segments(column)
+        right = set(map(int, queries.relevant[column]))
         lanes = [
             Lane(
                 searched.series(row),
                 [
-                    Mark(pieces[clip], rank, int(clip) in right)
+                    Mark(segments[clip], rank, int(clip) in right)
                     for rank, clip in enumerate(searched.first(column, row, query)[:HALF], start=1)
                 ],
             )
             for row in _lanes(searched)
         ]
-        seconds = [spans[-1][1] for spans in cutting.pieces]
+        seconds = [spans[-1][1] for spans in way.segments]
         drawn.append(timeline(
-            f'{cutting.clips_per_minute:g} clips per minute, {cutting.cut}: {len(right)} of '
-            f'{cutting.num_clips} clips answer', searched.episodes, seconds,
-            [pieces[clip] for clip in sorted(right)], lanes,
+            f'{way.clips_per_minute:g} clips per minute, {way.cut}: {len(right)} of '
+            f'{way.num_clips} clips are relevant', searched.episodes, seconds,
+            [segments[clip] for clip in sorted(right)], lanes,
         ))  # fmt: skip
     return f'<div class="charts">{"".join(drawn)}</div>'
 
@@ -208,7 +212,7 @@ def _scores(searched: Searched, query: int) -> str:
             for metric, form in table.METRICS.items()
         ]
         lines.append([searched.series(row).label, *cells])
-    heading = [('', 1), *((searched.cuttings[column].key, 3) for column in columns)]
+    heading = [('', 1), *((searched.segmentations[column].key, 3) for column in columns)]
     heads = ['method', *table.HEAD[3:] * len(columns)]
     return Table('This query by every method', heads, lines, 1, [heading]).html()
 
@@ -219,18 +223,18 @@ def timelines(searched: Searched, shown: Sequence[Shown]) -> Section:
     body = (
         f'<p>Queries drawn by chance, half of those that succeed by {text(best)} (at least '
         f'{100 * FOUND:.0f} % of the right clips among the first {FULL}) and half of those that '
-        'fail, as far as there are. Each row is an episode; what answers is shaded. Marks are the '
-        f'clips that a method ranks first: tall up to rank {FULL}, short up to {HALF}; broad if '
-        'right, thin if wrong.</p>'
+        'fail, as far as there are any. Each row is an episode; relevant clips are shaded. Marks '
+        f'are the clips that a method ranks first: tall up to rank {FULL}, short up to {HALF}; '
+        'broad if right, thin if wrong.</p>'
     ) + charts.legend([searched.series(row) for row in _lanes(searched)])
     found = searched.values[0, searched.best]['recall@25']
     for one in shown:
-        query = searched.asked[one.number]
+        query = searched.queries[one.number]
         verdict = 'succeeds' if found[one.number] >= FOUND else 'fails'
         body += f'<h3>{name(query.text(True, True))}</h3><p class="faint">{verdict}</p>'
         body += _timelines(searched, one.number) + _scores(searched, one.number)
         if one.pictures:
-            body += '<p>The photo that asks, and the five clips that stand first:</p>'
+            body += '<p>The reference photo, and the five clips that rank first:</p>'
             body += strips.strip(one.pictures)
     return Section('timelines', 'The season, query by query', body if shown else '')
 
@@ -244,13 +248,13 @@ def build(searched: Searched, shown: Sequence[Shown], config: Any) -> Report:
         config: The configuration.
     """
     first = searched.rows[0]
-    people = len({query.person_id for query in searched.asked})
+    people = len({query.person_id for query in searched.queries})
     counts = (
         f'its best {first["moment"]:g} seconds' if first['moment'] else 'the mean of its frames'
     )
     lead = (
         f'<p>{page.text(first["season"])}, {len(searched.videos)} episodes of together '
-        f'{first["minutes"]:.0f} minutes: {len(searched.asked)} queries about {people} people; '
+        f'{first["minutes"]:.0f} minutes: {len(searched.queries)} queries about {people} people; '
         f'backbone {page.text(first["backbone"])}, up to {first["num_references"]} reference '
         f'photos. A clip counts as {counts}.</p>'
     )

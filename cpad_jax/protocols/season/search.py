@@ -1,4 +1,4 @@
-"""Ranks the clips of a season in every way of cutting and asking, and says what came out."""
+"""Ranks the clips of a season in every segmentation and condition; result rows."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _KEPT = 50  # Best clips of each query that are written down.
 
 @dataclasses.dataclass(frozen=True)
 class Segmentation:
-    """A way to cut the season, and the pieces [video][piece] that it makes."""
+    """A way to cut the season, and the segments [video][segment] that it makes."""
 
     clips_per_minute: float
     cut: str
-    pieces: Sequence[Sequence[Span]]
+    segments: Sequence[Sequence[Span]]
 
     @property
     def num_clips(self) -> int:
         """Of the whole season."""
-        return sum(map(len, self.pieces))
+        return sum(map(len, self.segments))
 
     @property
     def key(self) -> str:
-        """A short name that is unique among cuttings."""
+        """A short name that is unique among segmentations."""
         return f'{self.clips_per_minute:g} {self.cut}'
 
     @property
@@ -71,56 +71,56 @@ Values = Mapping[tuple[int, int], Mapping[str, np.ndarray]]
 def search(
     model: PersonalizedCLIP,
     frames: SeasonFrames,
-    cuttings: Sequence[Segmentation],
-    asked: Sequence[SeasonQuery],
+    segmentations: Sequence[Segmentation],
+    queries: Sequence[SeasonQuery],
     conditions: Sequence[Condition],
     moment: float,
 ) -> tuple[Values, dict[str, np.ndarray]]:
-    """Ranks the clips of every cutting in every condition.
+    """Ranks the clips of every way in every condition.
 
     Args:
         model: Embeds the queries.
         frames: Of the season.
-        cuttings: C ways to cut it.
-        asked: Q queries.
-        conditions: R ways to ask.
-        moment: Seconds of a clip's moments, the best of which counts; 0 for whole clips.
+        segmentations: C ways to cut it.
+        queries: Q queries.
+        conditions: R conditions.
+        moment: Seconds of a clip's windows, the best of which counts; 0 for whole clips.
 
     Returns:
-        (numbers of cutting and condition → as `season_metrics`, the arrays of `season_ranks.npz`).
+        (numbers of segmentation and condition → as `season_metrics`, arrays of `season_ranks.npz`).
     """
-    galleries = [frames.moments(cutting.pieces, moment) for cutting in cuttings]
+    galleries = [frames.windows(way.segments, moment) for way in segmentations]
     values: dict[tuple[int, int], dict[str, np.ndarray]] = {}
-    kept: dict[str, np.ndarray] = {}
-    with progress.bar(total=len(conditions) * len(asked), stage='asking', unit='query') as bar:
+    arrays: dict[str, np.ndarray] = {}
+    with progress.bar(total=len(conditions) * len(queries), stage='ranking', unit='query') as bar:
         for row, condition in enumerate(conditions):
-            embedded = encode(model, condition, asked)
-            bar.update(len(asked))
-            for column, (cutting, gallery) in enumerate(zip(cuttings, galleries, strict=True)):
-                found = gallery.scores(embedded)
-                own = metrics.relevant_ranks(found, [q.relevant[column] for q in asked])
-                values[column, row] = season_metrics(own)
-                key = f'{cutting.key}/{condition.key}'
-                kept[key] = np.concatenate(own)
-                best = np.argsort(-found, axis=1, kind='stable')[:, :_KEPT]
-                kept[f'{key}/best'] = best
-                kept[f'{key}/when'] = np.stack([
+            embedded = encode(model, condition, queries)
+            bar.update(len(queries))
+            for column, (way, gallery) in enumerate(zip(segmentations, galleries, strict=True)):
+                scores = gallery.scores(embedded)
+                ranks = metrics.relevant_ranks(scores, [q.relevant[column] for q in queries])
+                values[column, row] = season_metrics(ranks)
+                key = f'{way.key}/{condition.key}'
+                arrays[key] = np.concatenate(ranks)
+                best = np.argsort(-scores, axis=1, kind='stable')[:, :_KEPT]
+                arrays[f'{key}/best'] = best
+                arrays[f'{key}/when'] = np.stack([
                     gallery.when(query, clips)
                     for query, clips in zip(embedded, best, strict=True)
                 ])  # fmt: skip
-    for column, cutting in enumerate(cuttings):
-        relevant = [query.relevant[column] for query in asked]
-        kept[f'{cutting.key}/relevant'] = np.concatenate(relevant)
-        kept[f'{cutting.key}/num_relevant'] = np.array([len(own) for own in relevant])
-        kept[f'{cutting.key}/pieces'] = np.array(
-            [(video, *span) for video, spans in enumerate(cutting.pieces) for span in spans]
+    for column, way in enumerate(segmentations):
+        relevant = [query.relevant[column] for query in queries]
+        arrays[f'{way.key}/relevant'] = np.concatenate(relevant)
+        arrays[f'{way.key}/num_relevant'] = np.array([len(of_query) for of_query in relevant])
+        arrays[f'{way.key}/segments'] = np.array(
+            [(video, *span) for video, spans in enumerate(way.segments) for span in spans]
         )
-    return values, kept
+    return values, arrays
 
 
 def result_rows(
-    cuttings: Sequence[Segmentation],
-    asked: Sequence[SeasonQuery],
+    segmentations: Sequence[Segmentation],
+    queries: Sequence[SeasonQuery],
     conditions: Sequence[Condition],
     values: Values,
     seen: Mapping[str, bool],
@@ -132,25 +132,25 @@ def result_rows(
     """The flat rows of `season.json`.
 
     Args:
-        cuttings: As in `search`.
-        asked: As in `search`.
+        segmentations: As in `search`.
+        queries: As in `search`.
         conditions: As in `search`.
         values: As `search` gives them.
         seen: person_id → whether identity learning saw the person.
         facts: What is the same in every row.
         samples: Bootstrap draws; people are what is drawn.
         seed: Seed of the draws.
-        read: person_id → whether plain CLIP has read the name; None where nobody looked.
+        read: person_id → whether plain CLIP has read the name; None where that is unknown.
 
     Returns:
-        One row per cutting, group of people that has queries, and condition.
+        One row per segmentation, group of people that has queries, and condition.
     """
-    person = np.array([query.person_id for query in asked])
+    person = np.array([query.person_id for query in queries])
     is_seen = np.array([seen[person_id] for person_id in person])
     is_read = None if read is None else np.array([read[person_id] for person_id in person])
-    found = []
-    for column, cutting in enumerate(cuttings):
-        counts = np.array([len(query.relevant[column]) for query in asked])
+    rows_ = []
+    for column, way in enumerate(segmentations):
+        counts = np.array([len(query.relevant[column]) for query in queries])
         for people in rows.GROUPS:
             which = np.flatnonzero(rows.in_group(is_seen, is_read, people))
             if not len(which):
@@ -159,7 +159,7 @@ def result_rows(
             for row, condition in enumerate(conditions):
                 entry = {
                     **facts,
-                    **cutting.facts,
+                    **way.facts,
                     'method': condition.method.name,
                     'person_query': condition.method.person_query,
                     'control': condition.method.control,
@@ -170,18 +170,18 @@ def result_rows(
                     'num_relevant': float(counts[which].mean()),
                 }
                 for name in METRICS:
-                    own = values[column, row][name][which]
-                    low, high = draws.mean_bounds(own)
-                    entry[name] = float(own.mean())
+                    metric = values[column, row][name][which]
+                    low, high = draws.mean_bounds(metric)
+                    entry[name] = float(metric.mean())
                     entry[f'{name}_low'] = rows.finite(low)
                     entry[f'{name}_high'] = rows.finite(high)
-                found.append(entry)
-    return found
+                rows_.append(entry)
+    return rows_
 
 
 def compare(
-    cuttings: Sequence[Segmentation],
-    asked: Sequence[SeasonQuery],
+    segmentations: Sequence[Segmentation],
+    queries: Sequence[SeasonQuery],
     conditions: Sequence[Condition],
     values: Values,
     samples: int,
@@ -190,26 +190,27 @@ def compare(
     """The paired differences of `season_comparisons.json`; arguments as in `result_rows`.
 
     Returns:
-        Per cutting and metric `a`, `b`, the `difference` a − b on the same queries, `low`, `high`.
+        Per segmentation and metric `a`, `b`, the `difference` a − b on the same queries, `low` and
+        `high`.
     """
-    person = np.array([query.person_id for query in asked])
-    found = []
-    for column, cutting in enumerate(cuttings):
+    person = np.array([query.person_id for query in queries])
+    differences = []
+    for column, way in enumerate(segmentations):
         for worse, better in _pairs(conditions):
             for name in METRICS:
                 difference = bootstrap.paired_difference(
                     values[column, better][name], values[column, worse][name], person, samples, seed
                 )
-                found.append(
-                    {**cutting.facts, 'metric': name}
+                differences.append(
+                    {**way.facts, 'metric': name}
                     | {'a': conditions[better].key, 'b': conditions[worse].key}
                     | {key: rows.finite(value) for key, value in difference.items()}
                 )
-    return found
+    return differences
 
 
 def _pairs(conditions: Sequence[Condition]) -> list[tuple[int, int]]:
-    """Numbers of the conditions that are compared: what is before, and what after."""
+    """Numbers of the conditions that are compared."""
     numbers = {(one.method, one.fine_tuned): number for number, one in enumerate(conditions)}
     wanted = [
         ((CLIP, False), (PAD_IMAGE, False)),

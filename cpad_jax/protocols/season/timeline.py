@@ -16,7 +16,7 @@ _MOST_STEPS = 6
 
 
 @dataclasses.dataclass(frozen=True)
-class Piece:
+class Segment:
     """A stretch of an episode.
 
     Attributes:
@@ -34,7 +34,7 @@ class Piece:
 class Mark:
     """A clip that a method found: where, at which rank (from 1), and whether it is right."""
 
-    piece: Piece
+    segment: Segment
     rank: int
     right: bool
 
@@ -68,7 +68,7 @@ def timeline(
     title: str,
     episodes: Sequence[str],
     seconds: Sequence[float],
-    answers: Sequence[Piece],
+    answers: Sequence[Segment],
     lanes: Sequence[Lane],
 ) -> str:
     """The whole season.
@@ -99,23 +99,24 @@ def timeline(
             f'<rect x="{_LEFT}" y="{y(number):.1f}" width="{x(length) - _LEFT:.1f}" '
             f'height="{row - _BETWEEN}" fill="var(--rule)" fill-opacity="0.45"/>'
         )
-    for piece in answers:
+    for segment in answers:
         parts.append(
-            f'<rect x="{x(piece.start):.1f}" y="{y(piece.episode) - 1:.1f}" '
-            f'width="{max(x(piece.end) - x(piece.start), 1):.1f}" height="{row - _BETWEEN + 2}" '
+            f'<rect x="{x(segment.start):.1f}" y="{y(segment.episode) - 1:.1f}" '
+            f'width="{max(x(segment.end) - x(segment.start), 1):.1f}" '
+            f'height="{row - _BETWEEN + 2}" '
             'fill="var(--right)" fill-opacity="0.3" stroke="var(--right)" stroke-width="0.6">'
-            f'<title>answers: {_where(piece, episodes)}</title></rect>'
+            f'<title>relevant: {_where(segment, episodes)}</title></rect>'
         )
     for place, lane in enumerate(lanes):
         for mark in sorted(lane.marks, key=lambda mark: (mark.right, -mark.rank)):
             height = _LANE - 1 if mark.rank <= FULL else _LANE / 2
             broad = 3.2 if mark.right else 1.2
-            middle = x((mark.piece.start + mark.piece.end) / 2)
+            middle = x((mark.segment.start + mark.segment.end) / 2)
             parts.append(
-                f'<rect x="{middle - broad / 2:.1f}" y="{y(mark.piece.episode, place):.1f}" '
+                f'<rect x="{middle - broad / 2:.1f}" y="{y(mark.segment.episode, place):.1f}" '
                 f'width="{broad}" height="{height}" fill="{lane.series.fill}"><title>'
                 f'{text(lane.series.label)}, rank {mark.rank}, {"right" if mark.right else "wrong"}'
-                f': {_where(mark.piece, episodes)}</title></rect>'
+                f': {_where(mark.segment, episodes)}</title></rect>'
             )
     step = next((s for s in _STEPS if longest / 60 / s <= _MOST_STEPS), longest / 60)
     for number in range(int(longest / 60 / step) + 1):
@@ -135,5 +136,5 @@ def _ending(name: str) -> str:
     return name if len(name) <= 7 else '…' + name[-6:]
 
 
-def _where(piece: Piece, episodes: Sequence[str]) -> str:
-    return text(f'{episodes[piece.episode]} {clock(piece.start)}–{clock(piece.end)}')
+def _where(segment: Segment, episodes: Sequence[str]) -> str:
+    return text(f'{episodes[segment.episode]} {clock(segment.start)}–{clock(segment.end)}')

@@ -1,9 +1,8 @@
-"""Clips of a long video by their moments: a clip answers as well as its best moment does.
+"""Clips of a long video by windows: the score of a clip is that of its best window.
 
 Somebody who does something for three seconds of half a minute is hardly in the mean of all its
-frames. So a clip is looked at in windows about as long as an action, each half over the last one
-(the last one of a clip by more, where it has to, to end with it), and the best of them is what the
-clip scores.
+frames. So a clip is split into windows about as long as an action, each overlapping the previous
+one by half (the last one by more where it must, to end with the clip), and the best one counts.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ _AT_ONCE = 64  # Queries that are scored at once.
 
 @dataclasses.dataclass(frozen=True)
 class Windows:
-    """The moments of N clips, clip after clip.
+    """The windows of N clips, clip after clip.
 
     Attributes:
-        embeddings: float32 [M, D] of length 1, the mean direction of the frames of each.
+        embeddings: float32 [M, D], L2-normalised: the mean direction of the frames of each.
         times: float64 [M], the middle of each, in seconds of its video.
-        first: int64 [N], ascending: the number of each clip's first moment.
+        first: int64 [N], ascending: the number of each clip's first window.
     """
 
     embeddings: np.ndarray
@@ -35,51 +34,51 @@ class Windows:
     first: np.ndarray
 
     @functools.cached_property
-    def _on_grid(self) -> np.ndarray:
-        """The embeddings as `exact_scores.quantise` has them, which every query needs."""
+    def _quantised(self) -> np.ndarray:
+        """The embeddings, quantised once for all queries."""
         return exact_scores.quantise(self.embeddings)
 
     def scores(self, queries: np.ndarray) -> np.ndarray:
-        """How well the best moment of each clip answers: float64 [Q, N], exact as in `scores`.
+        """Score of the best window of each clip: float64 [Q, N], exact as in `exact_scores`.
 
         Args:
-            queries: float32 [Q, D] of length 1.
+            queries: float32 [Q, D], L2-normalised.
         """
-        asked, moments = exact_scores.quantise(queries), self._on_grid.T
-        parts = np.split(asked, range(_AT_ONCE, len(asked), _AT_ONCE))
+        quantised, windows = exact_scores.quantise(queries), self._quantised.T
+        parts = np.split(quantised, range(_AT_ONCE, len(quantised), _AT_ONCE))
         return np.concatenate(
-            [np.maximum.reduceat(some @ moments, self.first, axis=1) for some in parts]
+            [np.maximum.reduceat(some @ windows, self.first, axis=1) for some in parts]
         )
 
     def when(self, query: np.ndarray, clips: Sequence[int]) -> np.ndarray:
-        """The middle of the best moment of some clips for a query [D]: float64, in seconds."""
-        found = self._on_grid @ exact_scores.quantise(query)
-        ends = np.append(self.first[1:], len(found))
+        """The middle of the best window of some clips for a query [D]: float64, in seconds."""
+        scores = self._quantised @ exact_scores.quantise(query)
+        ends = np.append(self.first[1:], len(scores))
         return np.array([
-            self.times[self.first[clip] + found[self.first[clip] : ends[clip]].argmax()]
+            self.times[self.first[clip] + scores[self.first[clip] : ends[clip]].argmax()]
             for clip in clips
         ])  # fmt: skip
 
 
 def split_windows(frames: Sequence[np.ndarray], times: Sequence[np.ndarray], size: int) -> Windows:
-    """Splits clips into moments.
+    """Splits clips into windows.
 
     Args:
         frames: Of each of N clips float [T, D], T >= 1, the embeddings of its frames.
         times: Of each float [T], when they are shown.
-        size: Frames of a moment; 0 for all of a clip. A clip with fewer is one moment.
+        size: Frames of a window; 0 for all of a clip. A clip with fewer is one window.
 
     Returns:
-        Moments of which each frame has a part: where the steps do not come out even, the last two
-        moments of a clip overlap by more than half.
+        Windows that cover every frame: where the steps do not divide evenly, the last two windows
+        of a clip overlap by more than half.
     """
     embeddings, middles, first = [], [], []
-    for own, shown in zip(frames, times, strict=True):
+    for clip_frames, clip_times in zip(frames, times, strict=True):
         first.append(len(embeddings))
-        length = min(size or len(own), len(own))
-        last = len(own) - length
+        length = min(size or len(clip_frames), len(clip_frames))
+        last = len(clip_frames) - length
         # The last one ends with the clip, however little of it the one before has left.
         for start in (*range(0, last, max(1, length // 2)), last):
-            embeddings.append(mean_direction(own[start : start + length]))
-            middles.append(shown[start : start + length].mean())
+            embeddings.append(mean_direction(clip_frames[start : start + length]))
+            middles.append(clip_times[start : start + length].mean())
     return Windows(np.stack(embeddings), np.array(middles), np.array(first))

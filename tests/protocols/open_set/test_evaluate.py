@@ -25,20 +25,20 @@ def clip(*people):
 
 
 SCORES = np.array([[9.0, 1, 2, 3], [0, 5, 1, 0]])
-STRANGERS = np.array([[4.0, 1, 0, 2], [0, 1, 3, 0]])
+COHORT = np.array([[4.0, 1, 0, 2], [0, 1, 3, 0]])
 OTHERWISE = np.array([[2.0, 0, 1, 0]])
 
 
 def found(scores=SCORES, relevant=((0,), (0,))):
-    everybody = np.concatenate([STRANGERS, OTHERWISE])
+    everybody = np.concatenate([COHORT, OTHERWISE])
     return evaluate.all_trials(
-        scores, relevant, everybody, lambda number: STRANGERS, lambda number: OTHERWISE
+        scores, relevant, everybody, lambda number: COHORT, lambda number: OTHERWISE
     )
 
 
 def test_what_to_expect_is_what_background_queries_reach():
-    assert evaluate.expected(STRANGERS, np.ones(4, bool)) == 3.5
-    assert evaluate.expected(STRANGERS, np.array([False, True, True, True])) == 2.5
+    assert evaluate.expected(COHORT, np.ones(4, bool)) == 3.5
+    assert evaluate.expected(COHORT, np.array([False, True, True, True])) == 2.5
 
 
 def test_every_calibration_is_asked_with_and_without_answers():
@@ -53,9 +53,9 @@ def test_every_calibration_is_asked_with_and_without_answers():
     # The first clip's background is 4 0 2: mean 2.
     assert trials['by clip'].target[0] == pytest.approx((9 - 2) / np.std([4, 0, 2]))
     # Strangers reach 4 and 3 at best; without the first clip 2 and 3.
-    assert trials['by strangers'].target.tolist() == [9 - 3.5, 5 - 3.5]
-    assert trials['by strangers'].nontarget.tolist() == [3 - 2.5, 5 - 2.5]
-    both = trials['by strangers and other words']
+    assert trials['by the cohort'].target.tolist() == [9 - 3.5, 5 - 3.5]
+    assert trials['by the cohort'].nontarget.tolist() == [3 - 2.5, 5 - 2.5]
+    both = trials['by the cohort and other words']
     assert both.target.tolist() == [9 - 3.5 - 2, 5 - 3.5 - 2]
     assert both.nontarget.tolist() == [3 - 2.5 - 1, 5 - 2.5 - 1]
 
@@ -86,7 +86,7 @@ def model():
     return model
 
 
-def test_strangers_are_in_no_clip(model):
+def test_the_cohort_is_in_no_clip(model):
     there = ['Person 1', 'Person 4']
     names, drawn = evaluate.cohort(model, there, 99, 0)
     assert names == ['Person 0', 'Person 2', 'Person 3', 'Person 5']
@@ -108,7 +108,7 @@ def test_background_and_queries_come_together(model):
         model, {}, photos, {who: (f'{who}1', f'{who}2') for who in 'ab'}, 2, {}
     )
     asker = open_set_scores.TextScorer(model, encoder, gallery)
-    background = evaluate.ask_for(asker, model.saved.memory, words)
+    background = evaluate.score_background(asker, model.saved.memory, words)
     assert background.all.shape == (18, 5)
     expected = model.encode_queries(['[TOK] running away'], model.saved.memory[2:3]) @ gallery.T
     np.testing.assert_allclose(background.scores[RUN][2:3], expected, atol=1e-5)
@@ -119,11 +119,11 @@ def test_background_and_queries_come_together(model):
     trials = evaluate.evaluate(asker, asked, background)
     scores = encoder.encode(method.PAD_TEXT_IMAGE, asked) @ gallery.T
     np.testing.assert_allclose(trials['the score itself'].target, scores.max(1), atol=1e-6)
-    strangers = background.scores[RUN].max(1).mean()
+    cohort_best = background.scores[RUN].max(1).mean()
     others = encoder.encode(
         method.PAD_TEXT_IMAGE, [dataclasses.replace(asked[3], action=a) for a in ('Eat', 'Kiss')]
     ) @ gallery.T  # fmt: skip
-    expected = scores[3].max() - strangers
-    assert trials['by strangers'].target[3] == pytest.approx(expected, abs=1e-5)
-    both = trials['by strangers and other words'].target[3]
+    expected = scores[3].max() - cohort_best
+    assert trials['by the cohort'].target[3] == pytest.approx(expected, abs=1e-5)
+    both = trials['by the cohort and other words'].target[3]
     assert both == pytest.approx(expected - others.max(1).mean(), abs=1e-5)

@@ -7,7 +7,7 @@ from cpad_jax.ranking.query import Query
 
 EAT, RUN = ('Eat', None), ('Run', None)
 OPTIONS = {'words': 0.5, 'faces': 2.0}
-# What faces of three clips say of the one who is asked for, and of two strangers.
+# What faces of three clips say of the one who is asked for, and of two cohort.
 SEEN = np.array([[5.0, np.nan, 1]])
 STRANGE = np.array([[1.0, np.nan, 3], [0, np.nan, 4]])
 
@@ -55,9 +55,9 @@ class Match:
 
 def made(gallery, match):
     text = scores.TextScorer(Model(), Encoder(), np.array(gallery, np.float32))
-    strangers = np.array([[[1.0]], [[2.0]]], np.float32)
-    made = scores.fused_scorer(text, Bank(), match, strangers, [EAT, RUN], OPTIONS)
-    return strangers, made
+    cohort = np.array([[[1.0]], [[2.0]]], np.float32)
+    made = scores.fused_scorer(text, Bank(), match, cohort, [EAT, RUN], OPTIONS)
+    return cohort, made
 
 
 def query(action='Eat'):
@@ -65,19 +65,19 @@ def query(action='Eat'):
 
 
 def test_parts_are_added_in_spreads_that_all_queries_share():
-    strangers, asker = made([[1, 0], [0, 1], [1, 2]], Match())
+    cohort, scorer = made([[1, 0], [0, 1], [1, 2]], Match())
     # Strangers' texts say 0 1 2 and 0 2 4 of the clips, faces 1 (2) 3 and 0 (2) 4.
     text = np.mean([np.std([0, 1, 2]), np.std([0, 2, 4])])
     faces = np.mean([np.std([1, 2, 3]), np.std([0, 2, 4])])
-    np.testing.assert_allclose(asker.spreads, [text, faces], rtol=1e-6)
+    np.testing.assert_allclose(scorer.spreads, [text, faces], rtol=1e-6)
     expected = (
         np.array([0, 3, 6]) / text + 0.5 * np.array([-1, -2, -3]) + 2 * np.array([5, 3, 1]) / faces
     )
-    np.testing.assert_allclose(asker.queries([query()]), [expected], rtol=1e-6)
+    np.testing.assert_allclose(scorer.queries([query()]), [expected], rtol=1e-6)
     second = (
         np.array([0, 2, 4]) / text + 0.5 * np.array([-4, -5, -6]) + 2 * np.array([0, 2, 4]) / faces
     )
-    found = asker.people(strangers, [EAT, RUN])
+    found = scorer.people(cohort, [EAT, RUN])
     np.testing.assert_allclose(found[1][1], second, rtol=1e-6)
 
 
@@ -93,9 +93,9 @@ class Nobody(Match):
 
 
 def test_what_is_the_same_of_every_clip_says_nothing():
-    _, asker = made([[1, 1], [2, 1], [3, 1]], Nobody())
-    assert asker.spreads == (0, 0)
-    np.testing.assert_allclose(asker.queries([query()]), [[-0.5, -1, -1.5]])
+    _, scorer = made([[1, 1], [2, 1], [3, 1]], Nobody())
+    assert scorer.spreads == (0, 0)
+    np.testing.assert_allclose(scorer.queries([query()]), [[-0.5, -1, -1.5]])
 
 
 def test_names_on_faces_have_one_scale_for_all_who_are_asked_for():
@@ -107,12 +107,12 @@ def test_names_on_faces_have_one_scale_for_all_who_are_asked_for():
             assert list(names) == ['Ann', 'Bo']
             return STRANGE
 
-    asker = scores.name_fused_scorer(Names(), Bank(), ['Ann', 'Bo'], faces=2.0)
+    scorer = scores.name_fused_scorer(Names(), Bank(), ['Ann', 'Bo'], faces=2.0)
     # Spreads of 1 2 3 (the mean where nobody is seen) and of 0 2 4: √(2/3) and √(8/3).
     spread = (np.sqrt(2 / 3) + np.sqrt(8 / 3)) / 2
-    (found,) = asker.queries([Query('', 'action', 'a', 'Ada', True, 'Eat', None, (0,), ())])
+    (found,) = scorer.queries([Query('', 'action', 'a', 'Ada', True, 'Eat', None, (0,), ())])
     np.testing.assert_allclose(found, [-1 + 10 / spread, -2 + 6 / spread, -3 + 2 / spread])
-    eat, run = asker.people(np.zeros((2, 1, 1)), [EAT, RUN])
+    eat, run = scorer.people(np.zeros((2, 1, 1)), [EAT, RUN])
     np.testing.assert_allclose(eat[1], [-1, -2 + 4 / spread, -3 + 8 / spread])
     np.testing.assert_allclose(run[0], [-4 + 2 / spread, -5 + 4 / spread, -6 + 6 / spread])
     flat = scores.NameFusedScorer(Names(), Bank(), ['Ann', 'Bo'], 2.0, 0.0)

@@ -22,7 +22,7 @@ def parsed(*overrides, learned='testing'):
     ('override', 'message'),
     [
         ('min_others=0', 'two_people.min_others is 0, expected 1 or more'),
-        ('strangers=1', 'two_people.strangers is 1, expected 2 or more'),
+        ('cohort=1', 'two_people.cohort is 1, expected 2 or more'),
         ('scenarios=pairs', "scenarios names 'pairs', expected some of action, place, action"),
     ],
 )
@@ -137,7 +137,7 @@ def test_the_page_draws_both_errors():
 def test_two_people_from_end_to_end(tmp_path, capsys):
     small = ('world.movies=1', 'world.shows=1', 'world.clips_per_title=12', 'min_others=1')
     options = [f'--config.eval.two_people.{override}' for override in small]
-    options += ['--config.data.seen_people=12']  # Eight of them act; the others are strangers.
+    options += ['--config.data.seen_people=12']  # Eight of them act; the others are the cohort.
     command = ['--config', 'configs/two_people.py:testing', '--workdir', str(tmp_path), *options]
     train.train(configs.parse(command).config, tmp_path)
     evaluation.main(command)

@@ -47,7 +47,7 @@ def test_only_the_drawn_world_has_a_drawn_season(tmp_path):
         ('frame_rate=-1', 'frame_rate is -1'),
         ('moment=-1', 'moment is -1'),
         ('relevant=9,3', r'relevant is \(9, 3\)'),
-        ('cuts=anywhere', "cuts names 'anywhere', expected some of equal pieces, at shots"),
+        ('cuts=anywhere', "cuts names 'anywhere', expected some of equal segments, at shots"),
         ('clips_per_minute=0', 'clips_per_minute is'),
         ('cuts=', 'cuts is empty'),
     ],
@@ -109,7 +109,7 @@ def test_shots_are_looked_for_only_where_they_are_wanted():
     assert (two.num_clips, four.num_clips) == (5, 10)
     frames.shots = lambda: [[(0.0, 60.0)], [(0.0, 40.0), (40.0, 90.0)]]
     (shots,) = evaluate.segment(frames, (2.0,), (segmentation.AT_SHOTS,))
-    assert shots.pieces == [[(0.0, 60.0)], [(0.0, 40.0), (40.0, 90.0)]]
+    assert shots.segments == [[(0.0, 60.0)], [(0.0, 40.0), (40.0, 90.0)]]
 
 
 def test_no_photo_of_a_searched_title_says_who_somebody_is(tmp_path, monkeypatch):
@@ -157,7 +157,7 @@ def test_a_season_from_end_to_end(tmp_path, capsys):
     }
     assert 'paper: Seinfeld' in capsys.readouterr().out
     kept = np.load(tmp_path / 'eval' / 'season_ranks.npz')
-    assert kept['4 equal pieces/pieces'].shape == (3, 3)
+    assert kept['4 equal segments/segments'].shape == (3, 3)
     page = (tmp_path / 'eval' / 'season.html').read_text()
     assert 'The season, query by query' in page and page.count('<img ') >= 6
     before = (tmp_path / 'eval' / 'season.json').read_bytes()

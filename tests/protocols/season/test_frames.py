@@ -50,14 +50,14 @@ def test_pieces_are_told_by_their_own_frames(uneven, tmp_path, monkeypatch):
     store = FeatureStore(None, tmp_path, batch_size=16)
     frames = season_frames.SeasonFrames([path, path], store, rate=2.0)
     pieces = [[(0.0, 2.0), (2.0, 4.0)], [(4.0, 6.0)]]
-    embedded = frames.moments(pieces, 0).embeddings
+    embedded = frames.windows(pieces, 0).embeddings
     assert embedded.shape == (3, 100)
     np.testing.assert_allclose(np.linalg.norm(embedded, axis=1), 1, atol=1e-6)
     # Frames 52 and 53 are shown for a second each, two moments of two.
     assert np.flatnonzero(embedded[2]).tolist() == [52, 53]
     np.testing.assert_allclose(embedded[2, 52:54], 0.5**0.5, atol=1e-6)
     # In moments of a second, half over each other, of four frames a piece.
-    moments = frames.moments(pieces, 1.0)
+    moments = frames.windows(pieces, 1.0)
     assert moments.first.tolist() == [0, 3, 6]
     assert moments.times.tolist()[6:] == [4.5, 5.0, 5.5]
     assert [np.flatnonzero(one).tolist() for one in moments.embeddings[6:]] == [

@@ -8,7 +8,7 @@ import pytest
 from cpad_jax.media import images
 from cpad_jax.protocols import protocol
 from cpad_jax.protocols.season import pictures, report
-from cpad_jax.protocols.season.timeline import Lane, Mark, Piece, timeline
+from cpad_jax.protocols.season.timeline import Lane, Mark, Segment, timeline
 from cpad_jax.report import charts, run_facts
 from cpad_jax.training import configs
 from tests.support import drawn_season
@@ -70,7 +70,7 @@ def test_before_and_after_stand_side_by_side(made, searched):
     assert head == ['clips per minute', 'difference of', 'R@25', 'R@50', 'last rank']
     assert len(lines) == 4 * 4
     row = next(r for r in searched.differences if r['a'] == 'CLIP-PAD/image fine-tuned')
-    assert lines[2][:2] == ['2 equal pieces', 'CLIP-PAD image fine-tuned − CLIP-PAD image']
+    assert lines[2][:2] == ['2 equal segments', 'CLIP-PAD image fine-tuned − CLIP-PAD image']
     said = [row[key] for key in ('difference', 'low', 'high')]
     assert lines[2][2] == '{:+.3f} [{:+.3f}, {:+.3f}]'.format(*said)
 
@@ -94,11 +94,11 @@ def test_where_all_are_of_one_kind_only_that_is_shown(searched, share, count):
 def test_a_timeline_marks_what_answers_and_what_was_found(searched, made):
     _, read, _ = made
     number = report.choose(searched, 0)[0]
-    query = searched.asked[number]
-    pieces = searched.pieces(0)
+    query = searched.queries[number]
+    pieces = searched.segments(0)
     (label,) = [
         svg['aria-label'] for svg in read.all('svg')
-        if svg.get('aria-label', '').startswith('2 clips per minute, equal pieces: ')
+        if svg.get('aria-label', '').startswith('2 clips per minute, equal segments: ')
         and f' {len(query.relevant[0])} clips answer;' in svg['aria-label']
     ][:1]  # fmt: skip
     # What the words say is what the ranks say.
@@ -114,9 +114,9 @@ def test_a_timeline_marks_what_answers_and_what_was_found(searched, made):
 def test_places_are_minutes_of_their_episode():
     half = charts.WIDTH - 62 - 10
     drawn = timeline(
-        't', ['one', 'two'], [600.0, 300.0], [Piece(1, 150.0, 180.0)],
-        [Lane(charts.Series('a', 0), [Mark(Piece(0, 290.0, 310.0), 1, True),
-                                      Mark(Piece(1, 0.0, 20.0), 26, False)])],
+        't', ['one', 'two'], [600.0, 300.0], [Segment(1, 150.0, 180.0)],
+        [Lane(charts.Series('a', 0), [Mark(Segment(0, 290.0, 310.0), 1, True),
+                                      Mark(Segment(1, 0.0, 20.0), 26, False)])],
     )  # fmt: skip
     read = Reader(drawn)
     tracks = [r for r in read.all('rect') if r['fill'] == 'var(--rule)']
@@ -156,8 +156,11 @@ def test_pictures_are_the_best_moments_of_the_best_clips(searched, tmp_path):
     for shown in drawn:
         right = [p.right for p in shown.pictures]
         best = one.first(0, one.best, shown.number)[:5]
-        assert right == [None, *(int(c) in searched.asked[shown.number].relevant[0] for c in best)]
+        assert right == [
+            None,
+            *(int(c) in searched.queries[shown.number].relevant[0] for c in best),
+        ]
         for clip, picture in zip(best, shown.pictures[1:], strict=True):
-            piece = one.pieces(0)[int(clip)]
+            piece = one.segments(0)[int(clip)]
             shown_then = int((piece.start + drawn_season.BEST) // 10)
             assert read_number(picture.image) == shown_then

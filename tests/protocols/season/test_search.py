@@ -27,10 +27,10 @@ class Model:
 
 
 class Frames:
-    def moments(self, pieces, seconds):
+    def windows(self, segments, seconds):
         assert seconds == 2.0
         # Clip i is the nearer to axis k, the nearer i is to k.
-        i = np.arange(sum(map(len, pieces)))
+        i = np.arange(sum(map(len, segments)))
         near = np.exp(-np.abs(i[:, None] - np.arange(100)[None]) / 9)
         near = (near / 4).astype(np.float32)  # No longer than what has length 1.
         return Windows(near, 30.0 * i + 15, i)
@@ -41,7 +41,7 @@ ASKED = [
     SeasonQuery('s2', 'Ben', 'Run', (np.array([10, 11]),)),
     SeasonQuery('u1', 'Cal', 'Run', (np.array([99]),)),
 ]
-CUTTING = Segmentation(2.0, 'equal pieces', [[(30.0 * i, 30.0 * i + 30) for i in range(100)]])
+WAY = Segmentation(2.0, 'equal segments', [[(30.0 * i, 30.0 * i + 30) for i in range(100)]])
 
 
 def axis(number):
@@ -57,12 +57,12 @@ CONDITIONS = [
 
 @pytest.fixture(scope='module')
 def searched():
-    return search.search(Model(), Frames(), [CUTTING], ASKED, CONDITIONS, 2.0)
+    return search.search(Model(), Frames(), [WAY], ASKED, CONDITIONS, 2.0)
 
 
 def rows_of(values):
     return search.result_rows(
-        [CUTTING], ASKED, CONDITIONS, values, {'s1': True, 's2': True, 'u1': False}, {'x': 1},
+        [WAY], ASKED, CONDITIONS, values, {'s1': True, 's2': True, 'u1': False}, {'x': 1},
         samples=50, seed=0,
     )  # fmt: skip
 
@@ -72,10 +72,10 @@ def test_every_condition_is_asked_in_one_way(searched):
     assert values[0, 0]['recall@25'].tolist() == [0.75, 1, 0]
     assert values[0, 0]['last_rank'].tolist() == [61, 12, 100]
     assert values[0, 2]['last_rank'].tolist() == [61, 3, 1]  # 9 is as near to 10 as 11
-    assert kept['2 equal pieces/CLIP-PAD/image fine-tuned/best'][2, 0] == 99
-    assert kept['2 equal pieces/CLIP-PAD/image fine-tuned/when'][2, 0] == 30 * 99 + 15
-    assert kept['2 equal pieces/pieces'][3].tolist() == [0, 90, 120]
-    assert kept['2 equal pieces/num_relevant'].tolist() == [4, 2, 1]
+    assert kept['2 equal segments/CLIP-PAD/image fine-tuned/best'][2, 0] == 99
+    assert kept['2 equal segments/CLIP-PAD/image fine-tuned/when'][2, 0] == 30 * 99 + 15
+    assert kept['2 equal segments/segments'][3].tolist() == [0, 90, 120]
+    assert kept['2 equal segments/num_relevant'].tolist() == [4, 2, 1]
 
 
 def test_rows_have_the_documented_keys(searched):
@@ -94,7 +94,7 @@ def test_rows_have_the_documented_keys(searched):
     assert tuned[2]['last_rank_low'] is None  # One person says nothing about others.
     read = {'s1': True, 's2': False, 'u1': False}
     rows = search.result_rows(
-        [CUTTING], ASKED, CONDITIONS, searched[0], {'s1': True, 's2': True, 'u1': False}, {}, 50, 0,
+        [WAY], ASKED, CONDITIONS, searched[0], {'s1': True, 's2': True, 'u1': False}, {}, 50, 0,
         read=read,
     )  # fmt: skip
     tuned = {row['people']: row['last_rank'] for row in rows if row['fine_tuned']}
@@ -104,7 +104,7 @@ def test_rows_have_the_documented_keys(searched):
 
 
 def test_before_and_after_are_paired(searched):
-    found = search.compare([CUTTING], ASKED, CONDITIONS, searched[0], samples=50, seed=0)
+    found = search.compare([WAY], ASKED, CONDITIONS, searched[0], samples=50, seed=0)
     pairs = {(row['a'], row['b'], row['metric']): row['difference'] for row in found}
     before, after = 'CLIP-PAD/image', 'CLIP-PAD/image fine-tuned'
     assert pairs[after, before, 'last_rank'] == pytest.approx(-(0 + 9 + 99) / 3)
@@ -116,7 +116,7 @@ def test_the_papers_values_stand_beside_ours(searched):
     rows = rows_of(searched[0])
     (made,) = table.every(rows, [])
     text = made.text()
-    assert '2 clips per minute, equal pieces: 100 clips, 3 queries about 3 people' in text
+    assert '2 clips per minute, equal segments: 100 clips, 3 queries about 3 people' in text
     assert 'by chance R@25 is 0.25' in text
     (tuned,) = [line for line in text.splitlines() if line.startswith('paper') and 'yes' in line]
     assert tuned.split()[-3:] == ['0.84', '1.00', '42']

@@ -54,5 +54,5 @@ def test_overlap_counts_a_moment_once():
 
 
 def test_no_pieces_at_all_are_refused():
-    with pytest.raises(UserError, match='0 pieces per minute'):
+    with pytest.raises(UserError, match='0 segments per minute'):
         segmentation.equal_segments(10, 0)
