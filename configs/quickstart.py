@@ -76,7 +76,8 @@ def get_config() -> ml_collections.ConfigDict:
     # What is empty is as in config.data; another name: learn from one data set, search another.
     config.eval.data = ml_collections.ConfigDict({'name': '', 'dir': ''})
     config.eval.ce = ''  # a workdir of configs/ce.py, which makes it a row of the table
-    config.eval.methods = ()  # further ones, of cpad_jax/methods/registry.py
+    # Further rows, of cpad_jax/methods/registry.py.
+    config.eval.methods = ('clip_name_on_faces', 'late_fusion', 'with_faces')
     # What counts how much beside 1, and how sharply each bank of words tells: chosen on world 100
     # by tools/calibrate_fusion.py --config configs/synthetic_cast.py.
     config.eval.late_fusion = ml_collections.ConfigDict({'faces': 1.5})

@@ -41,4 +41,5 @@ def get_config() -> ml_collections.ConfigDict:
     config.eval.num_references = 2
     config.eval.min_distractors = 1
     config.eval.bootstrap_samples = 20
+    config.eval.methods = ()
     return config

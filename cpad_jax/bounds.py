@@ -132,7 +132,7 @@ KEYS: dict[str, Bound | type] = {
     'eval.season.min_share': Bound(float, 0, 1, above=True),
     'eval.season.relevant': _COUNT,
     'eval.two_people.min_others': Bound(int, 0, 1_000_000),
-    'eval.two_people.strangers': Bound(int, 1, 5000),
+    'eval.two_people.cohort': Bound(int, 1, 5000),
 }
 _EXAMPLE = {int: 'a whole number', float: 'a number', bool: 'true or false', str: 'text'}
 _SHOWN = 40  # Characters of a value in a message.

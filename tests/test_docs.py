@@ -11,7 +11,7 @@ import pytest
 from cpad_jax.training import configs
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md')),
+PAGES = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').glob('*.md')),
          *sorted((ROOT / 'cpad_jax').rglob('README.md'))]  # fmt: skip
 
 

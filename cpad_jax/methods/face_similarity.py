@@ -24,16 +24,16 @@ from cpad_jax.text.prompts import PERSON_TOKEN
 from cpad_jax.text.training_phrases import BASE
 
 
-def check(model: PersonalizedCLIP) -> None:
-    """Refuses a model that cannot read faces in clips, before they are embedded.
+def check(face_feature: str) -> None:
+    """Refuses a face feature that does not read faces in clips, before they are embedded.
 
     Raises:
-        UserError: The model reads another face feature than that of faces in clips.
+        UserError: It is another one than that of faces in clips.
     """
-    if model.face_feature != face_features.CLIP:
+    if face_feature != face_features.CLIP:
         raise UserError(
             f'config.eval.methods: faces in clips are read by {face_features.CLIP!r} and this '
-            f'CLIP-PAD reads faces by {model.face_feature!r}: leave methods with faces out, or '
+            f'CLIP-PAD reads faces by {face_feature!r}: leave methods with faces out, or '
             'train with that face feature'
         )
 
@@ -84,7 +84,7 @@ class ClipFaces:
     """
 
     def __init__(self, model: PersonalizedCLIP, clips: FaceTrackFeatures):
-        check(model)
+        check(model.face_feature)
         self._model, self._people = model, _PeopleInClips(clips)
         self._encoded = self.encode_people(self._people.faces)
 

@@ -68,7 +68,7 @@ def test_a_gallery_without_faces_says_nothing(model):
 
 
 def test_a_model_that_reads_faces_otherwise_is_refused(model):
-    face_similarity.check(model)
+    face_similarity.check(model.face_feature)
     other = types.SimpleNamespace(face_feature='colour_histogram')
     with pytest.raises(UserError, match="'clip' and this CLIP-PAD reads faces by 'colour_hist"):
-        face_similarity.check(other)
+        face_similarity.check(other.face_feature)

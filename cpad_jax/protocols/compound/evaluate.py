@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cpad_jax.errors import UserError
-from cpad_jax.methods import registry
+from cpad_jax.methods import face_similarity, fusion, registry
 from cpad_jax.methods.ce import export, scorer
 from cpad_jax.methods.clip import PlainCLIP
 from cpad_jax.methods.context import EvalContext
@@ -43,6 +43,8 @@ class CompoundProtocol(Protocol[Query]):
         options = config.eval
         ranking_method.controls(options.controls)
         registry.rows(options.methods)
+        if any(name in fusion.ROWS for name in options.methods):
+            face_similarity.check(config.features.face)
         queries.check(options.scenarios, 'config.eval.scenarios')
         if options.ce:
             export.check_there(scorer.model_folder(options.ce))
