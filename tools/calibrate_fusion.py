@@ -156,7 +156,7 @@ def render(name: str, tried: dict[Weights, dict[str, np.ndarray]]) -> tuple[str,
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line, tries and prints."""
     runtime.silence_logs()
-    parser = errors.CommandParser(__doc__)
+    parser = errors.CommandParser(__doc__ or '')
     parser.add_argument('--config', required=True, help='as for cpad_jax.eval')
     parser.add_argument('--workdir', help='as for cpad_jax.eval')
     parser.add_argument(

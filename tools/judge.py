@@ -25,7 +25,7 @@ import copy
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -276,7 +276,7 @@ def evaluate_two_people(config: Any, workdir: Path, world: int, seed: int) -> No
     trained = world_config(trained, workdir, world)
     trained.eval.controls, trained.eval.methods = (), ()
     with trained.eval.unlocked():
-        trained.eval.two_people = configs.load(str(TWO_PEOPLE)).eval.two_people
+        trained.eval.two_people = cast(Any, configs.load(str(TWO_PEOPLE))).eval.two_people
     trained.eval.two_people.dir = str(workdir / f'pairs{world}')
     build.ensure(build.evaluation_data(trained), workdir)
     evaluation.evaluate(trained, folder, folder / f'two_people{world}')
@@ -285,7 +285,7 @@ def evaluate_two_people(config: Any, workdir: Path, world: int, seed: int) -> No
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command."""
     runtime.silence_logs()
-    parser = errors.CommandParser(__doc__)
+    parser = errors.CommandParser(__doc__ or '')
     parser.add_argument('what', choices=WHAT)
     parser.add_argument('--workdir', type=errors.given_path, default=Path('runs/synthetic_cast'))
     parser.add_argument('--worlds', type=errors.numbers, default=(), help='seeds of the worlds')
@@ -303,7 +303,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args([word for word in words if word not in overrides])
     short = ablations.SHORT if options.what == 'ablations' else {}
     given = [*(f'--config.{key}={value}' for key, value in short.items()), *overrides]
-    config, _ = configs.parse(['--config', str(CONFIG), *given])
+    config = cast(Any, configs.parse(['--config', str(CONFIG), *given]).config)
     print(version.describe(config), file=sys.stderr)
     workdir = options.workdir
     worlds = options.worlds or [config.data.world_seed]

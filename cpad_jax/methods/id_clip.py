@@ -132,7 +132,7 @@ def learn(
     def loss(params: Any, batch: Mapping[str, jax.Array], frozen: Any) -> jax.Array:
         drawn = faces[batch['face']][:, None]
         inputs = directions(drawn, jnp.ones(drawn.shape[:2]), centre)
-        tokens = translator.apply({'params': params}, inputs)
+        tokens = jnp.asarray(translator.apply({'params': params}, inputs))
         texts = clip_pad.encode_query(clip.model, frozen, ids[batch['phrase']], tokens)
         people = labels[batch['image']]
         image = unit(images[batch['image']].astype(jnp.float32))

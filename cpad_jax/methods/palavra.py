@@ -76,7 +76,7 @@ def _negatives(photos: IdentityFeatures, seed: int) -> np.ndarray:
     """A training photo of each of some people: float32 [M, D], L2-normalised."""
     _, first = np.unique(photos.labels, return_index=True)
     chosen = np.random.default_rng((seed, 12)).permutation(first)[:NUM_NEGATIVES]
-    return np.asarray(unit(photos.images[chosen].astype(np.float32)))
+    return np.asarray(unit(jnp.asarray(photos.images[chosen], jnp.float32)))
 
 
 def make(context: EvalContext) -> scorers.Cosine:

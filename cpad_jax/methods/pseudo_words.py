@@ -118,7 +118,7 @@ class Network:
             'scale': float(jnp.exp(clip.params['logit_scale'])),
         }
 
-    def words(self, pictures: Array, valid: Array) -> Array:
+    def words(self, pictures: Any, valid: Any) -> Array:
         """L2-normalised pictures [P, R, D] and bool [P, R] → tokens float32 [P, 1, W]."""
         return _words(self.params, self._fixed, pictures, valid, self.recipe)
 
@@ -131,7 +131,7 @@ class Network:
             seed: Seed of parameters and batches.
         """
         recipe = self.recipe
-        images = np.asarray(unit(images.astype(np.float32)))
+        images = np.asarray(unit(jnp.asarray(images, jnp.float32)))
         module = SetEncoder(self.clip.config.text.width, recipe.hidden_width)
         example = images[: recipe.photos][None]
         params = module.init(jax.random.key(seed), example, np.ones(example.shape[:2], bool))
@@ -158,11 +158,11 @@ def _optimiser(recipe: Recipe) -> optax.GradientTransformation:
 
 
 @functools.partial(jax.jit, static_argnames='recipe')
-def _words(params: Any, fixed: Any, pictures: Array, valid: Array, recipe: Recipe) -> Array:
+def _words(params: Any, fixed: Any, pictures: Any, valid: Any, recipe: Recipe) -> Array:
     """See `Network.words`."""
     module = SetEncoder(len(fixed['person']), recipe.hidden_width)
     x = (pictures - fixed['centre']) / fixed['spread']
-    return fixed['length'] * module.apply({'params': params}, x, valid)[:, None]
+    return fixed['length'] * jnp.asarray(module.apply({'params': params}, x, valid))[:, None]
 
 
 # At module level, so that it is compiled once for all networks of a recipe.

@@ -64,7 +64,7 @@ class QueryBank:
 
         def embed(texts: Sequence[str]) -> np.ndarray:
             embedded = model.clip.encode_text(model.clip.tokenize(texts), normalize=True)
-            return exact_scores.quantise(embedded) @ clips.T
+            return exact_scores.quantise(np.asarray(embedded)) @ clips.T
 
         # An action or a place → its log posterior for every clip, [N].
         self._log_posteriors: dict[ActionPlace, np.ndarray] = {}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from cpad_jax import progress
@@ -57,7 +58,7 @@ class PerPerson:
             for column, image_id in enumerate(people[min(row, len(people) - 1)]):
                 pictures[row, column] = self._pictures[image_id]
                 valid[row, column] = True
-        return np.asarray(unit(pictures)), valid
+        return np.asarray(unit(jnp.asarray(pictures))), valid
 
 
 def mean(pictures: Any, valid: Any) -> jax.Array:

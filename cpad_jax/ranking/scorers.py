@@ -15,13 +15,12 @@ from cpad_jax.ranking.query import Query
 
 
 class Scorer(Protocol):
-    """Ranks clips by a method.
+    """Ranks clips by a method."""
 
-    Attributes:
-        method: Its row in the table.
-    """
-
-    method: Method
+    @property
+    def method(self) -> Method:
+        """The row in the table."""
+        ...
 
     def ranks(self, queries: Sequence[Query]) -> list[np.ndarray]:
         """Ranks of each query's relevant clips, as of `metrics.relevant_ranks`.
@@ -29,6 +28,7 @@ class Scorer(Protocol):
         Args:
             queries: A batch of queries; ranks do not depend on the others of the batch.
         """
+        ...
 
 
 class Encoder(Protocol):
@@ -36,6 +36,7 @@ class Encoder(Protocol):
 
     def encode(self, method: Method, queries: Sequence[Query]) -> np.ndarray:
         """Queries → float32 [Q, D], L2-normalised."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)

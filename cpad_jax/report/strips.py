@@ -58,9 +58,9 @@ def choose(asked: Sequence[Query], first: np.ndarray, seed: int) -> list[int]:
     rng = np.random.default_rng((seed, 10))
     kinds: dict[tuple[str, bool], list[int]] = {}
     for number in np.flatnonzero(first > FOUND_BY):
-        query = asked[number]
+        query = asked[int(number)]
         kinds.setdefault((query.scenario, query.seen), []).append(int(number))
-    drawn = [list(rng.permutation(numbers)) for numbers in kinds.values()]
+    drawn = [rng.permutation(numbers).tolist() for numbers in kinds.values()]
     chosen: list[int] = []
     while any(drawn) and len(chosen) < SHOWN:
         for numbers in drawn:

@@ -33,20 +33,16 @@ class Cell:
     prefix: str = ''
 
     def __str__(self) -> str:
-        if not _known(self.value):
+        if self.value is None or not math.isfinite(self.value):
             return MISSING
         text = f'{self.prefix}{self.value:{self.form}}'
-        if not (_known(self.low) and _known(self.high)):
+        if self.low is None or self.high is None or not math.isfinite(self.high - self.low):
             return text
         if not self.half_width:
             return f'{text} [{self.low:{self.form}}, {self.high:{self.form}}]'
         spread = (self.high - self.low) / 2
         # Digits beyond the precision are dropped, which keeps the width of cells.
         return f'{text}±{spread:.1f}' if spread < 9.95 else f'{text}±{spread:.0f}'
-
-
-def _known(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
 
 
 def cell(row: Mapping[str, Any] | None, name: str, form: str = '.3f', bounds: bool = True) -> Cell:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from cpad_jax import train
 from cpad_jax.training import configs
@@ -27,7 +27,7 @@ def config_of(task: str, base: Any, workdir: Path) -> Any:
         base: The configuration of the CLIP-PAD trained on photos alone, with its folders.
         workdir: Workdir of the benchmark.
     """
-    config = configs.load(str(CONFIGS / f'{task}.py'))
+    config = cast(Any, configs.load(str(CONFIGS / f'{task}.py')))
     for key in SHARED:
         config[key] = copy.deepcopy(base[key])
     config.features.update(base.features)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -131,21 +132,33 @@ def read(folders: Sequence[Path]) -> Ranked:
     )  # fmt: skip
 
 
+class Interval(NamedTuple):
+    """A number with its 95 % bounds, NaN where they are not defined."""
+
+    value: float
+    low: float
+    high: float
+
+    def cell(self, form: str = '+.3f') -> Cell:
+        """The cell of a table."""
+        return Cell(*self, form=form)
+
+
 def _difference(
     ranked: Ranked,
     which: np.ndarray,
     a: Method,
     b: Method,
     metric: str = 'hit@1',
-) -> Cell:
+) -> Interval:
     change = bootstrap.over_runs(ranked.runs(which, a, b, metric), SAMPLES, SEED)
-    return Cell(change['mean'], change['low'], change['high'], '+.3f')
+    return Interval(change['mean'], change['low'], change['high'])
 
 
-def _ratio(ranked: Ranked, method: Method, a: np.ndarray, b: np.ndarray) -> Cell:
+def _ratio(ranked: Ranked, method: Method, a: np.ndarray, b: np.ndarray) -> Interval:
     above, below = ranked.runs(a, method), ranked.runs(b, method)
     ratio = bootstrap.ratio_over_runs(above, below, SAMPLES, SEED)
-    return Cell(ratio['ratio'], ratio['low'], ratio['high'], '.2f')
+    return Interval(ratio['ratio'], ratio['low'], ratio['high'])
 
 
 def _verdict(holds: bool) -> str:
@@ -187,7 +200,7 @@ def orders(ranked: Ranked) -> Table:
         for scenario in SCENARIOS:
             change = _difference(ranked, ranked.cell(scenario), a, b)
             pair = f'{a.person_query} − {b.person_query}'
-            lines.append([pair, scenario, change, _verdict(change.low > -SLACK)])
+            lines.append([pair, scenario, change.cell(), _verdict(change.low > -SLACK)])
     return Table(
         'order of forms at hit@1, seen people', ['', 'scenario', 'difference', 'claim'], lines, 2
     )
@@ -201,12 +214,13 @@ def unseen_people(ranked: Ranked) -> Table:
         if not seen.any() or not unseen.any():
             continue
         kept = _ratio(ranked, PAD_IMAGE, unseen, seen)
-        lines.append(['image: unseen / seen', scenario, kept, _verdict(kept.value >= KEPT)])
+        verdict = _verdict(kept.value >= KEPT)
+        lines.append(['image: unseen / seen', scenario, kept.cell('.2f'), verdict])
         if NO_PERSON.key not in ranked.hits:
             continue
         change = _difference(ranked, unseen, PAD_TEXT, NO_PERSON)
         holds = change.low <= 0 <= change.high
-        lines.append(['text − no person', scenario, change, _verdict(holds)])
+        lines.append(['text − no person', scenario, change.cell(), _verdict(holds)])
     return Table('people never seen, hit@1', ['', 'scenario', 'value', 'claim'], lines, 2)
 
 
@@ -230,7 +244,8 @@ def held_out(ranked: Ranked) -> Table:
     for form in FORMS:
         kept = _ratio(ranked, form, both & rare, both & ~rare)
         count = str(int((both & rare).sum()))
-        lines.append([form.person_query, count, kept, _verdict(kept.value >= KEPT)])
+        verdict = _verdict(kept.value >= KEPT)
+        lines.append([form.person_query, count, kept.cell('.2f'), verdict])
     return Table(
         'action-place pairs held out of pre-training, hit@1 relative to the other pairs',
         ['query', 'queries', 'ratio', 'claim'], lines,
@@ -256,7 +271,7 @@ def strata(ranked: Ranked) -> Table:
             for a, b in results.IN_STRATA:
                 if a.key in ranked.hits and b.key in ranked.hits:
                     pair = ' '.join(f'{table.label(a.key)} − {table.label(b.key)}'.split())
-                    lines.append([*group, pair, *counts, _difference(ranked, which, a, b)])
+                    lines.append([*group, pair, *counts, _difference(ranked, which, a, b).cell()])
     return Table(
         'by whether plain CLIP has read the name: hit@1 [95 % interval]',
         ['people', 'scenario', 'method', 'queries', 'people', 'hit@1'], lines, labels=3,
@@ -280,7 +295,7 @@ def by_photos(ranked: Ranked, photos: Mapping[str, int]) -> Table:
                 for form in (PAD_TEXT, PAD_TEXT_IMAGE)
             )
             change = _difference(ranked, which, PAD_TEXT_IMAGE, PAD_TEXT)
-            lines.append([name, str(int(which.sum())), text, both, change])
+            lines.append([name, str(int(which.sum())), text, both, change.cell()])
     return Table(
         'hit@1, all scenarios, by training photos of the person',
         ['photos', 'queries', 'text', 'text+image', 'difference'], lines,

@@ -277,9 +277,10 @@ def init(config: CEConfig, rng: Array) -> Any:
 @functools.cache  # One compilation serves all variables during training.
 def _compiled(config: CEConfig) -> tuple[Callable, Callable]:
     apply = CE(config).apply
-    return tuple(
+    encode_query, encode_clip = (
         jax.jit(functools.partial(apply, method=name)) for name in ('encode_query', 'encode_clip')
     )
+    return encode_query, encode_clip
 
 
 class Encoder:

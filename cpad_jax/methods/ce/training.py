@@ -180,7 +180,8 @@ class CollaborativeExperts:
                 batch = self._drawn(clips, 7, number)
                 scores, _ = self._apply(variables, batch, train=False)
                 margin = self.config.train.margin
-                values.append(losses.max_margin(scores, batch['relevant'], margin))
+                relevant = jnp.asarray(batch['relevant'])
+                values.append(losses.max_margin(scores, relevant, margin))
             return float(np.mean(values))
 
         def evaluate(step: int, params: Any) -> dict[str, float]:
@@ -239,7 +240,7 @@ def prepare(
     store = FeatureStore.of_run(config, workdir, clip)
     photos = store.photos(readers.open_photos(people, 'train'), 'embedding photos (train)')
     known = person_numbers(people.read_people(), photos)
-    labelled, names = {}, None
+    labelled, names = {}, ((), ())
     for split, paths in clips.items():
         reader = readers.open_clips(paths)
         experts = clip_experts(store, reader, config.features.faces_per_clip)
