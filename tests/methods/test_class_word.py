@@ -31,7 +31,7 @@ def test_the_class_word_stands_before_the_name():
         assert ranks.tolist() == sorted(order.tolist().index(r) + 1 for r in query.relevant)
 
 
-def test_an_unknown_method_is_named_with_those_there_are():
+def test_an_unknown_method_is_refused_with_the_known_ones():
     with pytest.raises(UserError, match="names 'clas_word', expected some of class_word"):
         registry.rows(['clas_word'])
 

@@ -150,14 +150,14 @@ def test_no_person(encoder):
     assert not any('[TOK]' in text or 'Ada' in text for text in texts)
 
 
-def test_person_only_says_neither_action_nor_place(encoder):
+def test_person_only_has_neither_action_nor_place(encoder):
     texts, tokens = ask(encoder, PERSON_ONLY)
     assert all(text.endswith('Ada Abbott [TOK]') for text in texts[:2])
     assert 'hugging' not in texts[0] and 'road' not in texts[2]
     np.testing.assert_array_equal(tokens, faces(FACES))
 
 
-def test_wrong_person_swaps_name_and_photo_alike(encoder):
+def test_wrong_person_swaps_name_and_photo(encoder):
     texts, tokens = ask(encoder, WRONG_PERSON)
     assert texts == [
         'Bob Boyd [TOK] hugging someone in a kitchen',
@@ -175,7 +175,7 @@ def test_wrong_photo_keeps_the_name(encoder):
     np.testing.assert_array_equal(tokens, faces([5, 5, 2, 9, 7]))
 
 
-def test_without_a_memory_there_is_no_such_row(encoder):
+def test_a_model_without_name_memory_has_no_such_row(encoder):
     assert PAD_MEMORY in encoder.methods
     bare = clip_pad.QueryEncoder(Recorder(memory=None), NAMES, {}, {}, 2, {})
     assert bare.methods == tuple(m for m in EMBEDDED if m != PAD_MEMORY)

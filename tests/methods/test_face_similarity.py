@@ -34,7 +34,7 @@ def said(model, *sets):
     return model.encode_queries(['a photo of [TOK]'] * len(sets), np.concatenate(tokens))
 
 
-def test_the_most_alike_person_of_a_clip_counts_by_all_of_their_faces(model):
+def test_the_most_similar_person_of_a_clip_counts_by_all_of_their_faces(model):
     asked = [query('ada/0', 'ada/1'), query('bo/0'), query('ada/0', 'ada/1')]
     match = face_similarity.FaceSimilarity(face_similarity.ClipFaces(model, CLIPS), PHOTOS)
     wanted = said(model, [PHOTOS['ada/0'], PHOTOS['ada/1']], [PHOTOS['bo/0']])
@@ -52,7 +52,7 @@ def test_the_most_alike_person_of_a_clip_counts_by_all_of_their_faces(model):
     np.testing.assert_array_equal(match(asked[1:]), found[1:])
 
 
-def test_somebody_is_most_like_themselves(model):
+def test_a_person_is_most_similar_to_themselves(model):
     shown = dict(zip(('ada', 'bo'), RNG.normal(size=(2, 32)).astype(np.float32), strict=True))
     faces = np.stack([shown['bo'], shown['ada']])[:, None].astype(np.float16)
     clips = FaceTrackFeatures(np.array(['a', 'b']), faces, np.zeros((2, 1), int))
@@ -61,13 +61,13 @@ def test_somebody_is_most_like_themselves(model):
     assert found.argmax(axis=1).tolist() == [1, 0]
 
 
-def test_a_gallery_without_faces_says_nothing(model):
+def test_a_gallery_without_faces_has_no_similarities(model):
     clips = FaceTrackFeatures(CLIPS.clip_ids, FACES, np.full((4, 3), -1))
     faces = face_similarity.ClipFaces(model, clips)
     assert np.isnan(face_similarity.FaceSimilarity(faces, PHOTOS)([query('bo/0')])).all()
 
 
-def test_a_model_that_reads_faces_otherwise_is_refused(model):
+def test_a_model_of_another_face_feature_is_refused(model):
     face_similarity.check(model.face_feature)
     other = types.SimpleNamespace(face_feature='colour_histogram')
     with pytest.raises(UserError, match="'clip' and this CLIP-PAD reads faces by 'colour_hist"):

@@ -42,14 +42,14 @@ def fused(weight, seen=SEEN, gallery=GALLERY, drawn=DONE):
     return fusion.FusedScorer(ROW, (text, fusion.Faces(faces(seen))), (1.0, weight))
 
 
-def test_both_together_find_what_neither_finds_alone():
+def test_the_sum_ranks_what_neither_part_ranks_alone():
     query = asked((1,))
     assert [ranks.tolist() for ranks in fused(0.0).ranks(query)] == [[2]]
     assert [ranks.tolist() for ranks in fused(1.0).ranks(query)] == [[1]]
     assert [ranks.tolist() for ranks in fused(100.0).ranks(query)] == [[2]]
 
 
-def test_the_sum_by_hand():
+def test_the_sum_equals_values_worked_out_by_hand():
     encoder = Encoder(**DONE, **{'a row': [[0, 1]]})
     texts = [fusion.Text(encoder, method, GALLERY) for method in (NO_PERSON, ROW)]
     parts = (*texts, fusion.Faces(faces([[1, 2, 3]])))
@@ -64,7 +64,7 @@ def test_the_sum_by_hand():
     np.testing.assert_allclose(fusion.weighted(found, row.weights)[0], expected, atol=1e-6)
 
 
-def test_without_weight_it_is_the_text_and_without_faces_too():
+def test_zero_weight_and_no_faces_leave_the_text_score():
     query = asked((0,), (1, 2))
     alone = scorers.Cosine(NO_PERSON, Encoder(**DONE), GALLERY).ranks(query)
     for row in (fused(0.0), fused(1.0, seen=[[NAN] * 3] * 2)):
@@ -72,7 +72,7 @@ def test_without_weight_it_is_the_text_and_without_faces_too():
             assert ours.tolist() == theirs.tolist()
 
 
-def test_a_clip_without_a_face_stands_in_the_middle():
+def test_a_clip_without_a_face_has_the_mean_score():
     # Only faces count: like the person, unlike, not seen.
     rows = fused(1e6, seen=[[0.9, 0.1, NAN]])
     assert [rows.ranks(asked((n,)))[0].tolist() for n in range(3)] == [[1], [3], [2]]
@@ -85,7 +85,7 @@ def test_ties_count_against_the_query():
 
 
 @pytest.mark.parametrize('at_once', [1, 2, 7])
-def test_which_queries_stand_together_does_not_matter(monkeypatch, at_once):
+def test_ranks_do_not_depend_on_the_batch(monkeypatch, at_once):
     rng = np.random.default_rng(0)
     drawn, gallery = (rng.normal(size=(n, 8)) for n in (9, 50))
     drawn, gallery = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (drawn, gallery))

@@ -60,7 +60,7 @@ def setting():
     )
 
 
-def test_words_and_a_face_find_the_only_clip(setting):
+def test_late_fusion_ranks_the_only_relevant_clip_first(setting):
     (row,) = registry.make(['late_fusion'], setting)
     assert [ranks.tolist() for ranks in row.ranks(asked())] == [[1]] * 6
     # Without faces, the three clips that show an action are one clip.
@@ -76,7 +76,7 @@ def test_words_and_a_face_find_the_only_clip(setting):
         ('with_faces_and_name', PAD_TEXT_IMAGE),
     ],
 )
-def test_the_parts_are_what_clip_pad_words_and_faces_say(setting, name, method):
+def test_the_parts_are_scores_of_clip_pad_the_bank_and_faces(setting, name, method):
     gallery = RNG.normal(size=(6, setting.gallery.shape[1]))
     gallery = (gallery / np.linalg.norm(gallery, axis=1, keepdims=True)).astype(np.float32)
     other = types.SimpleNamespace(**vars(setting) | {'gallery': gallery})
@@ -88,7 +88,7 @@ def test_the_parts_are_what_clip_pad_words_and_faces_say(setting, name, method):
     np.testing.assert_allclose(faces, zscore(setting.faces(asked())))
 
 
-def test_names_are_read_by_plain_clip_on_the_same_faces_and_words(setting):
+def test_clip_with_faces_compares_names_with_the_same_faces_and_bank(setting):
     model = setting.model
     ids = model.clip.tokenize([who.title() for who in FACES])
     named = model.clip.encode_text(ids, normalize=True)
@@ -114,7 +114,7 @@ def test_names_are_read_by_plain_clip_on_the_same_faces_and_words(setting):
     np.testing.assert_allclose(seen, zscore(alike.astype(np.float64)), atol=0.01)
 
 
-def test_the_nearest_of_several_people_counts_and_nobody_is_nan():
+def test_the_most_similar_of_several_people_counts_and_no_person_is_nan():
     model = tiny_cpad.make()
     faces = RNG.normal(size=(3, 2, 32)).astype(np.float16)
     tracks = FaceTrackFeatures(np.array(list('abc')), faces, np.array([[0, 1], [-1, -1], [0, -1]]))
@@ -128,7 +128,7 @@ def test_the_nearest_of_several_people_counts_and_nobody_is_nan():
     assert np.isnan(NameSimilarity(model.clip, empty).similarity(['Ada'])).all()
 
 
-def test_what_each_row_is_asked_as_and_how_much_it_counts(setting):
+def test_rows_have_their_names_and_weights(setting):
     config = setting.config
     config.eval.late_fusion.faces = 1.25
     config.eval.with_faces.words, config.eval.with_faces.faces = 0.75, 3.0
@@ -141,7 +141,7 @@ def test_what_each_row_is_asked_as_and_how_much_it_counts(setting):
     assert named.method.key == 'CLIP-PAD + faces, name/text+image'
 
 
-def test_rows_of_the_closed_bank_have_its_words_and_weights(setting):
+def test_rows_of_the_closed_bank_have_its_posteriors_and_weights(setting):
     config = setting.config
     config.eval.late_fusion_closed.faces = 1.5
     config.eval.clip_name_on_faces_closed.faces = 1.75
@@ -159,7 +159,7 @@ def test_rows_of_the_closed_bank_have_its_words_and_weights(setting):
     assert np.abs(closed - setting.words(asked())).max() > 0.1
 
 
-def test_rows_of_found_faces_have_the_others_weights_and_words(setting):
+def test_rows_of_detected_faces_have_the_same_weights_and_bank(setting):
     found = FaceTrackFeatures(
         setting.face_tracks.clip_ids, setting.face_tracks.faces[::-1], setting.face_tracks.tracks
     )
@@ -180,7 +180,7 @@ def test_rows_of_found_faces_have_the_others_weights_and_words(setting):
         np.testing.assert_allclose(theirs[-1], parts[-1][:, ::-1], atol=1e-6)
 
 
-def test_without_a_face_detector_its_rows_are_left_out_and_one_line_says_so(monkeypatch, capsys):
+def test_without_a_face_detector_its_rows_are_left_out_with_one_line(monkeypatch, capsys):
     monkeypatch.setattr(registry.detected_faces, 'missing', lambda: 'there is none')
     names = ('late_fusion', 'late_fusion_detected', 'with_faces_detected')
     assert registry.possible(names) == ('late_fusion',)

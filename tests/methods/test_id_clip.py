@@ -53,7 +53,7 @@ def by_id(features):
     return dict(zip(features.image_ids, features.faces.astype(np.float32), strict=True))
 
 
-def test_a_query_finds_its_own_person(clip, features, found):
+def test_a_query_ranks_its_person_first(clip, features, found):
     encoder = id_clip.Encoder(clip, found, by_id(features))
     gallery = features.images.astype(np.float32)[3::4]  # Photos that the queries do not show.
     asked = [ask(person) for person in range(PEOPLE)]
@@ -65,7 +65,7 @@ def test_a_query_finds_its_own_person(clip, features, found):
     assert (np.argmax(blind @ gallery.T, axis=1) == np.arange(PEOPLE)).mean() <= 3 / 6
 
 
-def test_the_translator_by_hand(clip, features, found):
+def test_the_translator_equals_values_worked_out_by_hand(clip, features, found):
     """Linear, ReLU, Linear, no biases, of the centred mean of unit features; then plain CLIP."""
     hidden, out = (np.asarray(found['translator'][n]['kernel']) for n in ('hidden', 'out'))
     assert set(found['translator']['hidden']) == set(found['translator']['out']) == {'kernel'}
@@ -86,7 +86,7 @@ def test_the_translator_by_hand(clip, features, found):
     np.testing.assert_allclose(said, embed(clip.params), atol=1e-4)
 
 
-def test_batches_show_another_photo_of_the_same_person():
+def test_batches_have_another_photo_of_the_same_person():
     labels = np.array([2, 0, 1, 2, 0, 2, 1, 3] * 9)
     drawn = id_clip.draw_batches(labels, 5, np.random.default_rng(0))
     assert all(rows.shape == (5, 32) for rows in drawn.values())
@@ -131,7 +131,7 @@ def test_a_step_is_adamw_on_symmetric_infonce(clip, features):
         )
 
 
-def test_it_is_learned_once_and_kept_under_what_it_depends_on(
+def test_the_translator_is_cached_under_all_it_depends_on(
     clip, features, tmp_path, monkeypatch
 ):
     model = types.SimpleNamespace(clip=clip)

@@ -39,7 +39,7 @@ def test_the_update_brings_queries_to_the_photos(setting, said):
     assert (near.argmax(axis=1) == np.arange(drawn_photos.PEOPLE)).all()
 
 
-def test_nobody_depends_on_who_else_is_asked_for_and_seeds_repeat(monkeypatch, setting, said):
+def test_updates_do_not_depend_on_other_people_and_seeds_repeat(monkeypatch, setting, said):
     monkeypatch.setattr(reference_photos, 'PEOPLE', 8)
     again = polar.Encoder(setting)
     some = drawn_photos.asked()[4:6]

@@ -50,7 +50,7 @@ def introduced(setting, scorer, count=3):
     return pseudo_words.encode_texts(setting.model.clip, ['a photo of [TOK]'] * len(words), words)
 
 
-def test_what_is_said_of_somebody_is_nearest_to_their_photos(row, setting):
+def test_texts_of_a_person_are_nearest_to_their_photos(row, setting):
     _, scorer, said = row
     near = drawn_photos.nearness(said)
     own, others = np.diag(near), (near.sum(axis=1) - np.diag(near)) / (len(near) - 1)
@@ -63,7 +63,7 @@ def test_what_is_said_of_somebody_is_nearest_to_their_photos(row, setting):
     assert np.abs(scorer.encoder.encode(scorer.method, other) - queries[2:]).max(1).min() > 1e-3
 
 
-def test_it_was_learned(row, setting, tmp_path, monkeypatch):
+def test_training_lowers_the_distance_to_photos(row, setting, tmp_path, monkeypatch):
     """Before a step was done, what is said of people does not tell them apart as well."""
     name, _, said = row
     recipe = dataclasses.replace(MODULES[name].RECIPE, steps=0)
@@ -76,7 +76,7 @@ def test_it_was_learned(row, setting, tmp_path, monkeypatch):
     assert (np.diag(drawn_photos.nearness(said)) > before).all()
 
 
-def test_a_network_is_kept_and_learned_anew_where_photos_or_seed_differ(
+def test_a_network_is_cached_and_trained_anew_for_other_photos_or_seeds(
     row, setting, tmp_path, monkeypatch
 ):
     name, _, said = row
@@ -99,7 +99,7 @@ def test_a_network_is_kept_and_learned_anew_where_photos_or_seed_differ(
     np.testing.assert_allclose(introduced(setting, repaired), said, atol=1e-5)
 
 
-def test_a_word_of_palavra_is_optimised_from_its_guess(setting):
+def test_a_word_of_palavra_is_optimised_from_its_initial_token(setting):
     network = pseudo_words.learned(palavra.RECIPE, setting, by_person=True)
     (scorer,) = registry.make(['palavra'], setting)
     asked = drawn_photos.asked()[::2]

@@ -42,7 +42,7 @@ def shares(scores, temperature=0.3):
 ASKED = ([(action, None) for action in prompts.ALL_ACTIONS], [(None, p) for p in prompts.PLACES])
 
 
-def test_shares_of_the_closed_bank_by_hand(model):
+def test_posteriors_of_the_closed_bank_equal_values_worked_out_by_hand(model):
     clips = gallery()
     bank = querybank.QueryBank(model, clips, querybank.CLOSED)
     for words, texts in zip(ASKED, (DOING, WHERE), strict=True):
@@ -52,7 +52,7 @@ def test_shares_of_the_closed_bank_by_hand(model):
         np.testing.assert_allclose(np.exp(found).sum(axis=0), 1, atol=1e-9)
 
 
-def test_the_open_bank_is_phrases_of_training_and_what_is_asked(model):
+def test_the_open_bank_is_phrases_of_training_and_the_query(model):
     clips = gallery()
     bank = querybank.QueryBank(model, clips, temperature=0.7)
     for words, texts, phrases in zip(ASKED, (DOING, WHERE), querybank.PHRASES, strict=True):
@@ -69,20 +69,20 @@ def test_the_open_bank_is_phrases_of_training_and_what_is_asked(model):
             np.testing.assert_allclose(found, asked - np.log(total), atol=1e-4)
 
 
-def test_what_is_done_and_where_are_judged_apart(model):
+def test_actions_and_places_have_a_bank_each(model):
     bank = querybank.QueryBank(model, gallery())
     eats, kitchen, both = bank.log_posterior([EAT, KITCHEN, ('Eat', 'INT-kitchen')])
     np.testing.assert_allclose(both, eats + kitchen)
     assert np.abs(eats - kitchen).max() > 0.1
 
 
-def test_queries_are_asked_without_the_person(model):
+def test_posteriors_do_not_depend_on_the_person(model):
     bank = querybank.QueryBank(model, gallery())
     query = Query('', 'action', 'a', 'Ada', True, 'Eat', None, (0,), ())
     np.testing.assert_array_equal(bank([query]), bank.log_posterior([EAT]))
 
 
-def test_a_clip_that_is_near_to_every_text_is_not_preferred(model):
+def test_a_clip_near_every_text_is_not_preferred(model):
     texts = embed(model, DOING)
     eats = texts[prompts.ALL_ACTIONS.index('Eat')]
     # The first clip lies amid all texts, and nearer to this one than the second clip does, which is
@@ -95,7 +95,7 @@ def test_a_clip_that_is_near_to_every_text_is_not_preferred(model):
     assert closed.log_posterior([EAT]).argmax() == 1
 
 
-def test_one_clip_says_that_all_texts_are_alike(model):
+def test_equal_clips_have_equal_posteriors(model):
     bank = querybank.QueryBank(model, gallery(1), querybank.CLOSED)
     np.testing.assert_allclose(bank.log_posterior([EAT, KITCHEN]), [[-np.log(13)], [-np.log(10)]])
     doing, where = map(len, querybank.PHRASES)
@@ -105,7 +105,7 @@ def test_one_clip_says_that_all_texts_are_alike(model):
     )  # fmt: skip
 
 
-def test_what_labelled_clips_have_taught_counts(model):
+def test_the_video_adapter_adapts_the_clips(model):
     width, rng = model.clip.config.embed_dim, np.random.default_rng(4)
     params = VideoAdapter(8).init(jax.random.key(0), np.zeros((1, width)))['params']
     params = jax.tree.map(lambda x: x + rng.normal(size=x.shape).astype(np.float32), params)

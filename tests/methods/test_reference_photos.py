@@ -24,7 +24,7 @@ def learned(monkeypatch):
     return reference_photos.PerPerson(PICTURES, 3, learn, 'stage'), given
 
 
-def test_each_person_is_learned_once_from_the_photos_that_are_there(learned):
+def test_each_person_is_learned_once_from_valid_photos(learned):
     per_person, given = learned
     asked = [query('0', '1'), query('2'), query('0', '1'), query('3', '4', '5')]
     found = per_person(asked)['mean']

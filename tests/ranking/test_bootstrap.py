@@ -24,7 +24,7 @@ def test_bounds_of_a_proportion_equal_the_binomial():
     assert high == pytest.approx(0.5 + half_width, abs=0.003)
 
 
-def test_people_are_drawn_not_queries():
+def test_the_bootstrap_is_over_people_not_queries():
     # 40 people with 10 queries each that share one fate: as uncertain as 40 queries, not 400.
     fate = np.repeat(np.tile([0.0, 1.0], 20), 10)
     low, high = PersonBootstrap(people_of([10] * 40), 20_000, seed=0).bounds('hit@1', fate)
@@ -48,7 +48,7 @@ def test_queries_without_an_answer_are_left_out():
     assert drawn.bounds('median_rank', values) == (1, 1)
 
 
-def test_a_paired_difference_is_surer_than_two_bounds():
+def test_a_paired_difference_has_narrower_bounds_than_two_means():
     difficulty = np.random.default_rng(1).uniform(size=300)
     a, b = (difficulty < 0.55).astype(float), (difficulty < 0.50).astype(float)
     people = people_of([3] * 100)
@@ -119,7 +119,7 @@ def test_one_seed_and_one_world_are_drawn_as_people_are():
     assert found['mean'] == pytest.approx(values.mean())
 
 
-def test_seeds_are_drawn_by_hand():
+def test_bounds_over_seeds_equal_values_worked_out_by_hand():
     # All people alike, so that only the seeds count: the mean of three draws of 0, 0.3 and 0.6.
     found = over_runs(runs_of([[0.0] * 9, [0.3] * 9, [0.6] * 9], (5, 6, 7)), 20_000, seed=0)
     assert found['mean'] == pytest.approx(0.3)
@@ -130,7 +130,7 @@ def test_seeds_are_drawn_by_hand():
     assert (found['mean'], found['low'], found['high']) == (0.5, 0, 1)
 
 
-def test_seeds_widen_what_people_alone_would_say():
+def test_seeds_widen_the_bounds_of_people_alone():
     rng = np.random.default_rng(7)
     values = rng.normal(0.5, 0.1, 400)
     moved = [values - 0.1, values, values + 0.1]

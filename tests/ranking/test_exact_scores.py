@@ -46,7 +46,7 @@ def test_scores_are_exact_so_that_no_shape_of_matrices_changes_them():
     np.testing.assert_allclose(whole / 2**52, queries @ gallery.T, atol=2e-7)
 
 
-def test_the_same_clip_twice_counts_against_the_query_wherever_it_stands():
+def test_equal_clips_count_against_the_query_at_any_position():
     rng = np.random.default_rng(2)
     queries, gallery = directions(rng, 30, 512), directions(rng, 997, 512)
     gallery[[5, 400, 996]] = queries[0]
@@ -57,7 +57,7 @@ def test_the_same_clip_twice_counts_against_the_query_wherever_it_stands():
 
 
 @pytest.mark.parametrize('bad', [np.nan, np.inf, 3.0])
-def test_embeddings_that_are_no_directions_are_refused(world, bad):
+def test_embeddings_that_are_not_normalised_are_refused(world, bad):
     queries, gallery, relevant = world
     gallery[150, 3] = bad
     with pytest.raises(ValueError, match='an embedding has norm'):

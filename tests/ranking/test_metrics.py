@@ -156,7 +156,7 @@ def test_scores_that_are_not_finite_are_refused():
         first_ranks([np.nan, np.nan, np.nan], 0)
 
 
-def test_of_ranks_the_median_is_told_and_of_all_else_the_mean():
+def test_the_summary_is_the_median_of_ranks_and_the_mean_of_others():
     values = np.array([1, 2, np.nan, 9.0])
     assert metrics.summary('median_rank', values) == 2
     assert metrics.summary('map', values) == metrics.summary('hit@1', values) == 4

@@ -6,7 +6,7 @@ from cpad_jax.synthetic import people
 from tests.support import tiny_cpad
 
 
-def test_of_shipped_models_it_is_known(capsys):
+def test_names_read_by_shipped_models_are_known(capsys):
     drawn = {f'p{n}': people.person(n).name for n in (0, 149, 150, 599, 600, 5000)}
     drawn['never'] = people.person(people.UNSEEN_OFFSET).name
     data = {'name': 'synthetic_cast', 'faces_dir': ''}
@@ -18,7 +18,7 @@ def test_of_shipped_models_it_is_known(capsys):
     assert not capsys.readouterr().err  # Nothing is measured.
 
 
-def test_of_others_it_is_measured_and_said(capsys):
+def test_names_read_by_other_models_are_measured_with_a_line(capsys):
     clip = tiny_cpad.make().clip
     names = {'a': 'Ada Lovelace', 'b': 'Bo Diddley', 'c': 'Cy Young', 'd': 'No Photo'}
     ids = clip.tokenize([f'a photo of {name}' for name in names.values()])
@@ -32,7 +32,7 @@ def test_of_others_it_is_measured_and_said(capsys):
     assert not any(names_read.measured(clip, names, {}).values())
 
 
-def test_photos_of_one_or_two_people_say_nothing_of_their_names():
+def test_names_are_not_measured_with_photos_of_one_or_two_people():
     """Of one person the photos are the nearest whatever the name says, of two by a toss."""
     clip = tiny_cpad.make().clip
     names = {'a': 'Ada Lovelace', 'b': 'Bo Diddley', 'c': 'Cy Young'}

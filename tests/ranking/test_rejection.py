@@ -23,11 +23,11 @@ def rate(matching, nothing):
         ([7, 7, 7], [7, 7, 7], 0.5),
     ],
 )
-def test_equal_error_rate_by_hand(matching, nothing, expected):
+def test_equal_error_rate_equals_values_worked_out_by_hand(matching, nothing, expected):
     assert rate(matching, nothing) == pytest.approx(expected)
 
 
-def test_curve_by_hand():
+def test_det_curve_equals_values_worked_out_by_hand():
     found = metrics.det_curve(np.array([1.0, 4, 5, 6]), np.array([0, 0.5, 0.7, 3]))
     np.testing.assert_array_equal(found.thresholds, [0, 0.5, 0.7, 1, 3, 4, 5, 6, np.inf])
     np.testing.assert_array_equal(found.misses, np.array([0, 0, 0, 0, 1, 1, 2, 3, 4]) / 4)
@@ -41,7 +41,7 @@ def test_curve_by_hand():
     assert found.equal_error_rate[0] == again.equal_error_rate[0]
 
 
-def test_scores_are_calibrated_by_clip():
+def test_scores_are_normalised_by_clip():
     background = np.array([[0.0, 1], [2, 1.5]])  # Means 1 and 1.25, spreads 1 and 0.25.
     np.testing.assert_allclose(rejection.by_clip(np.array([[2.0, 2]]), background), [[1, 3]])
 
@@ -50,7 +50,7 @@ SCORES = np.array([[5.0, 4, 1], [1, 2, 3], [2, 9, 2]])
 RELEVANT = [(0,), (0, 1), (2,)]
 
 
-def test_without_its_answers_a_query_has_what_matches_by_half():
+def test_trials_have_the_best_score_with_and_without_relevant_clips():
     found = rejection.trials(SCORES, SCORES, RELEVANT)
     assert found.target.tolist() == [5, 3, 9] and found.nontarget.tolist() == [4, 3, 9]
     assert found.best.tolist() == [1, 2, 1] and found.hits.tolist() == [True, False, False]
@@ -61,7 +61,7 @@ def test_without_its_answers_a_query_has_what_matches_by_half():
     assert not tied.hits.any() and tied.floor == 0.5
 
 
-def test_no_threshold_is_better_than_the_floor():
+def test_the_floor_bounds_the_equal_error_rate():
     rng = np.random.default_rng(0)
     scores = rng.normal(size=(300, 30))
     answers = [(int(n),) for n in rng.integers(30, size=300)]
@@ -72,7 +72,7 @@ def test_no_threshold_is_better_than_the_floor():
     assert 0.1 < found.floor <= reached < 0.5
 
 
-def test_bounds_draw_people():
+def test_bounds_of_the_equal_error_rate_are_over_people():
     found = rejection.trials(np.tile(SCORES, (20, 1)), np.tile(SCORES, (20, 1)), RELEVANT * 20)
     people = np.repeat(np.arange(20), 3)
     low, high = rejection.bounds(found, people, 100, 0)

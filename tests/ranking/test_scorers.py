@@ -42,7 +42,7 @@ def test_ranks_do_not_depend_on_the_chunk():
         assert sorted(rank) == own.tolist()
 
 
-def test_experts_ask_by_words_and_photos(monkeypatch):
+def test_experts_score_words_and_photos(monkeypatch):
     config = model.CEConfig(clip_width=4, face_width=3, word_width=2, width=4, clusters=2)
     read = []
 

@@ -5,7 +5,7 @@ from cpad_jax.ranking.zscore import zscore
 NAN = np.nan
 
 
-def test_scores_by_hand():
+def test_zscores_equal_values_worked_out_by_hand():
     found = zscore(
         np.array([[1, 2, 3, NAN], [5, 5, 5, NAN], [NAN] * 4, [0.1, 0.1, 0.1, NAN], [0, 4, 0, 4]])
     )
@@ -15,7 +15,7 @@ def test_scores_by_hand():
     )
 
 
-def test_mean_and_deviation_may_be_those_of_some_clips():
+def test_zscores_may_be_over_some_clips():
     scores = np.array([[1.0, 3, 100, NAN]])
     some = np.array([[True, True, False, True]])
     np.testing.assert_allclose(zscore(scores, some), [[-1, 1, 98, 0]])

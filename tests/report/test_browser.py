@@ -81,7 +81,7 @@ def opened(path, width, *options):
 
 @pytest.mark.parametrize('width', [1280, 390])
 @pytest.mark.parametrize('dark', [False, True])
-def test_nothing_is_broken_nor_wider_than_the_window(text_and_pictures, tmp_path, width, dark):
+def test_pages_fit_the_window_and_all_pictures_load(text_and_pictures, tmp_path, width, dark):
     text, pictures = text_and_pictures
     # The page lets no script run, so a copy without that rule is measured.
     measured = re.sub('<meta http-equiv="Content-Security-Policy"[^>]*>', MEASURE, text)
@@ -106,7 +106,7 @@ def test_the_console_stays_empty(text, tmp_path, width):
     assert '</main>' in dom and 'CONSOLE' not in said
 
 
-def test_the_page_would_say_so_if_it_ran_or_fetched_something(text, tmp_path):
+def test_a_page_that_runs_or_fetches_something_is_noticed(text, tmp_path):
     path = tmp_path / 'bad.html'
     bad = '<script>alert(1)</script><img src="https://example.invalid/a.png" alt="">'
     path.write_text(text.replace('</main>', bad + '</main>'), encoding='utf-8')

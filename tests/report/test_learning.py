@@ -12,7 +12,7 @@ CURVE = [
 ]
 
 
-def test_the_chosen_step_is_said_and_marked():
+def test_the_chosen_step_is_named_and_marked():
     found = learning.section(CURVE, 400)
     read = Reader(found.body)
     assert 'Step 400 of 600 was chosen (dashed): mAP 35.0, hit@1 30.0.' in read.words
@@ -39,7 +39,7 @@ def test_axes_end_at_round_numbers(largest, end):
     assert learning._nice(largest) == pytest.approx(end)
 
 
-def test_nothing_is_said_where_nothing_is_known():
+def test_a_section_without_values_is_empty():
     assert learning.section([], None).body == ''
     found = learning.section(CURVE[:1], None)
     assert 'chosen' not in found.body and 'nan' not in found.body

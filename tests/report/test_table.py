@@ -108,7 +108,7 @@ def test_markdown_has_one_row_of_headings():
     )
 
 
-def test_html_is_escaped_and_says_what_a_heading_spans():
+def test_html_is_escaped_and_headings_span_columns():
     spoken = Table(
         '<b>', ['who', 'a+b'], [['<i>x</i>', Cell(0.5)]], headings=[[('', 1), ('g', 1)]],
         notes=['a < b'],

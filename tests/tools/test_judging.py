@@ -89,7 +89,7 @@ def lines_of(table, *words):
     return [line for line in lines if all(word in line for word in words)]
 
 
-def test_gains_are_held_against_the_papers(ranked):
+def test_gains_are_compared_with_the_papers(ranked):
     found = report.gains(ranked)
     (line,) = lines_of(found, 'text+image', 'action ', 'hit@1')
     # From 0.4 to 1: the lower bound is above the paper's 0.226 (65.0 − 42.4).
@@ -99,7 +99,7 @@ def test_gains_are_held_against_the_papers(ranked):
     assert 'FAILS hit by 0.011, gain by' in line
 
 
-def test_rows_with_faces_are_held_against_the_papers_photos(tmp_path):
+def test_rows_with_faces_are_compared_with_the_papers_photos(tmp_path):
     some = METHODS | {WITH_FACES: lambda person: 1 if person % 5 < 4 else 2}
     found = report.gains(report.read([write_ranks(tmp_path / 'a', some)]))
     (line,) = lines_of(found, 'image + faces', 'action ', 'hit@1')
@@ -108,7 +108,7 @@ def test_rows_with_faces_are_held_against_the_papers_photos(tmp_path):
     assert len(found.rows) == 4 * 6
 
 
-def test_order_strangers_controls_and_held_out_pairs(ranked):
+def test_order_unseen_people_controls_and_held_out_pairs(ranked):
     found = report.orders(ranked)
     assert len(lines_of(found, 'holds')) == 6
     found = report.unseen_people(ranked)
@@ -126,7 +126,7 @@ def test_order_strangers_controls_and_held_out_pairs(ranked):
     assert text.startswith('text 20 1.00') and text.endswith('holds')
 
 
-def test_what_is_behind_is_said_to_be_missed(tmp_path):
+def test_forms_in_the_wrong_order_fail(tmp_path):
     worse = METHODS | {
         PAD_IMAGE: lambda person: 1 if person % 5 < 2 or person >= 40 else 9,
         PAD_TEXT_IMAGE: lambda person: 9,
@@ -160,7 +160,7 @@ def test_ablations_are_differences_to_the_default(tmp_path, ranked):
     assert table.headings[0][1:] == [('text', 2), ('image', 2), ('text+image', 2)]
 
 
-def test_every_ablation_changes_keys_that_there_are():
+def test_every_ablation_changes_existing_keys():
     for overrides in (ablations.SHORT, *ablations.VARIANTS.values()):
         config = configs.load(FILE)
         before = json.dumps(configs.flatten(config), default=str)
@@ -293,7 +293,7 @@ def test_curves_are_drawn(tmp_path, ending):
     assert '1 (2)' in text and 'CLIP-PAD image  1.000' in text
 
 
-def test_difficulty_says_how_far_it_is_from_the_paper():
+def test_difficulty_names_the_cells_too_far_from_the_paper():
     cell = {'num_queries': 1000, 'num_people': 240, 'num_relevant': 3.0}
     near = [(0.40, 0.70), (0.60, 0.80), (0.45, 0.75)]
     found = {
@@ -314,7 +314,7 @@ def test_difficulty_says_how_far_it_is_from_the_paper():
     assert 'further than 0.08 from the paper: place hit@5 by -0.281' in difficulty.render(monkeyed)
 
 
-def test_the_benchmark_is_what_it_was_when_it_was_fixed():
+def test_the_hash_of_the_benchmark_is_unchanged():
     config = configs.load(FILE)
     assert version.benchmark_hash(config) == version.HASH
     assert version.describe(config).startswith('judged benchmark, version 1 (')

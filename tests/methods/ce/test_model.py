@@ -47,7 +47,7 @@ def scores_of(variables, given, train=False):
     return ce_model.CE(CONFIG).apply(variables, given)
 
 
-def test_netvlad_is_what_numpy_says():
+def test_netvlad_equals_numpy():
     x = RNG.normal(size=(2, 5, 4)).astype(np.float32)
     present = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], bool)
     layer = ce_model.NetVLAD(clusters=3, ghosts=2)
@@ -96,7 +96,7 @@ def test_similarity_is_the_weighted_mean_over_the_experts_that_both_have():
 
 @pytest.mark.parametrize('train', [False, True])
 @pytest.mark.parametrize('junk', [7.0, np.nan])
-def test_what_is_absent_changes_nothing(variables, train, junk):
+def test_missing_inputs_change_nothing(variables, train, junk):
     given = batch()
     spoiled = {name: array.copy() for name, array in given.items()}
     spoiled['faces'][[1, 3]] = junk
@@ -131,7 +131,7 @@ def test_a_batch_without_any_person_or_face_is_finite(variables):
     assert all(np.isfinite(g).all() for g in jax.tree.leaves(gradients))
 
 
-def test_who_else_is_in_the_gallery_does_not_matter(variables):
+def test_scores_do_not_depend_on_other_clips(variables):
     given = batch()
     encoder = ce_model.Encoder(CONFIG, variables)
     queries, weights = encoder.queries(
@@ -148,7 +148,7 @@ def test_who_else_is_in_the_gallery_does_not_matter(variables):
     np.testing.assert_allclose(alone[0], clips[1], atol=1e-6)
 
 
-def test_files_give_back_what_was_saved(variables, tmp_path):
+def test_saved_files_load_equal(variables, tmp_path):
     saved = export.SavedCE(CONFIG, variables, 'tiny', 'a' * 64, 4, 2)
     export.save_model(tmp_path / 'model', saved)
     found = export.load_model(tmp_path / 'model', 'a' * 64)

@@ -32,7 +32,7 @@ OWN = [
 ]  # fmt: skip
 
 
-def test_learns_and_becomes_a_row(tmp_path, capsys):
+def test_trained_ce_is_a_row_of_the_table(tmp_path, capsys):
     data = f'--config.data.dir={tmp_path / "data"}'
     arguments = [*OWN, *SMALL, data, '--workdir', str(tmp_path / 'ce')]
     train.main(arguments)

@@ -87,7 +87,7 @@ def make_task(photos, **train):
     return training.CollaborativeExperts(make_config(**train), clip, photos, Captions(), *clips)
 
 
-def test_margin_loss_by_hand():
+def test_margin_loss_equals_values_worked_out_by_hand():
     scores = np.array([[0.9, 0.4, 0.85], [0.8, 0.5, 0.1], [0.0, 0.45, 0.6]], np.float32)
     true = np.eye(3, dtype=bool)
     # Against the query's own clip: 0.05, 0.4 and 0.05 are missing; against the clip's own query:
@@ -99,7 +99,7 @@ def test_margin_loss_by_hand():
     assert float(losses.max_margin(scores, true, 0.1)) == pytest.approx(0.05 / 8, abs=1e-6)
 
 
-def test_answers_are_of_the_person_who_does_it():
+def test_relevance_is_of_the_person_who_does_it():
     record = {'place': 1, 'people': [
         {'person_id': 'a', 'actions': [0, 2]}, {'person_id': 'stranger', 'actions': [1]},
     ]}  # fmt: skip
@@ -120,7 +120,7 @@ def test_answers_are_of_the_person_who_does_it():
     )
 
 
-def test_a_query_is_true_of_the_clip_it_was_drawn_for(task):
+def test_a_query_is_relevant_to_the_clip_it_was_drawn_from(task):
     for step in range(5):
         batch = task.batch(
             task.sampler.training,
@@ -142,7 +142,7 @@ def make_task_batches(task, step):
     return batches
 
 
-def test_queries_say_action_place_or_both():
+def test_queries_have_action_place_or_both():
     clips = make_clips(0)
     rng = np.random.default_rng(0)
     which, who = clips.sampler.draw(PEOPLE, 20, rng)
@@ -170,7 +170,7 @@ def test_only_people_with_photos_are_drawn():
     assert len(pairs) == 2 and set(who) == {0, 1}
 
 
-def test_people_without_photos_are_said(photos):
+def test_clips_of_unknown_people_are_refused(photos):
     clips = make_clips(0)
     strangers = LabelledClips(clips.inputs, clips.labels, known=0)
     clip = types.SimpleNamespace(sha256='')
@@ -178,7 +178,7 @@ def test_people_without_photos_are_said(photos):
         training.CollaborativeExperts(make_config(), clip, photos, Captions(), clips, strangers)
 
 
-def test_learning_goes_down_is_taken_up_and_exports_the_best(photos, tmp_path, monkeypatch):
+def test_loss_falls_training_resumes_and_the_best_step_is_exported(photos, tmp_path, monkeypatch):
     whole = make_task(photos)
     params = loop.run(whole, whole.config, tmp_path / 'a', whole.evaluator(tmp_path / 'a'))
     curve = validation_curve.read(tmp_path / 'a')
@@ -224,7 +224,7 @@ def test_learning_goes_down_is_taken_up_and_exports_the_best(photos, tmp_path, m
     jax.tree.map(np.testing.assert_array_equal, saved.variables, jax.device_get(expected))
 
 
-def test_what_was_measured_stays(task):
+def test_measured_constants_are_frozen(task):
     labels = task.label_params(task.init_params(jax.random.key(0)))
     groups = {name: set(jax.tree.leaves(tree)) for name, tree in labels.items()}
     assert groups['centre_faces'] == groups['spread_place'] == {'frozen'}
