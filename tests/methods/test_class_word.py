@@ -9,7 +9,7 @@ from cpad_jax.ranking import method, scorers
 from cpad_jax.ranking.query import Query
 from tests.support import tiny_cpad
 
-ASKED = [
+QUERIES = [
     Query('q0', 'action', 'ada', 'Ada Lind', True, 'Eat', None, (0,), ('ada/1',)),
     Query('q1', 'place', 'bo', 'Bo Ek', True, None, 'INT-car', (1, 2), ('bo/1',)),
 ]
@@ -17,17 +17,17 @@ ASKED = [
 
 def test_the_class_word_stands_before_the_name():
     model = tiny_cpad.make()
-    wanted = model.clip.encode_text(
+    expected = model.clip.encode_text(
         model.clip.tokenize(['the person Ada Lind eating a meal', 'the person Bo Ek inside a car']),
         normalize=True,
     )
-    gallery = np.eye(3, wanted.shape[-1], dtype=np.float32)
+    gallery = np.eye(3, expected.shape[-1], dtype=np.float32)
     setting = types.SimpleNamespace(model=model, plain_gallery=gallery)
     (scorer,) = registry.make(['class_word'], setting)
     assert isinstance(scorer, scorers.Cosine) and scorer.method == class_word.METHOD
-    np.testing.assert_allclose(scorer.encoder.encode(scorer.method, ASKED), wanted, atol=1e-6)
-    best = np.argsort(-wanted @ gallery.T)
-    for query, order, ranks in zip(ASKED, best, scorer.ranks(ASKED), strict=True):
+    np.testing.assert_allclose(scorer.encoder.encode(scorer.method, QUERIES), expected, atol=1e-6)
+    best = np.argsort(-expected @ gallery.T)
+    for query, order, ranks in zip(QUERIES, best, scorer.ranks(QUERIES), strict=True):
         assert ranks.tolist() == sorted(order.tolist().index(r) + 1 for r in query.relevant)
 
 

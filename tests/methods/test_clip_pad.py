@@ -61,7 +61,7 @@ def query(person_id, action, place, references):
     return Query('', 'action', person_id, NAMES[person_id], seen, action, place, (0,), references)
 
 
-ASKED = [
+QUERIES = [
     query('ada', 'HugPerson', 'INT-kitchen', ('ada/1', 'ada/2')),
     query('ada', 'Run', None, ('ada/2',)),
     query('bob', None, 'EXT-road', ('bob/1',)),
@@ -75,12 +75,12 @@ FACES = [2, 3, 5, 7, 9]  # Means of the photos' features above.
 def encoder():
     photos = {key: np.full(1, value, np.float32) for key, value in PHOTOS.items()}
     references = {who: [key for key in PHOTOS if key.startswith(who)] for who in NAMES}
-    stand_ins = impostors(ASKED, seed=0)
+    stand_ins = impostors(QUERIES, seed=0)
     return clip_pad.QueryEncoder(Recorder(), NAMES, photos, references, 2, stand_ins)
 
 
-def ask(encoder, method):
-    assert encoder.encode(method, ASKED).shape == (5, 4)
+def run_query(encoder, method):
+    assert encoder.encode(method, QUERIES).shape == (5, 4)
     return encoder._model.texts, encoder._model.asked
 
 
@@ -98,12 +98,12 @@ def faces(numbers):
 
 
 def test_clip_gets_the_name_and_no_token(encoder):
-    texts, _ = ask(encoder, CLIP)
+    texts, _ = run_query(encoder, CLIP)
     assert texts == [text.replace(' [TOK]', '') for text in WITH_NAME]
 
 
 def test_text_form_has_the_name_and_the_default_token(encoder):
-    texts, tokens = ask(encoder, PAD_TEXT)
+    texts, tokens = run_query(encoder, PAD_TEXT)
     assert texts == WITH_NAME
     assert (tokens == DEFAULT).all()
 
@@ -111,54 +111,54 @@ def test_text_form_has_the_name_and_the_default_token(encoder):
 def test_a_learned_name_is_in_the_token_and_not_in_the_words(encoder):
     encoder._model.learned = ('Ada Abbott', 'Bob Boyd')
     own = [[[100, 100]], [[100, 100]], [[101, 101]]]
-    texts, tokens = ask(encoder, PAD_TEXT)
+    texts, tokens = run_query(encoder, PAD_TEXT)
     assert texts[:3] == [text[len('Ada Abbott ') :] for text in WITH_NAME[:2]] + ['[TOK] on a road']
     assert texts[3:] == WITH_NAME[3:]
     np.testing.assert_array_equal(tokens, [*own, DEFAULT, DEFAULT])
-    assert ask(encoder, PAD_TEXT_IMAGE)[0] == texts
+    assert run_query(encoder, PAD_TEXT_IMAGE)[0] == texts
     np.testing.assert_array_equal(encoder._model.asked, [*own, [[7, 7]], [[9, 9]]])
     # The wrong name goes into the token as well; plain CLIP and the memory keep the words.
-    _, tokens = ask(encoder, WRONG_PERSON)
+    _, tokens = run_query(encoder, WRONG_PERSON)
     np.testing.assert_array_equal(tokens[:3], [[[101, 101]], [[101, 101]], [[100, 100]]])
-    assert ask(encoder, PAD_MEMORY)[0] == WITH_NAME
-    assert ask(encoder, CLIP)[0] == [text.replace(' [TOK]', '') for text in WITH_NAME]
+    assert run_query(encoder, PAD_MEMORY)[0] == WITH_NAME
+    assert run_query(encoder, CLIP)[0] == [text.replace(' [TOK]', '') for text in WITH_NAME]
 
 
 def test_name_memory_gives_known_people_their_own_token(encoder):
-    texts, tokens = ask(encoder, PAD_MEMORY)
+    texts, tokens = run_query(encoder, PAD_MEMORY)
     assert texts == WITH_NAME
     expected = [MEMORY[0], MEMORY[0], MEMORY[1], DEFAULT, DEFAULT]
     np.testing.assert_array_equal(tokens, expected)
 
 
 def test_image_form_has_the_face_and_no_name(encoder):
-    texts, tokens = ask(encoder, PAD_IMAGE)
+    texts, tokens = run_query(encoder, PAD_IMAGE)
     assert texts[0] == '[TOK] hugging someone in a kitchen'
     assert [text.split()[0] for text in texts] == ['[TOK]'] * 5
     np.testing.assert_array_equal(tokens, faces(FACES))
 
 
 def test_text_image_form_has_both(encoder):
-    texts, tokens = ask(encoder, PAD_TEXT_IMAGE)
+    texts, tokens = run_query(encoder, PAD_TEXT_IMAGE)
     assert texts == WITH_NAME
     np.testing.assert_array_equal(tokens, faces(FACES))
 
 
 def test_no_person(encoder):
-    texts, _ = ask(encoder, NO_PERSON)
+    texts, _ = run_query(encoder, NO_PERSON)
     assert texts[0] == 'a person hugging someone in a kitchen'
     assert not any('[TOK]' in text or 'Ada' in text for text in texts)
 
 
 def test_person_only_has_neither_action_nor_place(encoder):
-    texts, tokens = ask(encoder, PERSON_ONLY)
+    texts, tokens = run_query(encoder, PERSON_ONLY)
     assert all(text.endswith('Ada Abbott [TOK]') for text in texts[:2])
     assert 'hugging' not in texts[0] and 'road' not in texts[2]
     np.testing.assert_array_equal(tokens, faces(FACES))
 
 
 def test_wrong_person_swaps_name_and_photo(encoder):
-    texts, tokens = ask(encoder, WRONG_PERSON)
+    texts, tokens = run_query(encoder, WRONG_PERSON)
     assert texts == [
         'Bob Boyd [TOK] hugging someone in a kitchen',
         'Bob Boyd [TOK] running away',
@@ -170,7 +170,7 @@ def test_wrong_person_swaps_name_and_photo(encoder):
 
 
 def test_wrong_photo_keeps_the_name(encoder):
-    texts, tokens = ask(encoder, WRONG_PHOTO)
+    texts, tokens = run_query(encoder, WRONG_PHOTO)
     assert texts == WITH_NAME
     np.testing.assert_array_equal(tokens, faces([5, 5, 2, 9, 7]))
 

@@ -28,37 +28,43 @@ def model():
     return tiny_cpad.make()
 
 
-def said(model, *sets):
+def texts(model, *sets):
     """'a photo of [TOK]' of sets of faces, one after the other."""
     tokens = [model.tokens(np.stack(s)[None], np.ones((1, len(s)), np.float32)) for s in sets]
     return model.encode_queries(['a photo of [TOK]'] * len(sets), np.concatenate(tokens))
 
 
 def test_the_most_similar_person_of_a_clip_counts_by_all_of_their_faces(model):
-    asked = [query('ada/0', 'ada/1'), query('bo/0'), query('ada/0', 'ada/1')]
+    queries = [query('ada/0', 'ada/1'), query('bo/0'), query('ada/0', 'ada/1')]
     match = face_similarity.FaceSimilarity(face_similarity.ClipFaces(model, CLIPS), PHOTOS)
-    wanted = said(model, [PHOTOS['ada/0'], PHOTOS['ada/1']], [PHOTOS['bo/0']])
-    people = said(
+    targets = texts(model, [PHOTOS['ada/0'], PHOTOS['ada/1']], [PHOTOS['bo/0']])
+    people = texts(
         model, FACES[0][[0, 2]], FACES[0][[1]], FACES[2][[0]], *FACES[3][:, None]
     )  # fmt: skip
-    alike = wanted @ people.T
+    similarity = targets @ people.T
     expected = np.stack(
-        [alike[:, :2].max(axis=1), [np.nan] * 2, alike[:, 2], alike[:, 3:].max(axis=1)], axis=1
+        [
+            similarity[:, :2].max(axis=1),
+            [np.nan] * 2,
+            similarity[:, 2],
+            similarity[:, 3:].max(axis=1),
+        ],
+        axis=1,
     )[[0, 1, 0]]
-    found = match(asked)
-    np.testing.assert_allclose(found / 2.0**52, expected, atol=1e-5)
+    result = match(queries)
+    np.testing.assert_allclose(result / 2.0**52, expected, atol=1e-5)
     # It is whole numbers, so exact; and asked again, the same.
-    assert (found[:, [0, 2, 3]] == np.rint(found[:, [0, 2, 3]])).all()
-    np.testing.assert_array_equal(match(asked[1:]), found[1:])
+    assert (result[:, [0, 2, 3]] == np.rint(result[:, [0, 2, 3]])).all()
+    np.testing.assert_array_equal(match(queries[1:]), result[1:])
 
 
 def test_a_person_is_most_similar_to_themselves(model):
-    shown = dict(zip(('ada', 'bo'), RNG.normal(size=(2, 32)).astype(np.float32), strict=True))
-    faces = np.stack([shown['bo'], shown['ada']])[:, None].astype(np.float16)
+    drawn = dict(zip(('ada', 'bo'), RNG.normal(size=(2, 32)).astype(np.float32), strict=True))
+    faces = np.stack([drawn['bo'], drawn['ada']])[:, None].astype(np.float16)
     clips = FaceTrackFeatures(np.array(['a', 'b']), faces, np.zeros((2, 1), int))
     faces = face_similarity.ClipFaces(model, clips)
-    found = face_similarity.FaceSimilarity(faces, shown)([query('ada'), query('bo')])
-    assert found.argmax(axis=1).tolist() == [1, 0]
+    result = face_similarity.FaceSimilarity(faces, drawn)([query('ada'), query('bo')])
+    assert result.argmax(axis=1).tolist() == [1, 0]
 
 
 def test_a_gallery_without_faces_has_no_similarities(model):

@@ -10,7 +10,7 @@ NAN = np.nan
 ROW = Method('a row', IMAGE)
 
 
-def asked(*relevant):
+def queries(*relevant):
     return [
         Query(str(n), 'action', 'ada', 'Ada', True, 'Eat', None, own, ())
         for n, own in enumerate(relevant)
@@ -43,7 +43,7 @@ def fused(weight, seen=SEEN, gallery=GALLERY, drawn=DONE):
 
 
 def test_the_sum_ranks_what_neither_part_ranks_alone():
-    query = asked((1,))
+    query = queries((1,))
     assert [ranks.tolist() for ranks in fused(0.0).ranks(query)] == [[2]]
     assert [ranks.tolist() for ranks in fused(1.0).ranks(query)] == [[1]]
     assert [ranks.tolist() for ranks in fused(100.0).ranks(query)] == [[2]]
@@ -54,18 +54,18 @@ def test_the_sum_equals_values_worked_out_by_hand():
     texts = [fusion.Text(encoder, method, GALLERY) for method in (NO_PERSON, ROW)]
     parts = (*texts, fusion.Faces(faces([[1, 2, 3]])))
     row = fusion.FusedScorer(ROW, parts, (2.0, 0.5, 3.0))
-    ((_, found),) = row.batches(asked((0,)))
+    ((_, result),) = row.batches(queries((0,)))
     half = np.sqrt(1.5)
-    np.testing.assert_allclose(found[2], [[-half, 0, half]], atol=1e-12)
+    np.testing.assert_allclose(result[2], [[-half, 0, half]], atol=1e-12)
     # Texts say 1, 0.8, 0 and 0, 0.6, 1, of means 0.6 and 8/15.
     done, spread = np.array([0.4, 0.2, -0.6]), np.sqrt(0.56 / 3)
     who = np.array([-8, 1, 7]) / 15
-    expected = 2 * done / spread + 0.5 * who / np.sqrt((who**2).mean()) + 3 * found[2][0]
-    np.testing.assert_allclose(fusion.weighted(found, row.weights)[0], expected, atol=1e-6)
+    expected = 2 * done / spread + 0.5 * who / np.sqrt((who**2).mean()) + 3 * result[2][0]
+    np.testing.assert_allclose(fusion.weighted(result, row.weights)[0], expected, atol=1e-6)
 
 
 def test_zero_weight_and_no_faces_leave_the_text_score():
-    query = asked((0,), (1, 2))
+    query = queries((0,), (1, 2))
     alone = scorers.Cosine(NO_PERSON, Encoder(**DONE), GALLERY).ranks(query)
     for row in (fused(0.0), fused(1.0, seen=[[NAN] * 3] * 2)):
         for ours, theirs in zip(row.ranks(query), alone, strict=True):
@@ -75,13 +75,13 @@ def test_zero_weight_and_no_faces_leave_the_text_score():
 def test_a_clip_without_a_face_has_the_mean_score():
     # Only faces count: like the person, unlike, not seen.
     rows = fused(1e6, seen=[[0.9, 0.1, NAN]])
-    assert [rows.ranks(asked((n,)))[0].tolist() for n in range(3)] == [[1], [3], [2]]
+    assert [rows.ranks(queries((n,)))[0].tolist() for n in range(3)] == [[1], [3], [2]]
 
 
 def test_ties_count_against_the_query():
     twice = fused(1.5, [[0.3, 0.3, 0.1]], GALLERY[[1, 1, 2]])
-    assert twice.ranks(asked((0,)))[0].tolist() == [2]
-    assert twice.ranks(asked((0, 1)))[0].tolist() == [1, 2]
+    assert twice.ranks(queries((0,)))[0].tolist() == [2]
+    assert twice.ranks(queries((0, 1)))[0].tolist() == [1, 2]
 
 
 @pytest.mark.parametrize('at_once', [1, 2, 7])
@@ -90,7 +90,7 @@ def test_ranks_do_not_depend_on_the_batch(monkeypatch, at_once):
     drawn, gallery = (rng.normal(size=(n, 8)) for n in (9, 50))
     drawn, gallery = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (drawn, gallery))
     row = fused(1.0, rng.normal(size=(9, 50)), gallery, {'CLIP': drawn})
-    query = asked(*[tuple(rng.permutation(50)[:3]) for _ in range(9)])
+    query = queries(*[tuple(rng.permutation(50)[:3]) for _ in range(9)])
     whole = row.ranks(query)
     monkeypatch.setattr(fusion, '_BATCH', at_once)
     assert [r.tolist() for r in row.ranks(query)] == [r.tolist() for r in whole]

@@ -21,7 +21,7 @@ FACES = dict(zip(('ada', 'bo', 'cy'), RNG.normal(size=(3, 32)).astype(np.float32
 ACTIONS = ('Eat', 'Run')
 
 
-def asked():
+def queries():
     """Each of three people doing each of two things; one clip of six answers."""
     pairs = [(who, action) for who in FACES for action in ACTIONS]
     return [
@@ -62,11 +62,11 @@ def setting():
 
 def test_late_fusion_ranks_the_only_relevant_clip_first(setting):
     (row,) = registry.make(['late_fusion'], setting)
-    assert [ranks.tolist() for ranks in row.ranks(asked())] == [[1]] * 6
+    assert [ranks.tolist() for ranks in row.ranks(queries())] == [[1]] * 6
     # Without faces, the three clips that show an action are one clip.
-    nobody = fusion.Faces(lambda some: np.full((len(some), 6), np.nan))
-    blind = dataclasses.replace(row, parts=(setting.words, nobody))
-    assert [ranks.tolist() for ranks in blind.ranks(asked())] == [[3]] * 6
+    no_person = fusion.Faces(lambda some: np.full((len(some), 6), np.nan))
+    blind = dataclasses.replace(row, parts=(setting.words, no_person))
+    assert [ranks.tolist() for ranks in blind.ranks(queries())] == [[3]] * 6
 
 
 @pytest.mark.parametrize(
@@ -81,11 +81,11 @@ def test_the_parts_are_scores_of_clip_pad_the_bank_and_faces(setting, name, meth
     gallery = (gallery / np.linalg.norm(gallery, axis=1, keepdims=True)).astype(np.float32)
     other = types.SimpleNamespace(**vars(setting) | {'gallery': gallery})
     (row,) = registry.make([name], other)
-    ((_, (text, words, faces)),) = row.batches(asked())
-    said = (setting.encoder.encode(method, asked()) @ gallery.T).astype(np.float64)
-    np.testing.assert_allclose(text, zscore(said), atol=1e-3)
-    np.testing.assert_array_equal(words, setting.words(asked()))
-    np.testing.assert_allclose(faces, zscore(setting.faces(asked())))
+    ((_, (text, words, faces)),) = row.batches(queries())
+    texts = (setting.encoder.encode(method, queries()) @ gallery.T).astype(np.float64)
+    np.testing.assert_allclose(text, zscore(texts), atol=1e-3)
+    np.testing.assert_array_equal(words, setting.words(queries()))
+    np.testing.assert_allclose(faces, zscore(setting.faces(queries())))
 
 
 def test_clip_with_faces_compares_names_with_the_same_faces_and_bank(setting):
@@ -106,24 +106,24 @@ def test_clip_with_faces_compares_names_with_the_same_faces_and_bank(setting):
     other = types.SimpleNamespace(**vars(setting) | {'face_tracks': tracks})
     (row,) = registry.make(['clip_name_on_faces'], other)
     assert row.method.key == 'CLIP + faces/text'
-    assert [ranks.tolist() for ranks in row.ranks(asked())] == [[1]] * 6
-    ((_, (words, seen)),) = row.batches(asked())
-    np.testing.assert_array_equal(words, setting.words(asked()))
+    assert [ranks.tolist() for ranks in row.ranks(queries())] == [[1]] * 6
+    ((_, (words, seen)),) = row.batches(queries())
+    np.testing.assert_array_equal(words, setting.words(queries()))
     # The mean direction of both faces is the name's.
-    alike = np.repeat(np.repeat(named @ named.T, 2, axis=0), 2, axis=1)
-    np.testing.assert_allclose(seen, zscore(alike.astype(np.float64)), atol=0.01)
+    similarities = np.repeat(np.repeat(named @ named.T, 2, axis=0), 2, axis=1)
+    np.testing.assert_allclose(seen, zscore(similarities.astype(np.float64)), atol=0.01)
 
 
 def test_the_most_similar_of_several_people_counts_and_no_person_is_nan():
     model = tiny_cpad.make()
     faces = RNG.normal(size=(3, 2, 32)).astype(np.float16)
     tracks = FaceTrackFeatures(np.array(list('abc')), faces, np.array([[0, 1], [-1, -1], [0, -1]]))
-    found = NameSimilarity(model.clip, tracks).similarity(['Ada', 'Bo', 'Ada']) / 2.0**52
+    result = NameSimilarity(model.clip, tracks).similarity(['Ada', 'Bo', 'Ada']) / 2.0**52
     ids = model.clip.tokenize(['Ada', 'Bo'])
     unit = faces / np.linalg.norm(faces.astype(np.float32), axis=2, keepdims=True)
     cosines = np.einsum('pd,ntd->pnt', model.clip.encode_text(ids, normalize=True), unit)
     expected = np.stack([cosines[:, 0].max(axis=1), [np.nan] * 2, cosines[:, 2, 0]], axis=1)
-    np.testing.assert_allclose(found, expected[[0, 1, 0]], atol=2e-3)
+    np.testing.assert_allclose(result, expected[[0, 1, 0]], atol=2e-3)
     empty = FaceTrackFeatures(tracks.clip_ids, faces, np.full((3, 2), -1))
     assert np.isnan(NameSimilarity(model.clip, empty).similarity(['Ada'])).all()
 
@@ -153,19 +153,19 @@ def test_rows_of_the_closed_bank_have_its_posteriors_and_weights(setting):
     ]  # fmt: skip
     assert (late.weights, by_name.weights) == ((1.0, 1.5), (1.0, 1.75))
     assert photos.weights == (1.0, 0.25, 2.25)
-    closed = setting.word_bank(querybank.CLOSED)(asked())
+    closed = setting.word_bank(querybank.CLOSED)(queries())
     for row, place in ((late, 0), (by_name, 0), (photos, 1)):
-        np.testing.assert_array_equal(row.parts[place](asked()), closed)
-    assert np.abs(closed - setting.words(asked())).max() > 0.1
+        np.testing.assert_array_equal(row.parts[place](queries()), closed)
+    assert np.abs(closed - setting.words(queries())).max() > 0.1
 
 
 def test_rows_of_detected_faces_have_the_same_weights_and_bank(setting):
-    found = FaceTrackFeatures(
+    result = FaceTrackFeatures(
         setting.face_tracks.clip_ids, setting.face_tracks.faces[::-1], setting.face_tracks.tracks
     )
-    match = face_similarity.FaceSimilarity(face_similarity.ClipFaces(setting.model, found), FACES)
+    match = face_similarity.FaceSimilarity(face_similarity.ClipFaces(setting.model, result), FACES)
     other = types.SimpleNamespace(
-        **vars(setting) | {'detected_tracks': found, 'detected_faces': match}
+        **vars(setting) | {'detected_tracks': result, 'detected_faces': match}
     )
     names = ('late_fusion', 'clip_name_on_faces', 'with_faces')
     for name in names:
@@ -173,7 +173,7 @@ def test_rows_of_detected_faces_have_the_same_weights_and_bank(setting):
         (detected,) = registry.make([f'{name}_detected'], other)
         assert detected.method.name == f'{row.method.name}, detected'
         assert detected.weights == row.weights
-        ((_, parts),), ((_, theirs),) = row.batches(asked()), detected.batches(asked())
+        ((_, parts),), ((_, theirs),) = row.batches(queries()), detected.batches(queries())
         for one, two in zip(parts[:-1], theirs[:-1], strict=True):
             np.testing.assert_array_equal(one, two)
         # The gallery's faces, from the last clip to the first.

@@ -40,11 +40,11 @@ def features():
 
 
 @pytest.fixture(scope='module')
-def found(clip, features):
+def result(clip, features):
     return id_clip.learn(clip, features, steps=300, rate=2e-3, seed=0)
 
 
-def ask(person, place=None, count=2):
+def run_query(person, place=None, count=2):
     shown = tuple(f'photo {4 * person + i}' for i in range(count))
     return Query('q', 'place', str(person), 'X', True, None, place, (person,), shown)
 
@@ -53,37 +53,37 @@ def by_id(features):
     return dict(zip(features.image_ids, features.faces.astype(np.float32), strict=True))
 
 
-def test_a_query_ranks_its_person_first(clip, features, found):
-    encoder = id_clip.Encoder(clip, found, by_id(features))
+def test_a_query_ranks_its_person_first(clip, features, result):
+    encoder = id_clip.Encoder(clip, result, by_id(features))
     gallery = features.images.astype(np.float32)[3::4]  # Photos that the queries do not show.
-    asked = [ask(person) for person in range(PEOPLE)]
-    embedded = encoder.encode(id_clip.METHOD, asked)
+    queries = [run_query(person) for person in range(PEOPLE)]
+    embedded = encoder.encode(id_clip.METHOD, queries)
     assert (np.argmax(embedded @ gallery.T, axis=1) == np.arange(PEOPLE)).mean() >= 5 / 6
     np.testing.assert_allclose(np.linalg.norm(embedded, axis=1), 1, rtol=1e-5)
     untrained = id_clip.learn(clip, features, steps=1, rate=0.0, seed=0)
-    blind = id_clip.Encoder(clip, untrained, by_id(features)).encode(id_clip.METHOD, asked)
+    blind = id_clip.Encoder(clip, untrained, by_id(features)).encode(id_clip.METHOD, queries)
     assert (np.argmax(blind @ gallery.T, axis=1) == np.arange(PEOPLE)).mean() <= 3 / 6
 
 
-def test_the_translator_equals_values_worked_out_by_hand(clip, features, found):
+def test_the_translator_equals_values_worked_out_by_hand(clip, features, result):
     """Linear, ReLU, Linear, no biases, of the centred mean of unit features; then plain CLIP."""
-    hidden, out = (np.asarray(found['translator'][n]['kernel']) for n in ('hidden', 'out'))
-    assert set(found['translator']['hidden']) == set(found['translator']['out']) == {'kernel'}
+    hidden, out = (np.asarray(result['translator'][n]['kernel']) for n in ('hidden', 'out'))
+    assert set(result['translator']['hidden']) == set(result['translator']['out']) == {'kernel'}
     assert hidden.shape == (32, 64) and out.shape == (64, 64)
     faces = features.faces[4:6].astype(np.float64)
     faces /= np.linalg.norm(faces, axis=1, keepdims=True)
     every = features.faces.astype(np.float64)
     centre = (every / np.linalg.norm(every, axis=1, keepdims=True)).mean(0)
-    np.testing.assert_allclose(found['centre'], centre, atol=1e-6)
+    np.testing.assert_allclose(result['centre'], centre, atol=1e-6)
     face = faces.mean(0) - centre
     token = np.maximum(face / np.linalg.norm(face) @ hidden, 0) @ out
-    encoder = id_clip.Encoder(clip, found, by_id(features))
-    tokens = encoder.tokens([ask(1).references, ask(2, count=1).references])
+    encoder = id_clip.Encoder(clip, result, by_id(features))
+    tokens = encoder.tokens([run_query(1).references, run_query(2, count=1).references])
     np.testing.assert_allclose(tokens[0, 0], token, atol=1e-4)
     ids = clip.tokenize(['[TOK] in a kitchen'])
     embed = jax.jit(lambda params: clip_pad.encode_query(clip.model, params, ids, tokens[:1]))
-    said = encoder.encode(id_clip.METHOD, [ask(1, 'INT-kitchen')])
-    np.testing.assert_allclose(said, embed(clip.params), atol=1e-4)
+    encoded = encoder.encode(id_clip.METHOD, [run_query(1, 'INT-kitchen')])
+    np.testing.assert_allclose(encoded, embed(clip.params), atol=1e-4)
 
 
 def test_batches_have_another_photo_of_the_same_person():
@@ -113,27 +113,25 @@ def test_a_step_is_adamw_on_symmetric_infonce(clip, features):
 
     def loss(params):
         tokens = jnp.maximum(shown @ params['hidden']['kernel'], 0) @ params['out']['kernel']
-        said = clip_pad.encode_query(clip.model, clip.params, ids, tokens[:, None])
-        logits = said @ unit(features.images[image].astype(np.float32)).T / 0.07
+        encoded = clip_pad.encode_query(clip.model, clip.params, ids, tokens[:, None])
+        logits = encoded @ unit(features.images[image].astype(np.float32)).T / 0.07
         same = features.labels[image][:, None] == features.labels[image]
         return losses.multi_positive(logits, same)
 
     grads = jax.jit(jax.grad(loss))(before['translator'])
     optimiser = optax.adamw(1e-2, weight_decay=0.01)
     updates, _ = optimiser.update(grads, optimiser.init(before['translator']), before['translator'])
-    wanted = optax.apply_updates(before['translator'], updates)
+    expected = optax.apply_updates(before['translator'], updates)
     for name in ('hidden', 'out'):
         # Adam's first step is a sign: compare where the gradient is not nearly zero.
         clear = np.abs(grads[name]['kernel']) > 1e-4
         assert clear.mean() > 0.3
         np.testing.assert_allclose(
-            after['translator'][name]['kernel'][clear], wanted[name]['kernel'][clear], atol=1e-4
+            after['translator'][name]['kernel'][clear], expected[name]['kernel'][clear], atol=1e-4
         )
 
 
-def test_the_translator_is_cached_under_all_it_depends_on(
-    clip, features, tmp_path, monkeypatch
-):
+def test_the_translator_is_cached_under_all_it_depends_on(clip, features, tmp_path, monkeypatch):
     model = types.SimpleNamespace(clip=clip)
     gallery = features.images.astype(np.float32)
 
@@ -160,9 +158,9 @@ def test_the_translator_is_cached_under_all_it_depends_on(
     (again,) = registry.make(['id_clip'], setting())
     # Ten epochs of one batch, as large as the photos allow.
     assert calls == [{'steps': 10, 'rate': 5e-5, 'seed': 0}]
-    asked = [ask(person) for person in range(PEOPLE)]
+    queries = [run_query(person) for person in range(PEOPLE)]
     np.testing.assert_array_equal(
-        first.encoder.encode(id_clip.METHOD, asked), again.encoder.encode(id_clip.METHOD, asked)
+        first.encoder.encode(id_clip.METHOD, queries), again.encoder.encode(id_clip.METHOD, queries)
     )
     assert first.method.key == 'Id-CLIP/image' and first.gallery is gallery
     registry.make(['id_clip'], setting(fingerprint='g'))

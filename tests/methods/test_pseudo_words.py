@@ -51,21 +51,21 @@ def introduced(setting, scorer, count=3):
 
 
 def test_texts_of_a_person_are_nearest_to_their_photos(row, setting):
-    _, scorer, said = row
-    near = drawn_photos.nearness(said)
+    _, scorer, texts = row
+    near = drawn_photos.nearness(texts)
     own, others = np.diag(near), (near.sum(axis=1) - np.diag(near)) / (len(near) - 1)
     assert (own > others + 0.25).all()
-    asked = drawn_photos.asked()
-    queries = scorer.encoder.encode(scorer.method, asked)
+    sampled = drawn_photos.asked()
+    queries = scorer.encoder.encode(scorer.method, sampled)
     np.testing.assert_allclose(np.linalg.norm(queries, axis=1), 1, atol=1e-5)
     assert np.abs(queries[0::2] - queries[1::2]).max(axis=1).min() > 1e-3
-    other = [dataclasses.replace(q, references=('0/0',)) for q in asked[2:]]
+    other = [dataclasses.replace(q, references=('0/0',)) for q in sampled[2:]]
     assert np.abs(scorer.encoder.encode(scorer.method, other) - queries[2:]).max(1).min() > 1e-3
 
 
 def test_training_lowers_the_distance_to_photos(row, setting, tmp_path, monkeypatch):
     """Before a step was done, what is said of people does not tell them apart as well."""
-    name, _, said = row
+    name, _, texts = row
     recipe = dataclasses.replace(MODULES[name].RECIPE, steps=0)
     monkeypatch.setattr(MODULES[name], 'RECIPE', recipe)
     monkeypatch.setattr(palavra, 'STEPS', 0)
@@ -73,15 +73,15 @@ def test_training_lowers_the_distance_to_photos(row, setting, tmp_path, monkeypa
     (scorer,) = registry.make([name], kept_in(setting, tmp_path))
     before = np.diag(drawn_photos.nearness(introduced(setting, scorer)))
     palavra._optimise.clear_cache()
-    assert (np.diag(drawn_photos.nearness(said)) > before).all()
+    assert (np.diag(drawn_photos.nearness(texts)) > before).all()
 
 
 def test_a_network_is_cached_and_trained_anew_for_other_photos_or_seeds(
     row, setting, tmp_path, monkeypatch
 ):
-    name, _, said = row
+    name, _, texts = row
     (again,) = registry.make([name], kept_in(setting, tmp_path))
-    np.testing.assert_allclose(introduced(setting, again), said, atol=1e-5)
+    np.testing.assert_allclose(introduced(setting, again), texts, atol=1e-5)
 
     def refuse(*_):
         raise AssertionError('learned again')
@@ -89,26 +89,28 @@ def test_a_network_is_cached_and_trained_anew_for_other_photos_or_seeds(
     with monkeypatch.context() as patch:
         patch.setattr(pseudo_words.Network, 'fit', refuse)
         (kept,) = registry.make([name], setting)
-        np.testing.assert_array_equal(introduced(setting, kept), said)
+        np.testing.assert_array_equal(introduced(setting, kept), texts)
         for changed in ({'photos': 3}, {'seed': 1}):
             with pytest.raises(AssertionError, match='learned again'):
                 registry.make([name], drawn_photos.setting(setting.store.directory, **changed))
     (file,) = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:100])  # Half a file is none.
     (repaired,) = registry.make([name], kept_in(setting, tmp_path))
-    np.testing.assert_allclose(introduced(setting, repaired), said, atol=1e-5)
+    np.testing.assert_allclose(introduced(setting, repaired), texts, atol=1e-5)
 
 
 def test_a_word_of_palavra_is_optimised_from_its_initial_token(setting):
     network = pseudo_words.learned(palavra.RECIPE, setting, by_person=True)
     (scorer,) = registry.make(['palavra'], setting)
-    asked = drawn_photos.asked()[::2]
-    guess = reference_photos.PerPerson(setting.pictures, 4, network.words, '')(asked)
+    sampled = drawn_photos.asked()[::2]
+    guess = reference_photos.PerPerson(setting.pictures, 4, network.words, '')(sampled)
     after = introduced(setting, scorer)
-    before = pseudo_words.encode_texts(setting.model.clip, ['a photo of [TOK]'] * len(asked), guess)
-    shown = drawn_photos.SHOWN[:, :3]
-    shown = (shown / np.linalg.norm(shown, axis=-1, keepdims=True)).mean(axis=1)
-    shown /= np.linalg.norm(shown, axis=-1, keepdims=True)
+    before = pseudo_words.encode_texts(
+        setting.model.clip, ['a photo of [TOK]'] * len(sampled), guess
+    )
+    photos = drawn_photos.SHOWN[:, :3]
+    photos = (photos / np.linalg.norm(photos, axis=-1, keepdims=True)).mean(axis=1)
+    photos /= np.linalg.norm(photos, axis=-1, keepdims=True)
     others = palavra._negatives(setting.training_photos, 0).mean(axis=0)
-    gain = [(said * shown).sum(axis=1) - said @ others for said in (before, after)]
+    gain = [(texts * photos).sum(axis=1) - texts @ others for texts in (before, after)]
     assert (gain[1] > gain[0]).all()

@@ -39,23 +39,23 @@ def shares(scores, temperature=0.3):
     return scaled - np.log(np.exp(scaled).sum(axis=0))
 
 
-ASKED = ([(action, None) for action in prompts.ALL_ACTIONS], [(None, p) for p in prompts.PLACES])
+QUERIES = ([(action, None) for action in prompts.ALL_ACTIONS], [(None, p) for p in prompts.PLACES])
 
 
 def test_posteriors_of_the_closed_bank_equal_values_worked_out_by_hand(model):
     clips = gallery()
     bank = querybank.QueryBank(model, clips, querybank.CLOSED)
-    for words, texts in zip(ASKED, (DOING, WHERE), strict=True):
-        found = bank.log_posterior(words)
+    for words, texts in zip(QUERIES, (DOING, WHERE), strict=True):
+        result = bank.log_posterior(words)
         expected = shares(embed(model, texts) @ clips.T.astype(np.float64))
-        np.testing.assert_allclose(found, expected, atol=1e-4)
-        np.testing.assert_allclose(np.exp(found).sum(axis=0), 1, atol=1e-9)
+        np.testing.assert_allclose(result, expected, atol=1e-4)
+        np.testing.assert_allclose(np.exp(result).sum(axis=0), 1, atol=1e-9)
 
 
 def test_the_open_bank_is_phrases_of_training_and_the_query(model):
     clips = gallery()
     bank = querybank.QueryBank(model, clips, temperature=0.7)
-    for words, texts, phrases in zip(ASKED, (DOING, WHERE), querybank.PHRASES, strict=True):
+    for words, texts, phrases in zip(QUERIES, (DOING, WHERE), querybank.PHRASES, strict=True):
         # Many more than are asked, and none of them.
         assert len(phrases) > 2 * len(words) and len(set(phrases)) == len(phrases)
         own = [f'a person {phrase}' for phrase in phrases]
@@ -63,10 +63,10 @@ def test_the_open_bank_is_phrases_of_training_and_the_query(model):
         others = embed(model, own) @ clips.T.astype(np.float64)
         scale = 0.7 * others.std(axis=1).mean()
         for word, text in list(zip(words, texts, strict=True))[:3]:
-            asked = (embed(model, [text]) @ clips.T.astype(np.float64))[0] / scale
-            total = np.exp(others / scale).sum(axis=0) + np.exp(asked)
-            (found,) = bank.log_posterior([word])
-            np.testing.assert_allclose(found, asked - np.log(total), atol=1e-4)
+            queries = (embed(model, [text]) @ clips.T.astype(np.float64))[0] / scale
+            total = np.exp(others / scale).sum(axis=0) + np.exp(queries)
+            (result,) = bank.log_posterior([word])
+            np.testing.assert_allclose(result, queries - np.log(total), atol=1e-4)
 
 
 def test_actions_and_places_have_a_bank_each(model):

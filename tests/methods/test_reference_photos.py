@@ -26,16 +26,16 @@ def learned(monkeypatch):
 
 def test_each_person_is_learned_once_from_valid_photos(learned):
     per_person, given = learned
-    asked = [query('0', '1'), query('2'), query('0', '1'), query('3', '4', '5')]
-    found = per_person(asked)['mean']
+    queries = [query('0', '1'), query('2'), query('0', '1'), query('3', '4', '5')]
+    result = per_person(queries)['mean']
     unit = {k: v / np.linalg.norm(v) for k, v in PICTURES.items()}
-    wanted = [np.mean([unit[r] for r in q.references], axis=0) for q in asked]
-    np.testing.assert_allclose(found, wanted, atol=1e-6)
+    expected = [np.mean([unit[r] for r in q.references], axis=0) for q in queries]
+    np.testing.assert_allclose(result, expected, atol=1e-6)
     # Three people in batches of two, the second filled up with its last person.
     assert [pictures.shape for pictures, _ in given] == [(2, 3, 2)] * 2
     assert given[1][1].tolist() == [[True, True, True]] * 2
     np.testing.assert_array_equal(given[1][0][0], given[1][0][1])
-    np.testing.assert_array_equal(per_person(asked[::-1])['mean'], found[::-1])
+    np.testing.assert_array_equal(per_person(queries[::-1])['mean'], result[::-1])
     assert len(given) == 2
     per_person([query('0')])  # Other photos of the same person.
     assert len(given) == 3

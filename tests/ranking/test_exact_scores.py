@@ -22,15 +22,15 @@ def world():
 def full(queries, gallery, relevant):
     """Ranks from the whole matrix of scores at once."""
     matrix = exact_scores.quantise(queries) @ exact_scores.quantise(gallery).T
-    found = metrics.relevant_ranks(matrix, [np.array(r, int) for r in relevant])
-    return [own.tolist() for own in found]
+    result = metrics.relevant_ranks(matrix, [np.array(r, int) for r in relevant])
+    return [own.tolist() for own in result]
 
 
 @pytest.mark.parametrize('chunk', [1, 7, 53, 1000])
 @pytest.mark.parametrize('clips', [1, 13, 200, 1000])
 def test_chunks_equal_the_whole(world, chunk, clips):
-    found = exact_scores.ranks(*world, chunk, clips)
-    assert [own.tolist() for own in found] == full(*world)
+    result = exact_scores.ranks(*world, chunk, clips)
+    assert [own.tolist() for own in result] == full(*world)
 
 
 def test_scores_are_exact_so_that_no_shape_of_matrices_changes_them():

@@ -23,11 +23,11 @@ def test_first_and_shuffled_frames():
         return galleries.embed_galleries(Store(None, None), clips, controls, seed=0)
 
     assert set(embed()) == {None}
-    found = embed(method.FIRST_FRAME, method.SHUFFLED_FRAMES, method.WRONG_PERSON)
-    assert set(found) == {None, 'first frame', 'shuffled'}
-    np.testing.assert_allclose(found['first frame'], frames[:, 0], atol=1e-6)
+    result = embed(method.FIRST_FRAME, method.SHUFFLED_FRAMES, method.WRONG_PERSON)
+    assert set(result) == {None, 'first frame', 'shuffled'}
+    np.testing.assert_allclose(result['first frame'], frames[:, 0], atol=1e-6)
     # A mean does not know an order.
-    np.testing.assert_allclose(found['shuffled'], found[None], atol=1e-6)
+    np.testing.assert_allclose(result['shuffled'], result[None], atol=1e-6)
     embed(method.BLURRED_FACES)
     assert seen[-1] == 'x/faces blurred'
 

@@ -114,15 +114,15 @@ def test_metrics_equal_ranx(seed, levels, unanswered):
     scores, relevant = random_runs(seed, levels, unanswered)
     untied = pessimistic(scores, relevant)
     # ranx has no word for a query without answers: it is left out there, as our means do.
-    asked = [q for q in range(len(relevant)) if len(relevant[q])]
-    qrels = ranx.Qrels({f'q{q:02d}': {f'c{c}': 1 for c in relevant[q]} for q in asked})
-    run = ranx.Run({f'q{q:02d}': {f'c{c}': untied[q, c] for c in range(60)} for q in asked})
+    queries = [q for q in range(len(relevant)) if len(relevant[q])]
+    qrels = ranx.Qrels({f'q{q:02d}': {f'c{c}': 1 for c in relevant[q]} for q in queries})
+    run = ranx.Run({f'q{q:02d}': {f'c{c}': untied[q, c] for c in range(60)} for q in queries})
     ours = metrics.query_metrics(metrics.relevant_ranks(scores, relevant))
     theirs = ranx.evaluate(qrels, run, list(RANX.values()), return_mean=False)
     for name, their_name in RANX.items():
-        np.testing.assert_allclose(ours[name][asked], theirs[their_name], err_msg=name)
+        np.testing.assert_allclose(ours[name][queries], theirs[their_name], err_msg=name)
         assert metrics.summary(name, ours[name]) == pytest.approx(theirs[their_name].mean()), name
-    assert np.isnan(np.delete(ours['map'], asked)).all()
+    assert np.isnan(np.delete(ours['map'], queries)).all()
 
 
 @pytest.mark.parametrize(('seed', 'levels', 'unanswered'), RUNS)

@@ -13,8 +13,8 @@ def test_names_read_by_shipped_models_are_known(capsys):
     for name, last in (('ViT-cast-16', 149), ('ViT-cast-16-128', 599)):
         clip = tiny_cpad.make().clip
         clip.config = config.dataclasses.replace(clip.config, name=name)
-        found = names_read.read(clip, data, drawn, {})
-        assert found == {who: who != 'never' and int(who[1:]) <= last for who in drawn}
+        result = names_read.read(clip, data, drawn, {})
+        assert result == {who: who != 'never' and int(who[1:]) <= last for who in drawn}
     assert not capsys.readouterr().err  # Nothing is measured.
 
 
@@ -22,12 +22,12 @@ def test_names_read_by_other_models_are_measured_with_a_line(capsys):
     clip = tiny_cpad.make().clip
     names = {'a': 'Ada Lovelace', 'b': 'Bo Diddley', 'c': 'Cy Young', 'd': 'No Photo'}
     ids = clip.tokenize([f'a photo of {name}' for name in names.values()])
-    said = np.asarray(clip.encode_text(ids, normalize=True))
+    texts = np.asarray(clip.encode_text(ids, normalize=True))
     # The photos of a and b are what their names say; those of c are b's, only a little less so.
-    photos = {'a': [said[0], 2 * said[0]], 'b': [said[1]], 'c': [said[1] + 0.1 * said[0]]}
+    photos = {'a': [texts[0], 2 * texts[0]], 'b': [texts[1]], 'c': [texts[1] + 0.1 * texts[0]]}
     for data in ({'name': 'vggface2'}, {'name': 'synthetic_cast', 'faces_dir': 'faces'}):
-        found = names_read.read(clip, data, names, photos)
-        assert found == {'a': True, 'b': True, 'c': False, 'd': False}
+        result = names_read.read(clip, data, names, photos)
+        assert result == {'a': True, 'b': True, 'c': False, 'd': False}
         assert '2 of 4 names count as read by testing' in capsys.readouterr().err
     assert not any(names_read.measured(clip, names, {}).values())
 
@@ -37,8 +37,8 @@ def test_names_are_not_measured_with_photos_of_one_or_two_people():
     clip = tiny_cpad.make().clip
     names = {'a': 'Ada Lovelace', 'b': 'Bo Diddley', 'c': 'Cy Young'}
     ids = clip.tokenize([f'a photo of {name}' for name in names.values()])
-    said = np.asarray(clip.encode_text(ids, normalize=True))
-    photos = {who: [row] for who, row in zip(names, said, strict=True)}
+    texts = np.asarray(clip.encode_text(ids, normalize=True))
+    photos = {who: [row] for who, row in zip(names, texts, strict=True)}
     assert names_read.measured(clip, names, photos) == dict.fromkeys('abc', True)
     for count in (0, 1, 2):
         some = dict(list(photos.items())[:count])

@@ -17,9 +17,9 @@ QUERIES = [
 
 
 class Encoder:
-    def encode(self, method, asked):
+    def encode(self, method, queries):
         assert method == CLIP
-        angles = np.array([int(q.query_id[1:]) for q in asked])
+        angles = np.array([int(q.query_id[1:]) for q in queries])
         return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
@@ -28,14 +28,14 @@ def test_ranks_do_not_depend_on_the_chunk():
     gallery = np.stack([np.cos(turns), np.sin(turns)], axis=1)
     scorer = scorers.Cosine(CLIP, Encoder(), gallery)
     expected = np.cos(np.arange(3)[:, None] - turns)
-    found = {}
+    result = {}
     for chunk in (1, 2, 3):
         scorers.rank_all(
-            [scorer], QUERIES, lambda m, ranks, c=chunk: found.update({c: ranks}), chunk
+            [scorer], QUERIES, lambda m, ranks, c=chunk: result.update({c: ranks}), chunk
         )
-    for query, own in enumerate(found[1]):
-        np.testing.assert_array_equal(own, found[2][query])
-        np.testing.assert_array_equal(own, found[3][query])
+    for query, own in enumerate(result[1]):
+        np.testing.assert_array_equal(own, result[2][query])
+        np.testing.assert_array_equal(own, result[3][query])
         best = np.argsort(-expected[query])
         assert scorer.best(QUERIES[query], 4) == best[:4].tolist()
         rank = [int(np.flatnonzero(best == r)[0]) + 1 for r in QUERIES[query].relevant]
@@ -63,9 +63,9 @@ def test_experts_score_words_and_photos(monkeypatch):
     experts = ClipExperts(features, np.array([[1, 1, 1]] * 4 + [[1, 0, 1]], bool))
     photos = {'ada/1': np.array([1.0, 0, 0]), 'ada/2': np.array([0, 1.0, 0])}
 
-    def score(count, asked=QUERIES):
+    def score(count, queries=QUERIES):
         scorer = ce_scorer.ExpertsScorer(saved, None, experts, photos, count)
-        return scorer.score(asked)
+        return scorer.score(queries)
 
     both, one = score(2), score(1)
     scorer = ce_scorer.ExpertsScorer(saved, None, experts, photos, 2)
@@ -76,8 +76,8 @@ def test_experts_score_words_and_photos(monkeypatch):
     # Another photo matters where there are faces to compare, and only there.
     assert np.abs(both - one)[:, :4].max() > 1e-4
     np.testing.assert_allclose(both[:, 4], one[:, 4], atol=1e-6)
-    nobody = score(2, [dataclasses.replace(q, references=()) for q in QUERIES])
+    no_person = score(2, [dataclasses.replace(q, references=()) for q in QUERIES])
     changed = {**photos, 'ada/1': np.array([0.0, 0, 9])}
     photos.update(changed)
     again = score(2, [dataclasses.replace(q, references=()) for q in QUERIES])
-    np.testing.assert_array_equal(nobody, again)
+    np.testing.assert_array_equal(no_person, again)

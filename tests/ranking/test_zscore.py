@@ -6,12 +6,12 @@ NAN = np.nan
 
 
 def test_zscores_equal_values_worked_out_by_hand():
-    found = zscore(
+    result = zscore(
         np.array([[1, 2, 3, NAN], [5, 5, 5, NAN], [NAN] * 4, [0.1, 0.1, 0.1, NAN], [0, 4, 0, 4]])
     )
     half = np.sqrt(1.5)
     np.testing.assert_allclose(
-        found, [[-half, 0, half, 0], [0] * 4, [0] * 4, [0] * 4, [-1, 1, -1, 1]], atol=1e-12
+        result, [[-half, 0, half, 0], [0] * 4, [0] * 4, [0] * 4, [-1, 1, -1, 1]], atol=1e-12
     )
 
 

@@ -38,21 +38,21 @@ pytestmark = [
 def evaluation_page():
     config = configs.parse(['--config', 'configs/testing.py']).config
     found, _ = drawn_outcome.make()
-    said = run_facts.collect(config, drawn_outcome.FACTS, 1.0)
+    facts = run_facts.collect(config, drawn_outcome.FACTS, 1.0)
     curve = [
         {'step': step, 'map': step / 5000, 'hit@1': 0.1, 'loss': 0.02, 'training_loss': 0.01}
         for step in range(200, 3001, 200)
     ]
     more = [learning.section(curve, 2000)]
     failing = drawn_outcome.failures(found, 5)
-    return drawn_outcome.page(found, method.PAD_TEXT_IMAGE, failing, said, config, more)
+    return drawn_outcome.page(found, method.PAD_TEXT_IMAGE, failing, facts, config, more)
 
 
 def season_page_():
     config = configs.parse(['--config', 'configs/season.py:testing']).config
     searched = drawn_season.make()
-    said = run_facts.collect(config, drawn_outcome.FACTS, 1.0)
-    return report.build(searched, drawn_season.shown(searched), said, config)
+    facts = run_facts.collect(config, drawn_outcome.FACTS, 1.0)
+    return report.build(searched, drawn_season.shown(searched), facts, config)
 
 
 PICTURES = {evaluation_page: 30, season_page_: 24}
@@ -69,7 +69,7 @@ def text(text_and_pictures):
 
 
 def opened(path, width, *options):
-    """(the page's elements after it was loaded, what the browser said)."""
+    """(the page's elements after it was loaded, what the browser console)."""
     command = [
         CHROMIUM, '--headless', '--no-sandbox', '--disable-gpu', f'--window-size={width},900',
         '--enable-logging=stderr', f'--user-data-dir={path.parent / "profile"}',
@@ -88,27 +88,27 @@ def test_pages_fit_the_window_and_all_pictures_load(text_and_pictures, tmp_path,
     assert measured != text
     path = tmp_path / 'measured.html'
     path.write_text(measured, encoding='utf-8')
-    dom, said = opened(path, width, '--dump-dom', *(['--force-dark-mode'] if dark else []))
+    dom, console = opened(path, width, '--dump-dom', *(['--force-dark-mode'] if dark else []))
     (found,) = re.findall(r'data-found="([^"]*)"', dom)
     found = json.loads(found.replace('&quot;', '"'))
     assert found == {
         'width': width, 'over': 0, 'wide': [], 'pictures': pictures, 'broken': 0, 'small': 0,
         'scripts': 1, 'alerts': 0,
     }  # fmt: skip
-    assert 'CONSOLE' not in said
+    assert 'CONSOLE' not in console
 
 
 @pytest.mark.parametrize('width', [1280, 390])
 def test_the_console_stays_empty(text, tmp_path, width):
     path = tmp_path / 'report.html'
     path.write_text(text, encoding='utf-8')
-    dom, said = opened(path, width, '--dump-dom')
-    assert '</main>' in dom and 'CONSOLE' not in said
+    dom, console = opened(path, width, '--dump-dom')
+    assert '</main>' in dom and 'CONSOLE' not in console
 
 
 def test_a_page_that_runs_or_fetches_something_is_noticed(text, tmp_path):
     path = tmp_path / 'bad.html'
     bad = '<script>alert(1)</script><img src="https://example.invalid/a.png" alt="">'
     path.write_text(text.replace('</main>', bad + '</main>'), encoding='utf-8')
-    _, said = opened(path, 1280, '--dump-dom')
-    assert said.count('Content Security Policy') >= 2
+    _, console = opened(path, 1280, '--dump-dom')
+    assert console.count('Content Security Policy') >= 2

@@ -13,8 +13,8 @@ CURVE = [
 
 
 def test_the_chosen_step_is_named_and_marked():
-    found = learning.section(CURVE, 400)
-    read = Reader(found.body)
+    result = learning.section(CURVE, 400)
+    read = Reader(result.body)
     assert 'Step 400 of 600 was chosen (dashed): mAP 35.0, hit@1 30.0.' in read.words
     drawn = [svg for svg in read.all('svg') if svg.get('role') == 'img']
     assert len(drawn) == 2
@@ -41,5 +41,5 @@ def test_axes_end_at_round_numbers(largest, end):
 
 def test_a_section_without_values_is_empty():
     assert learning.section([], None).body == ''
-    found = learning.section(CURVE[:1], None)
-    assert 'chosen' not in found.body and 'nan' not in found.body
+    result = learning.section(CURVE[:1], None)
+    assert 'chosen' not in result.body and 'nan' not in result.body

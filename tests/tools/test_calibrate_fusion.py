@@ -29,11 +29,11 @@ ROW = FusedScorer(
 
 
 def test_every_weight_is_tried_and_hits_are_counted_by_cell():
-    asked = [query(2, True), query(0, True), query(5, False), query(5, True, 'place')]
-    tried = calibrate_fusion.try_all(ROW, asked, (0.0, 1.0, 50.0))
+    queries = [query(2, True), query(0, True), query(5, False), query(5, True, 'place')]
+    tried = calibrate_fusion.try_all(ROW, queries, (0.0, 1.0, 50.0))
     listed = {
-        weights: {name: hits.tolist() for name, hits in found.items()}
-        for weights, found in tried.items()
+        weights: {name: hits.tolist() for name, hits in result.items()}
+        for weights, result in tried.items()
     }
     assert listed == {
         # By words alone the first clip stands first, and the last one sixth.
@@ -67,13 +67,13 @@ def test_keys_are_those_of_the_configuration():
 
 
 def test_the_temperature_with_the_greatest_sum_is_chosen(monkeypatch):
-    asked = [query(2, True), query(5, False)]
+    queries = [query(2, True), query(5, False)]
 
     def bank(model, gallery, kind, temperature):
         # At 0.5 what is done tells the answer; else it says nothing.
         assert kind == 'closed'
-        told = np.eye(6) if temperature == 0.5 else np.zeros((6, 6))
-        return lambda some: np.stack([zscore(told[q.relevant[0]]) for q in some])
+        printed = np.eye(6) if temperature == 0.5 else np.zeros((6, 6))
+        return lambda some: np.stack([zscore(printed[q.relevant[0]]) for q in some])
 
     monkeypatch.setattr(calibrate_fusion.querybank, 'QueryBank', bank)
     monkeypatch.setattr(
@@ -81,5 +81,5 @@ def test_the_temperature_with_the_greatest_sum_is_chosen(monkeypatch):
         lambda names, setting: [ROW] if names == ['late_fusion_closed'] else None,
     )  # fmt: skip
     setting = types.SimpleNamespace(model=None, plain_gallery=None)
-    text, best = calibrate_fusion.best_temperature(setting, 'closed', asked, (0.1, 0.5, 0.9))
+    text, best = calibrate_fusion.best_temperature(setting, 'closed', queries, (0.1, 0.5, 0.9))
     assert best == 0.5 and len(text.splitlines()) == 4

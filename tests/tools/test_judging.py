@@ -90,39 +90,39 @@ def lines_of(table, *words):
 
 
 def test_gains_are_compared_with_the_papers(ranked):
-    found = report.gains(ranked)
-    (line,) = lines_of(found, 'text+image', 'action ', 'hit@1')
+    result = report.gains(ranked)
+    (line,) = lines_of(result, 'text+image', 'action ', 'hit@1')
     # From 0.4 to 1: the lower bound is above the paper's 0.226 (65.0 − 42.4).
     assert '1.000' in line and '+0.226' in line and 'holds' in line
-    (line,) = lines_of(found, 'text action+place', 'hit@5')
+    (line,) = lines_of(result, 'text action+place', 'hit@5')
     # 0.8 is below the paper's 0.811, and below CLIP's 1.
     assert 'FAILS hit by 0.011, gain by' in line
 
 
 def test_rows_with_faces_are_compared_with_the_papers_photos(tmp_path):
     some = METHODS | {WITH_FACES: lambda person: 1 if person % 5 < 4 else 2}
-    found = report.gains(report.read([write_ranks(tmp_path / 'a', some)]))
-    (line,) = lines_of(found, 'image + faces', 'action ', 'hit@1')
+    result = report.gains(report.read([write_ranks(tmp_path / 'a', some)]))
+    (line,) = lines_of(result, 'image + faces', 'action ', 'hit@1')
     # From 0.4 to 0.8, lower bound 0.2; the paper's photos have 0.645, 0.221 above its CLIP.
     assert '0.800' in line and '0.645 +0.221 FAILS gain by 0.021' in line
-    assert len(found.rows) == 4 * 6
+    assert len(result.rows) == 4 * 6
 
 
 def test_order_unseen_people_controls_and_held_out_pairs(ranked):
-    found = report.orders(ranked)
-    assert len(lines_of(found, 'holds')) == 6
-    found = report.unseen_people(ranked)
-    assert '1.00' in lines_of(found, 'image', ' place ')[0]
+    result = report.orders(ranked)
+    assert len(lines_of(result, 'holds')) == 6
+    result = report.unseen_people(ranked)
+    assert '1.00' in lines_of(result, 'image', ' place ')[0]
     # "Text" finds what "no person" does not: it has learned names that it should not know.
-    assert all('FAILS' in line for line in lines_of(found, 'no person'))
-    asked = {key: own for key, own in ranked.hits.items() if key != NO_PERSON.key}
-    without = report.unseen_people(dataclasses.replace(ranked, hits=asked))
-    assert without.rows == [row for row in found.rows if 'no person' not in row[0]]
-    found = report.controls(ranked)
-    assert 'holds' in lines_of(found, 'no person')[0]
-    assert 'FAILS' in lines_of(found, 'person only')[0]
-    found = report.held_out(ranked)
-    (text,) = lines_of(found, 'text 20')
+    assert all('FAILS' in line for line in lines_of(result, 'no person'))
+    sampled = {key: own for key, own in ranked.hits.items() if key != NO_PERSON.key}
+    without = report.unseen_people(dataclasses.replace(ranked, hits=sampled))
+    assert without.rows == [row for row in result.rows if 'no person' not in row[0]]
+    result = report.controls(ranked)
+    assert 'holds' in lines_of(result, 'no person')[0]
+    assert 'FAILS' in lines_of(result, 'person only')[0]
+    result = report.held_out(ranked)
+    (text,) = lines_of(result, 'text 20')
     assert text.startswith('text 20 1.00') and text.endswith('holds')
 
 
@@ -138,10 +138,10 @@ def test_forms_in_the_wrong_order_fail(tmp_path):
 def test_gain_of_photos_by_number_of_photos(ranked):
     photos = {f'p{person}': (0 if person >= 20 else 3 if person % 5 == 4 else 12)
               for person in range(25)}  # fmt: skip
-    found = report.by_photos(ranked, photos)
+    result = report.by_photos(ranked, photos)
     # Only those with few photos gain: text finds the others already.
-    assert '+1.000' in lines_of(found, '1-5')[0] and '+0.000' in lines_of(found, '6-20')[0]
-    assert not lines_of(found, 'more')
+    assert '+1.000' in lines_of(result, '1-5')[0] and '+0.000' in lines_of(result, '6-20')[0]
+    assert not lines_of(result, 'more')
     assert report.render(ranked, photos).count('FAILS') > 0
 
 
@@ -171,11 +171,11 @@ def test_every_ablation_changes_existing_keys():
 
 def test_chance_to_be_first_in_a_smaller_gallery():
     # 3 of 10 wrong clips are better; of 4 that are kept, none may be: C(7, 4) / C(10, 4).
-    found = curves.chance_to_be_first(np.array([3, 0, 8]), np.full(3, 10), 4)
-    np.testing.assert_allclose(found, [35 / 210, 1, 0])
+    result = curves.chance_to_be_first(np.array([3, 0, 8]), np.full(3, 10), 4)
+    np.testing.assert_allclose(result, [35 / 210, 1, 0])
     rng = np.random.default_rng(0)
     drawn = np.mean([rng.permutation(10)[:4].min() >= 3 for _ in range(20_000)])
-    assert abs(drawn - found[0]) < 0.01
+    assert abs(drawn - result[0]) < 0.01
 
 
 def test_the_papers_table_over_seeds_and_worlds(tmp_path, capsys):
@@ -220,13 +220,13 @@ def people_clips():
         return {'people': [{'person_id': p, 'tracks': {'boxes': box}} for p in people]}
 
     clips = [clip(25, 'p0'), clip(60, 'p1'), clip(25, 'p2', 'p3'), clip(60, 'p4', 'p5')]
-    asked = [
+    sampled = [
         Query(f'action+place/p{i}/x/y', 'action+place', f'p{i}', '', True, 'Eat', 'INT-office',
               (number,), ())
         for i, number in enumerate((0, 1, 2, 2, 3, 3))
     ]  # fmt: skip
     first = {PAD_IMAGE.key: np.array([1, 1, 1, 2, 2, 2])}
-    return curves.FirstRanks(asked, np.array([q.person_id for q in asked]), first), clips
+    return curves.FirstRanks(sampled, np.array([q.person_id for q in sampled]), first), clips
 
 
 def test_strata_and_bounds_over_seeds(tmp_path):
@@ -243,10 +243,10 @@ def test_strata_and_bounds_over_seeds(tmp_path):
     ]
     ranked = report.read(folders)
     assert ranked.read.sum() == 52 and ranked.cell('place', 'read').sum() == 10
-    found = report.strata(ranked)
-    assert lines_of(found, 'read action CLIP text 10 10 ')
-    assert lines_of(found, 'unseen place CLIP text 5 5 ')
-    rows = lines_of(found, 'CLIP-PAD text − CLIP text')
+    result = report.strata(ranked)
+    assert lines_of(result, 'read action CLIP text 10 10 ')
+    assert lines_of(result, 'unseen place CLIP text 5 5 ')
+    rows = lines_of(result, 'CLIP-PAD text − CLIP text')
     # Where the name was read both find all; elsewhere one seed of two finds all, the other nobody.
     assert '+0.000 [+0.000, +0.000]' in rows[0]
     assert '+0.500 [+0.000, +1.000]' in rows[3]
@@ -274,29 +274,29 @@ def test_curves_by_crowd_and_face_height():
 
 def test_curves_by_gallery_end_at_the_whole_one():
     answers, _ = people_clips()
-    found = curves.by_gallery(answers, 501)[PAD_IMAGE.key]
-    assert [p.at for p in found] == ['100', '250', '501']
+    result = curves.by_gallery(answers, 501)[PAD_IMAGE.key]
+    assert [p.at for p in result] == ['100', '250', '501']
     # A rank of 2 is first in a gallery of 100 of 500 wrong clips with chance 0.8.
-    np.testing.assert_allclose([p.hit for p in found], [0.9, 0.75, 0.5])
+    np.testing.assert_allclose([p.hit for p in result], [0.9, 0.75, 0.5])
 
 
 @pytest.mark.parametrize('ending', ['svg', 'png'])
 def test_curves_are_drawn(tmp_path, ending):
     pytest.importorskip('matplotlib')
     answers, clips = people_clips()
-    found = {'people': curves.by_crowd(answers, clips), 'gallery': curves.by_gallery(answers, 501)}
-    curves.draw(found, tmp_path / f'a.{ending}')
-    curves.draw(found, tmp_path / f'b.{ending}')
+    result = {'people': curves.by_crowd(answers, clips), 'gallery': curves.by_gallery(answers, 501)}
+    curves.draw(result, tmp_path / f'a.{ending}')
+    curves.draw(result, tmp_path / f'b.{ending}')
     first = (tmp_path / f'a.{ending}').read_bytes()
     assert len(first) > 5000 and first == (tmp_path / f'b.{ending}').read_bytes()
-    text = curves.render(found)
+    text = curves.render(result)
     assert '1 (2)' in text and 'CLIP-PAD image  1.000' in text
 
 
 def test_difficulty_names_the_cells_too_far_from_the_paper():
     cell = {'num_queries': 1000, 'num_people': 240, 'num_relevant': 3.0}
     near = [(0.40, 0.70), (0.60, 0.80), (0.45, 0.75)]
-    found = {
+    result = {
         prompt: {
             scenario: {'hit@1': at_1 - worse, 'hit@5': at_5, **cell}
             for scenario, (at_1, at_5) in zip(
@@ -305,7 +305,7 @@ def test_difficulty_names_the_cells_too_far_from_the_paper():
         }
         for prompt, worse in ((difficulty.PROMPTS[0], 0.2), (difficulty.PROMPTS[1], 0.0))
     }
-    monkeyed = {prompt: found.get(prompt, found['{}']) for prompt in difficulty.PROMPTS}
+    monkeyed = {prompt: result.get(prompt, result['{}']) for prompt in difficulty.PROMPTS}
     text = difficulty.render(monkeyed)
     assert "best prompt 'a photo of {}': every cell lies within 0.08" in text
     assert 'action: 1000 queries about 240 people, 3.0 relevant clips each' in text

@@ -59,7 +59,7 @@ def test_netvlad_equals_numpy():
     }
     scale, bias = RNG.normal(size=5).astype(np.float32), RNG.normal(size=5).astype(np.float32)
     params['BatchNorm_0']['BatchNorm_0'] = {'scale': scale, 'bias': bias}
-    found = jax.jit(layer.apply, static_argnums=3)(
+    result = jax.jit(layer.apply, static_argnums=3)(
         {'params': params, 'batch_stats': {'BatchNorm_0': {'BatchNorm_0': stats}}},
         x, present, False,
     )  # fmt: skip
@@ -73,7 +73,7 @@ def test_netvlad_equals_numpy():
             residual = sum(shares[i, k] * (own[i] - params['centres'][k]) for i in range(length))
             vlad.append(residual / np.linalg.norm(residual))
         expected = np.concatenate(vlad) / np.sqrt(3)
-        np.testing.assert_allclose(found[row], expected, atol=2e-5)
+        np.testing.assert_allclose(result[row], expected, atol=2e-5)
 
 
 def test_similarity_is_the_weighted_mean_over_the_experts_that_both_have():
@@ -88,8 +88,8 @@ def test_similarity_is_the_weighted_mean_over_the_experts_that_both_have():
         [0.5 * 0.5 - 0.3 + 0.2 * 0.2, 0.8],
         [0.6 * 0.5 + 0.4 * 0.2, 0.8],
     ]  # fmt: skip
-    found = ce_model.similarity(queries, weights, clips, present)
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    result = ce_model.similarity(queries, weights, clips, present)
+    np.testing.assert_allclose(result, expected, atol=1e-6)
     nothing = ce_model.similarity(queries, weights, clips, np.zeros_like(present))
     np.testing.assert_array_equal(nothing, 0)
 
@@ -151,10 +151,10 @@ def test_scores_do_not_depend_on_other_clips(variables):
 def test_saved_files_load_equal(variables, tmp_path):
     saved = export.SavedCE(CONFIG, variables, 'tiny', 'a' * 64, 4, 2)
     export.save_model(tmp_path / 'model', saved)
-    found = export.load_model(tmp_path / 'model', 'a' * 64)
-    assert (found.config, found.frames_per_clip, found.faces_per_clip) == (CONFIG, 4, 2)
+    result = export.load_model(tmp_path / 'model', 'a' * 64)
+    assert (result.config, result.frames_per_clip, result.faces_per_clip) == (CONFIG, 4, 2)
     given = batch()
-    np.testing.assert_array_equal(scores_of(found.variables, given), scores_of(variables, given))
+    np.testing.assert_array_equal(scores_of(result.variables, given), scores_of(variables, given))
     with pytest.raises(UserError, match="trained on the CLIP 'tiny' with sha256 aaaaaaaaaaaa"):
         export.load_model(tmp_path / 'model', 'b' * 64)
     with pytest.raises(UserError, match='no Collaborative Experts in'):

@@ -42,7 +42,7 @@ def test_trained_ce_is_a_row_of_the_table(tmp_path, capsys):
     assert 'Queries without a person' in capsys.readouterr().out
     evaluate.main(arguments)  # Nothing is learned again, and the same comes out.
     assert json.loads((tmp_path / 'ce' / 'eval' / 'no_person.json').read_text()) == rows
-    nobody = rows
+    no_person = rows
 
     pad = [
         '--config', 'configs/synthetic_cast.py', *SMALL, data, '--config.train.steps=2',
@@ -62,7 +62,7 @@ def test_trained_ce_is_a_row_of_the_table(tmp_path, capsys):
     chosen = validation_curve.chosen_step(tmp_path / 'ce')
     assert f'Step {chosen} of 4 was chosen' in report
     # The same clips, asked the same, whichever workdir asks.
-    assert json.loads((tmp_path / 'pad' / 'eval' / 'no_person.json').read_text()) == nobody
+    assert json.loads((tmp_path / 'pad' / 'eval' / 'no_person.json').read_text()) == no_person
     # CLIP-PAD goes on learning from the clips of CE, and is evaluated beside it.
     features = f'--config.features.dir={tmp_path / "ce" / "features"}'
     own = [
@@ -81,7 +81,7 @@ def test_trained_ce_is_a_row_of_the_table(tmp_path, capsys):
     assert {'CE', 'CLIP', 'CLIP-PAD'} <= {r['method'] for r in rows}
     taught = json.loads((tmp_path / 'clips' / 'eval' / 'no_person.json').read_text())
     assert [row['method'] for row in taught[:3]] == ['CE', 'adapted', 'CLIP']
-    assert [row for row in taught if row['method'] != 'adapted'] == nobody
+    assert [row for row in taught if row['method'] != 'adapted'] == no_person
     assert [e['step'] for e in validation_curve.read(tmp_path / 'clips')] == [2, 4]
     learned, start = (cpad_jax.load(tmp_path / name) for name in ('clips', 'pad'))
     assert learned.sha256 != start.sha256 and learned.names == start.names

@@ -106,17 +106,17 @@ def test_relevance_is_of_the_person_who_does_it():
     other = {'place': ANY, 'people': [{'person_id': 'b', 'actions': []}]}
     truth = label_clips([record, other, {'place': 0, 'people': []}], {'a': 0, 'b': 1}, ACTIONS)
     assert truth.person.tolist() == [[0, 2], [1, -1], [-1, -1]]
-    asked = [
+    queries = [
         (0, 2, 1), (0, 1, 1), (ANY, 1, 1), (0, ANY, 1), (0, ANY, 0), (1, ANY, ANY),
         (ANY, ANY, 0),
     ]  # fmt: skip
-    found = truth.relevant(*np.array(asked).T)
-    assert found[:, 0].tolist() == [True, False, True, True, False, False, False]
-    assert found[:, 1].tolist() == [False] * 5 + [True, False]
+    result = truth.relevant(*np.array(queries).T)
+    assert result[:, 0].tolist() == [True, False, True, True, False, False, False]
+    assert result[:, 1].tolist() == [False] * 5 + [True, False]
     # Nobody is in the third: it answers nothing.
-    assert not found[:, 2].any()
+    assert not result[:, 2].any()
     np.testing.assert_array_equal(
-        truth[np.array([1, 0])].relevant(*np.array(asked).T), found[:, 1::-1]
+        truth[np.array([1, 0])].relevant(*np.array(queries).T), result[:, 1::-1]
     )
 
 
@@ -127,9 +127,9 @@ def test_a_query_is_relevant_to_the_clip_it_was_drawn_from(task):
             task.sampler.batch(task.sampler.training, np.random.default_rng(step)),
         )
         assert batch['relevant'].shape == (12, 12) and np.diagonal(batch['relevant']).all()
-        nobody = ~(batch['photo_weights'] > 0).any(axis=1)
+        no_person = ~(batch['photo_weights'] > 0).any(axis=1)
         # Some ask for nobody in particular, and then more clips answer.
-        assert nobody.sum() < 12
+        assert no_person.sum() < 12
     again = next(task.batches(3))
     other = next(iter(make_task_batches(task, 3)))
     jax.tree.map(np.testing.assert_array_equal, again, other)
@@ -146,11 +146,13 @@ def test_queries_have_action_place_or_both():
     clips = make_clips(0)
     rng = np.random.default_rng(0)
     which, who = clips.sampler.draw(PEOPLE, 20, rng)
-    asked = sample_query(clips.labels, which, who, 0.5, rng)
-    forms = {(a == ANY, p == ANY) for a, p in zip(asked.action, asked.place, strict=True)}
+    queries = sample_query(clips.labels, which, who, 0.5, rng)
+    forms = {(a == ANY, p == ANY) for a, p in zip(queries.action, queries.place, strict=True)}
     assert forms == {(False, False), (True, False), (False, True)}
-    assert 0.3 < (asked.person == ANY).mean() < 0.7
-    assert clips.labels[which].relevant(asked.person, asked.action, asked.place).diagonal().all()
+    assert 0.3 < (queries.person == ANY).mean() < 0.7
+    assert (
+        clips.labels[which].relevant(queries.person, queries.action, queries.place).diagonal().all()
+    )
 
 
 def test_photos_are_of_the_person(photos):
@@ -172,10 +174,10 @@ def test_only_people_with_photos_are_drawn():
 
 def test_clips_of_unknown_people_are_refused(photos):
     clips = make_clips(0)
-    strangers = LabelledClips(clips.inputs, clips.labels, known=0)
+    cohort = LabelledClips(clips.inputs, clips.labels, known=0)
     clip = types.SimpleNamespace(sha256='')
     with pytest.raises(UserError, match='no person in the validation clips is among the people'):
-        training.CollaborativeExperts(make_config(), clip, photos, Captions(), clips, strangers)
+        training.CollaborativeExperts(make_config(), clip, photos, Captions(), clips, cohort)
 
 
 def test_loss_falls_training_resumes_and_the_best_step_is_exported(photos, tmp_path, monkeypatch):
