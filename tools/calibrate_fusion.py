@@ -1,15 +1,15 @@
-r"""Finds how much faces are to count in the rows that look at them from near, and how words tell.
+r"""Calibrates the weights of rows with faces, and the temperatures of the banks of texts.
 
 python tools/calibrate_fusion.py --config configs/synthetic_cast.py --workdir runs/synthetic_cast
 python tools/calibrate_fusion.py --config configs/quickstart.py --world 1
 
-Takes a finished identity learning and searches the configuration's gallery, or with --world another
-drawn one, with every weight of a grid. It should be a validation world and not the one that is
-reported. Prints hit@1 of every scenario, for people seen and
-never seen, and the means of hit@1 and hit@5 over these cells, however many queries each has. The
-best has the greatest sum of both; what goes into the configuration is said last. The temperature
-of each bank of words is found first, with late fusion. Rows with detected faces have the weights of
-those with the records' faces. Any `--config.KEY=VALUE` may follow.
+Evaluates a finished identity learning on the gallery of the configuration, or with --world on
+another drawn one, with every weight of a grid. It should be a validation world and not the
+reported one. Prints hit@1 of every scenario, for people seen and never seen, and the unweighted
+means of hit@1 and hit@5 over these cells. The best weights have the largest sum of both means; the
+last lines are the options for the configuration. The temperature of each bank of texts comes first,
+by late fusion. Rows with detected faces have the weights of those with the records' faces. Any
+`--config.KEY=VALUE` may follow.
 """
 
 from __future__ import annotations
@@ -20,47 +20,35 @@ import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
 # Run as a script, the package beside this folder is found without being installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cpad_jax import (
-    errors,
-    progress,
-)
+from cpad_jax import errors, progress
 from cpad_jax.data import build
-from cpad_jax.methods import (
-    querybank,
-    registry,
-)
+from cpad_jax.methods import fusion, querybank
 from cpad_jax.methods.context import EvalContext
-from cpad_jax.methods.fusion import (
-    FusedScorer,
-    weighted,
-)
 from cpad_jax.protocols.compound.evaluate import PROTOCOL
 from cpad_jax.ranking import metrics
 from cpad_jax.ranking.query import Query
-from cpad_jax.training import (
-    configs,
-    runtime,
-)
+from cpad_jax.report.table import Cell, Table
+from cpad_jax.training import configs, runtime
 from tools import judge
 
-# The first part counts 1; these are for every further one. 0 leaves it out.
+# The first part has weight 1; these are for every further one.
 GRID = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0)
 # Method of the registry, and the keys of its section of config.eval, in the order of its parts.
 KEYS = {
-    'late_fusion': ('faces',),
-    'clip_name_on_faces': ('faces',),
-    'with_faces': ('words', 'faces'),
-    'late_fusion_closed': ('faces',),
-    'clip_name_on_faces_closed': ('faces',),
-    'with_faces_closed': ('words', 'faces'),
-}
-# By which the temperature of a bank of words is found.
+    name: ('faces',) if fusion.ROWS[name].text is None else ('words', 'faces')
+    for name in (
+        'late_fusion', 'clip_name_on_faces', 'with_faces',
+        'late_fusion_closed', 'clip_name_on_faces_closed', 'with_faces_closed',
+    )
+}  # fmt: skip
+# The row that calibrates the temperature of a bank.
 BY = {querybank.OPEN: 'late_fusion', querybank.CLOSED: 'late_fusion_closed'}
 TEMPERATURES = (0.1, 0.2, 0.3, 0.5, 0.8, 1.2)
 
@@ -68,93 +56,95 @@ Weights = tuple[float, ...]
 
 
 def cell(query: Query) -> str:
-    """Which column a query counts in, e.g. 'place, unseen'."""
+    """The column of a query, e.g. 'place, unseen'."""
     return f'{query.scenario}, {"seen" if query.seen else "unseen"}'
 
 
 def try_all(
-    scorer: FusedScorer, asked: Sequence[Query], grid: Sequence[float] = GRID
+    scorer: fusion.FusedScorer, queries: Sequence[Query], grid: Sequence[float] = GRID
 ) -> dict[Weights, dict[str, np.ndarray]]:
     """Hits of every cell for all weights of a row.
 
     Args:
-        scorer: The row; its own weights do not matter.
-        asked: The queries.
-        grid: What each part after the first may count.
+        scorer: The row; its own weights are not used.
+        queries: The queries.
+        grid: Weights of each part after the first.
 
     Returns:
-        Weights beside the first's 1 → cell → hit@1 and hit@5, 0 to 1.
+        Weights after the first → cell → hit@1 and hit@5, 0 to 1.
     """
     tried = list(itertools.product(grid, repeat=len(scorer.weights) - 1))
     first: dict[Weights, list[int]] = {weights: [] for weights in tried}
-    with progress.bar(total=len(asked), stage=scorer.method.name, unit='query') as bar:
-        for some, parts in scorer.batches(asked):
-            relevant = [query.relevant for query in some]
+    with progress.bar(total=len(queries), stage=scorer.method.name, unit='query') as bar:
+        for batch, parts in scorer.batches(queries):
+            relevant = [query.relevant for query in batch]
             for weights in tried:
-                ranks = metrics.relevant_ranks(weighted(parts, (1.0, *weights)), relevant)
-                first[weights] += [own[0] for own in ranks]
-            bar.update(len(some))
-    cells = np.array([cell(query) for query in asked])
+                ranks = metrics.relevant_ranks(fusion.weighted(parts, (1.0, *weights)), relevant)
+                first[weights] += [hits[0] for hits in ranks]
+            bar.update(len(batch))
+    cells = np.array([cell(query) for query in queries])
     return {
         weights: {
-            name: np.mean(np.array(found)[cells == name, None] <= (1, 5), axis=0)
+            name: np.mean(np.array(ranks)[cells == name, None] <= (1, 5), axis=0)
             for name in dict.fromkeys(cells)
         }
-        for weights, found in first.items()
+        for weights, ranks in first.items()
     }
 
 
 def best_of(tried: dict[Weights, dict[str, np.ndarray]]) -> tuple[Weights, float]:
     """The weights with the greatest sum of mean hit@1 and hit@5 over cells, and this sum."""
     sums = {
-        weights: np.mean(list(found.values()), axis=0).sum() for weights, found in tried.items()
+        weights: np.mean(list(cells.values()), axis=0).sum() for weights, cells in tried.items()
     }
-    best = max(sums, key=sums.__getitem__)
+    best = max(sums, key=lambda weights: sums[weights])
     return best, float(sums[best])
 
 
 def best_temperature(
-    context: EvalContext, kind: str, asked: Sequence[Query], grid: Sequence[float] = TEMPERATURES
+    context: EvalContext,
+    kind: str,
+    queries: Sequence[Query],
+    grid: Sequence[float] = TEMPERATURES,
 ) -> tuple[str, float]:
-    """A table of temperatures of a bank of words, and the best of them, by late fusion.
+    """The table of temperatures of a bank of texts, and the best of them, by late fusion.
 
     Args:
-        context: Of the evaluation.
+        context: The evaluation.
         kind: One of `querybank.BANKS`.
-        asked: The queries.
-        grid: What is tried.
+        queries: The queries.
+        grid: Temperatures.
     """
-    (row,) = registry.make([BY[kind]], context)
-    lines, sums = [f'temperature of the {kind} bank of words: sum of mean hit@1 and hit@5'], {}
+    row = fusion.ROWS[BY[kind]].make(context)
+    lines, sums = [f'temperature of the {kind} bank of texts: sum of mean hit@1 and hit@5'], {}
     for temperature in grid:
         bank = querybank.QueryBank(context.model, context.plain_gallery, kind, temperature)
-        tried = try_all(dataclasses.replace(row, parts=(bank, *row.parts[1:])), asked)
+        tried = try_all(dataclasses.replace(row, parts=(bank, *row.parts[1:])), queries)
         weights, sums[temperature] = best_of(tried)
         lines.append(f'{temperature:5.2f}  {sums[temperature]:.3f}  with faces={weights[0]:g}')
-    best = max(sums, key=sums.__getitem__)
+    best = max(sums, key=lambda temperature: sums[temperature])
     return '\n'.join(lines), best
 
 
 def render(name: str, tried: dict[Weights, dict[str, np.ndarray]]) -> tuple[str, str]:
     """The table of a row, and the best weights as options of a command."""
-    keys, cells = KEYS[name], list(next(iter(tried.values())))
-    means = {weights: np.mean(list(found.values()), axis=0) for weights, found in tried.items()}
+    keys, columns = KEYS[name], list(next(iter(tried.values())))
     best, _ = best_of(tried)
-    widths = [max(len(cell), 6) for cell in cells]
-    head = [f'{key:>5}' for key in keys]
-    head += [f'{cell:>{width}}' for cell, width in zip(cells, widths, strict=True)]
-    lines = [name, '  '.join([*head, 'mean @1', 'mean @5'])]
-    for weights, found in tried.items():
-        line = [f'{weight:5.2f}' for weight in weights]
-        line += [f'{found[c][0]:{width}.3f}' for c, width in zip(cells, widths, strict=True)]
-        line += [f'{mean:7.3f}' for mean in means[weights]] + ['best'] * (weights == best)
-        lines.append('  '.join(line))
+    lines = []
+    for weights, cells in tried.items():
+        means = np.mean(list(cells.values()), axis=0)
+        lines.append([
+            *(Cell(weight, form='.2f') for weight in weights),
+            *(Cell(float(cells[column][0])) for column in columns),
+            *(Cell(float(mean)) for mean in means), 'best' if weights == best else '',
+        ])  # fmt: skip
     options = [f'--config.eval.{name}.{key}={w}' for key, w in zip(keys, best, strict=True)]
-    return '\n'.join(lines), ' '.join(options)
+    table = Table(name, [*keys, *columns, 'mean @1', 'mean @5', ''], lines, labels=0)
+    return table.text(), ' '.join(options)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Reads the command line, tries and prints."""
+    """Runs the command."""
     runtime.silence_logs()
     parser = errors.CommandParser(__doc__ or '')
     parser.add_argument('--config', required=True, help='as for cpad_jax.eval')
@@ -166,7 +156,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     overrides = [word for word in words if word.startswith('--config.')]
     options = parser.parse_args([word for word in words if word not in overrides])
     workdir = ['--workdir', options.workdir] if options.workdir is not None else []
-    config, workdir = configs.parse(['--config', options.config, *workdir, *overrides])
+    parsed, workdir = configs.parse(['--config', options.config, *workdir, *overrides])
+    config = cast(Any, parsed)
     configs.require(config, workdir)
     runtime.keep_compiled(workdir)
     config = copy.deepcopy(config)
@@ -182,8 +173,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(text, flush=True)
         config.eval.word_bank[kind] = temperature
         best.append(f'--config.eval.word_bank.{kind}={temperature}')
-    context = EvalContext(config, workdir)  # With the temperatures that were just found.
-    for name, scorer in zip(KEYS, registry.make(tuple(KEYS), context), strict=True):
+    context = EvalContext(config, workdir)  # With the calibrated temperatures.
+    for name in KEYS:
+        scorer = fusion.ROWS[name].make(context)
         text, options = render(name, try_all(scorer, queries))
         print(text, flush=True)
         best.append(options)

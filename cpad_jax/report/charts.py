@@ -18,14 +18,14 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 14, 12, 38
 _CURVE_HEIGHT = 250
 _BAR, _BETWEEN, _WORDS = 11, 9, 128
 _TRADE_OFF_HEIGHT = 340
-# Shares that a trade-off's axes have lines at; beyond the first and the last it is not drawn.
+# Grid lines of a trade-off; it is not drawn beyond the first and the last.
 _ERRORS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9)
 _DASHES = ('', '6 3', '2 3')
 
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """A share with its 95 % bounds, which may be NaN where nothing can be said."""
+    """A share with its 95 % bounds, NaN where they are not defined."""
 
     value: float
     low: float
@@ -46,7 +46,7 @@ class Point:
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-    """What a colour (and dash) stands for: the same `number` looks the same in every chart."""
+    """A series: the same `number` has the same colour and dash in every chart."""
 
     label: str
     number: int
@@ -64,7 +64,7 @@ def stroke(number: int) -> str:
 
 
 def legend(series: Sequence[Series]) -> str:
-    """Which colour (and dash) is what."""
+    """The legend of colours and dashes."""
     items = ''.join(
         f'<li><svg viewBox="0 0 30 12" aria-hidden="true"><line x1="1" x2="29" y1="6" y2="6" '
         f'stroke-width="4" {stroke(one.number)}/></svg>{text(one.label)}</li>'
@@ -127,21 +127,21 @@ def curves(
                 'fill-opacity="0.14"/>'
             )
     for one, points in lines:
-        where = [(x(k), y(p.value), k, p) for k, p in zip(at, points, strict=True)]
-        path = ' '.join(f'{left:.1f},{high:.1f}' for left, high, _, _ in where)
+        marks = [(x(k), y(p.value), k, p) for k, p in zip(at, points, strict=True)]
+        path = ' '.join(f'{left:.1f},{high:.1f}' for left, high, _, _ in marks)
         parts.append(
             f'<polyline points="{path}" fill="none" stroke-width="2" {stroke(one.number)}/>'
         )
         parts += [
             f'<circle cx="{left:.1f}" cy="{high:.1f}" r="3" fill="{one.fill}">'
             f'<title>{text(one.label)}, {k}: {point}</title></circle>'
-            for left, high, k, point in where
+            for left, high, k, point in marks
         ]
-    said = '; '.join(
+    description = '; '.join(
         f'{one.label} from {points[0]} at {at[0]} to {points[-1]} at {at[-1]}'
         for one, points in lines
     )
-    return figure(title, said, _CURVE_HEIGHT, parts)
+    return figure(title, description, _CURVE_HEIGHT, parts)
 
 
 def bars(
@@ -186,8 +186,10 @@ def bars(
             )
             y += _BAR + 2
         y += _BETWEEN
-    said = '; '.join(f'{label}: {", ".join(map(str, points))}' for label, _, points in groups)
-    return figure(title, said, y, parts)
+    description = '; '.join(
+        f'{label}: {", ".join(map(str, points))}' for label, _, points in groups
+    )
+    return figure(title, description, y, parts)
 
 
 def trade_off(
@@ -234,21 +236,21 @@ def trade_off(
             f'<polyline points="{path}" fill="none" stroke-width="2" {stroke(one.number)}>'
             f'<title>{text(one.label)}</title></polyline>'
         )
-    said = '; '.join(one.label for one, _ in lines)
-    return figure(title, said, _TRADE_OFF_HEIGHT, parts)
+    description = '; '.join(one.label for one, _ in lines)
+    return figure(title, description, _TRADE_OFF_HEIGHT, parts)
 
 
-def figure(title: str, said: str, height: float, parts: Sequence[str]) -> str:
+def figure(title: str, description: str, height: float, parts: Sequence[str]) -> str:
     """A chart, `WIDTH` wide in its own units.
 
     Args:
         title: What it shows, plain text.
-        said: The same as its picture, in words for who cannot see it.
+        description: The content of the chart in words, for screen readers.
         height: In its own units.
         parts: SVG elements.
     """
     return (
         f'<figure><figcaption>{text(title, 200)}</figcaption><svg viewBox="0 0 {WIDTH} '
-        f'{height:.0f}" role="img" aria-label="{text(f"{title}: {said}", 4000)}">'
+        f'{height:.0f}" role="img" aria-label="{text(f"{title}: {description}", 4000)}">'
         f'{"".join(parts)}</svg></figure>'
     )

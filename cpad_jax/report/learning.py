@@ -1,4 +1,4 @@
-"""How a method learned: what validation said by step, and which step was chosen."""
+"""Validation curves of a training by step, and the chosen step."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def chart(
     Args:
         title: What the chart shows, plain text.
         steps: S steps, ascending, >= 0.
-        lines: (whose, S values >= 0).
-        chosen: The step that is marked, if any.
+        lines: (series, S values >= 0).
+        chosen: The step to mark, if any.
     """
     end = steps[-1] or 1
     top = _nice(max(value for _, values in lines for value in values))
@@ -74,22 +74,22 @@ def chart(
             f'<title>{text(one.label)}, step {step}: {value:.4g}</title></circle>'
             for step, value in zip(steps, values, strict=True)
         ]
-    said = '; '.join(
+    description = '; '.join(
         f'{one.label} from {values[0]:.4g} at step {steps[0]} to {values[-1]:.4g} at {steps[-1]}'
         for one, values in lines
     )
-    return charts.figure(title, said, _HEIGHT, parts)
+    return charts.figure(title, description, _HEIGHT, parts)
 
 
 def section(curve: Sequence[Mapping[str, float]], chosen: int | None) -> Section:
-    """The learning of Collaborative Experts.
+    """The training of Collaborative Experts.
 
     Args:
         curve: Of `validation_curve.read`; empty for no section.
-        chosen: The step that was exported, or None where nothing tells.
+        chosen: The exported step, or None where it is not known.
     """
     if not curve:
-        return Section('learning', 'Learning of CE', '')
+        return Section('learning', 'Training of CE', '')
     steps = [int(entry['step']) for entry in curve]
     drawn, key = [], []
     for title, names, scale in (
@@ -102,7 +102,7 @@ def section(curve: Sequence[Mapping[str, float]], chosen: int | None) -> Section
         ]
         key += [one for one, _ in lines]
         drawn.append(chart(title, steps, lines, chosen))
-    words = 'Clips of titles that it did not learn from are asked while it learns.'
+    words = 'Evaluated during training on clips of other titles.'
     for entry in curve:
         if entry['step'] == chosen:
             words += (
@@ -110,4 +110,4 @@ def section(curve: Sequence[Mapping[str, float]], chosen: int | None) -> Section
                 f'hit@1 {100 * entry["hit@1"]:.1f}.'
             )
     body = f'<p>{words}</p>{charts.legend(key)}<div class="charts">{"".join(drawn)}</div>'
-    return Section('learning', 'Learning of CE', body)
+    return Section('learning', 'Training of CE', body)

@@ -1,4 +1,4 @@
-"""What a number depends on besides the data: code, machine, versions, seeds, time."""
+"""Provenance of a run besides the data: code, machine, versions, seeds, time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 def commit(root: Path) -> str | None:
     """The git commit of a folder with the mark '-dirty' if files were changed, or None."""
     if not (root / '.git').exists():
-        return None  # A folder above it may be somebody else's repository.
+        return None  # A folder above it may be another repository.
     command = ['git', '-C', str(root), 'describe', '--always', '--dirty', '--abbrev=40',
                '--exclude=*']  # fmt: skip
     try:
@@ -52,25 +52,25 @@ def _memory() -> str | None:
 
 
 def _versions() -> str:
-    found = [f'Python {platform.python_version()}']
+    versions = [f'Python {platform.python_version()}']
     for package in _PACKAGES:
         try:
-            found.append(f'{package} {importlib.metadata.version(package)}')
+            versions.append(f'{package} {importlib.metadata.version(package)}')
         except importlib.metadata.PackageNotFoundError:
             continue
-    return ', '.join(found)
+    return ', '.join(versions)
 
 
 def collect(config: Any, facts: Mapping[str, Any], seconds: float) -> dict[str, str]:
-    """What is to be said of a run, by name.
+    """Facts about a run, by name.
 
     Args:
         config: Its configuration.
-        facts: What is the same in every row of `results.json`.
-        seconds: How long the evaluation took.
+        facts: The entries that all rows of `results.json` share.
+        seconds: Duration of the evaluation.
     """
     devices = jax.devices()
-    said = {
+    run = {
         'Configuration': f'{config.name}, sha256 {configs.config_hash(config)}',
         'Data': f'{facts["dataset"]} {facts["dataset_version"]}, split {facts["split"]}'
         + ('' if facts['seed'] is None else f', world {facts["seed"]}'),
@@ -86,12 +86,12 @@ def collect(config: Any, facts: Mapping[str, Any], seconds: float) -> dict[str, 
         'Evaluated': f'{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC, in '
         f'{seconds:.0f} s',
     }
-    return {name: str(value) for name, value in said.items() if value is not None}
+    return {name: str(value) for name, value in run.items() if value is not None}
 
 
-def render(said: Mapping[str, str], config: Any) -> str:
-    """The facts, and the whole configuration to be unfolded."""
-    items = ''.join(f'<dt>{text(k)}</dt><dd>{text(v, 400)}</dd>' for k, v in said.items())
+def render(facts: Mapping[str, str], config: Any) -> str:
+    """The facts as HTML, with the whole configuration folded."""
+    items = ''.join(f'<dt>{text(k)}</dt><dd>{text(v, 400)}</dd>' for k, v in facts.items())
     written = json.dumps(configs.flatten(config), indent=2, ensure_ascii=False, default=str)
     return (
         f'<dl>{items}</dl><details><summary>The whole configuration</summary>'

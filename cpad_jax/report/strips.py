@@ -13,7 +13,7 @@ from cpad_jax.media import images
 from cpad_jax.ranking.query import Query
 from cpad_jax.report.page import name, text
 
-FOUND_BY = 5  # A query fails that has no right clip among so many.
+FOUND_BY = 5  # A query fails without a relevant clip among so many.
 SHOWN = 12
 MOST_BYTES = 3_000_000  # Of all strips' HTML; the page stays below 5 MB.
 _SIZE = (192, 144)
@@ -21,12 +21,12 @@ _SIZE = (192, 144)
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """A picture with what is to be said of it.
+    """A picture with a caption.
 
     Attributes:
         image: uint8 [H, W, 3].
         words: Plain text below it.
-        right: Whether it answers the query; None for the reference photo, and for the right clip.
+        right: Whether the clip is relevant; None for a reference photo and for a relevant clip.
     """
 
     image: np.ndarray
@@ -36,20 +36,20 @@ class Picture:
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-    """A query that fails: as it was asked, its first right clip's rank, and pictures."""
+    """A failing query: its wording, the rank of its first relevant clip, and pictures."""
 
     query: Query
-    asked: str
+    wording: str
     rank: int
     pictures: Sequence[Picture]
 
 
-def choose(asked: Sequence[Query], first: np.ndarray, seed: int) -> list[int]:
+def choose(queries: Sequence[Query], first: np.ndarray, seed: int) -> list[int]:
     """Failing queries, the same number of each scenario and kind of people as far as there are any.
 
     Args:
-        asked: Q queries.
-        first: [Q] rank of the first right clip.
+        queries: Q queries.
+        first: [Q], rank of the first relevant clip.
         seed: Seed of the draw.
 
     Returns:
@@ -58,7 +58,7 @@ def choose(asked: Sequence[Query], first: np.ndarray, seed: int) -> list[int]:
     rng = np.random.default_rng((seed, 10))
     kinds: dict[tuple[str, bool], list[int]] = {}
     for number in np.flatnonzero(first > FOUND_BY):
-        query = asked[int(number)]
+        query = queries[int(number)]
         kinds.setdefault((query.scenario, query.seen), []).append(int(number))
     drawn = [rng.permutation(numbers).tolist() for numbers in kinds.values()]
     chosen: list[int] = []
@@ -92,20 +92,21 @@ def strip(pictures: Sequence[Picture]) -> str:
 
 
 def _failing(failure: Failure) -> str:
-    who = 'seen' if failure.query.seen else 'never seen'
+    seen = 'seen' if failure.query.seen else 'never seen'
     return (
-        f'<h3>{name(failure.asked)}</h3><p class="faint">{text(failure.query.scenario)}, person '
-        f'{who} in learning; first right clip at rank {failure.rank}</p>' + strip(failure.pictures)
+        f'<h3>{name(failure.wording)}</h3><p class="faint">{text(failure.query.scenario)}, person '
+        f'{seen} in training; first relevant clip at rank {failure.rank}</p>'
+        + strip(failure.pictures)
     )
 
 
 def render(failures: Sequence[Failure]) -> str:
     """All strips, as many as fit into `MOST_BYTES`."""
-    found, size = [], 0
+    parts, size = [], 0
     for failure in failures:
         part = _failing(failure)
         size += len(part.encode('utf-8', 'replace'))
         if size > MOST_BYTES:
             break
-        found.append(part)
-    return ''.join(found)
+        parts.append(part)
+    return ''.join(parts)

@@ -69,7 +69,7 @@ def text(text_and_pictures):
 
 
 def opened(path, width, *options):
-    """(the page's elements after it was loaded, what the browser console)."""
+    """(the page's elements after it was loaded, the console of the browser)."""
     command = [
         CHROMIUM, '--headless', '--no-sandbox', '--disable-gpu', f'--window-size={width},900',
         '--enable-logging=stderr', f'--user-data-dir={path.parent / "profile"}',

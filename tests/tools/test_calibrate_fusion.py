@@ -76,10 +76,8 @@ def test_the_temperature_with_the_greatest_sum_is_chosen(monkeypatch):
         return lambda some: np.stack([zscore(printed[q.relevant[0]]) for q in some])
 
     monkeypatch.setattr(calibrate_fusion.querybank, 'QueryBank', bank)
-    monkeypatch.setattr(
-        calibrate_fusion.registry, 'make',
-        lambda names, setting: [ROW] if names == ['late_fusion_closed'] else None,
-    )  # fmt: skip
+    row = types.SimpleNamespace(make=lambda context: ROW)
+    monkeypatch.setattr(calibrate_fusion.fusion, 'ROWS', {'late_fusion_closed': row})
     setting = types.SimpleNamespace(model=None, plain_gallery=None)
     text, best = calibrate_fusion.best_temperature(setting, 'closed', queries, (0.1, 0.5, 0.9))
     assert best == 0.5 and len(text.splitlines()) == 4
