@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from cpad_jax.errors import UserError
 from cpad_jax.media.images import decode_jpeg
 
 
-class _Reader:
+class _Reader(Sequence[Any]):
     """One split: `len(reader)`, `reader[i]`; can be pickled into worker processes."""
 
     _feature: str  # What a data set of this kind has and the other has not.

@@ -18,7 +18,6 @@ from cpad_jax.ranking.method import (
     CLIP,
     IMAGE,
     NO_PERSON,
-    NONE,
     PAD_IMAGE,
     PAD_TEXT,
     PAD_TEXT_IMAGE,
@@ -41,7 +40,7 @@ class TextQuery(Protocol):
 
     @property
     def person_id(self) -> str:
-        """Whom it is about."""
+        """The person of the query."""
         ...
 
     def text(self, named: bool, person_token: bool) -> str:
@@ -51,12 +50,12 @@ class TextQuery(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Condition:
-    """One row of the table: how it is asked, and who stands behind [TOK].
+    """One row of the table: a method and the tokens of its people.
 
     Attributes:
-        method: How.
-        fine_tuned: Whether it was fine-tuned on the person.
-        people: person_id → who stands behind [TOK]; None where the query has none.
+        method: The method.
+        fine_tuned: Whether tokens were fine-tuned on the person.
+        people: person_id → the person of [TOK]; None for a query without [TOK].
     """
 
     method: Method
@@ -72,7 +71,7 @@ class Condition:
 def encode(
     model: PersonalizedCLIP, condition: Condition, queries: Sequence[TextQuery]
 ) -> np.ndarray:
-    """Embeds the queries in the way of a condition: float32 [Q, D] L2-normalised."""
+    """Encodes queries by a condition: float32 [Q, D], L2-normalised."""
     method = condition.method
     named = method.person_query in (TEXT, TEXT_IMAGE)
     token = method.name != CLIP.name
@@ -96,68 +95,66 @@ def conditions(
         references: person_id → photos.
         fine_tune: Fine-tunes on a person; None for no such rows.
     """
-    nobody = {person_id: None for person_id in references}
+    no_person: dict[str, Person | None] = dict.fromkeys(references)
     names = [reference.name for reference in references.values()]
     by_photos = _from_photos(model, references)
     by_name = _named(model, by_photos, model.name_tokens(names), 'text')
-    shown = np.stack([person.tokens for person in by_photos.values()])
-    by_both = _named(model, by_photos, model.with_names(names, shown), 'text+image')
-    behind = {
-        NONE: nobody, TEXT: by_name, IMAGE: by_photos,
-        TEXT_IMAGE: by_both,
-    }  # fmt: skip
-    found = [
+    tokens = np.stack([person.tokens for person in by_photos.values()])
+    by_both = _named(model, by_photos, model.with_names(names, tokens), 'text+image')
+    people = {TEXT: by_name, IMAGE: by_photos, TEXT_IMAGE: by_both}
+    rows = [
         Condition(
-            method, False,
-            (nobody if method.name == CLIP.name else behind[method.person_query]).get,
+            method,
+            False,
+            (no_person if method.name == CLIP.name else people[method.person_query]).get,
         )
         for method in METHODS
-    ]  # fmt: skip
+    ]
     if fine_tune is not None:
         stage = {'stage': 'fine-tuning on people', 'unit': 'person'}
         with progress.bar(total=len(TUNED) * len(references), **stage) as bar:
             for method in TUNED:
                 tuned = {}
-                for person_id, guess in behind[method.person_query].items():
-                    tuned[person_id] = fine_tune(references[person_id], guess)
+                for person_id, initial in people[method.person_query].items():
+                    tuned[person_id] = fine_tune(references[person_id], initial)
                     bar.update()
-                found.append(Condition(method, True, tuned.get))
-    return found
+                rows.append(Condition(method, True, tuned.get))
+    return rows
 
 
 def _named(
     model: PersonalizedCLIP, people: Mapping[str, Person], tokens: np.ndarray, form: str
 ) -> dict[str, Person]:
-    """The same people by other tokens, which say their names where those were learned."""
+    """The same people with other tokens, which carry their names where those were learned."""
     return {
-        person_id: Person(person.name, own, form, name_in_token=model.knows(person.name))
-        for (person_id, person), own in zip(people.items(), tokens, strict=True)
+        person_id: Person(person.name, token, form, name_in_token=model.knows(person.name or ''))
+        for (person_id, person), token in zip(people.items(), tokens, strict=True)
     }
 
 
 def fine_tuning(model: PersonalizedCLIP) -> FineTune | None:
-    """Fine-tunes tokens by the reference photos; None for a model that keeps no other people."""
+    """Fine-tunes tokens on the reference photos; None for a model without background people."""
     if model.saved.background is None:
         return None
     tuner = FineTuner(model)
 
     @functools.cache
-    def seen(reference: Reference) -> np.ndarray:
+    def embed(reference: Reference) -> np.ndarray:
         pictures = [images.decode_jpeg(photo['image']) for photo in reference.photos]
-        return model.image_clip.encode_image(model.image_clip.preprocess(pictures))
+        return np.asarray(model.image_clip.encode_image(model.image_clip.preprocess(pictures)))
 
-    def fine_tune(reference: Reference, guess: Person) -> Person:
-        tuned = tuner.fit(guess.tokens, seen(reference), reference.name).person
-        return dataclasses.replace(tuned, name_in_token=guess.name_in_token)
+    def fine_tune(reference: Reference, initial: Person) -> Person:
+        tuned = tuner.fit(initial.tokens, embed(reference), reference.name).person
+        return dataclasses.replace(tuned, name_in_token=initial.name_in_token)
 
     return fine_tune
 
 
 def _from_photos(model: PersonalizedCLIP, references: Mapping[str, Reference]) -> dict[str, Person]:
-    """The adapter's guess of everybody."""
+    """People by the adapter's tokens of their photos."""
     photos = [reference.features for reference in references.values()]
     tokens = model.tokens(*padded(photos, photos[0].shape[1]))
     return {
-        person_id: Person(reference.name, own, 'image', len(reference.features))
-        for (person_id, reference), own in zip(references.items(), tokens, strict=True)
+        person_id: Person(reference.name, token, 'image', len(reference.features))
+        for (person_id, reference), token in zip(references.items(), tokens, strict=True)
     }

@@ -90,7 +90,7 @@ class ClipFaces:
 
     def encode_people(self, people: Sequence[np.ndarray]) -> np.ndarray:
         """Encodes people by face features [R, Df] of each: float64 [P, D], quantised."""
-        features, weights = padded([*map(list, people)], self._model.saved.config.face_width)
+        features, weights = padded(people, self._model.saved.config.face_width)
         return self.encode_tokens(self._model.tokens(features, weights))
 
     def encode_tokens(self, tokens: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ def unit(x: Array) -> Array:
 
 
 def padded(
-    people: Sequence[Sequence[np.ndarray]], width: int, most: int | None = None
+    people: Sequence[Sequence[np.ndarray] | np.ndarray], width: int, most: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Face features of people with different numbers of photos, as `pool` takes them.
 

@@ -52,7 +52,7 @@ def spoiled(
         return {}
     spoiled_photos = {}
     for control in wanted:
-        kept = control.control
+        kept = control.control or ''
         source = flattened_photos.FlattenedPhotos(records, kept, photos.fingerprint)
         features = store.photos(source, stage=f'embedding photos ({kept})')
         ids = map(str, features.image_ids)
