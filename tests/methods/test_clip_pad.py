@@ -28,7 +28,7 @@ PHOTOS = {'ada/1': 1.0, 'ada/2': 3.0, 'bob/1': 5.0, 'cy/1': 7.0, 'di/1': 9.0}
 
 
 class Recorder:
-    """Stands for the model: remembers what it is asked, and makes tokens that can be told apart."""
+    """A model that records the texts and tokens to encode, with a distinct token per person."""
 
     default_token = DEFAULT
     learned = ()
@@ -52,7 +52,7 @@ class Recorder:
         return np.where(np.array([self.knows(n) for n in names])[:, None, None], named, tokens)
 
     def encode_queries(self, texts, tokens):
-        self.texts, self.asked = list(texts), tokens
+        self.texts, self.encoded = list(texts), tokens
         return np.zeros((len(texts), 4), np.float32)
 
 
@@ -81,7 +81,7 @@ def encoder():
 
 def run_query(encoder, method):
     assert encoder.encode(method, QUERIES).shape == (5, 4)
-    return encoder._model.texts, encoder._model.asked
+    return encoder._model.texts, encoder._model.encoded
 
 
 WITH_NAME = [
@@ -116,7 +116,7 @@ def test_a_learned_name_is_in_the_token_and_not_in_the_words(encoder):
     assert texts[3:] == WITH_NAME[3:]
     np.testing.assert_array_equal(tokens, [*own, DEFAULT, DEFAULT])
     assert run_query(encoder, PAD_TEXT_IMAGE)[0] == texts
-    np.testing.assert_array_equal(encoder._model.asked, [*own, [[7, 7]], [[9, 9]]])
+    np.testing.assert_array_equal(encoder._model.encoded, [*own, [[7, 7]], [[9, 9]]])
     # The wrong name goes into the token as well; plain CLIP and the memory keep the words.
     _, tokens = run_query(encoder, WRONG_PERSON)
     np.testing.assert_array_equal(tokens[:3], [[[101, 101]], [[101, 101]], [[100, 100]]])

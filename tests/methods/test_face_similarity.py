@@ -14,7 +14,7 @@ PHOTOS = {f'ada/{n}': RNG.normal(size=32).astype(np.float32) for n in range(2)} 
     'bo/0': RNG.normal(size=32).astype(np.float32)
 }
 FACES = RNG.normal(size=(4, 3, 32)).astype(np.float16)
-# Two of the first person and one of the second; nobody; one alone; three people.
+# Two of the first person and one of the second; no person; one alone; three people.
 TRACKS = np.array([[0, 1, 0], [-1, -1, -1], [0, -1, -1], [0, 1, 2]])
 CLIPS = FaceTrackFeatures(np.array(list('abcd')), FACES, TRACKS)
 
@@ -53,7 +53,7 @@ def test_the_most_similar_person_of_a_clip_counts_by_all_of_their_faces(model):
     )[[0, 1, 0]]
     result = match(queries)
     np.testing.assert_allclose(result / 2.0**52, expected, atol=1e-5)
-    # It is whole numbers, so exact; and asked again, the same.
+    # Whole numbers, so exact, and equal in another batch.
     assert (result[:, [0, 2, 3]] == np.rint(result[:, [0, 2, 3]])).all()
     np.testing.assert_array_equal(match(queries[1:]), result[1:])
 

@@ -1,4 +1,4 @@
-"""Late fusion and CLIP-PAD with faces: what each of them asks, and how it counts."""
+"""Late fusion and CLIP-PAD with faces: their parts and weights."""
 
 import dataclasses
 import types
@@ -92,7 +92,7 @@ def test_clip_with_faces_compares_names_with_the_same_faces_and_bank(setting):
     model = setting.model
     ids = model.clip.tokenize([who.title() for who in FACES])
     named = model.clip.encode_text(ids, normalize=True)
-    # Two faces of the person in each clip, neither of length 1, whose mean direction is the name.
+    # Two faces of the person in each clip, neither L2-normalised, whose mean direction is the name.
     rng = np.random.default_rng(9)
     sides = rng.normal(size=named.shape).astype(np.float32)
     sides -= (sides * named).sum(axis=1, keepdims=True) * named

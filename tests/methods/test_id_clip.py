@@ -45,8 +45,8 @@ def result(clip, features):
 
 
 def run_query(person, place=None, count=2):
-    shown = tuple(f'photo {4 * person + i}' for i in range(count))
-    return Query('q', 'place', str(person), 'X', True, None, place, (person,), shown)
+    references = tuple(f'photo {4 * person + i}' for i in range(count))
+    return Query('q', 'place', str(person), 'X', True, None, place, (person,), references)
 
 
 def by_id(features):
@@ -109,10 +109,10 @@ def test_a_step_is_adamw_on_symmetric_infonce(clip, features):
     image, face, phrase = (drawn[name][0] for name in ('image', 'face', 'phrase'))
     texts = ['An image with [TOK]', 'A picture of [TOK]', '[TOK]']
     ids = clip.tokenize(texts)[phrase]
-    shown = unit(unit(faces[face]) - before['centre'])
+    inputs = unit(unit(faces[face]) - before['centre'])
 
     def loss(params):
-        tokens = jnp.maximum(shown @ params['hidden']['kernel'], 0) @ params['out']['kernel']
+        tokens = jnp.maximum(inputs @ params['hidden']['kernel'], 0) @ params['out']['kernel']
         encoded = clip_pad.encode_query(clip.model, clip.params, ids, tokens[:, None])
         logits = encoded @ unit(features.images[image].astype(np.float32)).T / 0.07
         same = features.labels[image][:, None] == features.labels[image]

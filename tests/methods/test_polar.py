@@ -21,16 +21,16 @@ def encoded(setting):
         patch.setattr(reference_photos, 'PEOPLE', 8)
         (scorer,) = registry.make(['polar'], setting)
         assert isinstance(scorer, scorers.Cosine) and scorer.method == polar.METHOD
-        return scorer.encoder.encode(scorer.method, drawn_photos.asked())
+        return scorer.encoder.encode(scorer.method, drawn_photos.queries())
 
 
 def test_the_update_brings_queries_to_the_photos(setting, encoded):
-    queries = drawn_photos.asked()
+    queries = drawn_photos.queries()
     np.testing.assert_allclose(np.linalg.norm(encoded, axis=1), 1, atol=1e-5)
     texts = [query_text('sks person', q.action, None, person_token=False) for q in queries]
     clip = setting.model.clip
     plain = clip.encode_text(clip.tokenize(texts), normalize=True)
-    photos = drawn_photos.UNSHOWN.mean(axis=1)[[int(q.person_id) for q in queries]]
+    photos = drawn_photos.UNSEEN.mean(axis=1)[[int(q.person_id) for q in queries]]
     photos /= np.linalg.norm(photos, axis=1, keepdims=True)
     assert ((encoded * photos).sum(axis=1) > (plain * photos).sum(axis=1) + 0.1).all()
     # What a person does is still heard, and each is nearest to their own photos.
@@ -42,7 +42,7 @@ def test_the_update_brings_queries_to_the_photos(setting, encoded):
 def test_updates_do_not_depend_on_other_people_and_seeds_repeat(monkeypatch, setting, encoded):
     monkeypatch.setattr(reference_photos, 'PEOPLE', 8)
     again = polar.Encoder(setting)
-    some = drawn_photos.asked()[4:6]
+    some = drawn_photos.queries()[4:6]
     np.testing.assert_allclose(again.encode(polar.METHOD, some), encoded[4:6], atol=1e-5)
     # The place of the photos means nothing, which ones they are does.
     swapped = [dataclasses.replace(q, references=q.references[::-1]) for q in some]

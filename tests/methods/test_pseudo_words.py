@@ -45,7 +45,7 @@ def kept_in(setting, folder):
 
 
 def introduced(setting, scorer, count=3):
-    words = scorer.encoder.words(drawn_photos.asked(count)[::2])
+    words = scorer.encoder.words(drawn_photos.queries(count)[::2])
     assert words.shape == (drawn_photos.PEOPLE, 1, setting.model.clip.config.text.width)
     return pseudo_words.encode_texts(setting.model.clip, ['a photo of [TOK]'] * len(words), words)
 
@@ -55,7 +55,7 @@ def test_texts_of_a_person_are_nearest_to_their_photos(row, setting):
     near = drawn_photos.nearness(texts)
     own, others = np.diag(near), (near.sum(axis=1) - np.diag(near)) / (len(near) - 1)
     assert (own > others + 0.25).all()
-    sampled = drawn_photos.asked()
+    sampled = drawn_photos.queries()
     queries = scorer.encoder.encode(scorer.method, sampled)
     np.testing.assert_allclose(np.linalg.norm(queries, axis=1), 1, atol=1e-5)
     assert np.abs(queries[0::2] - queries[1::2]).max(axis=1).min() > 1e-3
@@ -64,7 +64,7 @@ def test_texts_of_a_person_are_nearest_to_their_photos(row, setting):
 
 
 def test_training_lowers_the_distance_to_photos(row, setting, tmp_path, monkeypatch):
-    """Before a step was done, what is said of people does not tell them apart as well."""
+    """Texts of people are nearer to their photos than before the first step."""
     name, _, texts = row
     recipe = dataclasses.replace(MODULES[name].RECIPE, steps=0)
     monkeypatch.setattr(MODULES[name], 'RECIPE', recipe)
@@ -102,13 +102,13 @@ def test_a_network_is_cached_and_trained_anew_for_other_photos_or_seeds(
 def test_a_word_of_palavra_is_optimised_from_its_initial_token(setting):
     network = pseudo_words.learned(palavra.RECIPE, setting, by_person=True)
     (scorer,) = registry.make(['palavra'], setting)
-    sampled = drawn_photos.asked()[::2]
+    sampled = drawn_photos.queries()[::2]
     guess = reference_photos.PerPerson(setting.pictures, 4, network.words, '')(sampled)
     after = introduced(setting, scorer)
     before = pseudo_words.encode_texts(
         setting.model.clip, ['a photo of [TOK]'] * len(sampled), guess
     )
-    photos = drawn_photos.SHOWN[:, :3]
+    photos = drawn_photos.REFERENCES[:, :3]
     photos = (photos / np.linalg.norm(photos, axis=-1, keepdims=True)).mean(axis=1)
     photos /= np.linalg.norm(photos, axis=-1, keepdims=True)
     others = palavra._negatives(setting.training_photos, 0).mean(axis=0)

@@ -56,7 +56,7 @@ def test_the_open_bank_is_phrases_of_training_and_the_query(model):
     clips = gallery()
     bank = querybank.QueryBank(model, clips, temperature=0.7)
     for words, texts, phrases in zip(QUERIES, (DOING, WHERE), querybank.PHRASES, strict=True):
-        # Many more than are asked, and none of them.
+        # Many more than the queries, and none of them.
         assert len(phrases) > 2 * len(words) and len(set(phrases)) == len(phrases)
         own = [f'a person {phrase}' for phrase in phrases]
         assert not set(own) & set(texts)

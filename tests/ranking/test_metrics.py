@@ -94,7 +94,7 @@ def pessimistic(scores, relevant):
     """The same scores without ties: of clips that tie, the relevant ones stand last.
 
     Both peers order ties by something of their own (ranx as its sort leaves them, trec_eval by
-    name); what our rule says is put into the scores, and they are asked about those.
+    name); our rule is applied to the scores, and they rank those.
     """
     untied = scores.copy()
     for row, own in zip(untied, relevant, strict=True):

@@ -1,4 +1,4 @@
-"""What an evaluation offers to methods that read photos: drawn embeddings of a few people."""
+"""An evaluation context for methods that read photos: drawn embeddings of a few people."""
 
 import dataclasses
 import functools
@@ -34,11 +34,11 @@ class Drawn:
     config: Any
 
 
-# Of whom it is asked, and what else there is of them.
-SHOWN, UNSHOWN = np.split(photos_of(PEOPLE, 8, 1), [4], axis=1)
+# Reference photos of the people of queries, and further photos of them.
+REFERENCES, UNSEEN = np.split(photos_of(PEOPLE, 8, 1), [4], axis=1)
 
 
-def asked(count=3):
+def queries(count=3):
     """Two queries of each person by `count` photos."""
     return [
         Query(
@@ -61,18 +61,20 @@ def setting(cache, seed=0, photos=2):
         model=model(),
         store=types.SimpleNamespace(directory=cache),
         plain_gallery=np.eye(PEOPLE, WIDTH, dtype=np.float32),
-        pictures={f'{who}/{n}': row for who in range(PEOPLE) for n, row in enumerate(SHOWN[who])},
+        pictures={
+            f'{who}/{n}': row for who in range(PEOPLE) for n, row in enumerate(REFERENCES[who])
+        },
         training_photos=types.SimpleNamespace(images=training, labels=np.arange(240) // 6),
         config=types.SimpleNamespace(
-            seed=seed, eval=types.SimpleNamespace(num_references=len(SHOWN[0]))
+            seed=seed, eval=types.SimpleNamespace(num_references=len(REFERENCES[0]))
         ),
     )
 
 
-def nearness(said):
-    """Cosines [PEOPLE, PEOPLE] of what is said of people and unseen photos of people, centred."""
-    shown = UNSHOWN.mean(axis=1)
-    shown = shown - shown.mean(axis=0)
-    said = said - said.mean(axis=0)
-    unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (said, shown)]
+def nearness(texts):
+    """Cosines [PEOPLE, PEOPLE] of text embeddings and unseen photos of people, centred."""
+    photos = UNSEEN.mean(axis=1)
+    photos = photos - photos.mean(axis=0)
+    texts = texts - texts.mean(axis=0)
+    unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (texts, photos)]
     return unit[0] @ unit[1].T

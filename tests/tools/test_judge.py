@@ -142,6 +142,6 @@ def test_two_worlds_from_end_to_end(tmp_path, capsys, short_clips):
     assert printed.out.count('training photos of the person') == 2
     judge.main(['difficulty', *words])
     assert capsys.readouterr().out.count('best prompt') == 2
-    # What is there already is asked.
+    # Existing worlds are used again.
     assert not list(tmp_path.glob('difficulty*'))
     assert [path.stat().st_mtime_ns for path in made] == ranks

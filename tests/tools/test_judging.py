@@ -230,8 +230,8 @@ def people_clips():
 
 
 def test_strata_and_bounds_over_seeds(tmp_path):
-    # Names of even people were read. Plain CLIP finds all of these and nobody else; CLIP-PAD finds
-    # everybody with one initial seed, and only these with the other.
+    # Names of even people were read. Plain CLIP hits for these alone; CLIP-PAD hits for
+    # all people with one initial seed, and only for these with the other.
     even = METHODS | {CLIP: lambda person: 1 if person % 2 == 0 else 9}
     seeds = [
         even | {PAD_TEXT: lambda person: 1},
@@ -247,7 +247,7 @@ def test_strata_and_bounds_over_seeds(tmp_path):
     assert lines_of(result, 'read action CLIP text 10 10 ')
     assert lines_of(result, 'unseen place CLIP text 5 5 ')
     rows = lines_of(result, 'CLIP-PAD text − CLIP text')
-    # Where the name was read both find all; elsewhere one seed of two finds all, the other nobody.
+    # Where the name was read both find all; elsewhere one seed of two finds all, the other none.
     assert '+0.000 [+0.000, +0.000]' in rows[0]
     assert '+0.500 [+0.000, +1.000]' in rows[3]
     text = over_runs.render([(n, report.read([folder])) for n, folder in enumerate(folders)])
@@ -318,7 +318,7 @@ def test_the_hash_of_the_benchmark_is_unchanged():
     config = configs.load(FILE)
     assert version.benchmark_hash(config) == version.HASH
     assert version.describe(config).startswith('judged benchmark, version 1 (')
-    # How CLIP-PAD learns is no part of it; what is asked and by which CLIP is.
+    # The training of CLIP-PAD is no part of it; queries and the CLIP are.
     configs.override(config, 'train.steps', '7')
     assert version.benchmark_hash(config) == version.HASH
     for key, value in (

@@ -61,7 +61,7 @@ def test_trained_ce_is_a_row_of_the_table(tmp_path, capsys):
     assert 'CE, image' in report and 'Queries without a person' in report
     chosen = validation_curve.chosen_step(tmp_path / 'ce')
     assert f'Step {chosen} of 4 was chosen' in report
-    # The same clips, asked the same, whichever workdir asks.
+    # The same clips and queries in both workdirs.
     assert json.loads((tmp_path / 'pad' / 'eval' / 'no_person.json').read_text()) == no_person
     # CLIP-PAD goes on learning from the clips of CE, and is evaluated beside it.
     features = f'--config.features.dir={tmp_path / "ce" / "features"}'

@@ -101,7 +101,7 @@ def test_margin_loss_equals_values_worked_out_by_hand():
 
 def test_relevance_is_of_the_person_who_does_it():
     record = {'place': 1, 'people': [
-        {'person_id': 'a', 'actions': [0, 2]}, {'person_id': 'stranger', 'actions': [1]},
+        {'person_id': 'a', 'actions': [0, 2]}, {'person_id': 'other', 'actions': [1]},
     ]}  # fmt: skip
     other = {'place': ANY, 'people': [{'person_id': 'b', 'actions': []}]}
     truth = label_clips([record, other, {'place': 0, 'people': []}], {'a': 0, 'b': 1}, ACTIONS)
@@ -128,7 +128,7 @@ def test_a_query_is_relevant_to_the_clip_it_was_drawn_from(task):
         )
         assert batch['relevant'].shape == (12, 12) and np.diagonal(batch['relevant']).all()
         no_person = ~(batch['photo_weights'] > 0).any(axis=1)
-        # Some ask for nobody in particular, and then more clips answer.
+        # Some queries are without a person, and more clips are relevant to them.
         assert no_person.sum() < 12
     again = next(task.batches(3))
     other = next(iter(make_task_batches(task, 3)))
