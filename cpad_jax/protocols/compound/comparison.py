@@ -13,7 +13,7 @@ import numpy as np
 
 from cpad_jax import atomic, errors, strict_json
 from cpad_jax.printable import say
-from cpad_jax.ranking import bootstrap, metrics
+from cpad_jax.ranking import metrics, rows
 from cpad_jax.ranking.query import SCENARIOS
 from cpad_jax.report import page
 
@@ -139,16 +139,13 @@ def compare(a: Run, b: Run) -> list[dict[str, Any]]:
                 for metric in METRICS:
                     ours = a.values[key][metric][which]
                     theirs = b.values[key][metric][order][which]
-                    gain = bootstrap.paired_difference(theirs, ours, person[which], SAMPLES, SEED)
-                    known = bool(np.isfinite(gain['low']))
+                    gain = rows.difference(theirs, ours, person[which], SAMPLES, SEED)
                     found.append({
                         'people': people, 'method': key, 'scenario': wanted, 'metric': metric,
                         'num_queries': int(which.sum()),
                         'a': metrics.summary(metric, ours), 'b': metrics.summary(metric, theirs),
-                        'difference': gain['difference'],
-                        'low': gain['low'] if known else None,
-                        'high': gain['high'] if known else None,
-                        'sure': known and not gain['low'] <= 0 <= gain['high'],
+                        **gain,
+                        'sure': gain['low'] is not None and not gain['low'] <= 0 <= gain['high'],
                     })  # fmt: skip
     return found
 

@@ -11,7 +11,7 @@ from cpad_jax.data import readers
 from cpad_jax.media import images
 from cpad_jax.methods import clip_pad
 from cpad_jax.methods.context import EvalContext
-from cpad_jax.ranking.query import Query
+from cpad_jax.ranking.query import Query, is_relevant
 from cpad_jax.ranking.scorers import Cosine
 from cpad_jax.report import strips
 
@@ -55,15 +55,13 @@ def middle_frame(clips: readers.ClipReader, number: int) -> np.ndarray:
 
 def _content(query: Query, clip: Mapping[str, Any], clips: readers.ClipReader) -> str:
     """What of a query a clip shows, e.g. 'the person, not doing it; the place'."""
-    person = next((p for p in clip['people'] if p['person_id'] == query.person_id), None)
-    words = 'the person' if person else 'somebody else'
+    person_id = query.person_id if is_relevant(clip, query.person_id) else None
+    words = 'another person' if person_id is None else 'the person'
     if query.action is not None:
         action = clips.actions.index(query.action)
-        known = person is not None and clips.relevance == 'person'
-        words += (
-            ', doing it' if action in (person if known else clip)['actions'] else (', not doing it')
-        )
+        doing = is_relevant(clip, person_id, action, relevance=clips.relevance)
+        words += ', doing it' if doing else ', not doing it'
     if query.place is not None:
-        there = clip['place'] == clips.places.index(query.place)
-        words += '; the place' if there else '; another place'
+        here = clip['place'] == clips.places.index(query.place)
+        words += '; the place' if here else '; another place'
     return words

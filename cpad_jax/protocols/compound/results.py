@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cpad_jax.ranking import bootstrap
+from cpad_jax.ranking import rows as ranking_rows
 from cpad_jax.ranking.method import (
     CE,
     CLIP,
@@ -76,17 +77,14 @@ def compare(
         for metric in _COMPARED:
             for people, a, b in pairs:
                 which = groups[people]
-                if not len(which) or a not in values or b not in values:
+                if not len(which):
                     continue
-                difference = bootstrap.paired_difference(
-                    values[a][metric][which], values[b][metric][which], person[which], samples,
-                    seed,
-                )  # fmt: skip
-                found.append(
-                    {'kind': 'difference', 'scenario': scenario, 'people': people}
-                    | {'metric': metric, 'a': a.key, 'b': b.key}
-                    | {name: finite(value) for name, value in difference.items()}
-                )
+                found += [
+                    {'kind': 'difference', 'scenario': scenario, 'people': people} | row
+                    for row in ranking_rows.compare(
+                        values, [(a, b)], [metric], person[which], samples, seed, which
+                    )
+                ]
         hits = {method: own['hit@1'] for method, own in values.items()}
         image, right = hits.get(PAD_IMAGE), hits.get(PAD_TEXT_IMAGE)
         ratios = [

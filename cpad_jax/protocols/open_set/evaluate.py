@@ -26,7 +26,7 @@ from cpad_jax.protocols.open_set import scores
 from cpad_jax.protocols.open_set.scores import OpenSetScorer
 from cpad_jax.ranking import metrics, rejection
 from cpad_jax.ranking import rows as ranking_rows
-from cpad_jax.ranking.query import Query
+from cpad_jax.ranking.query import Query, is_relevant
 from cpad_jax.ranking.zscore import zscore
 
 NONE, BY_QUERY, BY_CLIP = 'the score itself', 'by the gallery', 'by clip'
@@ -140,15 +140,15 @@ def all_trials(
     return {name: rejection.trials(*both, relevant) for name, both in calibrated.items()}
 
 
-def _kind(query: Query, clip: Mapping[str, Any], actions: Sequence[str], places: Sequence[str]):
+def _kind(
+    query: Query, clip: Mapping[str, Any], actions: Sequence[str], places: Sequence[str]
+) -> str:
     """Which of `KINDS` a clip is that is not relevant to a query."""
-    if any(person['person_id'] == query.person_id for person in clip['people']):
+    if is_relevant(clip, query.person_id):
         return KINDS[0]
-    doing = query.action is None or any(
-        actions.index(query.action) in person['actions'] for person in clip['people']
-    )
-    there = query.place is None or clip['place'] == places.index(query.place)
-    return KINDS[1] if doing and there else KINDS[2]
+    action = None if query.action is None else actions.index(query.action)
+    place = None if query.place is None else places.index(query.place)
+    return KINDS[1] if is_relevant(clip, None, action, place) else KINDS[2]
 
 
 def rows(

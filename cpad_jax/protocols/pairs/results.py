@@ -133,14 +133,13 @@ def compare(
             for way in of_form.values():
                 if way in singles:
                     continue
-                for name in _measured(scenario):
-                    difference = bootstrap.paired_difference(
-                        ways[way][name], ways[single][name], titles, samples, seed
+                names = _measured(scenario)
+                rows += [
+                    {'scenario': scenario} | row
+                    for row in ranking_rows.compare(
+                        ways, [(way, single)], names, titles, samples, seed
                     )
-                    rows.append(
-                        {'scenario': scenario, 'metric': name, 'a': way.key, 'b': single.key}
-                        | {key: ranking_rows.finite(value) for key, value in difference.items()}
-                    )
+                ]
     return rows
 
 

@@ -197,15 +197,12 @@ def compare(
     differences = []
     for column, way in enumerate(segmentations):
         for worse, better in _pairs(conditions):
-            for name in METRICS:
-                difference = bootstrap.paired_difference(
-                    values[column, better][name], values[column, worse][name], person, samples, seed
-                )
-                differences.append(
-                    {**way.facts, 'metric': name}
-                    | {'a': conditions[better].key, 'b': conditions[worse].key}
-                    | {key: rows.finite(value) for key, value in difference.items()}
-                )
+            pair = conditions[better], conditions[worse]
+            of_pair = {pair[0]: values[column, better], pair[1]: values[column, worse]}
+            differences += [
+                {**way.facts, **row}
+                for row in rows.compare(of_pair, [pair], METRICS, person, samples, seed)
+            ]
     return differences
 
 
