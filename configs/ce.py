@@ -39,8 +39,11 @@ def get_config() -> ml_collections.ConfigDict:
     config.train.people_per_batch = 32
     config.train.clips_per_person = 4
     config.train.max_references = 5
-    config.train.nobody = 0.25  # share of captions that ask for nobody in particular
+    config.train.no_person = 0.25  # share of captions without a person
     config.train.margin = 0.0938
+    config.train.optimiser = 'adamw'  # or 'muon'
+    config.train.clip_norm = 1.0  # of the gradients of all parameters together
+    config.train.model_parallel = 1  # devices that share each parameter; the others share batches
     config.train.learning_rate = 1e-3
     config.train.weight_decay = 0.1
     config.train.warmup_steps = 100

@@ -29,6 +29,9 @@ def get_config() -> ml_collections.ConfigDict:
     config.train.temperature = 0.03
     config.train.remember = 10.0  # weight of what "a photo of [TOK]" was
     config.train.word_steps = 3000  # of the clip adapter, after that
+    config.train.optimiser = 'adamw'  # or 'muon'
+    config.train.clip_norm = 1.0  # of the gradients of all parameters together
+    config.train.model_parallel = 1  # devices that share each parameter; the others share batches
     config.train.learning_rate = 5e-4
     config.train.weight_decay = 0.1
     config.train.warmup_steps = 50

@@ -55,6 +55,9 @@ def get_config() -> ml_collections.ConfigDict:
     config.train.people_per_batch = 32
     config.train.images_per_person = 2
     config.train.max_references = 5
+    config.train.optimiser = 'adamw'  # or 'muon'
+    config.train.clip_norm = 1.0  # of the gradients of all parameters together
+    config.train.model_parallel = 1  # devices that share each parameter; the others share batches
     config.train.learning_rate = 1e-3
     config.train.low_rank_learning_rate = 4e-3
     config.train.weight_decay = 0.1
@@ -62,6 +65,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.train.name_steps = 600
     config.train.checkpoint_every = 250
     config.train.log_every = 25
+    config.train.evaluate_every = 0  # steps; only tasks with a validation set have one
     config.train.temperature = 0.07
     config.train.remat = False  # compute blocks anew in the backward pass: slower, less memory
     config.train.loss = ml_collections.ConfigDict()

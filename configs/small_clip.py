@@ -26,7 +26,9 @@ def get_config() -> ml_collections.ConfigDict:
     config.train.plain_steps = 400  # first ones, on plain captions of pictures drawn at random
     config.train.batch_size = 128
     config.train.alike = 0.5  # share of batches of pictures that only a close look tells apart
-    config.train.optimiser = 'muon'
+    config.train.optimiser = 'muon'  # or 'adamw'
+    config.train.clip_norm = 1.0  # of the gradients of all parameters together
+    config.train.model_parallel = 1  # devices that share each parameter; the others share batches
     config.train.learning_rate = 1e-3
     config.train.warmup_steps = 150
     config.train.weight_decay = 0.5

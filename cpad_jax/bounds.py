@@ -113,7 +113,7 @@ KEYS: dict[str, Bound | type] = {
     'train.margin': _WEIGHT,
     'train.loss.*': _WEIGHT,
     'train.forms.*': _WEIGHT,
-    'train.nobody': _SHARE,
+    'train.no_person': _SHARE,
     'train.alike': _SHARE,
     'eval.num_references': _COUNT,
     'eval.min_distractors': _COUNT,

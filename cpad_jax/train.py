@@ -116,7 +116,7 @@ def prepare_identities(config: Any, workdir: Path) -> IdentityData:
     folder = pretrained.find_clip(config.backbone)  # Before the data set is drawn.
     clip_config = weights_folder.read_config(folder / weights_folder.CONFIG_FILE)
     face_features.other_clip(config.features.face)
-    visual_prompts.check(config.model.get('visual_prompts', 0), clip_config)
+    visual_prompts.check(config.model.visual_prompts, clip_config)
     stage(1, 5, f'data set {config.data.name}')
     training = build.ensure(config.data, workdir)
     evaluation_config = build.evaluation_data(config)

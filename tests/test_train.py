@@ -26,12 +26,15 @@ from tests.support.photo_archives import write_vggface2
 ROOT = Path(__file__).parents[1]
 CLIP_CONFIG = """
 import ml_collections
+from tests.support.train_options import USUAL
 def get_config():
     return ml_collections.ConfigDict({
         'name': 'tiny', 'task': 'pretrain_clip', 'seed': 0, 'backbone': 'testing',
         'dtype': 'float32',
         'data': {'dir': '', 'held_out': 1},
-        'train': {'steps': 6, 'batch_size': 8, 'alike': 0.5, 'plain_steps': 2, 'init_from': '',
+        'train': {
+            **USUAL,
+            'steps': 6, 'batch_size': 8, 'alike': 0.5, 'plain_steps': 2, 'init_from': '',
                   'remat': False, 'optimiser': 'muon', 'learning_rate': 1e-3,
                   'warmup_steps': 1, 'weight_decay': 0.1, 'checkpoint_every': 2,
                   'log_every': 2, 'evaluate_every': 0},

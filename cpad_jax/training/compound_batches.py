@@ -111,7 +111,7 @@ class CompoundBatches:
         train = self._train
         rows, people = clips.sampler.draw(train.people_per_batch, train.clips_per_person, rng)
         gallery = slice(None) if of_all else rows
-        return self._sample(clips, rows, people, train.get('nobody', 0.0), gallery, rng, rng)
+        return self._sample(clips, rows, people, train.get('no_person', 0.0), gallery, rng, rng)
 
     def validation_queries(self) -> CompoundQueries:
         """Queries about all validation clips, by people's first photos; the same in every call."""

@@ -29,9 +29,6 @@ FREE_KEYS = (
     'train.checkpoint_every',
     'train.evaluate_every',
 )
-# Keys that came later, and what they are in a configuration that does not have them: a run from
-# before is one where they are off.
-LATER_KEYS = {'model.visual_prompts': 0}
 # What a run leaves in its workdir that belongs to its configuration.
 MADE = ('captioned', 'data', 'features', 'checkpoints', 'model')
 TASKS = ('identity', 'pretrain_clip', 'ce', 'finetune_on_clips')
@@ -69,7 +66,7 @@ def config_hash(config: Mapping[str, Any]) -> str:
 def training_hash(config: Mapping[str, Any]) -> str:
     """The sha256 of the keys that decide what is learned: all but `FREE_KEYS`."""
     flat = {k: v for k, v in flatten(config).items() if not k.startswith(FREE_KEYS)}
-    return _hash({k: v for k, v in flat.items() if k not in LATER_KEYS or v != LATER_KEYS[k]})
+    return _hash(flat)
 
 
 def load(path: str) -> ml_collections.ConfigDict:
@@ -306,7 +303,7 @@ def _made_anything(workdir: Path) -> bool:
 
 def _compare(config: ml_collections.ConfigDict, workdir: Path) -> None:
     """Raises a `UserError` that names the keys in which a workdir's training differs."""
-    there, now = LATER_KEYS | stored(workdir), LATER_KEYS | flatten(config)
+    there, now = stored(workdir), flatten(config)
     differing = [
         f'{key} (there {there.get(key)!r}, now {now.get(key)!r})'
         for key in sorted(set(there) | set(now))

@@ -71,10 +71,10 @@ def make_optimiser(task: Task, config: Any, params: Params) -> optax.GradientTra
         labels,
         optimisers.learning_rates(config, labels),
         steps=train.steps,
-        method=train.get('optimiser', 'adamw'),
+        method=train.optimiser,
         warmup_steps=train.warmup_steps,
         weight_decay=train.weight_decay,
-        clip_norm=train.get('clip_norm', 1.0),
+        clip_norm=train.clip_norm,
     )
 
 
@@ -279,7 +279,7 @@ def run(
     train = config.train
     workdir = Path(workdir)
     workdir.mkdir(parents=True, exist_ok=True)
-    mesh = sharding.make_mesh(model_parallel=train.get('model_parallel', 1))
+    mesh = sharding.make_mesh(model_parallel=train.model_parallel)
     state, optimiser = create_state(task, config, mesh)
     with checkpoints.Checkpoints(workdir / 'checkpoints', metadata(task, config)) as saved:
         start = 0
@@ -296,7 +296,7 @@ def run(
                     reports.step(step, metrics)
                     last = step == train.steps
                     score = None
-                    every = train.get('evaluate_every', 0)
+                    every = train.evaluate_every
                     if evaluate and every and (last or step % every == 0):
                         scores = evaluate(step, state.params)
                         reports.scores(step, scores)

@@ -18,6 +18,7 @@ from cpad_jax.models.clip import CLIP
 from cpad_jax.models.tokenizers import TOKENIZER_FILE
 from cpad_jax.models.weights import folder as weights_folder
 from cpad_jax.training import identity, loop
+from tests.support.train_options import USUAL
 from tools import check_parity
 
 TESTS = Path(__file__).parents[1]
@@ -53,7 +54,9 @@ def make_config(folder):
         'seed': 0, 'dtype': 'float32', 'backbone': str(folder), 'features': {'face': 'clip'},
         'model': {'num_tokens': 1, 'adapter_width': 32, 'adapter_layers': 1, 'rank': 4,
                   'default_token': True, 'name_memory': True, 'name_width': 32},
-        'train': {'steps': 250, 'people_per_batch': 4, 'images_per_person': 2, 'max_references': 2,
+        'train': {
+            **USUAL,
+            'steps': 250, 'people_per_batch': 4, 'images_per_person': 2, 'max_references': 2,
                   'learning_rate': 1e-2, 'low_rank_learning_rate': 3e-2, 'weight_decay': 0.0,
                   'warmup_steps': 5, 'name_steps': 50, 'temperature': 0.07, 'remat': False,
                   'checkpoint_every': 1000, 'log_every': 40,

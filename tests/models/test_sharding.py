@@ -33,7 +33,8 @@ rng = np.random.default_rng(0)
 batches = [{'x': rng.normal(size=(16, 12)).astype('f4'), 'y': rng.normal(size=(16, 8)).astype('f4'),
             'scalar': np.float32(1)} for _ in range(4)]
 config = ml_collections.ConfigDict({'seed': 0, 'train': {
-    'steps': 4, 'learning_rate': 0.05, 'warmup_steps': 0, 'weight_decay': 0.1}})
+    'steps': 4, 'learning_rate': 0.05, 'warmup_steps': 0, 'weight_decay': 0.1,
+    'optimiser': 'adamw', 'clip_norm': 1.0}})
 
 def learn(mesh):
     task = Contrast()

@@ -15,6 +15,7 @@ from cpad_jax.training.clip_labels import ClipLabels
 from cpad_jax.training.compound_batches import LabelledClips
 from cpad_jax.training.compound_captions import CompoundCaptions
 from tests.support import tiny_cpad
+from tests.support.train_options import USUAL
 
 PEOPLE, WIDTH = 5, 32
 ACTIONS, PLACES = ['hug', 'eat', 'run'], ['kitchen', 'street']
@@ -24,6 +25,7 @@ def make_config(**train):
     return ml_collections.ConfigDict({
         'seed': 0, 'start_from': 'runs/x', 'model': {'clip_width': 8},
         'train': {
+            **USUAL,
             'steps': 60, 'people_per_batch': 4, 'clips_per_person': 3, 'max_references': 2,
             'temperature': 0.07, 'remember': 0.1, 'word_steps': 2, 'learning_rate': 1e-2,
             'weight_decay': 0.0, 'warmup_steps': 2,

@@ -12,6 +12,7 @@ from cpad_jax.models.pretrained import CLIPModel
 from cpad_jax.models.weights import folder as weights_folder
 from cpad_jax.text.tokenizer import tokenize
 from cpad_jax.training import batches, identity, loop
+from tests.support.train_options import USUAL
 
 CONFIG = zoo.get('testing')
 PEOPLE = 6
@@ -25,6 +26,7 @@ def make_config(backbone='testing', **train):
             'default_token': True, 'name_memory': True, 'name_width': 32,
         },
         'train': {
+            **USUAL,
             'steps': 200, 'people_per_batch': 4, 'images_per_person': 2, 'max_references': 2,
             'learning_rate': 5e-3, 'low_rank_learning_rate': 2e-2,
             'weight_decay': 0.0, 'warmup_steps': 5, 'name_steps': 100, 'temperature': 0.07,

@@ -14,6 +14,7 @@ from tensorboard.util import tensor_util
 from cpad_jax.errors import UserError
 from cpad_jax.models import sharding
 from cpad_jax.training import loop
+from tests.support.train_options import USUAL
 
 
 class Fit:
@@ -48,7 +49,9 @@ class Fit:
 def make_config(steps=9, **train):
     return ml_collections.ConfigDict({
         'seed': 3,
-        'train': {'steps': steps, 'learning_rate': 0.05, 'warmup_steps': 2, 'weight_decay': 0.01,
+        'train': {
+            **USUAL,
+            'steps': steps, 'learning_rate': 0.05, 'warmup_steps': 2, 'weight_decay': 0.01,
                   'checkpoint_every': 4, 'log_every': 3, **train},
     })  # fmt: skip
 
@@ -60,7 +63,7 @@ def assert_same(a, b):
 KILLED = """
 from pathlib import Path
 import sys
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = [sys.argv[1], sys.argv[3]]
 import test_loop
 workdir = Path(sys.argv[2])
 test_loop.loop.run(test_loop.Fit(kill_after=workdir), test_loop.make_config(steps=60), workdir)
@@ -69,7 +72,11 @@ print('came to its end')
 
 
 def test_killed_and_started_again_equals_not_killed(tmp_path):
-    arguments = [str(Path(__file__).parent), str(tmp_path / 'killed')]
+    arguments = [
+        str(Path(__file__).parent),
+        str(tmp_path / 'killed'),
+        str(Path(__file__).parents[2]),
+    ]
     command = [sys.executable, '-c', KILLED, *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == -9, done.stderr

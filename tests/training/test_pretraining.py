@@ -9,6 +9,7 @@ from cpad_jax.models import pretrained, zoo
 from cpad_jax.models.weights import folder
 from cpad_jax.synthetic import attributes, caption_shards
 from cpad_jax.training import captioned_shards, loop, pretraining
+from tests.support.train_options import USUAL
 
 COLOURS = {
     'red': (220, 30, 30), 'green': (30, 200, 30), 'blue': (30, 30, 220), 'white': (240, 240, 240),
@@ -53,7 +54,9 @@ def make_config(**train):
     return ml_collections.ConfigDict({
         'name': 'clip', 'task': 'pretrain_clip', 'seed': 0, 'backbone': 'testing',
         'dtype': 'float32',
-        'train': {'steps': 60, 'batch_size': 8, 'alike': 0.0, 'plain_steps': 0, 'init_from': '',
+        'train': {
+            **USUAL,
+            'steps': 60, 'batch_size': 8, 'alike': 0.0, 'plain_steps': 0, 'init_from': '',
                   'remat': False, 'learning_rate': 2e-3, 'warmup_steps': 5, 'weight_decay': 0.1,
                   'checkpoint_every': 30, 'log_every': 10, **train},
     })  # fmt: skip

@@ -15,6 +15,7 @@ from cpad_jax.models.clip import CLIP
 from cpad_jax.models.weights import folder as weights_folder
 from cpad_jax.training import identity, loop, target_photos
 from tests.support import tiny_cpad
+from tests.support.train_options import USUAL
 
 CONFIG = zoo.get('testing')
 PEOPLE = 4
@@ -28,6 +29,7 @@ def make_config(backbone, prompts):
             'default_token': True, 'name_memory': False, 'name_width': 0, 'visual_prompts': prompts,
         },
         'train': {
+            **USUAL,
             'steps': 120, 'people_per_batch': 4, 'images_per_person': 2, 'max_references': 1,
             'learning_rate': 1e-2, 'weight_decay': 0.1, 'warmup_steps': 2, 'temperature': 0.07,
             'remat': False, 'checkpoint_every': 1000, 'log_every': 20,

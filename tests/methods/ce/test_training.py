@@ -15,6 +15,7 @@ from cpad_jax.training import loop, losses, validation_curve
 from cpad_jax.training.clip_labels import ANY, ClipLabels, label_clips
 from cpad_jax.training.compound_batches import LabelledClips
 from cpad_jax.training.compound_captions import ClipPersonSampler, ReferenceSampler, sample_query
+from tests.support.train_options import USUAL
 
 PEOPLE, ACTIONS, PLACES, WIDTH = 6, 3, 2, 8
 
@@ -25,8 +26,9 @@ def make_config(**train):
         'features': {'face': 'clip', 'frames_per_clip': 4, 'faces_per_clip': 2},
         'model': {'width': 16, 'clusters': 4, 'ghosts': 1},
         'train': {
+            **USUAL,
             'steps': 60, 'people_per_batch': 4, 'clips_per_person': 3, 'max_references': 2,
-            'nobody': 0.25, 'margin': 0.2, 'learning_rate': 1e-2, 'weight_decay': 0.0,
+            'no_person': 0.25, 'margin': 0.2, 'learning_rate': 1e-2, 'weight_decay': 0.0,
             'warmup_steps': 2, 'checkpoint_every': 20, 'evaluate_every': 20, 'log_every': 20,
             **train,
         },
