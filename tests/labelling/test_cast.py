@@ -22,15 +22,15 @@ def test_lists_as_they_are_written(tmp_path):
 
 @pytest.mark.parametrize(('content', 'says'), [
     ('', ': the cast list is empty; expected a header with name and perhaps person_id, character'),
-    ('name\n\n', ': the cast list names nobody'),
+    ('name\n\n', ': the cast list is empty; write one line per person'),
     ('\nwho\nAda\n', ":2: column 'name' is missing; expected a header with name and perhaps"),
     ('name|character\nAda|Doc\n', ":1: column 'name' is missing; expected a header"),
     ('name,age\nAda,3\n', ":1: column 'age' is unknown"),
     ('name,NAME\nAda,Ada\n', ":1: column 'name' stands there twice"),
     ('name\n\nAda,3\n', ':3: 2 cells, expected name'),
     ('name,person_id\n,x\n', ':2: the name is missing'),
-    ('name\nAda\nADA\n', ":3: 'ADA' stands in line 2 already, as 'Ada'; no two people may share"),
-    ('name,person_id\nAda,\nBo,ada\n', ":3: 'ada' stands in line 2 already, as 'Ada'"),
+    ('name\nAda\nADA\n', ":3: 'ADA' is in line 2 already, as 'Ada'; no two people may share"),
+    ('name,person_id\nAda,\nBo,ada\n', ":3: 'ada' is in line 2 already, as 'Ada'"),
     ('name\n???\n', r":2: '\?\?\?' has neither letters nor figures"),
     (b'name\nAda\nZo\xeb\n', ':3: this is not UTF-8 text .* save it as UTF-8'),
     ('name\n"' + 'a' * 200_000 + '"\n', ':2: this is not CSV'),
@@ -66,7 +66,7 @@ def test_names_that_a_spreadsheet_would_run_are_read_as_they_were(tmp_path):
 
 @pytest.mark.parametrize('second', ['Zoe\u0308', 'ZOE', 'Zoë ', 'zoé'])
 def test_one_name_in_two_spellings_stands_twice(tmp_path, second):
-    with pytest.raises(UserError, match="cast.csv:3: .* stands in line 2 already, as 'Zoë'"):
+    with pytest.raises(UserError, match="cast.csv:3: .* is in line 2 already, as 'Zoë'"):
         read(tmp_path, f'name\nZoë\n{second}\n')
 
 

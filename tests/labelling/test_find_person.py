@@ -175,7 +175,7 @@ def test_which_of_several_faces_is_meant_is_told_by_the_other_photos(
             [group, other], drawn.Detector(), embedder, told.append, pytest.fail
         )
     assert [str(line).split(': ')[0] for line in told] == [str(group), str(other)]
-    assert 'the other photos do not tell whose is meant; crop' in str(told[0])
+    assert 'the other photos do not determine whose is meant; crop' in str(told[0])
 
 
 def test_a_photo_of_somebody_else_than_most_show_is_set_aside(tmp_path, embedder, monkeypatch):
