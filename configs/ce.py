@@ -1,4 +1,4 @@
-"""Collaborative Experts, the baseline that is asked for people by photos (`config.task = 'ce'`).
+"""Collaborative Experts, the baseline, with queries by photos (`config.task = 'ce'`).
 
 It learns from clips of two worlds of their own, and is tested on the judged benchmark's validation
 world: no title is in two of them. `--config.eval.ce=WORKDIR` of this run then makes it a row of

@@ -1,6 +1,6 @@
 """Searches a season with what was learned: `python -m cpad_jax.eval --config configs/season.py`.
 
-docs/season.md says what is asked, how it is scored, and how to search a season of one's own.
+docs/season.md describes queries and metrics, and how to search a season of one's own.
 """
 
 from pathlib import Path

@@ -18,5 +18,5 @@ def get_config(learned: str = 'vggface2') -> ml_collections.ConfigDict:
     config.eval.data.name = 'this_is_my'
 
     config.eval.captioned = ml_collections.ConfigDict()
-    config.eval.captioned.named = 'an image of *'  # how an instance is asked for alone
+    config.eval.captioned.named = 'an image of *'  # the query about an instance alone
     return config

@@ -1,6 +1,6 @@
-"""Two people, and nobody: `python -m cpad_jax.eval --config configs/two_people.py`.
+"""Two people, and rejection: `python -m cpad_jax.eval --config configs/two_people.py`.
 
-docs/two_people.md says what is asked and what came out.
+docs/two_people.md describes queries and results.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from cpad_jax.training import configs
 
 
 def get_config(learned: str = 'synthetic_cast') -> ml_collections.ConfigDict:
-    """As configs/LEARNED.py, whose workdir it asks, and the gallery of pairs."""
+    """As configs/LEARNED.py, whose workdir it evaluates, and the gallery of pairs."""
     config = configs.load(str(Path(__file__).with_name(f'{learned}.py')))
     config.eval.controls, config.eval.methods = (), ()
 

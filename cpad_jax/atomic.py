@@ -100,7 +100,7 @@ def check(path: str | os.PathLike[str]) -> None:
         folder = folder.parent
     if len(os.fsencode(target.name)) > os.pathconf(folder, 'PC_NAME_MAX'):
         raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), str(path))
-    # Permissions alone do not tell: the file system may be full, or let nobody write.
+    # Permissions alone do not tell: the file system may be full, or read-only for all.
     probe = folder / temporary_name(target, 'partial')
     try:
         probe.write_bytes(b'\0')

@@ -149,7 +149,7 @@ def cli_errors(interrupted: str = _GOES_ON) -> Iterator[None]:
 
 @contextlib.contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Whatever the system refuses within without naming a file is said of `path`."""
+    """Adds `path` to errors of the system that name no file."""
     try:
         yield
     except OSError as error:
@@ -218,7 +218,7 @@ def _refused(error: BaseException) -> str | None:
 
 
 def _is_unread(pipe: int) -> bool:
-    """Whether nobody has the other end of a pipe, by its file descriptor, open any more."""
+    """Whether the other end of a pipe, by its file descriptor, is closed."""
     poll = select.poll()
     poll.register(pipe, 0)
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))

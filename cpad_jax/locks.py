@@ -13,7 +13,7 @@ from cpad_jax.errors import UserError
 
 @contextlib.contextmanager
 def locked(folder: Path, others: str = '', wait: bool = False) -> Iterator[None]:
-    """Keeps other processes out of a folder; on a file system without locks, nobody is kept out.
+    """Keeps other processes out of a folder; on a file system without locks, it does nothing.
 
     Args:
         folder: Created if need be.

@@ -22,7 +22,7 @@ _LONGEST, _KEPT_FIRST = 399, 260
 
 
 def printable(text: object, keep: str = '') -> str:
-    r"""A text with what a terminal would obey, or nobody would see, written as an escape.
+    r"""A text with control characters and invisible ones written as an escape.
 
     Args:
         text: Any; what is no text is written as `str` has it.

@@ -20,7 +20,7 @@ def bar(iterable: Iterable | None = None, *, total: int | None, stage: str, unit
 
     Args:
         iterable: What to go through; without one the caller moves the bar by `update(n)`.
-        total: Number of items, >= 0; None where nobody knows.
+        total: Number of items, >= 0; None where it is unknown.
         stage: Name of the stage, in a few words.
         unit: What one item is, e.g. `'clip'`.
 

@@ -21,7 +21,7 @@ class _Forgiving(io.FileIO):
         self._pipes = pipes
 
     def write(self, data) -> int | None:
-        """As a file does, but raises nothing other than a BrokenPipeError, and that if asked to."""
+        """As a file does, but raises nothing other than a BrokenPipeError, if that is wanted."""
         try:
             return super().write(data)
         except BrokenPipeError:
@@ -37,7 +37,7 @@ def prepare() -> None:
 
     A name that their encoding does not have is printed with escapes. Streams that the shell closed
     are opened on nothing, or the next file that is opened would get what is printed. A pipe that
-    nobody reads raises BrokenPipeError on stdout alone.
+    has no reader raises BrokenPipeError on stdout alone.
     """
     for number in range(3):
         try:

@@ -1,4 +1,4 @@
-"""Reads JSON that nobody vouches for: of bounded size and depth, and with one meaning only.
+"""Reads JSON of unknown origin: of bounded size and depth, and with one meaning only.
 
 Python's own reader takes NaN, an infinity for 1e999, the last of two equal keys and a number of a
 million digits, and makes up to 25 bytes of one byte of hostile text. None of that is needed here.

@@ -85,14 +85,25 @@ def test_tables_keep_their_lines(capsys):
 
 def test_found_moments_and_what_is_set_aside(capsys):
     name = 'a\x1b[2J\n0.999  0:00 - 0:01  b\u202e.mp4'
-    moment = types.SimpleNamespace(score=0.9, start=0.0, end=1.0, shown=0.5, video=name)
+    moment = types.SimpleNamespace(score=0.9, start=0.0, end=1.0, best_time=0.5, video=name)
     find_person.show([moment], [moment], 0.5)
     find_person.show([], [moment], 0.95)
-    find_person.say([f'set aside: {name}'])
+    find_person.report([f'set aside: {name}'])
     said = capsys.readouterr()
     assert len(said.out.splitlines()) == 2 and len(said.err.splitlines()) == 1
     assert not set(said.out + said.err) & {'\x1b', '\u202e'}
     assert said.out.count(r'a\x1b[2J\n0.999') == 2
+
+
+def test_rows_of_found_moments_are_shortened(capsys):
+    name = 'x' * 5000
+    moment = types.SimpleNamespace(score=0.9, start=0.0, end=1.0, best_time=0.5, video=name)
+    find_person.show([moment], [moment], 0.5)
+    find_person.show([], [moment], 0.95)
+    first, second = capsys.readouterr().out.splitlines()
+    assert len(first) == len(second) == 399
+    assert first.startswith('0.900  0:00.0 - 0:01.0  xxx') and first.endswith('xxx')
+    assert second.startswith('nothing scores 0.95 or more; the nearest face scores 0.900 at 0:00')
 
 
 def test_a_line_that_quotes_a_long_name_loses_its_middle_wherever_it_is_said(capsys):
@@ -101,7 +112,7 @@ def test_a_line_that_quotes_a_long_name_loses_its_middle_wherever_it_is_said(cap
     first, second = capsys.readouterr().out.splitlines()
     assert len(first) == 399 and second == 'unknown: 3 faces'
     assert first.startswith('not found: xxx') and first.endswith('xxx, Ann') and ' ... ' in first
-    find_person.say([f'set aside: {name}: no face was found'])
+    find_person.report([f'set aside: {name}: no face was found'])
     with pytest.raises(SystemExit), errors.cli_errors():
         raise errors.UserError(f'{name}\x1b' * 3 + ': give another')
     for line, end in zip(

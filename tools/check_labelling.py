@@ -224,9 +224,9 @@ def measure(folder: Path, world, videos: Path, detector, embedder) -> list[dict]
             name: subtitles.read_subtitles(folder / 'subtitles' / f'{Path(name).stem}.srt')[0]
             for name in done.videos
         }
-        strangers = [dataclasses.replace(m, person_id=f'x{m.person_id}') for m in done.models]
+        impostors = [dataclasses.replace(m, person_id=f'x{m.person_id}') for m in done.models]
         alone = label.label_tracks(
-            done.videos, people, strangers, subtitles.find_mentions(cues, people)
+            done.videos, people, impostors, subtitles.find_mentions(cues, people)
         )
         tallies['subtitles alone'].add(named(alone), truth.pairs(truth.seen | unseen))
     rows = [

@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def fuzz(chosen: Mapping[str, Reader], folder: Path, options) -> bool:
-    """Does what the command line asks for; whether all is well."""
+    """Runs the command; returns whether nothing was found."""
     names = whole_files(chosen, folder)
     began = time.monotonic()
     ends = began + 60 * options.minutes if options.minutes else float('inf')

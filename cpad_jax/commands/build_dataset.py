@@ -76,7 +76,7 @@ def manual_summary(paths: built_dataset.DatasetPaths) -> str:
         f'{paths.folder}: {len(people)} people, of whom {sum(p["seen"] for p in people)} are for '
         'training'
     ]
-    told: list[rejection_log.Group] = []
+    printed: list[rejection_log.Group] = []
     for part, folder in paths.parts.items():
         splits = tfds.builder_from_directory(folder).info.splits
         kind = 'photos' if part == 'identities' else 'clips'
@@ -89,10 +89,10 @@ def manual_summary(paths: built_dataset.DatasetPaths) -> str:
         count = sum(group.count for group in groups.values())
         lines.append(f'set aside: {count}, all listed in {folder / rejection_log.LIST}')
         for reason, group in groups.items():
-            if group in told:  # Parts of the same files leave out the same.
+            if group in printed:  # Parts of the same files leave out the same.
                 lines.append(f'  {group.count:>9} {reason}, as above')
                 continue
-            told.append(group)
+            printed.append(group)
             lines.append(f'  {group.count:>9} {reason}:')
             lines += [f'{"":12}{entry}' for entry in group.first]
             if group.more:
@@ -170,7 +170,7 @@ def _varied(clips, count: int) -> list[int]:
     seen: collections.Counter = collections.Counter()
     chosen = []
     for _ in range(min(count, len(facts))):
-        # What has been shown least counts most; clips in which nobody acts come last.
+        # Actions that were drawn least come first; clips without any come last.
         best = max(facts, key=lambda n: sum(1 / (1 + seen[fact] ** 2) for fact in facts[n]))
         seen.update(facts.pop(best))
         chosen.append(best)
@@ -269,8 +269,8 @@ def _build_manual(options: argparse.Namespace, described: Collection[str]) -> No
         )
     module = built_dataset.builder_module(options.name)
     if options.manual_dir is None:
-        told = module.Builder.MANUAL_DOWNLOAD_INSTRUCTIONS
-        raise errors.UserError(f'{options.name} needs --manual_dir. {told}')
+        instructions = module.Builder.MANUAL_DOWNLOAD_INSTRUCTIONS
+        raise errors.UserError(f'{options.name} needs --manual_dir. {instructions}')
     if options.splits and options.name != build.CELEBRITIES_IN_ACTION:
         raise errors.UserError(f'--splits is for {build.CELEBRITIES_IN_ACTION} only')
     if options.annotations and options.name == build.THIS_IS_MY:

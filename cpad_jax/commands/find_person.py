@@ -16,8 +16,7 @@ from cpad_jax import atomic, errors
 from cpad_jax.labelling import contact_sheet, find_person
 from cpad_jax.labelling.contact_sheet import format_time
 from cpad_jax.media import face_embedding, faces, file_kinds, images, model_files
-from cpad_jax.printable import printable
-from cpad_jax.printable import say as printed
+from cpad_jax.printable import printable, say
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -71,24 +70,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def search(options) -> None:
-    """Does what the command line asks for, which was checked."""
+    """Runs the command; the options were checked."""
     aside: list[str] = []
 
-    def set_aside(error: errors.UserError) -> None:
+    def reject(error: errors.UserError) -> None:
         aside.append(f'set aside: {error}')
 
     try:
-        photos = find_person.list_inputs(
-            options.photos, file_kinds.PICTURE, set_aside, aside.append
-        )
-        videos = find_person.list_inputs(options.videos, file_kinds.VIDEO, set_aside, aside.append)
+        photos = find_person.list_inputs(options.photos, file_kinds.PICTURE, reject, aside.append)
+        videos = find_person.list_inputs(options.videos, file_kinds.VIDEO, reject, aside.append)
         detector = faces.FaceDetector(options.detector)
         embedder = face_embedding.FaceEmbedder(options.embedder)
         keep_inputs(options, [*photos, *videos, detector.path, embedder.path])
         threshold = embedder.threshold if options.threshold is None else options.threshold
-        person = find_person.embed_person(photos, detector, embedder, set_aside, aside.append)
+        person = find_person.embed_person(photos, detector, embedder, reject, aside.append)
         # At once, because a search with the wrong photos is better broken off.
-        say(aside)
+        report(aside)
         moments: list[find_person.Moment] = []
         unread = 0
         for number, path in enumerate(videos):
@@ -100,10 +97,10 @@ def search(options) -> None:
             except find_person.PartialVideoError as error:
                 aside.append(f'read up to {format_time(error.until)} only: {error}')
             except errors.UserError as error:
-                set_aside(error)
+                reject(error)
                 unread += 1
             except KeyboardInterrupt:
-                print(
+                say(
                     f'incomplete: interrupted in {printable(path)}, the videos before it ({number} '
                     f'of {len(videos)}) are done; --json and --sheet are not written; so far:',
                     file=printed_to(options),
@@ -124,7 +121,7 @@ def search(options) -> None:
         finally:
             show(found, moments, threshold, printed_to(options))
     finally:
-        say(aside)
+        report(aside)
 
 
 def keep_inputs(options, given: Sequence[Path]) -> None:
@@ -138,10 +135,10 @@ def keep_inputs(options, given: Sequence[Path]) -> None:
                 )
 
 
-def say(aside: list[str]) -> None:
+def report(aside: list[str]) -> None:
     """Prints what is to be said beside the results, and takes it off the list."""
     while aside:
-        printed(' '.join(aside.pop(0).split()), sys.stderr)
+        say(' '.join(aside.pop(0).split()), sys.stderr)
 
 
 def printed_to(options) -> TextIO:
@@ -158,7 +155,7 @@ def show(
 ) -> None:
     """Prints the moments found, or which of all came nearest."""
     for moment in found:
-        print(
+        say(
             f'{moment.score:.3f}  {format_time(moment.start)} - {format_time(moment.end)}  '
             f'{printable(moment.video)}',
             file=to,
@@ -170,7 +167,7 @@ def show(
             f'{format_time(best.best_time)} of {printable(best.video)}'
         )  # fmt: skip
         least = f'{threshold:.2f}' if threshold == float(f'{threshold:.2f}') else str(threshold)
-        print(f'nothing scores {least} or more; {nearest}', file=to)
+        say(f'nothing scores {least} or more; {nearest}', file=to)
 
 
 def below(score: float, threshold: float) -> str:
@@ -194,7 +191,7 @@ def save(found: Sequence[find_person.Moment], options) -> None:
         write(options.json, atomic.write_json, rows)
     if options.sheet and found:
         write(options.sheet, atomic.write_bytes, images.encode_jpeg(contact_sheet.draw(found)))
-        print(f'picture: {printable(options.sheet)}', file=printed_to(options))
+        say(f'picture: {printable(options.sheet)}', file=printed_to(options))
     elif options.sheet:
         # One of an earlier search would be taken for this one's.
         write(options.sheet, atomic.remove)

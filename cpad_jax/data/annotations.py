@@ -75,7 +75,7 @@ class ClipAnnotation:
         video: Path of the video, relative to the folder of videos; '' where `clip_id` says it.
         start: Seconds of the video at which the clip starts.
         end: Seconds at which it ends; None for the end of the video.
-        place: Where it is, by the data set's names; '' where only the data set says, or nobody.
+        place: Where it is, by the data set's names; '' where it is unknown or set by the data set.
     """
 
     clip_id: str

@@ -1,6 +1,6 @@
-"""Reads tar and zip archives that nobody vouches for, member by member.
+"""Reads tar and zip archives of unknown origin, member by member.
 
-Nothing is unpacked unless asked, names that would leave their folder are refused, links and devices
+Nothing is unpacked by itself, names that would leave their folder are refused, links and devices
 are never followed, and neither sizes in headers nor the end of the archive are taken on trust.
 """
 
@@ -23,7 +23,7 @@ from typing import BinaryIO, NamedTuple
 from cpad_jax import atomic
 from cpad_jax.errors import UserError
 
-# How a refused member is told of: (name, reason). Reasons are a few fixed phrases.
+# A refused member: (name, reason). Reasons are a few fixed phrases.
 Refused = Callable[[str, str], None]
 
 _OPENERS = {b'\x1f\x8b': gzip.open, b'BZh': bz2.open, b'\xfd7zXZ\x00': lzma.open}
@@ -49,7 +49,7 @@ _NOTES = (
 
 
 class Member(NamedTuple):
-    """A file in an archive, to be read before the next member is asked for.
+    """A file in an archive, to be read before the next member is taken.
 
     Attributes:
         name: Its path with forward slashes, relative and without '..', e.g.
@@ -79,7 +79,7 @@ def members(
         refused: Called for each member that is not yielded although it is no folder.
 
     Yields:
-        Files. A member can only be read until the next one is asked for.
+        Files. A member can only be read until the next one is taken.
 
     Raises:
         UserError: The archive is missing, damaged, cut short or of another kind.

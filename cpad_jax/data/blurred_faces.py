@@ -1,4 +1,4 @@
-"""Clips in which nobody has a face, for what must not know who is in them."""
+"""Clips with blurred faces, for controls and features that must not identify people."""
 
 from __future__ import annotations
 

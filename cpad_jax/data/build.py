@@ -266,8 +266,8 @@ def _check_manual_dir(name: str, manual_dir: Path) -> None:
         wrong = 'this folder is empty'
     else:
         return
-    told = built_dataset.builder_module(name).Builder.MANUAL_DOWNLOAD_INSTRUCTIONS
-    raise UserError(f'--manual_dir {manual_dir}: {wrong}. {told}')
+    instructions = built_dataset.builder_module(name).Builder.MANUAL_DOWNLOAD_INSTRUCTIONS
+    raise UserError(f'--manual_dir {manual_dir}: {wrong}. {instructions}')
 
 
 def _describe(

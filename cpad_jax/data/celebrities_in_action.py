@@ -53,7 +53,7 @@ TABLE_INSTRUCTIONS = (
     '[[0.1, 0.2, 0.4, 0.35]]}]}'
 )
 INSTRUCTIONS = (
-    'nobody passes this data set on, so it is made of its sources, which belong into one folder '
+    'this data set is not distributed, so it is made of its sources, which belong into one folder '
     f'DIR; {hollywood2.INSTRUCTIONS}; {tv_human_interactions.INSTRUCTIONS}; one of them is enough. '
     f'Who is in which clip says DIR/annotations.jsonl, or the file that --annotations names; '
     f'{TABLE_INSTRUCTIONS}'
@@ -120,7 +120,7 @@ class Splits:
 
 
 def split_of(title: str) -> str:
-    """The split of a title where nobody chose one: two fifths train, a tenth validation."""
+    """The split of a title where none was chosen: two fifths train, a tenth validation."""
     draw = int.from_bytes(hashlib.sha256(title.encode()).digest()[:8]) / 2**64
     if draw < _TRAIN:
         return 'train'
@@ -183,7 +183,7 @@ def plan(
         tv_folders: Videos and annotations, as in `tv_human_plans.plan_clips`; or None.
         table: Who is in which clip. Clips that it leaves out are set aside.
         splits: Of all titles; without it, `split_of` decides.
-        aside: Is told of everything that is left out.
+        aside: Receives everything that is left out.
 
     Raises:
         UserError: No clip is left; the splits leave a title out; or as the sources' `plan_clips`.
@@ -236,14 +236,14 @@ def _refuse_two_spellings(titles: Sequence[str], table: AnnotationTable) -> None
         if same != title:
             raise UserError(
                 f'{table.path}: {same!r} and {title!r} seem to be one title, whose clips could be '
-                'learned from and asked for at once; spell it in one way'
+                'in training and in queries at once; spell it in one way'
             )
 
 
 def _chosen(
     splits: Splits, titles: Sequence[str], table: AnnotationTable, aside: RejectionSink
 ) -> dict[str, str]:
-    """Title → split, of titles that clips have; what no row of the table has is told."""
+    """Title → split, of titles that clips have; titles without a row are reported."""
     unused = [title for title in splits.by_title if title not in table.titles]
     if missing := [title for title in titles if title not in splits.by_title]:
         instead = ', '.join(map(repr, unused[:5]))
@@ -258,7 +258,7 @@ def _chosen(
 
 
 def _named(people: Sequence[PersonInClip]) -> tuple[PersonInClip, ...]:
-    """Those whom a query can ask for; unnamed people are nobody's target."""
+    """Those that queries can name; unnamed people are never a target."""
     kept = [index for index, person in enumerate(people) if person['name'] != video_clips.UNKNOWN]
     new = {old: index for index, old in enumerate(kept)}
     return tuple(
@@ -318,7 +318,7 @@ def _fingerprint(clips: Iterable[ClipPlan], split: Mapping[str, str]) -> str:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Faces:
-    """Faces that are cut out of the videos as they are asked for, as `streamed.Source` has it.
+    """Faces that are cut out of the videos lazily, as `streamed.Source` has it.
 
     Attributes:
         photos: Which faces.

@@ -76,7 +76,7 @@ class ClipBuilder(streamed.StreamedBuilder, skip_registration=True):
         Args:
             plans: Split → clips.
             table: Rows about other clips are set aside.
-            aside: Is told of them.
+            aside: Receives them.
             elsewhere: Clips of another part, which the table may be about as well.
         """
         clips = [clip for own in plans.values() for clip in own]

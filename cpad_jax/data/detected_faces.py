@@ -20,7 +20,7 @@ VERSION = 1
 
 
 class Detector:
-    """Opens a face detector once per thread that asks.
+    """Opens a face detector once per thread.
 
     Attributes:
         sha256: Of its file.

@@ -144,7 +144,7 @@ def read_clips(folder: Path, part: str, aside: RejectionSink) -> list[Clip]:
     Args:
         folder: The one that holds `ClipSets` and the other folders.
         part: 'actions' or 'scenes'.
-        aside: Is told of everything that is left out.
+        aside: Receives everything that is left out.
 
     Returns:
         Clips by split, then by name.
@@ -253,7 +253,7 @@ def plan_clips(
     Args:
         folder: As in `read_clips`.
         part: 'actions' or 'scenes'.
-        table: Clips that it leaves out have the title 'unknown', and nobody is known to be in them.
+        table: Clips that it leaves out have the title 'unknown', and no known people.
         aside: As in `read_clips`.
         numbers: Name of an action → its number in the plans.
 
@@ -277,7 +277,7 @@ def plan_clips(
                 for person, own in zip(_people(clip, table, aside), done, strict=True)
             ]
             actions.update(*(own for own in done if own))
-            said = table.place(clip.clip_id, PLACES)  # Asked in any case: a wrong word is told.
+            said = table.place(clip.clip_id, PLACES)  # In any case: a wrong word is an error.
             place = place if place >= 0 else said
         plans[clip.split].append(
             ClipPlan(

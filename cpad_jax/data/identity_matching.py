@@ -1,4 +1,4 @@
-"""Whom two data sets have in common: who was learned from one, and is asked for in the other."""
+"""People that two data sets share: learned from one, and queried in the other."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def mark_seen(people: Sequence[PersonEntry], learned: Sequence[PersonEntry]) -> 
     'n000001', 'n000002' without meaning VGGFace2's.
 
     Args:
-        people: Of the data set that is asked.
+        people: Of the data set that is searched.
         learned: Those of the other whom training saw.
 
     Returns:

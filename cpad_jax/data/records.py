@@ -2,7 +2,7 @@
 
 Both are plain dicts, so that they travel between processes and into Grain as they are. Pictures
 stay JPEG until somebody looks at them (`media.images.decode_jpeg`). Boxes are ymin, xmin, ymax and
-xmax, landmarks x and y, as fractions of the picture; where nobody marked them all are -1.
+xmax, landmarks x and y, as fractions of the picture; where they are not marked all are -1.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ def _boxes(boxes: np.ndarray, count: int, where: str) -> None:
     if boxes.shape != (count, 4):
         raise UserError(f'{where} has shape {boxes.shape}, expected {(count, 4)}')
     absent = (boxes == -1).all(axis=1)
-    # Faces may reach over the edge of the picture, so only order and finiteness are asked for.
+    # Faces may reach over the edge of the picture, so only order and finiteness are required.
     ordered = (boxes[:, 0] <= boxes[:, 2]) & (boxes[:, 1] <= boxes[:, 3])
     if not (np.isfinite(boxes).all() and (absent | ordered).all()):
         raise UserError(f'{where} is {boxes.tolist()}, expected ymin xmin ymax xmax or -1s')

@@ -18,7 +18,7 @@ from cpad_jax.printable import printable
 LIST, GROUPS = 'rejection_log.txt', 'rejection_log.json'
 # Entries that are listed of each reason; what goes beyond is counted.
 LISTED = 10_000
-FIRST = 3  # Entries of each reason that are told with its count.
+FIRST = 3  # Entries of each reason that are printed with its count.
 _ITEM = 200  # Characters of an item that are kept.
 
 

@@ -3,8 +3,8 @@
 TFDS's own writer gathers up to 1 GB of records in memory before it writes any. Without shuffling it
 then sorts by the key's place among 2 ** 128, where whole numbers all lie at the beginning: every
 record comes back into memory at once. With shuffling it writes everything twice. Readers here draw
-records at random anyway, so the order of the source serves as well; and on a cluster, where nobody
-holds all of it, TFDS's writer for Apache Beam is used as it is.
+records at random anyway, so the order of the source serves as well; and on a cluster, where no
+process holds all of it, TFDS's writer for Apache Beam is used as it is.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Source(Protocol):
         """How many records there should be; 0 where nothing says."""
 
     def records(self, aside: RejectionSink) -> Iterator[Record]:
-        """All records, made as they are asked for."""
+        """All records, made lazily."""
 
 
 class PartedSource(Source, Protocol):
@@ -76,7 +76,7 @@ class StreamedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """The splits. Sets the names of labels and calls `_write_people`, where there are any."""
 
     def info_of(self, fields: tfds.features.FeaturesDict) -> tfds.core.DatasetInfo:
-        """What TFDS is told of a data set whose records have these fields and keep their order."""
+        """TFDS's description of a data set whose records have these fields and keep their order."""
         return self.dataset_info_from_configs(
             features=fields, disable_shuffling=True, metadata=tfds.core.MetadataDict()
         )
@@ -102,7 +102,7 @@ class StreamedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             if download_config.beam_runner or download_config.beam_options:
                 super()._download_and_prepare(dl_manager, download_config)
                 self._gather_entries(aside)
-                # Nobody saw all records, so every such build counts as other data.
+                # No process saw all records, so every such build counts as other data.
                 content = uuid.uuid4().hex
             else:
                 digest = hashlib.blake2b(digest_size=32)
@@ -130,7 +130,7 @@ class StreamedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             bar.update(max(0, len(source) - bar.n))
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
-        """The splits as Beam transforms; TFDS's own writer asks for them."""
+        """The splits as Beam transforms; TFDS's own writer needs them."""
         del dl_manager  # Its files were opened before.
         return {
             split: _read_in_beam(source, Path(self.data_dir), split)

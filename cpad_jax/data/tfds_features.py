@@ -1,4 +1,4 @@
-"""What TFDS is told about the fields of a record."""
+"""The fields of records, as TFDS describes them."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def plan(manual: Path, aside: RejectionSink) -> DataSet:
 
     Args:
         manual: The user's folder.
-        aside: Is told of everything that is left out.
+        aside: Receives everything that is left out.
 
     Raises:
         UserError: A list is missing or is not as expected, or no segment's video is there.
@@ -251,7 +251,7 @@ def _read_captions(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Photos:
-    """Frames that are taken as they are asked for, as `streamed.Source` has it.
+    """Frames that are taken lazily, as `streamed.Source` has it.
 
     Attributes:
         data_set: Of which.

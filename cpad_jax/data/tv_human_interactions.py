@@ -172,7 +172,7 @@ def read_clips(videos: Path, annotations: Path, aside: RejectionSink) -> list[Cl
     Args:
         videos: Folder of `<class>_<number>.avi`.
         annotations: Folder of `<class>_<number>.annotations`.
-        aside: Is told of everything that is left out.
+        aside: Receives everything that is left out.
 
     Returns:
         Clips by set, then by name.
@@ -213,7 +213,7 @@ def read_annotation(path: Path, aside: RejectionSink) -> Annotation:
 
     Args:
         path: An `.annotations` file.
-        aside: Is told of every line that is left out.
+        aside: Receives every line that is left out.
     """
     bodies: dict[tuple[int, int], Body] = {}
     pairs: dict[tuple[int, int, int], int] = {}

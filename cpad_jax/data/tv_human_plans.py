@@ -62,7 +62,7 @@ def same_person(
         faces: ymin, xmin, ymax and xmax for each, as fractions of the picture.
 
     Returns:
-        Index of the one in whose upper body, and in nobody else's, the middles of most faces lie,
+        Index of the one in whose upper body, and in no other's, the middles of most faces lie,
         where these are half of the faces at whose time anybody is marked; otherwise None.
     """
     by_frame: dict[int, list[tuple[int, tuple[float, ...]]]] = collections.defaultdict(list)
@@ -93,7 +93,7 @@ def plan_clips(
 ) -> dict[str, list[ClipPlan]]:
     """Joins clips, their annotations and the annotation table.
 
-    Persons whom nobody names are `CLIP/NUMBER` and have the name 'unknown'.
+    Persons without a name are `CLIP/NUMBER` and have the name 'unknown'.
 
     Args:
         videos: As in `tv_human_interactions.read_clips`.

@@ -182,7 +182,7 @@ class PartReader:
         """As `Split.part_records`."""
         key = (str(self.release), self.split)
         if key not in _opened:
-            # What is wrong with the tables was told where the build was started.
+            # Errors of the tables were reported where the build was started.
             people = read_people(self.release.meta, RejectionList())
             _opened[key] = Split(self.release, self.split, people, RejectionList())
         return _opened[key].part_records(part, aside)
@@ -192,7 +192,7 @@ _opened: dict[tuple[str, str], Split] = {}
 
 
 def _once(tables: dict[str, Path], split: str, aside: RejectionSink) -> RejectionSink:
-    """Where what is wrong with a table is told: of one that serves both splits, once."""
+    """Where errors of a table are reported: of one that serves both splits, once."""
     first = next((other for other in SPLITS if tables.get(other) == tables.get(split)), split)
     return aside if first == split else RejectionList()
 

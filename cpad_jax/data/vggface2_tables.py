@@ -310,7 +310,7 @@ class Measures:
         self._values = self._values[self._rows.order]
 
     def of(self, number: int) -> np.ndarray | None:
-        """float32 [numbers] in pixels, or None where nobody marked them."""
+        """float32 [numbers] in pixels, or None where they are not marked."""
         row = self._rows.find(number)
         return None if row is None else self._values[row]
 
@@ -356,7 +356,7 @@ class Listed:
         return self.path is None or self._rows.find(number) is not None
 
     def came_before(self, number: int) -> bool:
-        """Whether a picture was asked about before; from now on it was."""
+        """Whether a picture was looked up before; from now on it was."""
         row = self._rows.find(number)
         if row is None:
             before = number in self._others

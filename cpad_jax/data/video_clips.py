@@ -29,7 +29,7 @@ FRAME_RATE = 2.0  # Per second.
 MAX_FRAMES = 32
 SHORTER_SIDE = 256  # Pixels; smaller videos are not enlarged.
 
-# What a title and a name are where nobody says; the schema asks for text.
+# Title and name where they are unknown; the schema requires text.
 UNKNOWN = 'unknown'
 
 # Why a clip or a face is set aside.
@@ -110,7 +110,7 @@ class AnnotationTable:
 
         Args:
             known: Clips of the data set.
-            aside: Is told.
+            aside: Receives rejected clips.
             unchecked: Clips that are there and left out, as their labels were read off scripts.
         """
         for clip_id, (line, _) in self._rows.items():
@@ -128,7 +128,7 @@ class AnnotationTable:
         Args:
             clip_id: A clip that is in the table.
             seconds: How long the video is.
-            aside: Is told of those faces.
+            aside: Receives those faces.
         """
         line, row = self._rows[clip_id]
         people = []
@@ -296,7 +296,7 @@ def sample_clip(path: Path) -> tuple[list[bytes], np.ndarray]:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Clips:
-    """Clips whose records are made as they are asked for, as `streamed.Source` has it.
+    """Clips whose records are made lazily, as `streamed.Source` has it.
 
     Attributes:
         plans: Which clips.

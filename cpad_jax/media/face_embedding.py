@@ -90,7 +90,7 @@ class FaceEmbedder:
             found: N faces in it.
 
         Returns:
-            float32 [N, F], each of length 1.
+            float32 [N, F], L2-normalised.
         """
         features = np.zeros((len(found), self.width), np.float32)
         # One by one: files may hold a batch of one, and several at once are no faster.

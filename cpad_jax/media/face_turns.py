@@ -1,7 +1,7 @@
 """Faces of photos that lie on their side, stand on their head, or are held at a slant.
 
 A face detector knows faces that are upright by 30 degrees or so. Beyond that it finds none, or puts
-the eyes where they would be in an upright face, and the face's feature is then nobody's.
+the eyes where they would be in an upright face, and the face's feature then matches no person.
 """
 
 from __future__ import annotations

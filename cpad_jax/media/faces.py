@@ -174,7 +174,7 @@ class OnePerson:
 
     Attributes:
         faces: For each photo the number of that face, from 0; None where none does, or where which
-            does cannot be told.
+            does cannot be determined.
         likeness: For each photo the highest cosine of its faces with the person's.
         certain: False where no person is in more photos than any other. All photos of one face are
             then chosen, and those whose `likeness` is below the threshold show another person than
@@ -194,7 +194,7 @@ def agreeing_faces(features: Sequence[np.ndarray], threshold: float) -> OnePerso
     with it, and a face that agrees with either is the person's, unless two of one photo do.
 
     Args:
-        features: For each photo float32 [N, F], rows of length 1: its faces', N >= 1.
+        features: For each photo float32 [N, F], L2-normalised: its faces', N >= 1.
         threshold: Cosine from which on two faces agree, such as `FaceEmbedder.threshold`.
 
     Returns:

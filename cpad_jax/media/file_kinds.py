@@ -71,7 +71,7 @@ _RAW = (
     '.3fr',
     '.iiq',
 )
-# Files of these endings that cannot be told by their first bytes are taken for what they should be,
+# Files of these endings whose first bytes are not recognised are taken for what they should be,
 # so that a damaged one is named.
 _VIDEO_ENDINGS = (
     *video.ENDINGS, '.m2ts', '.m2t', '.vob', '.flv', '.f4v', '.3g2', '.ogv', '.divx', '.asf',

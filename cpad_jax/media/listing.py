@@ -50,14 +50,14 @@ class Listing:
         )
         if not reasons:
             return ''
-        told = [
+        parts = [
             f'{len(files)} {why} (such as {files[0].relative_to(folder)})'
             for why, files in reasons[:_MOST_REASONS]
         ]
         if rest := sum(len(files) for _, files in reasons[_MOST_REASONS:]):
-            told.append(f'{rest} for other reasons')
+            parts.append(f'{rest} for other reasons')
         count = sum(len(files) for _, files in reasons)
-        return f'passed over {count} file{"s" * (count != 1)} of {folder}: {", ".join(told)}'
+        return f'passed over {count} file{"s" * (count != 1)} of {folder}: {", ".join(parts)}'
 
 
 def list_files(folder: str | os.PathLike[str], kind: str, deep: bool = True) -> Listing:

@@ -1,6 +1,6 @@
 """Files of face networks: where they are looked for, and how they are fetched once.
 
-Nothing is fetched unless somebody asks for it. What is fetched is known beforehand to the byte.
+Nothing is downloaded by itself. What is fetched is known beforehand to the byte.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def find(model: ModelFile, path: str | os.PathLike[str] | None = None) -> Path:
 def fetch(model: ModelFile) -> Path:
     """Downloads a model's file into the cache, unless it is there already.
 
-    A download that breaks off goes on from where it was when it is asked for again.
+    A download that breaks off continues where it stopped when it is started again.
 
     Args:
         model: Which one.

@@ -1,4 +1,4 @@
-"""Runs a face network that nobody here knows once, in a process of its own, which may crash.
+"""Runs an unknown face network once, in a process of its own, which may crash.
 
 OpenCV reads ONNX files without much care: one changed byte can end the process, or fill the memory.
 This program gets a file on its standard input and ends well where the file could be used. It
@@ -28,7 +28,7 @@ def main() -> int:
         (resource.RLIMIT_FSIZE, 0),
     ):
         with contextlib.suppress(ValueError, OSError):  # Not every system knows each of them.
-            # Of its time the process is told by a signal, and killed if that is not enough.
+            # The process gets a signal when its time is up, and is killed if that does not end it.
             grace = 5 if what == resource.RLIMIT_CPU else 0
             resource.setrlimit(what, (most, most + grace))
     import cv2

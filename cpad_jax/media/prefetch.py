@@ -16,7 +16,7 @@ class Ahead(Generic[Item]):
 
     The thread starts at once. An error is raised where the item would have come, after all items
     before it. The thread ends and the source is closed at the end of the items, on `close`, at the
-    end of a `with` block, and when nobody holds the iterator any longer.
+    end of a `with` block, and when the iterator is no longer referenced.
     """
 
     def __init__(self, source: Iterable[Item], count: int = 8):

@@ -94,7 +94,7 @@ def _difference(a: _Look, b: _Look) -> float:
 
 
 def _cuts(looks: Iterator[_Look]) -> Iterator[float]:
-    """The times at which a new shot begins, each told `_AROUND` frames later."""
+    """The times at which a new shot begins, each known `_AROUND` frames later."""
     near: deque[_Look] = deque(maxlen=2 * _AROUND + 1)
     steps: deque[float] = deque(maxlen=2 * _AROUND)  # steps[i]: from near[i] to near[i + 1].
     for look in looks:

@@ -27,7 +27,7 @@ class FaceTrack:
         times: float32 [M], seconds from the video's first frame, ascending, M >= 1.
         boxes: float32 [M, 4], ymin xmin ymax xmax as fractions of the picture.
         quality: float32 [M], 0 to 1: how well each face shows who it is.
-        feature: float32 [F] of length 1: the faces' features, weighted by quality, as one.
+        feature: float32 [F], L2-normalised: the faces' features, weighted by quality, as one.
         crop: uint8 [S, S, 3] RGB, the face of the best quality, aligned.
     """
 

@@ -68,7 +68,7 @@ def iterate_frames(
 
     Raises:
         UserError: As `probe`; also where the video breaks off well before the length it names and
-            before a time that was asked for.
+            before a requested time.
     """
     with VideoStream(Path(path), may_jump and times is not None) as stream:
         if times is None:

@@ -26,7 +26,7 @@ _CONTAINERS = (
     'cavsvideo', 'yuv4mpegpipe',
 )  # fmt: skip
 
-# A picture opens as a video of one frame, and so must be told apart by its first bytes.
+# A picture opens as a video of one frame, and so must be recognised by its first bytes.
 _JPEG, _JPEGS = b'\xff\xd8\xff', ('.mjpeg', '.mjpg')
 _PICTURES = (_JPEG, b'\x89PNG', b'BM', b'GIF8')
 _UNCOMPRESSED = b'YUV4MPEG2'  # Y4M: a line of text, then pixels.
@@ -109,7 +109,7 @@ class VideoFile:
         self.container.seek(stamp, stream=self.stream)
 
     def stamp(self, item: av.Packet | av.VideoFrame) -> int | None:
-        """When a frame, or the one in a packet, is shown; None where nothing is said of it.
+        """When a frame, or the one in a packet, is shown; None where it is unknown.
 
         AVI has no stamps, and FFmpeg's guesses of when frames are shown are wrong at times; when
         they come out of the decoder is known. The same holds for a frame without a stamp.

@@ -42,7 +42,7 @@ class FrameConverter:
 
         Args:
             frame: As it was decoded.
-            size: None for the size of the first frame that was asked for, (height, width), or the
+            size: None for the size of the first requested frame, (height, width), or the
                 length of the shorter side with the aspect kept.
 
         Raises:

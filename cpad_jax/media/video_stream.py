@@ -25,7 +25,7 @@ from cpad_jax.media.packets import ANEW, KeyFrame, Packets, demux, measure
 from cpad_jax.media.video_file import VideoFile
 from cpad_jax.media.video_frames import FrameConverter
 
-# Containers round time stamps to a millisecond; a frame asked for by its own time must be found.
+# Containers round time stamps to a millisecond; a frame requested by its own time must be found.
 TIME_SLACK = 1e-3
 
 # A stream that ends before this share of its length was cut off.
@@ -40,10 +40,10 @@ _GAP = 10.0
 # Packets that cannot be decoded one after the other before a video is given up.
 _MOST_BROKEN = 4096
 
-# Frames ahead from which on the packets are asked whether a jump pays; below this none can.
+# Frames ahead from which on packets are checked for a worthwhile jump; below this there is none.
 _FAR = 32
 
-# Packets that are read without finding a worthwhile jump before they are no longer asked.
+# Packets that are read without finding a worthwhile jump before they are no longer checked.
 _FRUITLESS = 3000
 
 # A guess of what a jump costs beside decoding, in frames, until it has been measured.
@@ -311,7 +311,7 @@ class VideoStream:
         return None
 
     def _go(self, key: KeyFrame, wanted: int) -> av.VideoFrame | None:
-        """Jumps; gives the wanted frame if every one up to it was as the packets told."""
+        """Jumps; gives the wanted frame if every one up to it was as the packets say."""
         start = clock.perf_counter()
         try:
             self._file.seek(key.stamp)

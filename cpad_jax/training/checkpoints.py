@@ -197,10 +197,10 @@ class Checkpoints:
             try:
                 return self.restore(state, step)
             except Damaged as error:
-                self.set_aside(error)
+                self.quarantine(error)
         return None
 
-    def set_aside(self, damaged: Damaged) -> None:
+    def quarantine(self, damaged: Damaged) -> None:
         """Renames a damaged checkpoint, which is kept, and reports it in a line."""
         aside = self.directory / f'{_ASIDE}.{damaged.place.name}'
         while aside.exists():

@@ -71,8 +71,8 @@ def composition(moved: Array, base: Array, reference: Array) -> tuple[Array, Arr
     "a person running in a park", in the joint space.
 
     Args:
-        moved: float [C, D], queries with action or place, of length 1.
-        base: float [C, D], the same people without, of length 1.
+        moved: float [C, D], queries with action or place, L2-normalised.
+        base: float [C, D], the same people without, L2-normalised.
         reference: float [C, D], the step of plain CLIP.
 
     Returns:

@@ -58,5 +58,5 @@ def best(task: loop.Task, config: Any, workdir: Path, last: Any) -> tuple[int, A
             try:
                 return step, saved.restore(state, step)[1].params
             except checkpoints.Damaged as error:
-                saved.set_aside(error)
+                saved.quarantine(error)
     return config.train.steps, last

@@ -227,8 +227,8 @@ def test_of_a_photo_of_several_the_face_that_the_others_show(tmp_path):
         assert (ada.person_id, ada.photos, len(ada.features)) == ('n000002', 5, 3)
         np.testing.assert_allclose(ada.features @ ada.feature, 1, atol=1e-3)
         assert [line.split('/')[-1] for line in aside] == [
-            f'{name}: 2 faces were found, and the photos that show this person alone do not tell '
-            'which is meant; crop the photo to it'
+            f'{name}: 2 faces were found, and the photos that show this person alone do not '
+            'determine which one is meant; crop the photo to it'
             for name in ('b.png', 'c.png', 'd.png')
         ]
 

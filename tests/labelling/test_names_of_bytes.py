@@ -77,11 +77,11 @@ def test_a_correction_of_no_video_is_told_with_a_name_that_can_be_copied(folder,
     (film,) = [p for p in (folder / 'films').iterdir() if os.fsencode(p).endswith(b'caf\xe9.mp4')]
     labelled = run(folder, tmp_path / 'out', videos=(film,), corrections=tmp_path / 'c.csv')
     (line,) = [line for line in labelled.rejected if 'c.csv' in line]
-    assert line.endswith(r"which are called as e.g. 'caf\\udce9.mp4'")
+    assert line.endswith(r"which have names such as 'caf\\udce9.mp4'")
     assert r'caf\udce9' not in title.summary(labelled, people).replace(r'\\', '')
 
 
 def test_a_title_is_text(folder, tmp_path):
-    with pytest.raises(UserError, match=r"title is 'caf\\udce9', which is no text in the"):
+    with pytest.raises(UserError, match=r"title is 'caf\\udce9', which is not valid in the"):
         run(folder, tmp_path / 'out', title=os.fsdecode(b'caf\xe9'))
     assert not (tmp_path / 'out').exists()

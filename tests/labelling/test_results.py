@@ -83,7 +83,7 @@ def test_files_called_as_folders_of_results_stay(folder, name):
     shutil.rmtree(folder / 'out')
     (folder / 'out').mkdir()
     (folder / 'out' / name).write_text('mine')
-    refused(folder, f'results cannot be written there .{name} is no folder')
+    refused(folder, f'results cannot be written there .{name} is not a folder')
 
 
 def test_a_list_that_leads_out_of_the_folder_is_refused(folder):
@@ -107,15 +107,15 @@ def test_what_is_given_is_not_written_over(folder, what, place):
         shutil.copy(folder / given, target)
     else:
         (folder / given).rename(target)
-    says = f'{place}: this run reads that and would write over it'
+    says = f'{place}: this run reads this file and would overwrite it'
     link = folder / 'link'
     link.symlink_to(target)
     refused(folder, says, **{what: target})
-    refused(folder, 'link: this run reads that', **{what: link})
+    refused(folder, 'link: this run reads this file', **{what: link})
 
 
 def test_photos_and_videos_among_the_results_are_not_read(folder):
-    refused(folder, 'sheets/.*.jpg: this run reads that and would', exemplars=folder / 'out')
+    refused(folder, 'sheets/.*.jpg: this run reads this file and would', exemplars=folder / 'out')
     shutil.copy(folder / 'films/00.mp4', folder / 'out/found/00.mp4')
     refused(folder, 'found/00.mp4: this run reads', videos=(folder / 'out',), subtitles=None)
 
@@ -164,6 +164,6 @@ def test_subtitles_whatever_the_capitals_and_those_of_no_video_are_told(folder):
     said = {video: cues[0].lines[0][1] for video, cues in done.cues.items()}
     assert said == {'Stage.mp4': 'stage.vtt', 'ship.A.mp4': 'Ship.a.EN.SRT'}
     assert done.rejected == tuple(
-        f'{films}/{name}.srt: no video that was given is called so' for name in ('en', 'stag')
+        f'{films}/{name}.srt: no given video has this name' for name in ('en', 'stag')
     )
-    assert (folder / 'out/aside.txt').read_text().count('is called so') == 2
+    assert (folder / 'out/aside.txt').read_text().count('has this name') == 2

@@ -278,7 +278,9 @@ def test_the_encoding_is_said_where_it_is_not_utf8(tmp_path):
     assert cue.lines[0][1] == 'Где Анна? Она ушла вчера.'
     assert notes == [f'{path}: read as cp1251; give --encoding if that is wrong']
     (cue,), _ = subtitles.read_subtitles(path, 'koi8-r', notes.append)
-    assert cue.lines[0][1].startswith('цДЕ') and 'read as koi8-r; as given by --encoding' in notes[1]
+    assert (
+        cue.lines[0][1].startswith('цДЕ') and 'read as koi8-r; as given by --encoding' in notes[1]
+    )
     path.write_text(SAID)
     assert subtitles.read_subtitles(path, report=notes.append)[0] == CUES and len(notes) == 2
 

@@ -16,7 +16,7 @@ PIECE = 2000  # Queries between two moves of the progress bar.
 
 
 def directions(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Random float32 [count, 512] of length 1, made in place."""
+    """Random float32 [count, 512] L2-normalised, made in place."""
     made = rng.standard_normal((count, WIDTH), np.float32)
     for start in range(0, count, exact_scores.CLIPS):
         part = made[start : start + exact_scores.CLIPS]

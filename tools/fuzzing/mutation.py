@@ -111,7 +111,7 @@ def _splice(rng, data, others):
 
 
 def _inflate(rng, data, others):
-    """A number of two, four or eight bytes becomes one that nobody has."""
+    """A number of two, four or eight bytes becomes one that no valid file has."""
     size = int(rng.choice([2, 4, 8]))
     largest = (1 << 8 * size) - 1
     number = [largest, largest >> 1, (largest >> 1) + 1, 0, 1 << 8 * size - 2, 1 << 20][

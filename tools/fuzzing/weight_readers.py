@@ -1,4 +1,4 @@
-"""Readers of weights, of what is said of them, of tokenizers and of trained models."""
+"""Readers of weights and their descriptions, of tokenizers and of trained models."""
 
 from __future__ import annotations
 

@@ -136,8 +136,8 @@ class _Worker:
                 return Outcome(self._task, *self.pipe.recv())
             # It has ended, and its end of the pipe with it.
             self.process.join()
-            told = self.log.read_text(errors='replace')[-2000:]
-            return Outcome(self._task, f'crash ({self.process.exitcode})', told)
+            printed = self.log.read_text(errors='replace')[-2000:]
+            return Outcome(self._task, f'crash ({self.process.exitcode})', printed)
         memory, computed = self._taken()
         kind = None
         if computed - self._began > MOST_SECONDS:
@@ -149,8 +149,8 @@ class _Worker:
         if kind is None:
             return None
         self.end()
-        told = f'{computed - self._began:.0f} s, {(memory - self._before) >> 20} MiB'
-        return Outcome(self._task, kind, told)
+        usage = f'{computed - self._began:.0f} s, {(memory - self._before) >> 20} MiB'
+        return Outcome(self._task, kind, usage)
 
     def _taken(self) -> tuple[int, float]:
         """(bytes in memory, seconds computed) of the process so far."""

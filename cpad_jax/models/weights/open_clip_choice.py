@@ -107,7 +107,7 @@ def _agreeing(config: CLIPConfig, described: Mapping[str, Any], origin: str) -> 
         wanted = open_clip_keys.model(own | described | towers)
     except ValueError as error:
         raise UserError(f'{origin}: its {sources.CONFIG_FILE}: {error}') from None
-    different = open_clip_keys.differences(wanted, open_clip_config.said_of(config))
+    different = open_clip_keys.differences(wanted, open_clip_config.describe(config))
     if different:
         raise UserError(
             f'{origin}: its {sources.CONFIG_FILE} is of another model than {config.name}: '
@@ -136,7 +136,7 @@ def _described_model(described: Mapping[str, Any], origin: str, names: Iterable[
         wanted = open_clip_keys.model(described)
     except ValueError as error:
         raise UserError(f'{start}: {error}') from None
-    ours = {config.name: open_clip_config.said_of(config) for config in zoo.CONFIGS.values()}
+    ours = {config.name: open_clip_config.describe(config) for config in zoo.CONFIGS.values()}
     fits = [name for name, said in ours.items() if said == wanted]
     if not fits:  # The same but for the two sizes; the shortest name has none in it.
         different = {
@@ -197,7 +197,7 @@ def with_sizes_of(
         image_size: A size that the position embeddings are to be resized to.
 
     Returns:
-        The configuration, and what is to be said of it.
+        The configuration, and remarks on it.
 
     Raises:
         UserError: What is said beside the weights is of other sizes, which are named.

@@ -63,10 +63,10 @@ def find(cfg: Mapping[str, Any], configs: Iterable[CLIPConfig]) -> list[CLIPConf
         ValueError: A key of `cfg` is unknown, of another type, or asks for what no model here does.
     """
     wanted = open_clip_keys.model(cfg)
-    return [config for config in configs if said_of(config) == wanted]
+    return [config for config in configs if describe(config) == wanted]
 
 
-def said_of(config: CLIPConfig) -> dict[str, Any]:
+def describe(config: CLIPConfig) -> dict[str, Any]:
     """What `open_clip_keys.model` says of a configuration; {} where open_clip has no such model."""
     try:
         return open_clip_keys.model(model_cfg(config))

@@ -1,4 +1,4 @@
-"""Reads `.safetensors` files that nobody vouches for, every number checked; and writes them.
+"""Reads `.safetensors` files of unknown origin, every number checked; and writes them.
 
 A file is eight bytes with the length of a header, the header (JSON: name, type, shape and place
 of every array), and the arrays. The arrays returned lie in the file and are read when they are

@@ -80,7 +80,7 @@ class Tag:
 
 @dataclasses.dataclass(frozen=True)
 class Resolved:
-    """Where weights lie on this machine, and what is said of them beside them.
+    """Weights on this machine, and the descriptions beside them.
 
     Attributes:
         paths: Files of weights, one or all shards.
@@ -88,7 +88,7 @@ class Resolved:
         tokenizer: A tokenizer.json, or None.
         licence: What the README.md of the folder names, such as 'mit', or None.
         config: The parsed open_clip_config.json, or None.
-        tag: What open_clip knows of the weights, if they were asked for by MODEL/TAG.
+        tag: What open_clip knows of the weights, if they were requested by MODEL/TAG.
     """
 
     paths: tuple[Path, ...]
@@ -108,7 +108,7 @@ def resolve(source: str | os.PathLike[str]) -> Resolved:
             What exists on this machine goes before a tag of that name.
 
     Returns:
-        The files and what is said of them. In a folder, open_clip's names go before others, and
+        The files and their descriptions. In a folder, open_clip's names go before others, and
         safetensors before torch.
 
     Raises:

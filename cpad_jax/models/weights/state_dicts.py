@@ -1,7 +1,7 @@
 """State dictionaries as programs of others wrap and name them.
 
 Training programs put a model's state into dictionaries and prefixes of their own. What is taken off
-here has one meaning only; what cannot be a whole CLIP of open_clip is told by its names.
+here has one meaning only; what cannot be a whole CLIP of open_clip is recognised by its names.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def unwrap(
         is_tensor: Whether a value of it is a tensor.
 
     Returns:
-        The dictionary, and what is to be said of where it was.
+        The dictionary, and a remark on where it was.
 
     Raises:
         ValueError: There are several, and nothing says which of them is the model's.
@@ -89,7 +89,7 @@ def _shared(names: Iterable[str]) -> str:
 
 
 def kind(names: Iterable[str]) -> str:
-    """What weights seem to be that are not of the model which was asked for.
+    """What weights seem to be that are not of the requested model.
 
     Args:
         names: Their names, without prefixes of wrappers.

@@ -115,7 +115,7 @@ class _Archive:
             raise ValueError('it is from a machine of another byte order than little')
 
     def state(self) -> tuple[dict[str, np.ndarray], list[str]]:
-        """The arrays of the state dictionary, and what is to be said of where it was."""
+        """The arrays of the state dictionary, and a remark on where it was."""
         value, remarks = torch_pickle.unpickle(self._text('data.pkl')), []
         if type(value) is ScriptObject:
             tensors = dict(self._script_tensors(value))

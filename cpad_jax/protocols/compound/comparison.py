@@ -81,7 +81,7 @@ def read(folder: Path) -> Run:
 
 
 def check(a: Run, b: Run) -> None:
-    """Makes sure that two evaluations asked the same of the same clips.
+    """Makes sure that two evaluations have the same queries and clips.
 
     Raises:
         UserError: They did not; what differs is named.
@@ -212,13 +212,13 @@ def _page(a: Run, b: Run, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Prints the comparison, and writes it where it is asked to.
+    """Prints the comparison, and writes it to a file if one is given.
 
     Args:
         arguments: `--compare A B [--out FILE]`.
 
     Raises:
-        UserError: The folders hold no evaluation, or two that differ in what they asked.
+        UserError: The folders hold no evaluation, or two with different queries.
     """
     parser = errors.CommandParser('Compares two evaluations of the same queries.')
     parser.add_argument('--compare', nargs=2, type=errors.given_path, metavar=('A', 'B'),

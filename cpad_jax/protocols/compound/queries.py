@@ -1,4 +1,4 @@
-"""The protocol: which compound queries are asked of a gallery, and which clips answer them.
+"""Compound queries of a gallery, and the clips that are relevant to them.
 
 Works on records and the table of people alone; it knows no model. A clip answers "person, action"
 only if that person does the action, and "person, place" if the person is in a clip shot there.
@@ -28,7 +28,7 @@ MIN_DISTRACTORS = 5
 
 
 def _wanted(scenario: str, own: Sequence[Appearance]) -> list[tuple[int | None, int | None]]:
-    """The (action, place) pairs that can be asked of somebody, sorted."""
+    """The (action, place) pairs of queries about a person, sorted."""
     pairs: set[tuple[int | None, int | None]] = set()
     for seen in own:
         place = seen.place if seen.place >= 0 else None
@@ -90,7 +90,7 @@ def build_queries(
     """
     check(scenarios, 'config.eval.scenarios')
     everybody = appearances(clips, relevance)
-    # Clips in which anybody does what is asked, where it is asked.
+    # Clips in which anybody does the action in the place.
     matching: dict[tuple[int | None, int | None], set[int]] = collections.defaultdict(set)
     for own in everybody.values():
         for seen in own:
@@ -135,7 +135,7 @@ def impostors(queries: Sequence[Query], seed: int) -> dict[str, str]:
     """For the control "wrong person": each person's stand-in, never themselves.
 
     Args:
-        queries: Who is asked for; seen people stand in for seen ones, unseen for unseen.
+        queries: About whom; seen people stand in for seen ones, unseen for unseen.
         seed: Seed of the draw.
 
     Returns:

@@ -218,7 +218,7 @@ def failures(evaluated: Evaluated, method: Method, drawn: Sequence[strips.Failur
     )  # fmt: skip
     if pictures := strips.render(drawn):
         body += (
-            '<p>Some of them, drawn by chance: the photo that asks, the five clips that stand '
+            '<p>Some of them, drawn by chance: a reference photo, the five clips that rank '
             'first, and one that should.</p>' + pictures
         )
     return Section('failures', 'Queries that fail', body)

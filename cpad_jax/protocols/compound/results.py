@@ -54,7 +54,7 @@ IN_STRATA = (
 
 
 def compare(
-    asked: Sequence[Query],
+    queries: Sequence[Query],
     values: Mapping[Method, Mapping[str, np.ndarray]],
     samples: int,
     seed: int,
@@ -68,11 +68,11 @@ def compare(
         image form, wrong to right person, photos without hair and without a face to whole ones.
     """
     found = []
-    person = np.array([query.person_id for query in asked])
+    person = np.array([query.person_id for query in queries])
     pairs = [('seen', *pair) for pair in DIFFERENCES]
     pairs += [(people, *pair) for people in STRATA for pair in IN_STRATA]
-    for scenario in dict.fromkeys(query.scenario for query in asked):
-        groups = {people: group(asked, scenario, people) for people in ('seen', *STRATA)}
+    for scenario in dict.fromkeys(query.scenario for query in queries):
+        groups = {people: group(queries, scenario, people) for people in ('seen', *STRATA)}
         seen, unseen = groups['seen'], groups['unseen']
         for metric in _COMPARED:
             for people, a, b in pairs:

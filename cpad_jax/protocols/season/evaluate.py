@@ -75,7 +75,7 @@ class SeasonProtocol(Protocol[SeasonQuery]):
         if not built:
             table_file = locate(context.config, context.workdir).table
             raise UserError(
-                f'{table_file}: nobody of whom there are photos does anything in {fewest} to '
+                f'{table_file}: no one of whom there are photos does anything in {fewest} to '
                 f'{most} clips; see config.eval.season.relevant and config.eval.season.min_share'
             )
         return built
