@@ -100,7 +100,7 @@ setup(
             'setuptools>=70.1',  # Builds a wheel without the package `wheel`.
         ],
         # Each minor version of ruff formats a little differently, and CI checks the format.
-        'dev': ['matplotlib>=3.11', 'ruff>=0.17,<0.18'],
+        'dev': ['basedpyright>=1.40', 'matplotlib>=3.11', 'ruff>=0.17,<0.18'],
         # Reads the photos that iPhones take.
         'heic': ['pillow-heif>=1.0'],
         # Builds data sets on a cluster.

@@ -69,7 +69,7 @@ def encoder(
     @jax.jit
     def encode(params: Any, pixels: jax.Array) -> dict[str, jax.Array]:
         flat = pixels.reshape(-1, *pixels.shape[2:])  # [B · n, S, S, 3]
-        embedded = model.apply({'params': params}, flat, method='encode_image')
+        embedded = jnp.asarray(model.apply({'params': params}, flat, method='encode_image'))
         return finish(embedded.reshape(*pixels.shape[:2], -1))
 
     return lambda pixels: encode(params, sharding.put_batch({'pixels': pixels}, mesh)['pixels'])
@@ -79,7 +79,7 @@ def cached(
     directory: Path,
     kind: str,
     conditions: Mapping[str, Any],
-    source: Sequence[Mapping[str, Any]],
+    source: Source,
     prepare: Callable[[Mapping[str, Any]], tuple[np.ndarray, Arrays]],
     encode: Callable[[np.ndarray], dict[str, jax.Array]],
     batch_size: int,
@@ -133,10 +133,10 @@ def cached(
                 bar.update(len(batch))
                 start = batch[0] // size * size
                 if batch[-1] + 1 == min(start + size, len(source)):
-                    parts[start] = _concatenate(done)
-                    array_store.write(files[start], parts[start])
+                    parts[start] = part = _concatenate(done)
+                    array_store.write(files[start], part)
                     done = []
-    return _concatenate(list(parts.values()))
+    return _concatenate([part for part in parts.values() if part is not None])
 
 
 def _part_size(path: Path, batch_size: int) -> int:
@@ -147,7 +147,7 @@ def _part_size(path: Path, batch_size: int) -> int:
 
 
 def _prepare_ahead(
-    source: Sequence[Mapping[str, Any]],
+    source: Source,
     numbers: Sequence[int],
     prepare: Callable[[Mapping[str, Any]], tuple[np.ndarray, Arrays]],
 ) -> Iterator[tuple[np.ndarray, Arrays]]:
@@ -171,8 +171,8 @@ def _encode_behind(
         items = [next(prepared) for _ in batch]
         # The last batch is filled up, so that one program serves all.
         pixels = np.zeros((batch_size, *items[0][0].shape), np.float32)
-        for place, (item, _) in zip(pixels, items, strict=False):
-            place[:] = item
+        for number, (item, _) in enumerate(items):
+            pixels[number] = item
         fields = {name: np.stack([f[name] for _, f in items]) for name in items[0][1]}
         running = (batch, encode(pixels), fields)
         if pending:

@@ -42,7 +42,7 @@ class FaceTrackFeatures:
         """
         present = self.tracks >= 0
         faces = np.where(present[..., None], self.faces.astype(np.float32), 0)
-        return mean_direction(normalize(faces)), present.any(axis=1)
+        return mean_direction(normalize(faces)), np.asarray(present.any(axis=1))
 
 
 # Changed when other faces of the same clip would be chosen: features of faces are kept by it.

@@ -13,7 +13,7 @@ from cpad_jax.models.person_adapter import FACE_MARGIN
 from cpad_jax.models.pretrained import preprocessing
 
 
-def face_crop(image: np.ndarray, bbox: Sequence[float], size: int) -> np.ndarray:
+def face_crop(image: np.ndarray, bbox: Sequence[float] | np.ndarray, size: int) -> np.ndarray:
     """The face in a photo.
 
     Args:
@@ -31,13 +31,13 @@ def face_crop(image: np.ndarray, bbox: Sequence[float], size: int) -> np.ndarray
     return media_faces.crop_face(image, box, enlarge=FACE_MARGIN, size=size)
 
 
-def pixel_box(image: np.ndarray, bbox: Sequence[float]) -> np.ndarray | None:
+def pixel_box(image: np.ndarray, bbox: Sequence[float] | np.ndarray) -> np.ndarray | None:
     """A box in fractions of a picture as pixels, float32 [4]; None where there is none (−1)."""
-    bbox = np.asarray(bbox, np.float32)
-    if (bbox < 0).all():
+    box = np.asarray(bbox, np.float32)
+    if (box < 0).all():
         return None
     height, width = image.shape[:2]
-    return bbox * np.array([height, width, height, width], np.float32)
+    return box * np.array([height, width, height, width], np.float32)
 
 
 def frame_pixels(frames: np.ndarray, config: CLIPConfig) -> np.ndarray:

@@ -184,7 +184,7 @@ class FeatureStore:
             pixels[: len(chosen)] = frame_pixels(frames, config)
             return pixels, {
                 'clip_id': np.array(str(record['clip_id'])),
-                'count': np.int64(len(chosen)),
+                'count': np.array(len(chosen), np.int64),
             }
 
         def finish(embedded: jax.Array) -> dict[str, jax.Array]:

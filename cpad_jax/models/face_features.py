@@ -118,7 +118,9 @@ def _open_detector(detector: Any) -> Any:
     return detector
 
 
-def colour_histogram(image: np.ndarray, box: Sequence[float] | None = None) -> np.ndarray:
+def colour_histogram(
+    image: np.ndarray, box: Sequence[float] | np.ndarray | None = None
+) -> np.ndarray:
     """How often each of 512 colours occurs around a face.
 
     Args:

@@ -220,7 +220,7 @@ def result_rows(
             }
 
         values = {
-            one: metrics.query_metrics([ranks[one.key][number] for number in which])
+            one: metrics.query_metrics([ranks[one.key][number] for number in which.tolist()])
             for one in conditions
         }
         rows += ranking_rows.rows(values, describe, METRICS, person[which], samples, seed)

@@ -140,12 +140,13 @@ def compare(a: Run, b: Run) -> list[dict[str, Any]]:
                     ours = a.values[key][metric][which]
                     theirs = b.values[key][metric][order][which]
                     gain = rows.difference(theirs, ours, person[which], SAMPLES, SEED)
+                    low, high = gain['low'], gain['high']
                     found.append({
                         'people': people, 'method': key, 'scenario': wanted, 'metric': metric,
                         'num_queries': int(which.sum()),
                         'a': metrics.summary(metric, ours), 'b': metrics.summary(metric, theirs),
                         **gain,
-                        'sure': gain['low'] is not None and not gain['low'] <= 0 <= gain['high'],
+                        'sure': low is not None and high is not None and not low <= 0 <= high,
                     })  # fmt: skip
     return found
 

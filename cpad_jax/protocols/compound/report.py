@@ -203,7 +203,8 @@ def failures(evaluated: Evaluated, method: Method, drawn: Sequence[strips.Failur
     body += grid(
         ['Scenario', 'queries', 'fail', '%', 'median rank'], lines, 'How many queries fail'
     )
-    worst = sorted(np.flatnonzero(failing), key=lambda number: -first[number])[:_WORST]
+    numbers = np.flatnonzero(failing).tolist()
+    worst = sorted(numbers, key=lambda number: -first[number])[:_WORST]
     body += grid(
         ['Query', 'seen', 'answers', *(text(label(m)) for m in evaluated.methods)],
         [

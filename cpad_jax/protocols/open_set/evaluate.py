@@ -186,7 +186,7 @@ def rows(
         low, high = rejection.bounds(of_name, who, samples, seed)
         alarms = np.flatnonzero(of_name.nontarget >= threshold)
         kinds = collections.Counter(
-            _kind(queries[n], clips[of_name.best[n]], actions, places) for n in alarms
+            _kind(queries[n], clips[of_name.best[n]], actions, places) for n in alarms.tolist()
         )
         written.append(
             {

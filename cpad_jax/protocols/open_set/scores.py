@@ -28,13 +28,18 @@ class OpenSetScorer(Protocol):
         name: Of the row.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """See the class."""
+        ...
 
     def queries(self, queries: Sequence[Query]) -> np.ndarray:
         """Queries → float [Q, N], larger is better."""
+        ...
 
     def people(self, tokens: np.ndarray, words: Sequence[ActionPlace]) -> list[np.ndarray]:
         """Tokens [S, K, W] of people who are in no query → for each of `words` float [S, N]."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +132,7 @@ def fused_scorer(
     by_text = [scores.std(axis=1).mean() for scores in text.people(cohort, every)]
     by_faces = _impostors(match, cohort).std(axis=1).mean()
     spreads = float(np.mean(by_text)), float(by_faces)
-    return FusedScorer(text, bank, match, **options, spreads=spreads)
+    return FusedScorer(text, bank, match, options['words'], options['faces'], spreads)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -184,7 +184,7 @@ class PairScorer:
 
         Of two people in one sentence the less similar one counts.
         """
-        faces, scores = self._faces, zscore(self._score(method.IMAGE, wordings))
+        faces, scores = self._face_scores(), zscore(self._score(method.IMAGE, wordings))
         # [Q, M, N] of M people per query.
         alike = np.stack([[faces.alike[one] for one in who] for _, who in wordings])
         scores = scores + faces.faces * zscore(alike).min(axis=1)
@@ -198,7 +198,7 @@ class PairScorer:
 
         Faces show who is there and not which of two does it, so one sentence is both people.
         """
-        faces = self._faces
+        faces = self._face_scores()
         whom = {FIRST: ('first',), SECOND: ('second',)}.get(way.name, ('first', 'second'))
         alike = np.stack(
             [[faces.by_name[getattr(query, one)] for one in whom] for query in queries]
@@ -208,6 +208,11 @@ class PairScorer:
         if None in actions:
             return scores
         return scores + faces.bank.log_posterior([(action, None) for action in actions])
+
+    def _face_scores(self) -> PairFaces:
+        if self._faces is None:
+            raise ValueError('there are no faces, and so no form with faces')
+        return self._faces
 
     def _wording(self, way: Way, query: PairQuery) -> tuple[str, tuple[str, ...]]:
         """The text, and who stands behind its [TOK]s."""

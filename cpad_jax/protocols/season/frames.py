@@ -57,7 +57,7 @@ class FrameChunks(Sequence):
     def __getitem__(self, index: int) -> dict[str, Any]:
         number, start = self._all[index]
         times = self.times[number][start : start + FRAMES]
-        frames, _ = video.sample_frames(self._videos[number], times=times)
+        frames, _ = video.sample_frames(self._videos[number], times=times.tolist())
         return {
             'clip_id': f'{self._videos[number].name} {times[0]:.2f}',
             'frames': [images.encode_jpeg(frame) for frame in frames],
@@ -118,7 +118,7 @@ class SeasonFrames:
         return split_windows([frames for frames, _ in parts], [times for _, times in parts], size)
 
 
-def _kept_shots(kept: Path, video_path: Path) -> list[Sequence[float]]:
+def _kept_shots(kept: Path, video_path: Path) -> list[list[float]]:
     """The shots of a video from a file, which is written where it is missing or damaged."""
     try:
         return digests.read(kept)['shots']
