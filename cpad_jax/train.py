@@ -113,13 +113,13 @@ def prepare_identities(config: Any, workdir: Path) -> IdentityData:
     from cpad_jax.models.weights import folder as weights_folder
 
     find_protocol(config).check(config)
+    evaluation_config = build.evaluation_data(config)  # Refuses an unknown name.
     folder = pretrained.find_clip(config.backbone)  # Before the data set is drawn.
     clip_config = weights_folder.read_config(folder / weights_folder.CONFIG_FILE)
     face_features.other_clip(config.features.face)
     visual_prompts.check(config.model.visual_prompts, clip_config)
     stage(1, 5, f'data set {config.data.name}')
     training = build.ensure(config.data, workdir)
-    evaluation_config = build.evaluation_data(config)
     evaluation = build.ensure(evaluation_config, workdir)
     if config.eval.data.name:  # Missing parts are reported before learning.
         readers.open_clips(evaluation)

@@ -100,6 +100,7 @@ def test_unknown_key_of_the_data_that_is_evaluated_on_is_one_line(tmp_path):
         ('controls=nobody', "config.eval.controls names 'nobody'"),
         ('scenarios=song', "config.eval.scenarios names 'song'"),
         ('ce=nowhere', 'there is no Collaborative Experts in nowhere'),
+        ('data.name=nope', "config.eval.data.name is 'nope', expected one of synthetic_cast"),
     ],
 )
 def test_what_evaluation_cannot_do_is_said_before_anything_is_made(tmp_path, option, message):
@@ -107,6 +108,17 @@ def test_what_evaluation_cannot_do_is_said_before_anything_is_made(tmp_path, opt
     with pytest.raises(UserError, match=message):
         train.train(configs.parse(words).config, tmp_path)
     assert not any((tmp_path / made).exists() for made in configs.MADE)
+
+
+def test_an_optimiser_or_a_world_that_is_not_there_is_refused_at_once(tmp_path):
+    words = ['--config', str(ROOT / 'configs' / 'testing.py')]
+    with pytest.raises(UserError, match="train.optimiser is 'nope', expected adamw or muon"):
+        configs.parse([*words, '--config.train.optimiser=nope'])
+    config = configs.parse([*words, '--config.data.movies=0', '--config.data.shows=0']).config
+    with pytest.raises(UserError, match='0 movies and 0 shows, expected 1 title or more'):
+        train.train(config, tmp_path)
+    # The same workdir takes the corrected value.
+    configs.record(configs.parse(words).config, tmp_path)
 
 
 def test_missing_file_is_one_line(file):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -111,6 +112,7 @@ def evaluate(
         facts = run_facts.collect(config, context.facts, time.perf_counter() - start)
         _write(folder / protocol.page, render(outcome.report, facts, config))
     say(outcome.text)
+    say(f'results are in {folder}', sys.stderr)
     return outcome.rows
 
 

@@ -105,6 +105,8 @@ class WorldSpec:
             value = getattr(self, field.name)
             if isinstance(value, int | float) and value < 0:
                 raise UserError(f'{field.name} of a world is {value}, expected 0 or more')
+        if self.movies + self.shows < 1:
+            raise UserError('a world has 0 movies and 0 shows, expected 1 title or more')
         check_people_per_shot(self.people_per_shot)
         if len(self.places_per_title) != 2 or not (
             1 <= self.places_per_title[0] <= self.places_per_title[1] <= len(PLACES)

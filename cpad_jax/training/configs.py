@@ -32,6 +32,7 @@ FREE_KEYS = (
 # What a run leaves in its workdir that belongs to its configuration.
 MADE = ('captioned', 'data', 'features', 'checkpoints', 'model')
 TASKS = ('identity', 'pretrain_clip', 'ce', 'finetune_on_clips')
+OPTIMISERS = ('adamw', 'muon')
 _EXPECTED = '--config FILE, --workdir DIR or --config.KEY=VALUE'
 
 
@@ -242,6 +243,11 @@ def check(config: ml_collections.ConfigDict) -> None:
     if config.task not in TASKS:
         raise UserError(f'config.task is {config.task!r}, expected one of {", ".join(TASKS)}')
     bounds.check(flat)
+    optimiser = flat.get('train.optimiser', OPTIMISERS[0])
+    if optimiser not in OPTIMISERS:
+        raise UserError(
+            f'config.train.optimiser is {optimiser!r}, expected {" or ".join(OPTIMISERS)}'
+        )
     if flat.get('dtype', DTYPES[0]) not in DTYPES:
         raise UserError(f'config.dtype is {config.dtype!r}, expected {" or ".join(DTYPES)}')
 

@@ -13,9 +13,9 @@ from optax.contrib import MuonDimensionNumbers, muon
 
 from cpad_jax.errors import UserError
 from cpad_jax.models import sharding
+from cpad_jax.training.configs import OPTIMISERS
 
 FROZEN = 'frozen'
-METHODS = ('adamw', 'muon')
 B2 = 0.98  # Decay of Adam's second moment: CLIP's choice for transformers.
 
 # Weight decay pulls towards zero, which means nothing for these: an offset, a gain, a word's or a
@@ -136,8 +136,8 @@ def make(
     Raises:
         UserError: A label has no learning rate, or the method is unknown.
     """
-    if method not in METHODS:
-        raise UserError(f'config.train.optimiser is {method!r}, expected one of {METHODS}')
+    if method not in OPTIMISERS:
+        raise UserError(f'config.train.optimiser is {method!r}, expected one of {OPTIMISERS}')
     used = set(jax.tree.leaves(labels)) - {FROZEN}
     if missing := used - set(rates):
         raise UserError(f'no learning rate for the parameter groups {sorted(missing)}')
