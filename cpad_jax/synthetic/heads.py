@@ -382,10 +382,8 @@ def _covering(pen: _Pen, looks: people.Looks, outfit: people.Outfit) -> None:
 def _light(rgb: np.ndarray, pen: _Pen, face: Face) -> np.ndarray:
     """Rounds the head: darker towards the edge, brighter on the side of the light."""
     size = rgb.shape[0]
-    coordinates = (
-        np.mgrid[0:size, 0:size].astype(np.float32) - pen.origin[::-1, None, None]
-    ) / pen.unit
-    y, x = coordinates
+    grid = np.mgrid[0:size, 0:size].astype(np.float32)
+    y, x = (grid - pen.origin[::-1, None, None]) / pen.unit
     inside = np.clip(1 - (x / 0.46) ** 2 - (y / 0.66) ** 2, 0, 1)
     gain = 0.8 + 0.26 * np.sqrt(inside) + 0.3 * face.light * x - 0.1 * np.clip(y, -0.5, 0.6)
     return np.clip(rgb * gain[:, :, None], 0, 255).astype(np.uint8)
@@ -439,9 +437,8 @@ def draw_head(looks: people.Looks, outfit: people.Outfit, face: Face, size: int)
     if looks.freckles:
         for x, y in ((-0.16, 0.07), (-0.1, 0.1), (-0.21, 0.11), (0.13, 0.06), (0.19, 0.1)):
             pen.oval(x, y, 0.011, 0.011, _shade(skin, 0.7), surface=True)
-    lit = _light(pen.rgb, pen, face)
+    pen.rgb = lit = _light(pen.rgb, pen, face)
     lit[:] = images.blur(lit, size / 230)
-    pen.rgb = lit
     _front_hair(pen, looks, outfit, hair)
     _glasses(pen, looks)
     _covering(pen, looks, outfit)
