@@ -321,7 +321,7 @@ def test_what_is_missing_is_told(tmp_path):
     for name, says in (
         ('hollywood2', 'Hollywood2 is not there; get Hollywood2-actions'),
         ('tv_human_interactions', 'TV Human Interactions is not there; get the videos'),
-        ('celebrities_in_action', 'neither clips of films nor of shows; nobody passes'),
+        ('celebrities_in_action', 'neither clips of films nor of shows; this data set is'),
     ):
         with pytest.raises(UserError, match='nothing: there is no such folder. '):
             build.prepare(name, tmp_path / 'data', tmp_path / 'nothing')
@@ -430,7 +430,7 @@ def test_a_title_that_is_spelled_in_two_ways_is_refused(sources, tmp_path, other
     rows[2]['title'] = other
     table = AnnotationTable(write_table(tmp_path / 'table.jsonl', rows))
     says = (
-        r"table.jsonl: '[Cc]asa.*' and '[Cc]asa.*' seem to be one title, whose clips could be lea"
+        r"table.jsonl: '[Cc]asa.*' and '[Cc]asa.*' seem to be one title, whose clips could be in "
     )
     with pytest.raises(UserError, match=says):
         celebrities.plan(sources[0], None, table, None, Dropped())
