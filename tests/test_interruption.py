@@ -51,8 +51,9 @@ errors.run_command(main)
 
 
 def _heed_interrupts():
-    """Tests that a shell runs in its background inherit that Ctrl-C is ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """Tests inherit ignored signals: Ctrl-C in a shell's background, SIGHUP under nohup."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _start(folder, processes, prefix=()):
