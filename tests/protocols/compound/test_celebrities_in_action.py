@@ -8,8 +8,7 @@ from cpad_jax import eval as evaluation
 from cpad_jax import train
 from cpad_jax.data import build, readers
 from cpad_jax.errors import UserError
-from cpad_jax.protocols.compound import queries
-from cpad_jax.ranking import scorers
+from cpad_jax.protocols.compound import evaluate, queries
 from cpad_jax.ranking.query import SCENARIOS
 from cpad_jax.training import configs
 from tests.support.clip_archives import row, write_avi, write_hollywood2_lists, write_table
@@ -132,9 +131,9 @@ def test_people_of_vggface2_are_searched_in_celebrities_in_action(
     assert '\n' not in str(error.value)
     assert {path.name for path in tmp_path.iterdir()} == {'config.json'}
 
-    asked, rank_all = [], scorers.rank_all
+    asked, rank_all = [], evaluate.rank_all
     monkeypatch.setattr(
-        scorers, 'rank_all', lambda *given: [asked.extend(given[1]), rank_all(*given)]
+        evaluate, 'rank_all', lambda *given: [asked.extend(given[1]), rank_all(*given)]
     )
     config = configs.parse([*arguments, f'--config.eval.data.dir={data}']).config
     train.train(config, tmp_path)
