@@ -87,7 +87,12 @@ def test_trained_ce_is_a_row_of_the_table(tmp_path, capsys):
     assert learned.sha256 != start.sha256 and learned.names == start.names
     with pytest.raises(UserError, match="learned faces by 'clip': set it to that"):
         train.main(
-            [*clips[:-1], str(tmp_path / 'other'), '--config.features.face=colour_histogram']
+            [
+                *clips[:-1],
+                str(tmp_path / 'other'),
+                '--config.eval.methods=',
+                '--config.features.face=colour_histogram',
+            ]
         )
     with pytest.raises(UserError, match='no Collaborative Experts in'):
         evaluate.main([*pad, f'--config.eval.ce={tmp_path}'])
